@@ -1,0 +1,1 @@
+"""Batched mathematics of spherical codes and Hopfield retrieval; torch, numpy and scipy alone."""

@@ -1,0 +1,1 @@
+"""Mathematics and array habits that the workloads of several papers share."""
