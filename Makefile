@@ -1,0 +1,48 @@
+# From nothing to a verdict or a tested tree; needs make and Python 3.11 or newer (with venv).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+LINT := $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+PYTEST := $(BIN)/python -m pytest
+# Two threads on each of two workers' linear algebra are slower than one.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check style bench
+
+help:  ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev  ## Install the project and its tools into .venv
+
+run: $(VENV)/.run  ## Measure one small sweep, judge its claims, write its report
+	$(BIN)/lawsweep run sweeps/khm_capacity.yaml --size smoke
+
+test: $(VENV)/.dev  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
+	$(LINT)
+	$(BIN)/coverage erase
+	$(PYTEST) --cov --cov-report=term --cov-fail-under=90
+
+check: $(VENV)/.dev  ## The first 90 seconds of `make test`: linters and fast tests
+	$(LINT)
+	$(PYTEST) -x -m "not slow"
+
+style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
+	$(BIN)/python tests/style.py
+
+bench: $(VENV)/.dev  ## Measure the engine beside bare loops, joblib and plain Ray Tune
+	$(BIN)/python -m benchmarks
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "lawsweep needs Python 3.11 or newer, but $(PYTHON) is older; run make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.run

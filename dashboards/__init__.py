@@ -1,0 +1,1 @@
+"""Pages over the results tables; they read tables, nothing else."""
