@@ -1,0 +1,131 @@
+"""Turns bytes into files that survive a crash, and one file into a lock that dies with its process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orchestrator.errors import StoreError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SHUT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put the bytes at the path so that a reader sees all of them or the file that was there before.
+
+    Written beside, synced, renamed, and the folder synced: when this returns, a power cut keeps the file.
+    Raises StoreError where the disk is full or may not be written, and leaves no half file.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _fill(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), data)
+            os.replace(beside, path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Whether the file was made by this call: False where it was there before; StoreError where it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise refusal(path, error) from error
+    try:
+        _fill(handle, data)
+        sync(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise refusal(path, error) from error
+    return True
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def refusal(path: Path, error: OSError) -> StoreError:
+    """The StoreError for a file that cannot be written or read: which, why, and what to do."""
+    reason = error.strerror or str(error)
+    if error.errno in FULL:
+        advice = "free some space or choose another '--store', then give the same command again: it goes on where it stopped."
+        return StoreError(f"{path}: the disk must have room for it, but got '{reason}'; {advice}")
+    if error.errno in SHUT:
+        advice = "give yourself the right to it, or choose another '--store'."
+        return StoreError(f"{path}: it must be readable and writable, but got '{reason}'; {advice}")
+    return StoreError(f"{path}: it must be a file of a store, but got '{reason}'; mend the path or choose another '--store'.")
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold the file for as long as the block runs; the kernel lets go when the process dies.
+
+    Raises StoreError with pid, host and time of the holder where another process has it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise refusal(path, error) from error
+    try:
+        _seize(handle, path, what)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _seize(handle: int, path: Path, what: str) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{what} must be run by one process at a time, but {_holder(handle)} runs it; "
+            "wait until it ends, stop it, or choose another '--store'."
+        ) from error
+    except OSError as error:
+        raise refusal(path, error) from error
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode(), 0)
+
+
+def _holder(handle: int) -> str:
+    """Who wrote the lock; it may have been taken a moment ago and not be written yet."""
+    try:
+        holder = json.loads(os.pread(handle, 4096, 0))
+    except ValueError:
+        return "another process"
+    return f"process {holder.get('pid')} on {holder.get('host')} (since {holder.get('since')})"
+
+
+def _fill(handle: int, data: bytes) -> None:
+    """All bytes into the open file, synced and closed."""
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,248 @@
+"""Turns the Parquet parts of one workload into one table: their schemas made one, and of repeated rows the one that counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from orchestrator.columns import ENGINE_COLUMNS
+from orchestrator.errors import StoreError
+from orchestrator.workload import Field, Workload
+
+FORMAT = 1
+KEY = b"lawsweep"
+ROLES = ("engine", "param", "result")
+IDENTITY = ("point", "step", "status", "generation")
+ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+KINDS = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One immutable Parquet file of rows, as its footer describes it."""
+
+    path: Path
+    workload: str
+    version: int
+    measures: str
+    deduplicated: bool
+    rows: int
+    schema: pa.Schema
+
+    @property
+    def name(self) -> str:
+        """The hash that is its file's name."""
+        return self.path.stem
+
+
+def row_schema(workload: Workload) -> pa.Schema:
+    """Names, types and descriptions of the rows of a workload: the engine's columns, its params, its results."""
+    engine = [
+        pa.field(c.name, KINDS.get(c.kind, pa.timestamp("us", "UTC")), metadata=_notes(says=c.says, unit=c.unit, role="engine"))
+        for c in ENGINE_COLUMNS
+    ]
+    params = [pa.field(f.name, ARROW[f.kind], metadata=_notes(says=f.says, unit=f.unit, role="param")) for f in workload.params]
+    results = [pa.field(f.name, ARROW[f.kind], metadata=_result_notes(f)) for f in workload.results]
+    about = {"workload": workload.name, "version": workload.version, "measures": workload.measures, "format": FORMAT}
+    return pa.schema([*engine, *params, *results], metadata={KEY: json.dumps(about).encode()})
+
+
+def _result_notes(field: Field) -> dict[str, str]:
+    return _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+
+
+def _notes(**notes: str) -> dict[str, str]:
+    return notes
+
+
+def part_name(table: pa.Table) -> str:
+    """Name of the part that holds these rows: a hash of which points, steps, statuses and generations they are."""
+    digest = hashlib.blake2b(digest_size=12)
+    for name in IDENTITY:
+        digest.update("\n".join(map(str, table[name].to_pylist())).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:
+    """The table as one Parquet file, `rows` rows to a row group."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
+    return sink.getvalue().to_pybytes()
+
+
+def listing(folder: Path) -> tuple[Path, ...]:
+    """Paths of the parts in a folder, sorted; half-written files are none.
+
+    Read until two looks agree: one look may miss a part that `compact` adds and those that it then removes.
+    """
+    before: tuple[Path, ...] | None = None
+    while before != (now := tuple(sorted(p for p in folder.glob("*.parquet") if not p.name.startswith(".")))):
+        before = now
+    return now
+
+
+def settled(read: Callable[[], T]) -> T:
+    """What the read gives; once more where `compact` has replaced a part between listing and reading."""
+    for _ in range(20):
+        try:
+            return read()
+        except FileNotFoundError:
+            continue
+    return read()
+
+
+def footers(folder: Path) -> tuple[Part, ...]:
+    """The parts of a workload's folder, sorted by name; StoreError names one that cannot be read."""
+    return tuple(_part(path, stat.st_size, stat.st_mtime_ns) for path in listing(folder) for stat in (path.stat(),))
+
+
+@lru_cache(maxsize=65_536)
+def _part(path: Path, size: int, changed: int) -> Part:
+    """A part's description; parts never change, so size and time are enough of a key."""
+    try:
+        meta = pq.read_metadata(path)
+        schema = meta.schema.to_arrow_schema()
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+    about = json.loads((schema.metadata or {}).get(KEY, b"{}"))
+    missing = [c.name for c in ENGINE_COLUMNS if c.name not in schema.names]
+    if missing or "version" not in about:
+        raise StoreError(
+            f"part {path}: it must hold rows that lawsweep wrote, but it lacks {missing or 'their description'}; "
+            "move the file out of the store."
+        )
+    return Part(
+        path=path,
+        workload=about["workload"],
+        version=about["version"],
+        measures=about["measures"],
+        deduplicated=about.get("deduplicated", False),
+        rows=meta.num_rows,
+        schema=schema,
+    )
+
+
+def unreadable(path: Path, error: Exception) -> StoreError:
+    """The StoreError for a damaged part."""
+    return StoreError(
+        f"part {path}: it must be a whole Parquet file, but got '{str(error).splitlines()[0]}'; "
+        "move the file out of the store and run the sweep again: it measures what is missing."
+    )
+
+
+def unify(parts: Sequence[Part]) -> pa.Schema:
+    """One schema for all parts: engine, params, results; a column that only some have is null in the others.
+
+    Where VERSION was raised and a column changed its type, the newest version's type counts (numbers become floats).
+    Raises StoreError where two parts of one version disagree about a type.
+    """
+    newest = sorted(parts, key=lambda p: (-p.version, -len(p.schema), p.name))
+    fields: dict[str, tuple[pa.Field, Part]] = {}
+    for part in newest:
+        for field in part.schema:
+            known, source = fields.setdefault(field.name, (field, part))
+            if field.type != known.type and part.version == source.version:
+                raise _clash(part, field, known.type, f"part {source.name}")
+            if {field.type, known.type} == {pa.int64(), pa.float64()}:
+                fields[field.name] = (known.with_type(pa.float64()), source)
+    ordered = sorted((field for field, _ in fields.values()), key=lambda f: ROLES.index(role(f)))
+    return pa.schema(ordered, metadata=newest[0].schema.metadata)
+
+
+def check(parts: Iterable[Part], schema: pa.Schema, version: int) -> None:
+    """Raise StoreError where a part of the same version holds a column of the schema as another type."""
+    for part in parts:
+        for field in schema if part.version == version else ():
+            index = part.schema.get_field_index(field.name)
+            if index >= 0 and part.schema.field(index).type != field.type:
+                raise _clash(part, part.schema.field(index), field.type, "this run")
+
+
+def _clash(part: Part, field: pa.Field, other: pa.DataType, holder: str) -> StoreError:
+    return StoreError(
+        f"store {part.path.parents[2]}: part {part.name} holds column '{field.name}' as {_plain(field.type)}, {holder} has "
+        f"{_plain(other)}; VERSION of '{part.workload}' was not raised, or the store belongs to another project: "
+        "raise VERSION, or choose another '--store'."
+    )
+
+
+def _plain(kind: pa.DataType) -> str:
+    """A type as our messages name it: Arrow prints float64 as double."""
+    return {"double": "float64"}.get(str(kind), str(kind))
+
+
+def role(field: pa.Field) -> str:
+    """Whether a column is the engine's, a param or a result."""
+    return (field.metadata or {}).get(b"role", b"result").decode()
+
+
+def dataset(parts: Sequence[Part], schema: pa.Schema) -> ds.Dataset:
+    """Parts of one version as one lazily read table with those columns of the schema that they can give."""
+    kinds = {field.name: field.type for part in parts for field in part.schema}
+    fits = [f for f in schema if kinds.get(f.name, f.type) in (f.type, *([pa.int64()] if f.type == pa.float64() else []))]
+    return ds.dataset([str(p.path) for p in parts], schema=pa.schema(fits, metadata=schema.metadata), format="parquet")
+
+
+def by_version(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
+    """The parts of each version, newest version first."""
+    versions = sorted({p.version for p in parts}, reverse=True)
+    return tuple(tuple(p for p in parts if p.version == version) for version in versions)
+
+
+def alone(parts: Sequence[Part]) -> bool:
+    """Whether no row can be there twice: each version has one part, and that one was deduplicated when it was written."""
+    return all(p.deduplicated for p in parts) and len({p.version for p in parts}) == len(parts)
+
+
+def read(parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str], keep: ds.Expression | None = None) -> pa.Table:
+    """Columns of the parts' rows, in the schema's types; no row is dropped but by `keep`."""
+    wanted = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+    tables = [pa.table({f.name: pa.array([], f.type) for f in wanted}, schema=wanted)]
+    for group in by_version(parts):
+        source = dataset(group, schema)
+        have = [name for name in columns if name in source.schema.names]
+        tables.append(_scan(source, group, have, keep))
+    return pa.concat_tables(tables, promote_options="default").cast(wanted)
+
+
+def _scan(source: ds.Dataset, parts: Sequence[Part], columns: list[str], keep: ds.Expression | None) -> pa.Table:
+    try:
+        return source.to_table(columns=columns, filter=keep)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise _culprit(parts, error) from error
+
+
+def _culprit(parts: Sequence[Part], error: Exception) -> Exception:
+    """The StoreError that names the damaged part among those of a failed scan."""
+    for part in parts:
+        try:
+            pq.read_table(part.path)
+        except FileNotFoundError as gone:
+            return gone
+        except (pa.ArrowException, OSError) as reason:
+            return unreadable(part.path, reason)
+    return error
+
+
+def describe(schema: pa.Schema) -> list[dict[str, str]]:
+    """Name, type, role, unit and sentence of every column, with `aggregate` and `bound` where the column has them."""
+    notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
+    keys = ("role", "unit", "says", "aggregate", "bound")
+    return [
+        {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
+        for field, note in zip(schema, notes, strict=True)
+    ]
