@@ -1,0 +1,130 @@
+"""Turns the rows of a sweep into curves: each result's mean and 95 % interval over seeds at every x."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LEVEL = 0.95
+LO, HI = "_lo", "_hi"  # endings of the columns beside a result's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One arm's results along x, all params but x held: `table` has `x_index`, x and `y, y_lo, y_hi` of every result y.
+
+    `seeds` and `failed` count points behind the curve; `generation` is the last invocation that gave it a row.
+    """
+
+    arm: str
+    params: dict[str, Any]
+    table: pl.DataFrame
+    seeds: int
+    failed: int
+    generation: int
+
+    @property
+    def name(self) -> str:
+        """The arm and the params, as one line."""
+        return ", ".join([self.arm, *(f"{key}={value}" for key, value in self.params.items() if value is not None)])
+
+
+def axis(rows: pl.LazyFrame, params: Sequence[str]) -> str | None:
+    """The numeric param with the most values in these rows, the first of several; None where no param varies."""
+    import polars as pl
+
+    kinds = rows.select(params).collect_schema()
+    numbers = [name for name in params if kinds[name].is_numeric()]
+    if not numbers:
+        return None
+    counts = rows.select(pl.col(name).n_unique() for name in numbers).collect().row(0)
+    best = max(counts)
+    return numbers[counts.index(best)] if best > 1 else None
+
+
+def curves(
+    rows: pl.LazyFrame, x: str | None, params: Sequence[str], results: Mapping[str, str], keep: Sequence[str] = ()
+) -> list[Curve]:
+    """Every curve of the rows of a sweep, sorted by arm and params; `results` gives how each result combines over seeds.
+
+    Along a param only final rows count; along any other x (`step`, a coordinate among the results) all rows do. Rows that
+    are not ok give no number and are counted as failed. `keep` names columns to hold fixed beside the params (`seed`: no mean).
+    """
+    import polars as pl
+
+    held = ["arm", *keep, *(name for name in params if name != x)]
+    names = [name for name in results if name != x]
+    ok = pl.col("status") == "ok"
+    source = rows.filter("final") if x in (None, *params) else rows
+    groups = [*held, *([x] if x is not None else [])]
+    sums = [part for name in names for part in _sums(name, results[name], ok)]
+    counts = [ok.sum().alias("_ok"), (~ok).sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
+    table = source.group_by(groups).agg(*sums, *counts).sort(groups, nulls_last=True).collect()
+    table = _with_intervals(table, {name: results[name] for name in names})
+    index = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x)).rank("dense") - 1
+    table = table.with_columns(index.cast(pl.Int64).alias("x_index"))
+    return [_curve(key, held, part) for key, part in table.partition_by(held, as_dict=True, maintain_order=True).items()]
+
+
+def _curve(key: tuple[Any, ...], held: Sequence[str], part: pl.DataFrame) -> Curve:
+    counts = ["_ok", "_failed", "_generation"]
+    return Curve(
+        arm=str(key[0]),
+        params=dict(zip(held[1:], key[1:], strict=True)),
+        table=part.filter(part["_ok"] > 0).drop([*held, *counts]),
+        seeds=int(part["_ok"].max() or 0),  # type: ignore[arg-type]
+        failed=int(part["_failed"].sum()),
+        generation=int(part["_generation"].max() or 0),  # type: ignore[arg-type]
+    )
+
+
+def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
+    """What one result leaves behind of a group of seeds: mean, deviation and count, or the values themselves."""
+    import polars as pl
+
+    value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans()
+    if aggregate != "mean":
+        return [value.alias(name)]
+    return [value.mean().alias(name), value.std().alias(name + LO), value.len().alias(name + HI)]
+
+
+def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataFrame:
+    """Estimate, lower and upper end of every result in place of its sums; no ends where there is no spread to see."""
+    import polars as pl
+
+    columns: list[pl.Series] = []
+    for name, aggregate in results.items():
+        ends: Sequence[Any] = _of_means(table, name) if aggregate == "mean" else _of_values(table[name].to_list(), aggregate)
+        columns += [pl.Series(name + ending, end, pl.Float64) for ending, end in zip(("", LO, HI), ends, strict=True)]
+    made = [column.name for column in columns if column.name in table.columns]
+    return table.drop(made).with_columns(column.fill_nan(None) for column in columns)
+
+
+def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.Series]:
+    """Student's t interval of all groups at once; the same as `intervals.interval` of each."""
+    import polars as pl
+
+    from orchestrator.intervals import quantile
+
+    count = table[name + HI]
+    factors = {n: quantile(LEVEL, n) / math.sqrt(n) for n in count.unique().to_list() if n > 1}
+    half = count.replace_strict(factors, default=None, return_dtype=pl.Float64) * table[name + LO]
+    return table[name], table[name] - half, table[name] + half
+
+
+def _of_values(groups: Sequence[list[float]], aggregate: str) -> tuple[list[float], list[float], list[float]]:
+    """Estimates and ends of groups of values, by the way their result combines."""
+    import numpy as np
+
+    from orchestrator.intervals import interval
+
+    found = [interval(np.asarray(values, dtype=float), aggregate, LEVEL) for values in groups]
+    lone = [f.units < 2 or aggregate == "max" for f in found]
+    low = [math.nan if alone else f.low for f, alone in zip(found, lone, strict=True)]
+    high = [math.nan if alone else f.high for f, alone in zip(found, lone, strict=True)]
+    return [f.estimate for f in found], low, high
