@@ -1,0 +1,80 @@
+"""What travels between the driver and a worker: the points of a pack, the terms of a run, and what became of a pack."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.plan import Plan
+from orchestrator.workload import Value, Workload, load
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The points of one pack in columns; `index` holds their positions in the plan, `seconds` how long it may take.
+
+    Points of one shape stand together. A worker that has used up `seconds` hands the rest back.
+    """
+
+    pack: str
+    index: list[int]
+    ids: list[str]
+    seeds: list[int]
+    params: dict[str, list[Value | None]]
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What holds for every pack of a run: the code, the device, the limits and what each row says of its origin."""
+
+    workload: str | types.ModuleType
+    folder: str
+    generation: int
+    commit: str
+    dirty: bool
+    host: str
+    device: str  # what torch calls it: cpu or cuda
+    device_name: str  # what the rows say: cpu, or cuda with the name of the GPU
+    threads: int
+    limit: float | None  # seconds a point may take
+    path: tuple[str, ...] = ()  # entries of the driver's sys.path that a worker on the same machine may import from
+
+    def load(self) -> Workload:
+        """The workload, imported where this is called."""
+        from pathlib import Path
+
+        return load(self.workload, Path(self.folder))
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a worker says of its pack at the end; `left` are the positions in the plan that it hands back."""
+
+    pack: str
+    done: int = 0
+    seconds: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
+    left: list[int] = field(default_factory=list)
+    halt: str = ""  # why the whole run has to stop: the store cannot be written, the workload does not import
+
+    def as_result(self) -> dict[str, Any]:
+        """The outcome as Tune's result of the trial, which it ends."""
+        return {**vars(self), "done": True, "measured": self.done}
+
+
+def gather(plan: Plan, pack: str, index: Sequence[int], seconds: float) -> Batch:
+    """The batch that holds these positions of the plan."""
+    return Batch(
+        pack=pack,
+        index=list(index),
+        ids=[plan.ids[i] for i in index],
+        seeds=[plan.seeds[i] for i in index],
+        params={name: [column[i] for i in index] for name, column in plan.params.items()},
+        seconds=seconds,
+    )

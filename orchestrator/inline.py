@@ -1,0 +1,47 @@
+"""Runs packs in this process, without Ray: for a debugger, a notebook, or a machine with one GPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.execute import Pace, execute
+
+from orchestrator.session import Session, interruptible
+from orchestrator.store import part_bytes, part_name
+from orchestrator.watch import Watchdog
+
+
+@dataclass
+class _Desk:
+    """Writes rows straight into the store."""
+
+    session: Session
+    show: Callable[[int, dict[str, int]], None]
+    seen: int = 0
+
+    def mark(self, start: int, stop: int) -> None:
+        """Nothing: a process that dies takes the driver with it, and the next run starts where the rows end."""
+
+    def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
+        """Write the rows and show how far the run is."""
+        self.session.store.put(self.session.plan.workload.name, part_name(table), part_bytes(table))
+        self.session.first = self.session.first or time.time()
+        self.seen += len(places)
+        self.show(self.seen, dict(failures))
+
+    def stopping(self) -> bool:
+        """Whether the session ends."""
+        return self.session.stopping()
+
+
+def run_inline(session: Session, show: Callable[[int, dict[str, int]], None]) -> None:
+    """Measure every pack of the session here; `show` is told the points done so far and new failures."""
+    workload, terms = session.plan.workload, session.terms
+    desk, watchdog, pace = _Desk(session, show), Watchdog(terms.limit), Pace()
+    with interruptible(session):
+        while (batch := session.next()) is not None:
+            session.finished(execute(workload, batch, terms, desk, watchdog, pace))
+    watchdog.close()

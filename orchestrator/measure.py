@@ -1,0 +1,152 @@
+"""Takes a sweep from its spec to recorded rows: plan, minus what the store holds, through a runner."""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator import schedule
+from orchestrator.batch import Terms
+from orchestrator.dispatch import Queue
+from orchestrator.errors import SpecError, StoreError
+from orchestrator.inline import run_inline
+from orchestrator.plan import Plan, expand, machine
+from orchestrator.progress import Show, showing
+from orchestrator.provenance import origin, surroundings
+from orchestrator.session import INTERRUPTED, Session
+from orchestrator.spec import Spec
+from orchestrator.store import Store, open_store
+from orchestrator.workload import Workload, load
+
+Runner = Callable[[Session, Show], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where and how to run: this process, a cluster's address, or local Ray with so many CPUs and GPUs."""
+
+    inline: bool = False
+    address: str | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    progress: str = "auto"
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What a run did: counts of points, seconds, and why it ended early where it did."""
+
+    sweep: str
+    store: Path
+    generation: int
+    points: int
+    held: int  # final in the store before this run
+    measured: int = 0
+    failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
+    first: float | None = None  # when the first row was recorded, seconds since the epoch
+    seconds: float = 0.0  # wall time of the run
+    why: str = ""
+
+    @property
+    def missing(self) -> int:
+        """Points of the plan that have no final row yet."""
+        return self.points - self.held - self.measured
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 some points failed or are missing, 130 interrupted."""
+        return 130 if self.why == INTERRUPTED else 3 if self.failures or self.missing else 0
+
+
+def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
+    """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
+    found = load(workload if workload is not None else spec.workload, spec.folder)
+    missing = spec.unsupported()
+    if missing:
+        raise SpecError(f"{spec.name}: {', '.join(missing)}: this version cannot run it yet; take it out to run the rest.")
+    spec.check_columns([f.name for f in (*found.params, *found.results)])
+    device = "cuda" if spec.needs.gpu else "cpu"
+    return found, expand(spec, found, machine(device, spec.needs.cpu))
+
+
+def run(
+    spec: Spec, store: str | Path, where: Where, workload: str | types.ModuleType | None = None, retry: bool = False
+) -> Summary:
+    """Measure what the plan has and the store has not; with `retry` failed points too. Rows only: verdicts come after.
+
+    Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
+    """
+    begun = time.time()
+    found, plan = prepare(spec, workload)
+    kept = open_store(store, create=True)
+    kept.check(found)
+    with kept.hold(spec.name):
+        todo = schedule.missing(plan, kept, retry)
+        terms = _terms(spec, found, workload, kept, len(todo))
+        kept.save_plan(schedule.table(plan), schedule.record(spec, plan, terms.generation))
+        summary = Summary(
+            sweep=spec.name, store=kept.path, generation=terms.generation, points=len(plan), held=len(plan) - len(todo)
+        )
+        if todo:
+            _measure(spec, plan, kept, terms, todo, where, summary)
+        summary.seconds = time.time() - begun
+        kept.finish(terms.generation, {"measured": summary.measured, "failures": summary.failures, "why": summary.why})
+    return summary
+
+
+def _terms(spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int) -> Terms:
+    """The terms of a new generation, which the store now knows."""
+    code, around = origin(getattr(found.module, "__file__", None)), surroundings()
+    generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
+    return Terms(
+        workload=reference if reference is not None else spec.workload,
+        folder=str(spec.folder),
+        generation=generation,
+        commit=code.commit,
+        dirty=code.dirty,
+        host=str(around["host"]),
+        device="cuda" if spec.needs.gpu else "cpu",
+        device_name="cpu",
+        threads=max(1, int(spec.needs.cpu)),
+        limit=spec.limits.seconds,
+        path=schedule.import_path(found),
+    )
+
+
+def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int], where: Where, summary: Summary) -> None:
+    """Run the packs of these points and enter into the summary what came of them."""
+    groups = schedule.groups(plan, todo)
+    rates = schedule.rates(plan, groups, store)
+    order = schedule.longest_first(plan, groups, rates)
+    with _runner(spec, plan.workload, where) as (workers, run_packs):
+        queue = Queue(
+            groups=[groups[i] for i in order],
+            rates=[rates[i] for i in order],
+            workers=workers,
+            seconds=spec.pack.seconds,
+            prefix=f"{terms.generation:06d}-",
+        )
+        session = Session(spec, plan, queue, store, terms)
+        with showing(spec.name, session.total, where.progress) as show:
+            run_packs(session, show)
+    summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
+    summary.first = session.first
+    if session.halted:
+        raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")
+
+
+@contextmanager
+def _runner(spec: Spec, workload: Workload, where: Where) -> Iterator[tuple[int, Runner]]:
+    """How many packs run at once, and the function that runs them; Ray is imported only where it is used."""
+    if where.inline:
+        yield 1, run_inline
+        return
+    from orchestrator import tune
+
+    code = schedule.code(workload) if where.address else ()
+    with tune.connected(tune.Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code)):
+        yield tune.slots(spec.needs.cpu, spec.needs.gpu), tune.run_packs

@@ -1,0 +1,87 @@
+"""Shows how far a run is: a bar on a terminal, lines elsewhere, JSON for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+EVERY = 10.0  # seconds between two plain lines
+Show = Callable[[int, dict[str, int]], None]
+STYLES = ("auto", "plain", "json", "quiet")
+
+
+@contextmanager
+def showing(title: str, total: int, style: str = "auto") -> Iterator[Show]:
+    """A function that is told points done and failures by kind, and shows them in the style while inside."""
+    if style == "quiet" or total == 0:
+        yield lambda done, failures: None
+    elif style == "json":
+        yield _lines(title, total, lambda event: print(json.dumps(event), flush=True), every=1.0)
+    elif style == "auto" and sys.stderr.isatty():
+        with _bar(title, total) as show:
+            yield show
+    else:
+        yield _lines(title, total, lambda event: print(_sentence(event), file=sys.stderr, flush=True), every=EVERY)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _lines(title: str, total: int, say: Callable[[dict[str, Any]], None], every: float) -> Show:
+    begun = time.monotonic()
+    last = begun
+
+    def show(done: int, failures: dict[str, int]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every and done:
+            last = now
+            rate = done / (now - begun)
+            eta = (total - done) / rate
+            say({"sweep": title, "done": done, "total": total, "rate": rate, "eta_seconds": eta, "failures": failures})
+
+    return show
+
+
+def _sentence(event: dict[str, Any]) -> str:
+    failures = ", ".join(f"{number} {status}" for status, number in sorted(event["failures"].items()))
+    return (
+        f"{event['sweep']}: {event['done']:,} of {event['total']:,} points, {event['rate']:,.1f} a second, "
+        f"{duration(event['eta_seconds'])} to go" + (f"; failed: {failures}" if failures else "")
+    )
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[red]{task.fields[failed]}"),
+    )
+    begun = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total, rate="", failed="")
+
+        def show(done: int, failures: dict[str, int]) -> None:
+            rate = done / max(time.monotonic() - begun, 1e-3)
+            failed = ", ".join(f"{number} {status}" for status, number in sorted(failures.items()))
+            progress.update(task, completed=done, rate=f"{rate:,.0f}/s", failed=failed)
+
+        yield show

@@ -1,0 +1,101 @@
+"""Keeps what workers hand over: writes parts durably, answers with the stop flag, and counts for the progress line."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.batch import Batch
+from orchestrator.store import open_store
+
+
+@dataclass(frozen=True)
+class Where:
+    """The process that measures a pack: enough to find its mark after its death."""
+
+    node: str
+    pid: int
+    folder: str
+
+
+@dataclass
+class Progress:
+    """What the recorder has seen since it began: counters, and the rows' points of each pack."""
+
+    life: str
+    points: int = 0
+    rows: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    busy_seconds: float = 0.0
+    first: float | None = None
+
+
+class Recorder:
+    """The one writer of rows in a run; every answer of `write` means that the rows are on disk.
+
+    It may die at any time: writing again is idempotent by the part's name, and the driver offers open packs again when it
+    sees a new `life`.
+    """
+
+    def __init__(self, store: str) -> None:
+        self._store = open_store(store)
+        self._progress = Progress(life=uuid.uuid4().hex)
+        self._recorded: dict[str, list[int]] = {}
+        self._where: dict[str, Where] = {}
+        self._offers: dict[str, Batch] = {}
+        self._stop = False
+        self._lock = threading.Lock()
+
+    def write(self, workload: str, name: str, data: bytes, pack: str, index: list[int], tally: dict[str, Any]) -> bool:
+        """Keep a part durably; `index` are the plan's positions that it finishes. True when the worker should stop.
+
+        Raises StoreError where the part cannot be written: then its rows are not acknowledged.
+        """
+        self._store.put(workload, name, data)
+        with self._lock:
+            self._recorded.setdefault(pack, []).extend(index)
+            self._count(tally, len(index))
+        return self._stop
+
+    def _count(self, tally: dict[str, Any], points: int) -> None:
+        import time
+
+        progress = self._progress
+        progress.first = progress.first or time.time()
+        progress.points += points
+        progress.rows += tally["rows"]
+        progress.busy_seconds += tally["seconds"]
+        for status, number in tally["failures"].items():
+            progress.failures[status] = progress.failures.get(status, 0) + number
+
+    def offer(self, batches: list[Batch]) -> None:
+        """Hold these packs ready for whoever asks."""
+        with self._lock:
+            self._offers.update((batch.pack, batch) for batch in batches)
+
+    def fetch(self, pack: str, where: Where) -> Batch | None:
+        """The points of a pack, now measured at `where`; None when this recorder has not been told of it."""
+        with self._lock:
+            self._where[pack] = where
+            return self._offers.get(pack)
+
+    def close(self, pack: str) -> tuple[list[int], Where | None]:
+        """Forget a pack; what it recorded and where it ran."""
+        with self._lock:
+            self._offers.pop(pack, None)
+            return self._recorded.pop(pack, []), self._where.pop(pack, None)
+
+    def beat(self) -> bool:
+        """True when the worker should stop."""
+        return self._stop
+
+    def stop(self) -> None:
+        """Tell every worker to stop at its next point."""
+        self._stop = True
+
+    def progress(self) -> Progress:
+        """The counters as they are now."""
+        with self._lock:
+            return Progress(**vars(self._progress))

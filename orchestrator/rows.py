@@ -1,0 +1,147 @@
+"""Turns what a worker measured into an Arrow table of rows."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.batch import Batch, Terms
+from orchestrator.parts import row_schema
+from orchestrator.workload import Field, Workload
+
+NO_RESULT = -1  # the step of a failure row
+
+
+@dataclass
+class Block:
+    """Rows measured together, in columns; `at` is the place of a row's point in its batch, `values` one column a result.
+
+    A failure has step -1 and None in every value.
+    """
+
+    started: float
+    at: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    final: list[bool] = field(default_factory=list)
+    status: list[str] = field(default_factory=list)
+    error: list[str | None] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    values: list[Sequence[Any]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+def to_table(block: Block, batch: Batch, workload: Workload, terms: Terms) -> pa.Table:
+    """The block's rows with all engine columns, params and results, in the workload's row schema.
+
+    A value of the wrong type makes its row an error; a non-finite value of a result that must be finite makes it diverged.
+    """
+    results = [_result(block, column, field) for column, field in zip(block.values, workload.results, strict=True)]
+    _spread_errors(block)
+    fixed = _engine(block, batch, workload, terms)
+    params = {
+        f.name: pa.array([column[i] for i in block.at], _arrow(f))
+        for f, column in ((f, batch.params[f.name]) for f in workload.params)
+    }
+    measured = {f.name: array for f, array in zip(workload.results, results, strict=True)}
+    schema = row_schema(workload)
+    columns = {**fixed, **params, **measured}
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _engine(block: Block, batch: Batch, workload: Workload, terms: Terms) -> dict[str, pa.Array]:
+    n = len(block)
+    started = datetime.datetime.fromtimestamp(block.started, datetime.UTC)
+
+    def same(value: Any, kind: pa.DataType) -> pa.Array:
+        return pa.repeat(pa.scalar(value, kind), n)
+
+    return {
+        "point": pa.array([batch.ids[i] for i in block.at], pa.string()),
+        "workload": same(workload.name, pa.string()),
+        "version": same(workload.version, pa.int64()),
+        "seed": pa.array([batch.seeds[i] for i in block.at], pa.int64()),
+        "step": pa.array(block.step, pa.int64()),
+        "final": pa.array(block.final, pa.bool_()),
+        "status": pa.array(block.status, pa.string()),
+        "error": pa.array(block.error, pa.string()),
+        "seconds": pa.array(block.seconds, pa.float64()),
+        "pack": same(batch.pack, pa.string()),
+        "generation": same(terms.generation, pa.int64()),
+        "commit": same(terms.commit, pa.string()),
+        "dirty": same(terms.dirty, pa.bool_()),
+        "host": same(terms.host, pa.string()),
+        "device": same(terms.device_name, pa.string()),
+        "threads": same(terms.threads, pa.int64()),
+        "torch": same(_torch_version(), pa.string()),
+        "started": same(started, pa.timestamp("us", tz="UTC")),
+    }
+
+
+def _torch_version() -> str:
+    """The version of torch where the workload has imported it; nothing is imported for the sake of a label."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    return str(torch.__version__) if torch else "none"
+
+
+def _arrow(field: Field) -> pa.DataType:
+    return {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}[field.kind]
+
+
+def _result(block: Block, column: Sequence[Any], field: Field) -> pa.Array:
+    """One result column as Arrow; rows whose value does not fit become errors or diverged in the block."""
+    try:
+        array = pa.array(column, _arrow(field), from_pandas=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError):
+        array = pa.array([_fitting(block, row, value, field) for row, value in enumerate(column)], _arrow(field))
+    if array.null_count and not field.optional:
+        _accuse_nulls(block, array, field)
+    if field.finite:
+        _mark_diverged(block, array)
+    return array
+
+
+def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:
+    """The value where Arrow takes it, else None with the row turned into an error."""
+    try:
+        return pa.array([value], _arrow(field))[0].as_py()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError):
+        _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {value!r}")
+        return None
+
+
+def _accuse_nulls(block: Block, array: pa.Array, field: Field) -> None:
+    for row in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
+        if block.status[row] == "ok":
+            _fail(block, int(row), f"result '{field.name}' must be of type {field.kind.__name__}, but got None")
+
+
+def _fail(block: Block, row: int, text: str) -> None:
+    block.status[row] = "error"
+    block.error[row] = f"WorkloadError: {text}; mend the workload's run, or annotate the result."
+
+
+def _spread_errors(block: Block) -> None:
+    """A point with one wrong row has failed as a whole, so its final row says so too."""
+    wrong = {at: error for at, status, error in zip(block.at, block.status, block.error, strict=True) if status == "error"}
+    for row, at in enumerate(block.at if wrong else ()):
+        if block.status[row] == "ok" and at in wrong:
+            block.status[row], block.error[row] = "error", wrong[at]
+
+
+def _mark_diverged(block: Block, array: pa.Array) -> None:
+    numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
+    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+        for row in np.flatnonzero(~np.isfinite(numbers)):
+            if block.status[row] == "ok":
+                block.status[row] = "diverged"
+
+

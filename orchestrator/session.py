@@ -1,0 +1,128 @@
+"""One run of one sweep while it goes on: hands out packs, takes in what became of them, and knows when to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from orchestrator.batch import Batch, Outcome, Terms, gather
+from orchestrator.dispatch import Death, Failure, Queue
+from orchestrator.plan import Plan
+from orchestrator.rows import NO_RESULT, Block, to_table
+from orchestrator.spec import Spec
+from orchestrator.store import Store, part_bytes, part_name
+
+INTERRUPTED = "interrupted"
+
+
+class Session:
+    """The state that a runner (Ray Tune, or this process) shares with the sweep it runs.
+
+    `total` points are to do; `why` is empty until something ends the run before they are done.
+    """
+
+    def __init__(self, spec: Spec, plan: Plan, queue: Queue, store: Store, terms: Terms) -> None:
+        self.spec, self.plan, self.queue, self.store, self.terms = spec, plan, queue, store, terms
+        self.total = queue.waiting
+        self.done = 0
+        self.failures: Counter[str] = Counter()
+        self.busy = 0.0
+        self.why = ""
+        self.halted = ""
+        self.first: float | None = None  # when the first row was recorded, as a clock time
+        self._stop = threading.Event()
+        self._begun = time.monotonic()
+
+    def next(self) -> Batch | None:
+        """The next pack; None where none waits now."""
+        if self.stopping():
+            return None
+        pack = self.queue.take()
+        return gather(self.plan, pack.id, pack.index, pack.seconds) if pack else None
+
+    def finished(self, outcome: Outcome) -> None:
+        """Take in a pack whose worker came to its end."""
+        self.queue.finished(outcome.pack, outcome.done, outcome.seconds, outcome.left)
+        self.done += outcome.done
+        self.busy += outcome.seconds
+        self.failures.update(outcome.failures)
+        if outcome.halt:
+            self.halt(outcome.halt)
+        self._check_cost()
+
+    def died(self, pack: str, recorded: Collection[int], death: Death) -> None:
+        """Take in a pack whose worker died: what is beyond doubt at fault becomes a failure row."""
+        failures = self.queue.died(pack, recorded, death)
+        self.done += len(recorded) + len(failures)
+        if failures:
+            self._record(pack, failures)
+            self.failures.update(failure.status for failure in failures)
+
+    def _record(self, pack: str, failures: Sequence[Failure]) -> None:
+        """Write the rows of points that no worker lived to report."""
+        n = len(failures)
+        block = Block(
+            started=time.time(),
+            at=list(range(n)),
+            step=[NO_RESULT] * n,
+            final=[True] * n,
+            status=[f.status for f in failures],
+            error=[f.error for f in failures],
+            seconds=[0.0] * n,
+            values=[[None] * n for _ in self.plan.workload.results],
+        )
+        batch = gather(self.plan, pack, [f.index for f in failures], 0.0)
+        table = to_table(block, batch, self.plan.workload, self.terms)
+        self.store.put(self.plan.workload.name, part_name(table), part_bytes(table))
+
+    def end(self, why: str) -> None:
+        """Let workers stop at their next point; the first reason counts."""
+        self.why = self.why or why
+        self._stop.set()
+
+    def halt(self, error: str) -> None:
+        """End the run because it cannot go on; `error` is for the user."""
+        self.halted = self.halted or error
+        self.end("halted")
+
+    def stopping(self) -> bool:
+        """Whether the run is being ended; also notices that its deadline has passed."""
+        deadline = self.spec.limits.deadline
+        if deadline is not None and time.monotonic() - self._begun > deadline:
+            self.end("limits.deadline was reached")
+        return self._stop.is_set()
+
+    def _check_cost(self) -> None:
+        allowed = self.spec.limits.gpu_hours
+        spent = self.busy * self.spec.needs.gpu / 3600
+        if allowed is not None and spent >= allowed:
+            self.end("limits.gpu_hours was reached")
+
+
+@contextmanager
+def interruptible(session: Session) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM end the session in order; a second one ends the process.
+
+    Set after `ray.init`, which sets handlers of its own. Outside the main thread nothing is set: signals go elsewhere.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if session.why == INTERRUPTED:
+            os._exit(130)
+        session.end(INTERRUPTED)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,106 @@
+"""Keeps a file that tells which points a process is on, and ends a point that takes too long."""
+
+from __future__ import annotations
+
+import faulthandler
+import mmap
+import signal
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+MARK = struct.Struct("<qq")
+NOTHING = (-1, -1)
+GRACE = 2.0  # seconds between the signal that asks a point to end and the end of its process
+
+
+class PointTimeout(BaseException):
+    """A point took longer than it may. No Exception, so that a workload's own `except` does not swallow it."""
+
+
+class PointAbandoned(BaseException):
+    """The run is ending and does not wait for this point any longer."""
+
+
+class Mark:
+    """A mapped file with the places in the batch that are being measured; it outlives the process that writes it."""
+
+    def __init__(self, path: Path) -> None:
+        path.write_bytes(MARK.pack(*NOTHING))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), MARK.size)
+
+    def set(self, start: int, stop: int) -> None:
+        """Say that the points from `start` up to `stop` are being measured."""
+        MARK.pack_into(self._map, 0, start, stop)
+
+    def clear(self) -> None:
+        """Say that no point is being measured."""
+        self.set(*NOTHING)
+
+
+def read_mark(path: Path) -> tuple[int, int] | None:
+    """The marked places; None where nothing was marked or the file is not there."""
+    try:
+        start, stop = MARK.unpack(path.read_bytes())
+    except (OSError, struct.error):
+        return None
+    return None if (start, stop) == NOTHING else (start, stop)
+
+
+class Watchdog:
+    """Ends what takes longer than `limit` seconds: by an exception, and where that cannot get through, with the process.
+
+    The exception needs the main thread; the end of the process leaves its traceback in `trace` and needs no interpreter
+    lock, so it also ends code that holds it. Without `trace` only the exception is used.
+    """
+
+    def __init__(self, limit: float | None, trace: Path | None = None) -> None:
+        self._limit = limit
+        self._main = threading.current_thread() is threading.main_thread()
+        self._trace = trace.open("w") if trace and limit else None
+        self._armed = 0.0
+        self._abandoned = self._watching = False
+        if self._main:
+            signal.signal(signal.SIGALRM, self._raise)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While inside, the limit counts."""
+        self._watching = True
+        if self._limit:
+            self._arm(self._limit)
+        try:
+            yield
+        finally:
+            self._watching = False
+            if self._main and self._limit:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def abandon(self) -> None:
+        """End the point that is being measured, from another thread, because the run is over."""
+        self._abandoned = True
+        if self._main:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._trace:
+            faulthandler.cancel_dump_traceback_later()
+            self._trace.close()
+
+    def _arm(self, limit: float) -> None:
+        if self._main:
+            signal.setitimer(signal.ITIMER_REAL, limit)
+        # Arming the second line starts a thread (20 µs), so it is done again only once the last one has aged.
+        if self._trace and time.monotonic() - self._armed > GRACE / 2:
+            self._armed = time.monotonic()
+            faulthandler.dump_traceback_later(limit + GRACE, exit=True, file=self._trace)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self._watching:
+            raise PointAbandoned if self._abandoned else PointTimeout
