@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import StoreError
 
@@ -55,6 +56,21 @@ def create(path: Path, data: bytes) -> bool:
         path.unlink(missing_ok=True)
         raise refusal(path, error) from error
     return True
+
+
+def text(value: Any) -> str:
+    """The value as JSON, keys sorted."""
+    return json.dumps(value, indent=1, sort_keys=True, default=str)
+
+
+def load(path: Path) -> Any:
+    """The JSON in a file; an empty object for an empty file, which a run leaves that dies as it begins."""
+    try:
+        return json.loads(path.read_bytes() or b"{}")
+    except OSError as error:
+        raise refusal(path, error) from error
+    except ValueError as error:
+        raise StoreError(f"{path}: it must be JSON, but {error}; delete it and run the sweep again.") from error
 
 
 def sync(folder: Path) -> None:

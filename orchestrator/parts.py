@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,13 @@ KEY = b"lawsweep"
 ROLES = ("engine", "param", "result")
 IDENTITY = ("point", "step", "status", "generation")
 ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
-KINDS = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+KINDS = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC"),
+}
 T = TypeVar("T")
 
 
@@ -45,16 +52,19 @@ class Part:
         return self.path.stem
 
 
+def engine_schema() -> pa.Schema:
+    """Names, types and descriptions of the columns that every row has."""
+    return pa.schema(
+        pa.field(c.name, KINDS[c.kind], metadata=_notes(says=c.says, unit=c.unit, role="engine")) for c in ENGINE_COLUMNS
+    )
+
+
 def row_schema(workload: Workload) -> pa.Schema:
     """Names, types and descriptions of the rows of a workload: the engine's columns, its params, its results."""
-    engine = [
-        pa.field(c.name, KINDS.get(c.kind, pa.timestamp("us", "UTC")), metadata=_notes(says=c.says, unit=c.unit, role="engine"))
-        for c in ENGINE_COLUMNS
-    ]
     params = [pa.field(f.name, ARROW[f.kind], metadata=_notes(says=f.says, unit=f.unit, role="param")) for f in workload.params]
     results = [pa.field(f.name, ARROW[f.kind], metadata=_result_notes(f)) for f in workload.results]
     about = {"workload": workload.name, "version": workload.version, "measures": workload.measures, "format": FORMAT}
-    return pa.schema([*engine, *params, *results], metadata={KEY: json.dumps(about).encode()})
+    return pa.schema([*engine_schema(), *params, *results], metadata={KEY: json.dumps(about).encode()})
 
 
 def _result_notes(field: Field) -> dict[str, str]:
@@ -77,7 +87,7 @@ def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:
     """The table as one Parquet file, `rows` rows to a row group."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=rows)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def listing(folder: Path) -> tuple[Path, ...]:
@@ -94,11 +104,12 @@ def listing(folder: Path) -> tuple[Path, ...]:
 def settled(read: Callable[[], T]) -> T:
     """What the read gives; once more where `compact` has replaced a part between listing and reading."""
     for _ in range(20):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             return read()
-        except FileNotFoundError:
-            continue
-    return read()
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise unreadable(Path(error.filename or "of the store"), error) from error
 
 
 def footers(folder: Path) -> tuple[Part, ...]:
@@ -185,14 +196,19 @@ def _plain(kind: pa.DataType) -> str:
 
 def role(field: pa.Field) -> str:
     """Whether a column is the engine's, a param or a result."""
-    return (field.metadata or {}).get(b"role", b"result").decode()
+    return str((field.metadata or {}).get(b"role", b"result"), "utf-8")
+
+
+def readable(parts: Sequence[Part], schema: pa.Schema) -> pa.Schema:
+    """The columns of the schema that parts of one version can give: not those that they hold as a type that does not fit."""
+    kinds = {field.name: field.type for part in parts for field in part.schema}
+    fits = [f for f in schema if kinds.get(f.name, f.type) in (f.type, *([pa.int64()] if f.type == pa.float64() else []))]
+    return pa.schema(fits, metadata=schema.metadata)
 
 
 def dataset(parts: Sequence[Part], schema: pa.Schema) -> ds.Dataset:
-    """Parts of one version as one lazily read table with those columns of the schema that they can give."""
-    kinds = {field.name: field.type for part in parts for field in part.schema}
-    fits = [f for f in schema if kinds.get(f.name, f.type) in (f.type, *([pa.int64()] if f.type == pa.float64() else []))]
-    return ds.dataset([str(p.path) for p in parts], schema=pa.schema(fits, metadata=schema.metadata), format="parquet")
+    """Parts of one version as one lazily read table."""
+    return ds.dataset([str(p.path) for p in parts], schema=schema, format="parquet")
 
 
 def by_version(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
@@ -211,9 +227,9 @@ def read(parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str], keep:
     wanted = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
     tables = [pa.table({f.name: pa.array([], f.type) for f in wanted}, schema=wanted)]
     for group in by_version(parts):
-        source = dataset(group, schema)
-        have = [name for name in columns if name in source.schema.names]
-        tables.append(_scan(source, group, have, keep))
+        fits = readable(group, schema)
+        have = [name for name in columns if name in fits.names]
+        tables.append(_scan(dataset(group, fits), group, have, keep))
     return pa.concat_tables(tables, promote_options="default").cast(wanted)
 
 

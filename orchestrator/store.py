@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from orchestrator import duplicates, durable, parts
 from orchestrator.errors import StoreError, nearest
 from orchestrator.parts import FORMAT, Part, part_bytes, part_name, row_schema
+from orchestrator.view import View, view
 from orchestrator.workload import Workload
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class Store:
     def schema(self, workload: str) -> pa.Schema:
         """The columns of a workload's rows, over all its parts; StoreError where it has none or they disagree."""
         return parts.unify(self._some(workload))
+
+    def view(self, workload: str) -> View:
+        """The rows of a workload that count, as they are now; StoreError where it has none."""
+        return parts.settled(lambda: view(self._some(workload)))
 
     def describe(self, workload: str) -> list[dict[str, str]]:
         """Name, type, role, unit and sentence of every column of a workload's rows."""
@@ -129,7 +133,9 @@ class Store:
 
     def plans(self) -> list[dict[str, Any]]:
         """Records of all plans, the earliest first."""
-        records = [_load(path) for path in sorted((self.path / "plans").glob("*/*.json")) if not path.name.startswith(".")]
+        records = [
+            durable.load(path) for path in sorted((self.path / "plans").glob("*/*.json")) if not path.name.startswith(".")
+        ]
         return sorted(records, key=lambda r: (r.get("generation") or 0, r["created"]))
 
     def latest(self, sweep: str, size: str | None = None) -> dict[str, Any]:
@@ -170,11 +176,11 @@ class Store:
     def finish(self, generation: int, record: Mapping[str, Any]) -> None:
         """Add what a run came to to its record."""
         path = self._run_file(generation)
-        durable.write(path, _json({**_load(path), **record, "generation": generation}))
+        durable.write(path, _json({**durable.load(path), **record, "generation": generation}))
 
     def runs(self) -> list[dict[str, Any]]:
         """Records of all runs, the first one first."""
-        return [{**_load(path), "generation": int(path.stem)} for path in sorted(self._run_files())]
+        return [{**durable.load(path), "generation": int(path.stem)} for path in sorted(self._run_files())]
 
     def _run_file(self, generation: int) -> Path:
         return self.path / "runs" / f"{generation:06d}.json"
@@ -193,7 +199,7 @@ class Store:
     def load(self, kind: str, sweep: str) -> Any:
         """The JSON value of that kind about a sweep; None where there is none."""
         path = self.path / kind / f"{_name(sweep, 'a sweep')}.json"
-        return _load(path) if path.exists() else None
+        return durable.load(path) if path.exists() else None
 
 
 def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
@@ -229,7 +235,7 @@ def _may_be_made(folder: Path, create: bool) -> None:
 
 
 def _check_format(mark: Path) -> None:
-    found = _load(mark).get("format")
+    found = durable.load(mark).get("format")
     if not isinstance(found, int):
         raise StoreError(f"{mark}: 'format' must be a number, but got {found!r}; this is no store of lawsweep.")
     if found > FORMAT:
@@ -240,8 +246,7 @@ def _check_format(mark: Path) -> None:
 
 
 def _no_rows(columns: list[str]) -> pa.Table:
-    types = {c.name: parts.KINDS.get(c.kind) for c in parts.ENGINE_COLUMNS}
-    return pa.table({name: pa.array([], types.get(name)) for name in columns})
+    return parts.engine_schema().empty_table().select(columns)
 
 
 def _name(name: str, what: str) -> str:
@@ -252,14 +257,4 @@ def _name(name: str, what: str) -> str:
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, default=str) + "\n").encode()
-
-
-def _load(path: Path) -> Any:
-    """The JSON in a file; an empty one is a run that died as it began."""
-    try:
-        return json.loads(path.read_bytes() or b"{}")
-    except OSError as error:
-        raise durable.refusal(path, error) from error
-    except ValueError as error:
-        raise StoreError(f"{path}: it must be JSON, but {error}; delete it and run the sweep again.") from error
+    return f"{durable.text(value)}\n".encode()

@@ -1,0 +1,66 @@
+"""Turns a store's tables into Polars lazy frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+
+from orchestrator import parts
+from orchestrator.view import View
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
+
+
+def rows(store: Store, workload: str) -> pl.LazyFrame:
+    """The rows of a workload that count, as they are at this call; collect it before `compact` runs."""
+    return frame(store.view(workload))
+
+
+def frame(view: View) -> pl.LazyFrame:
+    """The view's rows, read when collected."""
+    scans = [_scan([str(p.path) for p in group], readable) for group, readable in view.groups]
+    whole = pl.concat(scans, how="diagonal").select(view.schema.names)
+    if not len(view.contested):
+        return whole
+    contested = pl.LazyFrame({"point": pl.Series(view.contested.to_pylist(), dtype=pl.String)})
+    settled = pl.from_arrow(view.settled)
+    assert isinstance(settled, pl.DataFrame)
+    return pl.concat([whole.join(contested, on="point", how="anti"), settled.lazy()])
+
+
+def _scan(paths: list[str], readable: pa.Schema) -> pl.LazyFrame:
+    return pl.scan_parquet(
+        paths,
+        schema=_types(readable),
+        missing_columns="insert",
+        extra_columns="ignore",
+        cast_options=pl.ScanCastOptions(integer_cast="allow-float"),
+        hive_partitioning=False,
+    )
+
+
+def _types(schema: pa.Schema) -> pl.Schema:
+    empty = pl.from_arrow(schema.empty_table())
+    assert isinstance(empty, pl.DataFrame)
+    return empty.schema
+
+
+def sweep(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
+    """The rows of the points of a sweep's plan, once for each arm a point is in, `arm, sweep, size` first.
+
+    A point that has no row yet is not there; a sweep without any row has the engine's columns and no rows.
+    """
+    record = store.latest(name, size)
+    plan = pl.scan_parquet(store.plan_path(record)).select(
+        "arm", pl.lit(name).alias("sweep"), pl.lit(record["size"]).alias("size"), "point"
+    )
+    workload = record["workload"]
+    measured = rows(store, workload) if store.parts(workload) else _nothing()
+    return plan.join(measured, on="point", how="inner").select("arm", "sweep", "size", *measured.collect_schema().names())
+
+
+def _nothing() -> pl.LazyFrame:
+    return pl.LazyFrame(schema=_types(parts.engine_schema()))
