@@ -1,0 +1,146 @@
+"""Turns the params of a sweep and of its arms into grids: one for each arm, every name known and in order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.axes import AxisGroup, Cell
+from orchestrator.errors import SpecError, nearest
+from orchestrator.expressions import Expression, Value
+from orchestrator.reading import Keys
+
+Given = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What one arm measures: `fixed` params, `axes` whose product is taken, and `derive`d names.
+
+    `order` holds the names whose values are expressions, each after those it needs. `searched` names are set by a search.
+    """
+
+    arm: str
+    fixed: dict[str, Cell]
+    derive: dict[str, Expression]
+    axes: tuple[AxisGroup, ...]
+    searched: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Assignments of the arm, seeds not counted; of any size."""
+        return math.prod(group.count for group in self.axes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that have a value in the arm, sorted."""
+        return tuple(sorted({*self.fixed, *self.derive, *self.searched, *(n for group in self.axes for n in group.names)}))
+
+    def assign(self, row: Mapping[str, Cell]) -> dict[str, Value]:
+        """All values of one assignment: `row` holds a value for each axis (and each searched param); expressions are computed."""
+        cells: dict[str, Any] = {**self.fixed, **self.derive, **row}
+        values = {name: cell for name, cell in cells.items() if not isinstance(cell, Expression)}
+        for name in self.order:
+            if name not in values:
+                values[name] = cells[name].evaluate(values)
+        return values
+
+
+@dataclass(frozen=True)
+class Block:
+    """Params as one place of the file gives them; `keys` lead there."""
+
+    keys: Keys
+    fixed: dict[str, Cell]
+    derive: dict[str, Expression]
+    axes: tuple[AxisGroup, ...]
+
+    def places(self) -> Iterable[tuple[str, Keys]]:
+        """Every name given here, with the keys that lead to it."""
+        yield from ((name, (*self.keys, "fixed", name)) for name in self.fixed)
+        yield from ((name, (*self.keys, "derive", name)) for name in self.derive)
+        for group in self.axes:
+            inner: Keys = ("axes", "zip") if len(group.names) > 1 else ("axes",)
+            yield from ((name, (*self.keys, *inner, name)) for name in group.names)
+
+
+class Misplaced(Exception):
+    """A fault in a grid, and the keys where it stands."""
+
+    def __init__(self, keys: Keys, text: str) -> None:
+        super().__init__(text)
+        self.keys, self.text = keys, text
+
+
+def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], where: Any) -> Grid:
+    """The grid of one arm from the sweep's block and the arm's own; `where(keys)` is the place that opens a message.
+
+    Raises Misplaced for a name given twice, an expression that needs an unknown name, and expressions that need each other.
+    """
+    places = [place for block in blocks for place in block.places()]
+    _check_once(arm, places, searched)
+    at = dict(places)
+    grid = Grid(
+        arm=arm,
+        fixed={n: _placed(cell, where(at[n])) for block in blocks for n, cell in block.fixed.items()},
+        derive={n: Expression(e.text, where(at[n])) for block in blocks for n, e in block.derive.items()},
+        axes=tuple(sorted((group for block in blocks for group in block.axes), key=lambda group: group.names)),
+        searched=searched,
+    )
+    needs = _needs(grid)
+    _check_known(grid, needs, at)
+    return Grid(**{**vars(grid), "order": _ordered(needs, at)})
+
+
+def _placed(cell: Cell, where: str) -> Cell:
+    return Expression(cell.text, where) if isinstance(cell, Expression) else cell
+
+
+def _check_once(arm: str, places: list[tuple[str, Keys]], searched: tuple[str, ...]) -> None:
+    counts = Counter(name for name, _ in places)
+    for name, keys in reversed(places):
+        if counts[name] > 1 or name in searched:
+            others = [".".join(map(str, other)) for found, other in places if found == name and other != keys] or ["'search'"]
+            raise Misplaced(
+                keys, f"a param must be given once in arm '{arm}', but '{name}' stands in {others[0]} too; remove one."
+            )
+
+
+def _needs(grid: Grid) -> dict[str, frozenset[str]]:
+    """Names that each expression of a grid needs, by what it defines; rows of an axis are taken together."""
+    cells: dict[str, list[Any]] = {name: [cell] for name, cell in {**grid.fixed, **grid.derive}.items()}
+    for group in grid.axes:
+        for name, column in zip(group.names, group.columns, strict=True):
+            written = column.written if isinstance(column.written, list) else [column.at(0)]
+            cells[name] = [Expression(c) if isinstance(c, str) and c.lstrip().startswith("=") else c for c in written]
+    needs = {n: frozenset(x for c in found if isinstance(c, Expression) for x in c.names) for n, found in cells.items()}
+    return {name: names for name, names in needs.items() if names or any(isinstance(c, Expression) for c in cells[name])}
+
+
+def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], at: Mapping[str, Keys]) -> None:
+    known = set(grid.names)
+    for name, names in sorted(needs.items()):
+        for missing in sorted(names - known):
+            has = ", ".join(sorted(known - {name}))
+            text = f"an expression must name what arm '{grid.arm}' has, but got '{missing}'{nearest(missing, known - {name})} It has {has}."
+            raise Misplaced(at[name], text)
+
+
+def _ordered(needs: Mapping[str, frozenset[str]], at: Mapping[str, Keys]) -> tuple[str, ...]:
+    """Names with expressions, each after those it needs."""
+    waiting, order = dict(needs), []
+    while waiting:
+        ready = sorted(name for name, names in waiting.items() if not names & waiting.keys())
+        if not ready:
+            first = min(waiting)
+            raise Misplaced(
+                at[first], f"expressions must not need each other in a circle, but {', '.join(sorted(waiting))} do; fix one."
+            )
+        order += ready
+        for name in ready:
+            del waiting[name]
+    return tuple(order)

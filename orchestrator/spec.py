@@ -1,0 +1,303 @@
+"""Turns the text of a sweep file into a Spec: everything it says, typed, checked and of one size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, WithJsonSchema, model_validator
+
+from orchestrator import complaints, reading
+from orchestrator.axes import Wrong
+from orchestrator.columns import ENGINE_NAMES
+from orchestrator.errors import SpecError, nearest
+from orchestrator.grids import Block, Grid, Misplaced, make_grid
+from orchestrator.overlay import overlay
+from orchestrator.reading import Keys, Node
+from orchestrator.search import Search, Stop
+from orchestrator.spec_claims import Claim, Figure
+from orchestrator.spec_columns import columns_used
+from orchestrator.terms import LABEL, Axes, Column, Count, Formulas, Label, Mapping, Params, Real, Seconds, Text, told, wrong
+
+__all__ = ["IDENTITY", "TRANSPORT", "Grid", "Spec", "parse", "read", "shipped"]
+
+ONE_ARM = "all"
+
+IDENTITY = frozenset({"workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
+"""Fields that decide which points are measured, and how far."""
+
+TRANSPORT = frozenset(
+    {"name", "path", "size", "text", "question", "source", "needs", "pack", "limits", "track", "claims", "figures", "sizes"}
+)
+"""Fields that decide how points are run, read or shown; changing one measures nothing again."""
+
+
+class Arm(Mapping):
+    """A labelled sub-grid: what it adds to the sweep's own params."""
+
+    fixed: Params = {}
+    derive: Formulas = {}
+    axes: Axes = ()
+
+
+class Until(Mapping):
+    """When a point has seeds enough: its metric's interval is narrower than `rel_halfwidth` of the mean."""
+
+    metric: Column
+    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1)]
+    confidence: Annotated[Real, Field(gt=0, lt=1)] = 0.95
+
+
+class Seeds(Mapping):
+    """How often each assignment is measured: `min` times, and up to `max` until the interval is narrow."""
+
+    min: Count = 1
+    max: Count
+    until: Until | None = None
+
+    @property
+    def count(self) -> int:
+        """Seeds that the plan starts with: 0, 1, …, count - 1."""
+        return self.min
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.min > self.max:
+            raise wrong(Wrong(f"'max' must be at least 'min', but got {self.min} to {self.max}; swap them.", "max"))
+        if self.until is None and self.min != self.max:
+            raise wrong(
+                Wrong(f"seeds from {self.min} to {self.max} must have 'until', but have none; write until or one number.")
+            )
+        return self
+
+
+class Needs(Mapping):
+    """What one trial takes of a machine; fractions of a GPU are allowed below 1."""
+
+    cpu: Annotated[Real, Field(gt=0)] = 1.0
+    gpu: Annotated[Real, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.gpu > 1 and self.gpu % 1:
+            raise wrong(
+                Wrong(f"more than one GPU must be a whole number, but got {self.gpu}; write {math.ceil(self.gpu)}.", "gpu")
+            )
+        return self
+
+
+class Pack(Mapping):
+    """How long one trial should take."""
+
+    seconds: Seconds = 5.0
+
+
+class Limits(Mapping):
+    """Where a run stops: `seconds` a point, `points` a plan, `gpu_hours` and `deadline` (seconds) a run."""
+
+    seconds: Seconds | None = None
+    points: Count = 100_000
+    gpu_hours: Annotated[Real, Field(gt=0)] | None = None
+    deadline: Seconds | None = None
+
+
+class Track(Mapping):
+    """What MLflow gets: a run for each curve over `x`, or for each point."""
+
+    x: Label | None = None
+    points: bool = False
+
+
+def _seeds(raw: Any) -> Any:
+    return raw if isinstance(raw, dict) else {"min": raw, "max": raw}
+
+
+def _track(raw: Any) -> Any:
+    if isinstance(raw, str) and raw != "points":
+        raise Wrong(f"'track' must be 'points' or a mapping such as {{x: d}}, but got '{raw}'{nearest(raw, ('points',))}")
+    return {"points": True} if raw == "points" else raw
+
+
+class Sweep(Mapping):
+    """What a sweep file holds, of one size."""
+
+    question: Text
+    source: Text = "none given"
+    workload: Text
+    fixed: Params = {}
+    derive: Formulas = {}
+    axes: Axes = ()
+    arms: dict[Label, Arm] = {}
+    seeds: Annotated[Seeds, BeforeValidator(_seeds)] = Seeds(min=1, max=1)
+    needs: Needs = Needs()
+    pack: Pack = Pack()
+    limits: Limits = Limits()
+    track: Annotated[Track, BeforeValidator(told(_track))] = Track()
+    search: Search | None = None
+    stop: Stop | None = None
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({"$ref": "#/$defs/Sizes"})] = {}
+
+
+class Spec(Sweep):
+    """A sweep, with its name, the file it came from, its text, and the size that was laid over it."""
+
+    name: str
+    path: Path | None = None
+    size: str | None = None
+    text: str = ""
+    _root: Node = PrivateAttr()
+    _grids: tuple[Grid, ...] = PrivateAttr(default=())
+
+    def grids(self) -> tuple[Grid, ...]:
+        """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
+        return self._grids
+
+    def where(self, *keys: str | int) -> str:
+        """The place of a value for a message: `sweeps/x.yaml:12: axes.d`; `keys` as in `spec.where("claims", 0, "fit", "x")`."""
+        return complaints.place(self._root, shown_name(self.name, self.path), keys)
+
+    def resolved(self) -> dict[str, Any]:
+        """The sweep as plain JSON values: size applied, defaults filled in, `sizes` left out. It parses to itself."""
+        dumped = self.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude={"name", "path", "size", "text", "sizes"}
+        )
+        return {key: value for key, value in dumped.items() if value not in ({}, [])}
+
+    def columns_used(self) -> tuple[tuple[Keys, str], ...]:
+        """Columns that claims, figures and searches name, with the keys that lead to each; SQL texts are not read."""
+        return columns_used(self)
+
+    def check_columns(self, columns: Iterable[str]) -> None:
+        """Refuse a name that is none of the workload's columns, the engine's or the derived ones."""
+        derived = {name for grid in self.grids() for name in grid.derive}
+        known = sorted({*columns, *derived, *ENGINE_NAMES})
+        faults = [
+            f"{self.where(*keys)}: a column must be one of workload '{self.workload}' or derived, but got '{name}'{nearest(name, known)}"
+            for keys, name in self.columns_used()
+            if name not in known
+        ]
+        if faults:
+            raise SpecError("\n".join(faults))
+
+    def unsupported(self) -> tuple[str, ...]:
+        """Places whose machinery this version lacks; a run refuses them before its first trial."""
+        from orchestrator.unsupported import unsupported
+
+        return tuple(f"{self.where(*keys)}: {text}" for keys, text in unsupported(self))
+
+
+def shown_name(name: str, path: Path | None) -> str:
+    """How messages call a file."""
+    return str(path) if path is not None else name
+
+
+def parse(text: str, name: str, size: str | None = None, path: Path | None = None) -> Spec:
+    """The Spec of a file's text, at its base or at one of its sizes; every size of the file is checked.
+
+    Raises SpecError, one line for each fault: file, line, key path, what must hold, what came, what to do.
+    """
+    place = shown_name(name, path)
+    root = reading.parse(text, place)
+    if not LABEL.fullmatch(name) or "-" in name:
+        raise SpecError(
+            f"{place}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
+        )
+    found = {None: _spec(root, text, name, None, path)}
+    sizes = root.value["sizes"].value if "sizes" in root.value else {}
+    for key in sizes:
+        found[key] = _spec(overlay(root, key, place), text, name, key, path)
+    if size not in found:
+        overlay(root, str(size), place)
+    return found[size]
+
+
+def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:
+    place = shown_name(name, path)
+    try:
+        sweep = Sweep.model_validate(root.plain())
+    except ValidationError as error:
+        raise complaints.complaint(error, root, place) from error
+    spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
+    spec._root = root
+    try:
+        spec._grids = _grids(spec)
+        _check_labels(spec)
+    except Misplaced as fault:
+        raise SpecError(f"{complaints.place(root, place, fault.keys)}: {fault.text}") from fault
+    return spec
+
+
+def _grids(spec: Spec) -> tuple[Grid, ...]:
+    base = Block((), spec.fixed, spec.derive, spec.axes)
+    arms = {key: Block(("arms", key), arm.fixed, arm.derive, arm.axes) for key, arm in sorted(spec.arms.items())}
+    searched = spec.search.names if spec.search is not None else ()
+    blocks = {key: (base, block) for key, block in arms.items()} or {ONE_ARM: (base,)}
+    return tuple(make_grid(arm, found, searched, lambda keys: spec.where(*keys)) for arm, found in blocks.items())
+
+
+def _check_labels(spec: Spec) -> None:
+    """Refuse claims of one id, and arms that a claim names and the sweep has not."""
+    ids: dict[str, int] = {}
+    for index, claim in enumerate(spec.claims):
+        if claim.id in ids:
+            raise Misplaced(
+                ("claims", index, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one."
+            )
+        ids[claim.id] = index
+        for keys, arm in _arms_named(claim):
+            if arm not in spec.arms:
+                text = f"an arm must be one of the sweep's, but got '{arm}'{nearest(arm, spec.arms)} It has {', '.join(spec.arms) or 'none'}."
+                raise Misplaced(("claims", index, *keys), text)
+        if claim.from_ == "boundary" and spec.search is None:
+            raise Misplaced(
+                ("claims", index, "from"), "'from: boundary' must have a 'search', but the sweep has none; add one."
+            )
+
+
+def _arms_named(claim: Claim) -> Iterable[tuple[Keys, str]]:
+    if claim.floor is not None:
+        yield ("floor", "arm"), claim.floor.arm
+    if claim.compare is not None and (claim.compare.paired or claim.by == ("arm",)):
+        key = "arms" if claim.compare.paired else claim.compare.of
+        yield from ((("compare", key), arm) for arm in (claim.compare.left, claim.compare.right))
+        if claim.compare.interaction is not None:
+            yield ("compare", "interaction"), claim.compare.interaction
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the sweeps that come with the package, sorted."""
+    from importlib import resources
+
+    return tuple(
+        sorted(file.name.removesuffix(".yaml") for file in resources.files("sweeps").iterdir() if file.name.endswith(".yaml"))
+    )
+
+
+def find(reference: str | Path) -> Path:
+    """The file of a path or of a bare name: the path itself, ./sweeps/NAME.yaml, then the shipped one."""
+    from importlib import resources
+
+    path = Path(reference)
+    if path.is_file():
+        return path
+    local = Path("sweeps") / f"{reference}.yaml"
+    if local.is_file():
+        return local
+    if str(reference) in shipped():
+        return Path(str(resources.files("sweeps") / f"{reference}.yaml"))
+    known = shipped()
+    stem = path.stem if path.suffix else str(reference)
+    raise SpecError(
+        f"{reference}: a sweep must be a file or the name of a shipped sweep, but nothing is here{nearest(stem, known)} "
+        f"Shipped: {', '.join(known) or 'none'}."
+    )
+
+
+def read(reference: str | Path, size: str | None = None) -> Spec:
+    """The Spec of a file, or of a sweep's bare name; SpecError lists the nearest shipped names where nothing is found."""
+    path = find(reference)
+    return parse(reading.read_text(path), path.stem, size, path)

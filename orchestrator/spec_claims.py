@@ -1,0 +1,388 @@
+"""Turns `claims` and `figures` of a sweep file into models: what theory predicts of the rows, and how they are drawn."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+
+from orchestrator.axes import Wrong, read_mapping, read_number
+from orchestrator.errors import nearest
+from orchestrator.expressions import Expression
+from orchestrator.terms import (
+    NUMBER_SCHEMA,
+    Column,
+    Columns,
+    Count,
+    Label,
+    Mapping,
+    Number,
+    Params,
+    Real,
+    Text,
+    column,
+    label,
+    several,
+    told,
+    wrong,
+    written,
+)
+
+LAWS: dict[str, tuple[str, ...]] = {
+    "power": ("exponent", "decay", "prefactor"),
+    "exponential": ("rate", "decay", "prefactor"),
+    "linear": ("slope", "intercept"),
+    "constant": ("intercept",),
+    "sqrt_log": ("slope", "intercept"),
+    "logistic": ("low", "high", "centre", "width"),
+    "saturating": ("ceiling", "rate"),
+    "power_with_floor": ("exponent", "decay", "prefactor", "floor"),
+    "piecewise": ("intercept", "knot", "slope_before", "slope_after"),
+}
+PARAMETERS = frozenset(name for names in LAWS.values() for name in names)
+KINDS = ("fit", "prefer", "compare", "trend", "collapse", "holds", "equals")
+BOUNDS = ("at_least", "at_most", "between")
+DIFFERENCE = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*")
+LAW_NAME = Literal[
+    "power", "exponential", "linear", "constant", "sqrt_log", "logistic", "saturating", "power_with_floor", "piecewise"
+]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is expected: at least `low`, at most `high`; None where that end is open.
+
+    An end may be an expression over the claim's `by` columns and the fixed params.
+    """
+
+    low: float | Expression | None = None
+    high: float | Expression | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns that the ends need."""
+        return frozenset(name for end in (self.low, self.high) if isinstance(end, Expression) for name in end.names)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The difference `left - right` of a fitted parameter between groups, or, where `paired`, of a column between arms."""
+
+    of: str
+    left: str
+    right: str
+    paired: bool = False
+    interaction: str | None = None
+    pair: tuple[str, ...] = ()
+
+
+def read_bound(raw: Any) -> Bound:
+    """A bound of `{at_least: a}`, `{at_most: b}`, both, or `{between: [a, b]}`."""
+    if not isinstance(raw, dict) or not raw:
+        raise Wrong(
+            f"an expectation must be {{at_least: a}}, {{at_most: b}} or {{between: [a, b]}}, but got {raw!r}; write one."
+        )
+    for key in raw:
+        if key not in BOUNDS:
+            raise Wrong(f"an expectation must be one of {', '.join(BOUNDS)}, but got '{key}'{nearest(key, BOUNDS)}", key)
+    if "between" not in raw:
+        return _ordered(*(read_number(raw[key]) if key in raw else None for key in ("at_least", "at_most")))
+    if len(raw) > 1 or not isinstance(raw["between"], list) or len(raw["between"]) != 2:
+        raise Wrong(f"'between' must stand alone and have two ends [a, b], but got {raw!r}; mend it.", "between")
+    return _ordered(*(read_number(end) for end in raw["between"]))
+
+
+def _ordered(low: float | Expression | None, high: float | Expression | None) -> Bound:
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise Wrong(f"an expectation must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    return Bound(low, high)
+
+
+def read_expect(raw: Any) -> dict[str, Bound]:
+    """Bounds by the quantity they hold for; one bound without a name is that of the `difference`."""
+    if isinstance(raw, dict) and raw.keys() & set(BOUNDS):
+        return {"difference": read_bound(raw)}
+    found = {}
+    for name, bound in read_mapping(raw, "expect", "bounds").items():
+        try:
+            found[name] = read_bound(bound)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not found:
+        raise Wrong("'expect' must name a quantity, but is empty; write {exponent: {at_least: 1}}.")
+    return found
+
+
+def write_expect(expect: dict[str, Bound]) -> dict[str, Any]:
+    """The bounds as a file would say them."""
+    ends = {name: {"at_least": written(bound.low), "at_most": written(bound.high)} for name, bound in expect.items()}
+    return {name: {key: end for key, end in bound.items() if end is not None} for name, bound in ends.items()}
+
+
+def read_compare(raw: Any) -> Compare:
+    """A comparison of `{exponent: a - b}` or `{y: column, arms: a - b, interaction: arm, pair: [seed]}`."""
+    given = dict(read_mapping(raw, "compare", "differences"))
+    if "arms" not in given and "y" not in given:
+        if len(given) != 1:
+            raise Wrong(f"'compare' must name one fitted parameter, or y and arms, but got {list(given)}; keep one.")
+        ((of, difference),) = given.items()
+        if of not in PARAMETERS:
+            raise Wrong(
+                f"a fitted parameter must be one of {', '.join(sorted(PARAMETERS))}, but got '{of}'{nearest(of, PARAMETERS)}",
+                of,
+            )
+        return Compare(of, *_difference(difference, of))
+    known = ("y", "arms", "interaction", "pair")
+    for key in given:
+        if key not in known:
+            raise Wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{nearest(key, known)}", key)
+    if not {"y", "arms"} <= given.keys():
+        raise Wrong(f"'compare' of arms must have y and arms, but got {list(given)}; write {{y: column, arms: a - b}}.")
+    interaction = None if given.get("interaction") is None else label(given["interaction"])
+    pair = tuple(column(name) for name in several(given.get("pair", [])))
+    return Compare(column(given["y"]), *_difference(given["arms"], "arms"), True, interaction, pair)
+
+
+def _difference(raw: Any, key: str) -> tuple[str, str]:
+    match = DIFFERENCE.fullmatch(raw) if isinstance(raw, str) else None
+    if match is None or match[1] == match[2]:
+        raise Wrong(
+            f"a difference must name two groups, as in 'growing - control', but got {raw!r}; keep spaces around the minus.", key
+        )
+    return match[1], match[2]
+
+
+def write_compare(compare: Compare) -> dict[str, Any]:
+    """The comparison as a file would say it."""
+    difference = f"{compare.left} - {compare.right}"
+    if not compare.paired:
+        return {compare.of: difference}
+    extra = {"interaction": compare.interaction, "pair": list(compare.pair)}
+    return {"y": compare.of, "arms": difference} | {key: value for key, value in extra.items() if value}
+
+
+Expect = Annotated[
+    dict[str, Bound],
+    PlainValidator(told(read_expect)),
+    PlainSerializer(write_expect),
+    WithJsonSchema(
+        {"anyOf": [{"$ref": "#/$defs/Bound"}, {"type": "object", "additionalProperties": {"$ref": "#/$defs/Bound"}}]}
+    ),
+]
+Comparison = Annotated[
+    Compare,
+    PlainValidator(told(read_compare)),
+    PlainSerializer(write_compare),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "array"]}, "minProperties": 1}),
+]
+
+
+class Basis(Mapping):
+    """Whose claim it is: only a quoted statement may be reported as a paper's claim."""
+
+    kind: Literal["quoted", "reviewed", "recalled", "derived"]
+    source: Text
+
+
+class Fit(Mapping):
+    """A law fitted to y over x, once for each group of `by`."""
+
+    law: LAW_NAME
+    x: Column
+    y: Column
+    by: Columns = ()
+
+
+class Prefer(Mapping):
+    """A law that must describe y over x better than its rivals, by `aicc` points."""
+
+    law: LAW_NAME
+    over: Annotated[tuple[LAW_NAME, ...], BeforeValidator(several), Field(min_length=1)]
+    x: Column
+    y: Column
+    by: Columns = ()
+    aicc: Annotated[Real, Field(gt=0)] = 6.0
+
+    @model_validator(mode="after")
+    def _has_rivals(self) -> Self:
+        if self.law in self.over or len(set(self.over)) < len(self.over):
+            raise wrong(
+                Wrong(
+                    f"rivals must differ from '{self.law}' and from each other, but got {list(self.over)}; mend them.", "over"
+                )
+            )
+        return self
+
+
+class Trend(Mapping):
+    """A quantity (a column, or a parameter of an earlier fit) that must rise or fall along another."""
+
+    of: Column
+    along: Column
+    is_: Literal["increasing", "decreasing"] = Field(alias="is")
+    by: Columns = ()
+
+
+class Collapse(Mapping):
+    """Curves that must lie on one another as y over x."""
+
+    x: Column
+    y: Column
+    curves: Column
+
+
+class Equals(Mapping):
+    """A table that column `y` must equal; its other columns say which rows are meant."""
+
+    y: Column
+    table: Annotated[tuple[Params, ...], Field(min_length=1)]
+    tolerance: Annotated[Real, Field(ge=0)] = 1e-9
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> Self:
+        for index, row in enumerate(self.table):
+            if self.y not in row or row.keys() != self.table[0].keys():
+                text = (
+                    f"a row of the table must hold '{self.y}' and the columns of the first, but got {list(row)}; complete it."
+                )
+                raise wrong(Wrong(text, "table", index))
+        return self
+
+
+class Floor(Mapping):
+    """The arm that measures what error remains, and the columns by which its rows match."""
+
+    arm: Label
+    match: Columns = ()
+
+
+class Require(Mapping):
+    """What the rows must have before a claim is judged; less makes it unmet."""
+
+    x_points: Count | None = None
+    x_decades: Annotated[Real, Field(gt=0)] | None = None
+    seeds: Count | None = None
+    matched: dict[str, Annotated[Real, Field(ge=0)]] = {}
+
+
+class Claim(Mapping):
+    """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend."""
+
+    id: Label
+    says: str = ""
+    basis: Basis | None = None
+    where: Text | None = None
+    from_: Text = Field(default="rows", alias="from")
+    by: Columns = ()
+    fit: Fit | None = None
+    prefer: Prefer | None = None
+    compare: Comparison | None = None
+    trend: Trend | None = None
+    collapse: Collapse | None = None
+    holds: Text | None = None
+    equals: Equals | None = None
+    expect: Expect | None = None
+    floor: Floor | None = None
+    unmet_if: Text | None = None
+    require: Require = Require()
+    se: Column | None = None
+    tolerance: Annotated[Real, Field(ge=0)] = 1e-9
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shared_groups(cls, raw: Any) -> Any:
+        """Groups written at the claim or inside its fit, prefer or trend stand in both places."""
+        inner = next((k for k in ("fit", "prefer", "trend") if isinstance(raw, dict) and isinstance(raw.get(k), dict)), None)
+        if inner is None:
+            return raw
+        outer_by, inner_by = several(raw.get("by", [])), several(raw[inner].get("by", []))
+        if outer_by and inner_by and outer_by != inner_by:
+            raise wrong(Wrong(f"groups must be given once, but 'by' is {outer_by} and {inner_by}; remove one.", inner, "by"))
+        by = outer_by or inner_by
+        return {**raw, "by": by, inner: {**raw[inner], "by": by}}
+
+    @model_validator(mode="after")
+    def _is_judged(self) -> Self:
+        _check_kinds(self)
+        _check_expect(self)
+        if self.from_ not in ("rows", "boundary") and not re.fullmatch(r"sweep:[A-Za-z_]\w*", self.from_):
+            raise wrong(
+                Wrong(
+                    f"'from' must be rows, boundary or sweep:NAME, but got '{self.from_}'{nearest(self.from_, ('rows', 'boundary'))}",
+                    "from",
+                )
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """What judges the claim: `compare` where fitted parameters are compared."""
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        return given[-1]
+
+
+def _check_kinds(claim: Claim) -> None:
+    given = [kind for kind in KINDS if getattr(claim, kind) is not None]
+    if given != ["fit", "compare"] and len(given) != 1:
+        raise wrong(
+            Wrong(
+                f"claim '{claim.id}' must have one of {', '.join(KINDS)} (fit and compare may go together), but has {given or 'none'}; keep one."
+            )
+        )
+    fitted = claim.compare is not None and not claim.compare.paired
+    if fitted != (claim.fit is not None and claim.compare is not None):
+        mend = "needs the 'fit' whose parameter it compares" if fitted else "of arms takes y itself; remove 'fit'"
+        raise wrong(Wrong(f"claim '{claim.id}': 'compare' must fit its claim, but {mend}.", "compare"))
+    if claim.fit is not None and claim.compare is not None and claim.compare.of not in LAWS[claim.fit.law]:
+        raise wrong(_no_parameter(claim.fit.law, claim.compare.of, "compare"))
+    if claim.se is not None and claim.holds is None:
+        raise wrong(Wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se"))
+
+
+def _check_expect(claim: Claim) -> None:
+    """Quantities that are expected must be what the kind of claim gives."""
+    allowed: tuple[str, ...] = {"compare": ("difference",), "collapse": ("spread",)}.get(claim.kind, ())
+    if claim.kind == "fit" and claim.fit is not None:
+        if claim.expect is None:
+            raise wrong(
+                Wrong(
+                    f"claim '{claim.id}' must say what it expects of the fit, but has no 'expect'; write {{exponent: {{at_least: 1}}}}."
+                )
+            )
+        allowed = LAWS[claim.fit.law]
+    for name in claim.expect or {}:
+        if name not in allowed and claim.fit is not None and claim.compare is None:
+            raise wrong(_no_parameter(claim.fit.law, name, "expect"))
+        if name not in allowed:
+            text = f"'expect' of a '{claim.kind}' claim must hold {' or '.join(allowed) or 'nothing'}, but got '{name}'{nearest(name, allowed)}"
+            raise wrong(Wrong(text, "expect", name))
+
+
+def _no_parameter(law: str, name: str, key: str) -> Wrong:
+    known = LAWS[law]
+    return Wrong(
+        f"law '{law}' must have the parameter, but got '{name}'{nearest(name, known)} It has {', '.join(known)}.", key, name
+    )
+
+
+class Line(Mapping):
+    """A theory line of a figure: y as a number or a formula of the columns."""
+
+    y: Number
+    label: str = ""
+
+
+class Figure(Mapping):
+    """One figure of the report."""
+
+    kind: Literal["curve", "points", "heatmap", "collapse", "boundary"]
+    x: Column
+    y: Column
+    color: Column | None = None
+    facet: Column | None = None
+    where: Text | None = None
+    log: Annotated[tuple[Literal["x", "y", "color"], ...], BeforeValidator(several)] = ()
+    lines: tuple[Line, ...] = ()
+    title: str = ""

@@ -1,0 +1,80 @@
+"""Turns a spec into the columns that its claims, figures and searches name, each with the keys that lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from orchestrator.expressions import Expression
+from orchestrator.reading import Keys
+from orchestrator.spec_claims import PARAMETERS, Claim, Figure
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Spec
+
+Named = Iterator[tuple[Keys, str]]
+
+
+def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
+    """Pairs of keys and column; a formula such as b/u counts its names. Claims on another sweep's rows are left out."""
+    return tuple((keys, name) for keys, text in _texts(spec) for name in sorted(Expression(text).names))
+
+
+def _texts(spec: Spec) -> Named:
+    for index, claim in enumerate(spec.claims):
+        if not claim.from_.startswith("sweep:"):
+            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim))
+    for index, figure in enumerate(spec.figures):
+        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
+    yield from _of_search(spec)
+
+
+def _of_claim(claim: Claim) -> Named:
+    for kind, fields in (("fit", "xy"), ("prefer", "xy"), ("collapse", ("x", "y", "curves")), ("trend", ("of", "along"))):
+        model = getattr(claim, kind)
+        for field in fields if model is not None else ():
+            # a trend may run over a fitted parameter, which is no column
+            if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
+                yield (kind, field), getattr(model, field)
+    yield from ((("by", index), name) for index, name in enumerate(claim.by))
+    if claim.se is not None:
+        yield ("se",), claim.se
+    yield from _of_rows(claim)
+
+
+def _of_rows(claim: Claim) -> Named:
+    """Columns that pair, match or identify rows, and those that an expectation depends on."""
+    if claim.compare is not None and claim.compare.paired:
+        yield ("compare", "y"), claim.compare.of
+        yield from ((("compare", "pair", index), name) for index, name in enumerate(claim.compare.pair))
+    if claim.equals is not None:
+        yield from ((("equals", "table", 0, name), name) for name in claim.equals.table[0])
+    if claim.floor is not None:
+        yield from ((("floor", "match", index), name) for index, name in enumerate(claim.floor.match))
+    yield from ((("require", "matched", name), name) for name in claim.require.matched)
+    for quantity, bound in (claim.expect or {}).items():
+        yield from ((("expect", quantity), name) for name in sorted(bound.names))
+
+
+def _of_figure(figure: Figure) -> Named:
+    for field in ("x", "y", "color", "facet"):
+        if getattr(figure, field) is not None:
+            yield (field,), getattr(figure, field)
+    for index, line in enumerate(figure.lines):
+        if isinstance(line.y, Expression):
+            yield ("lines", index, "y"), line.y.text
+
+
+def _of_search(spec: Spec) -> Named:
+    if spec.seeds.until is not None:
+        yield ("seeds", "until", "metric"), spec.seeds.until.metric
+    if spec.track.x is not None:
+        yield ("track", "x"), spec.track.x
+    for outer, inner in (("search", spec.search), ("stop", spec.stop)):
+        for name in type(inner).model_fields if inner is not None else ():
+            model = getattr(inner, name)
+            if model is not None and hasattr(model, "of"):
+                yield (outer, name, "of"), model.of
+            for goal in ("minimize", "maximize"):
+                goals = getattr(model, goal, ())
+                yield from (((outer, name, goal, index), text) for index, text in enumerate(goals))
