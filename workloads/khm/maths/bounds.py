@@ -17,7 +17,6 @@ Array = NDArray[np.float64]
 HALF_PI = 0.5 * math.pi
 # Below this angle (62.9974 degrees) the straight line of Kabatiansky and Levenshtein is the sharper bound on the rate.
 LINE_ENDS = math.radians(62.9974)
-DIMENSIONS = 100_000
 
 
 def check(d: int, m: int, least: int = 2) -> None:

@@ -17,9 +17,20 @@ def normalise(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
 
 
+def even(x: Tensor, axis: int = -1) -> Tensor:
+    """The tensor with a zero appended where that axis is odd.
+
+    Matrix kernels choose their order of summation by alignment; rows of 16 bytes keep every member of a batch aligned alike.
+    """
+    if x.shape[axis] % 2 == 0:
+        return x
+    return torch.cat([x, torch.zeros_like(x.narrow(axis, 0, 1))], dim=axis)
+
+
 def gram(x: Tensor, y: Tensor | None = None) -> Tensor:
     """Inner products of all pairs (..., m, n), of the memories with themselves unless `y` (..., n, d) is given."""
-    return x @ (x if y is None else y).transpose(-1, -2)
+    x, y = even(x), even(x if y is None else y)
+    return x @ y.transpose(-1, -2)
 
 
 def per_memory(x: Tensor) -> Tensor:

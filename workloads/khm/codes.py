@@ -1,0 +1,110 @@
+"""Separation of m memories on the sphere, by the method that places them, beside every bound and the best code known.
+
+Source: arXiv:2410.23126, Prop. 3.1 and Algorithm 1 (U-Hop+); arXiv:2404.03827 (U-Hop).
+Symbols: d = dimension of the data; D = feature_dim; m = memories; delta = 1 - cos of the least angle; R = half least distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from workloads.khm.maths import bounds, known, making
+from workloads.maths.packing import groups
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from orchestrator.context import Context
+
+VERSION = 1
+MEASURES = "value"
+
+
+@dataclass(frozen=True)
+class Params:
+    """A number of memories, a dimension and how they are placed."""
+
+    d: Annotated[int, "dimension of the data, at least 2", {"shape": True}]
+    m: Annotated[int, "number of memories, at least 2", {"shape": True}]
+    method: Annotated[
+        str, "random | uhop | uhop_plus | annealed | linear | ce (annealed cross-entropy) | known", {"shape": True}
+    ] = "annealed"
+    feature_dim: Annotated[int | None, "dimension D of the features; none means d", {"shape": True}] = None
+    restarts: Annotated[int, "starts of annealed, ce and linear, the best of which counts", {"shape": True}] = 8
+    iterations: Annotated[
+        int | None, "steps of the search; none means 1500 (annealed, ce, linear), 100 (uhop), 20 (uhop_plus)", {"shape": True}
+    ] = None
+    variant: Annotated[
+        str | None, "uhop: average | max; uhop_plus: published | shipped; none means the first", {"shape": True}
+    ] = None
+    bias: Annotated[bool, "whether the map of linear and uhop_plus has a bias", {"shape": True}] = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The separation found and what is proved, printed and known of it."""
+
+    delta: Annotated[float, "least 1 - cos between two memories, the best of the restarts", {"bound": "lower", "finite": True}]
+    angle_deg: Annotated[float, "least angle between two memories", {"unit": "degrees", "bound": "lower"}]
+    radius: Annotated[float, "half the least distance of two memories, R", {"bound": "lower"}]
+    delta_typical: Annotated[float, "median of delta over the restarts", {"bound": "lower"}]
+    dimension: Annotated[int, "dimension of the space that the features span at most; the bounds are for this one"]
+    delta_lower: Annotated[float, "printed lower bound on the best delta (Prop. 3.1)", {"bound": "lower"}]
+    delta_upper: Annotated[float, "least proved upper bound on delta", {"bound": "upper"}]
+    delta_upper_printed: Annotated[float, "printed upper bound on delta (Prop. 3.1), one of the chord", {"bound": "upper"}]
+    delta_upper_sharp: Annotated[float, "derived upper bound with the lower bound's exponent", {"bound": "upper"}]
+    delta_known: Annotated[float | None, "delta of the best code known, absent where no table has it"]
+    delta_ratio: Annotated[float | None, "delta over that of the best code known", {"bound": "lower"}]
+    delta_random: Annotated[float, "predicted median delta of random memories"]
+
+
+def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
+    """One point: (0, result)."""
+    ((_, step, result),) = run_pack([params], [ctx])
+    yield step, result
+
+
+def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
+    """Every point of a pack, those with the same params in one batch over their seeds: (index, 0, result)."""
+    for point, indices in groups(params, lambda p: p):
+        device = ctxs[indices[0]].device
+        found = making.deltas(recipe(point), [ctxs[i].generator for i in indices], device)
+        theory = _theory(recipe(point).dimension, point.m)
+        yield from ((i, 0, _result(row, theory)) for i, row in zip(indices, found, strict=True))
+
+
+def recipe(params: Params) -> making.Recipe:
+    """How the memories of these params are placed."""
+    return making.Recipe(
+        params.method, params.d, params.m, params.feature_dim, params.restarts, params.iterations, params.variant, params.bias
+    )
+
+
+def _result(deltas: Tensor, theory: dict[str, Any]) -> Result:
+    """The result of one point from the separations of its restarts (tries,)."""
+    delta = float(deltas.max())
+    best = theory["delta_known"]
+    return Result(
+        delta=delta,
+        angle_deg=math.degrees(bounds.angle_of(delta)),
+        radius=math.sqrt(max(0.5 * delta, 0.0)),
+        delta_typical=float(deltas.quantile(0.5)),
+        delta_ratio=None if best is None else delta / best,
+        **theory,
+    )
+
+
+def _theory(d: int, m: int) -> dict[str, Any]:
+    """What is known of m memories in R^d without a measurement."""
+    return {
+        "dimension": d,
+        "delta_lower": bounds.lower_printed(d, m),
+        "delta_upper": bounds.delta_upper(d, m),
+        "delta_upper_printed": bounds.upper_printed(d, m),
+        "delta_upper_sharp": bounds.upper_sharp(d, m),
+        "delta_known": known.known_delta(d, m),
+        "delta_random": bounds.median_random(d, m),
+    }

@@ -1,0 +1,115 @@
+"""How separation grows with the feature dimension, for a linear and a free feature map, and the dimension a target demands.
+
+Source: arXiv:2410.23126, section 3 (D grows like log m); arXiv:2404.03827 (linear maps).
+Symbols: d = dimension of the data; D = feature_dim; m = memories; delta = 1 - cos of the least angle; target = delta asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from workloads.khm.maths import bounds, known, making
+from workloads.maths.packing import groups
+
+if TYPE_CHECKING:
+    from orchestrator.context import Context
+
+VERSION = 1
+MEASURES = "value"
+METHODS = ("linear", "affine", "free", "bounds")
+
+
+@dataclass(frozen=True)
+class Params:
+    """Memories in R^d, the features they are mapped to, and the separation asked for."""
+
+    m: Annotated[int, "number of memories, at least 2", {"shape": True}]
+    d: Annotated[int, "dimension of the data, at least 2; of no effect on free and bounds", {"shape": True}] = 4
+    feature_dim: Annotated[int | None, "dimension D of the features, at least 2; none means d", {"shape": True}] = None
+    method: Annotated[
+        str, "linear | affine (with a bias) | free (any map) | bounds (no search: closed forms alone)", {"shape": True}
+    ] = "free"
+    angle_deg: Annotated[float, "least angle asked for, in (0, 180]", {"unit": "degrees"}] = 60.0
+    restarts: Annotated[int, "starts of the search, the best of which counts", {"shape": True}] = 8
+    iterations: Annotated[int, "steps of the search", {"shape": True}] = 1500
+
+
+@dataclass(frozen=True)
+class Result:
+    """The separation found at this feature dimension, and the dimensions that the target asks for."""
+
+    target: Annotated[float, "delta asked for, 1 - cos(angle_deg)"]
+    dimension: Annotated[int, "dimension of the space that the features span at most: min(d, D) for a linear map"]
+    delta: Annotated[float | None, "delta found, the best of the restarts; absent for method bounds", {"bound": "lower"}]
+    delta_upper: Annotated[float, "least proved upper bound on delta at this dimension", {"bound": "upper"}]
+    delta_exists: Annotated[float, "a delta proved to exist at this dimension", {"bound": "lower"}]
+    delta_known: Annotated[float | None, "delta of the best code known at this dimension, absent where no table has it"]
+    reached: Annotated[bool | None, "whether delta reached the target within 1e-3 of it; absent for bounds"]
+    demand: Annotated[
+        int | None,
+        "smallest D for which memories with the target are proved to exist; absent where there are none",
+        {"bound": "upper"},
+    ]
+    demand_lower: Annotated[int | None, "smallest D that no proved bound forbids; absent where all do", {"bound": "lower"}]
+
+
+def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
+    """One point: (0, result)."""
+    ((_, step, result),) = run_pack([params], [ctx])
+    yield step, result
+
+
+def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
+    """Every point of a pack; those that differ in seed and target alone share one batch: (index, 0, result)."""
+    for how, indices in groups(params, recipe):
+        measured = params[indices[0]].method != "bounds"
+        device = ctxs[indices[0]].device
+        found = making.deltas(how, [ctxs[i].generator for i in indices], device).amax(1).tolist() if measured else ()
+        best = dict(zip(indices, found, strict=False))
+        theory = _theory(how.dimension, how.m)
+        yield from ((i, 0, _result(params[i], best.get(i), theory)) for i in indices)
+
+
+def recipe(params: Params) -> making.Recipe:
+    """How the features of these params are made; ValueError where they cannot be."""
+    if params.method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, but got {params.method!r}; choose one.")
+    if not 0.0 < params.angle_deg <= 180.0:
+        raise ValueError(f"angle_deg must lie in (0, 180], but got {params.angle_deg}; give an angle.")
+    linear = params.method in ("linear", "affine")
+    how = making.Recipe(
+        "linear" if linear else "annealed",
+        params.d,
+        params.m,
+        params.feature_dim,
+        params.restarts,
+        params.iterations,
+        bias=params.method == "affine",
+    )
+    how.check()
+    return how
+
+
+def _result(params: Params, delta: float | None, theory: dict[str, Any]) -> Result:
+    target = bounds.delta_of(math.radians(params.angle_deg))
+    return Result(
+        target=target,
+        delta=delta,
+        reached=None if delta is None else delta >= target * (1.0 - 1e-3),
+        demand=bounds.dimension_sufficient(params.m, target),
+        demand_lower=bounds.dimension_necessary(params.m, target),
+        **theory,
+    )
+
+
+def _theory(d: int, m: int) -> dict[str, Any]:
+    """What is known of m memories in R^d without a measurement."""
+    return {
+        "dimension": d,
+        "delta_upper": bounds.delta_upper(d, m),
+        "delta_exists": bounds.delta_greedy(d, m),
+        "delta_known": known.known_delta(d, m),
+    }
