@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 LEVEL = 0.95
-LO, HI = "_lo", "_hi"  # endings of the columns beside a result's own
+DEVIATION, UNITS = " deviation", " units"  # a blank is in no result's name
+LO, HI = "_lo", "_hi"  # endings of the columns beside a result's own; left out where a result has that name itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,19 +91,21 @@ def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
     value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans()
     if aggregate != "mean":
         return [value.alias(name)]
-    return [value.mean().alias(name), value.std().alias(name + LO), value.len().alias(name + HI)]
+    return [value.mean().alias(name), value.std().alias(name + DEVIATION), value.len().alias(name + UNITS)]
 
 
 def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataFrame:
     """Estimate, lower and upper end of every result in place of its sums; no ends where there is no spread to see."""
     import polars as pl
 
-    columns: list[pl.Series] = []
+    columns: dict[str, pl.Series] = {}
     for name, aggregate in results.items():
         ends: Sequence[Any] = _of_means(table, name) if aggregate == "mean" else _of_values(table[name].to_list(), aggregate)
-        columns += [pl.Series(name + ending, end, pl.Float64) for ending, end in zip(("", LO, HI), ends, strict=True)]
-    made = [column.name for column in columns if column.name in table.columns]
-    return table.drop(made).with_columns(column.fill_nan(None) for column in columns)
+        for made, end in zip((name, name + LO, name + HI), ends, strict=True):
+            if made == name or made not in results:
+                columns[made] = pl.Series(made, end, pl.Float64).fill_nan(None)
+    sums = [name + ending for name in results for ending in ("", DEVIATION, UNITS) if name + ending in table.columns]
+    return table.drop(sums).with_columns(columns.values())
 
 
 def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.Series]:
@@ -111,9 +114,9 @@ def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.
 
     from orchestrator.intervals import quantile
 
-    count = table[name + HI]
+    count = table[name + UNITS]
     factors = {n: quantile(LEVEL, n) / math.sqrt(n) for n in count.unique().to_list() if n > 1}
-    half = count.replace_strict(factors, default=None, return_dtype=pl.Float64) * table[name + LO]
+    half = count.replace_strict(factors, default=None, return_dtype=pl.Float64) * table[name + DEVIATION]
     return table[name], table[name] - half, table[name] + half
 
 

@@ -93,7 +93,10 @@ def test_along_the_steps_every_row_counts():
 
 def test_without_an_x_each_assignment_is_a_curve_of_one_point():
     table = rows(d=[2, 3], y=[1.0, 2.0])
-    assert [c.table.select("x_index", "y").rows() for c in curves(table, None, PARAMS, {"y": "mean"})] == [[(0, 1.0)], [(0, 2.0)]]
+    assert [c.table.select("x_index", "y").rows() for c in curves(table, None, PARAMS, {"y": "mean"})] == [
+        [(0, 1.0)],
+        [(0, 2.0)],
+    ]
 
 
 def test_a_kept_seed_makes_a_curve_of_every_point():
@@ -111,3 +114,8 @@ def test_the_axis_is_the_param_with_most_values():
 
 def test_nothing_varies_so_there_is_no_axis():
     assert axis(rows(y=[0.0]), PARAMS) is None
+
+
+def test_a_result_named_like_an_end_keeps_its_own_numbers():
+    (curve,) = curves(rows(y=[1.0, 3.0], y_lo=[7.0, 7.0]), "d", PARAMS, {"y": "mean", "y_lo": "mean"})
+    assert curve.table.select("y", "y_lo").row(0) == (2.0, 7.0)

@@ -1,0 +1,91 @@
+"""Turns requests to mirror a sweep into work of a second process, so that MLflow's seconds are nobody's."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from typing import IO
+
+from orchestrator.errors import SweepError
+from orchestrator.store import Store, open_store
+from orchestrator.track import Mirrored, TrackError, mirror, prepare
+
+ADVICE = "the store has every row: give 'lawsweep sync' when MLflow is well."
+
+
+class Background:
+    """A process that imports MLflow, makes its database, and then mirrors one sweep after another as it is asked.
+
+    It ends with its input, so also when this process is killed.
+    """
+
+    def __init__(self, store: Store, uri: str | None = None) -> None:
+        argv = [sys.executable, "-m", "orchestrator.background", str(store.path)]
+        # The URI may hold a password, and every user of a machine may read command lines.
+        surroundings = {**os.environ, **({"MLFLOW_TRACKING_URI": uri} if uri else {})}
+        # A session of its own: Ctrl-C ends the sweep, and the mirror then still has its end to write.
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=surroundings,
+            start_new_session=True,
+        )
+
+    def ask(self, sweep: str, size: str | None = None) -> None:
+        """Have the sweep mirrored as it stands when its turn comes; returns at once."""
+        assert self._process.stdin is not None
+        # A process that is gone is told of by `finish`.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps([sweep, size]) + "\n")
+            self._process.stdin.flush()
+
+    def finish(self, timeout: float = 300.0) -> tuple[Mirrored, ...]:
+        """What was done, once all that was asked for is; the process is gone after that.
+
+        Raises TrackError where the server could not be reached, or did not come to its end within `timeout` seconds.
+        """
+        try:
+            answers, _ = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            self.stop()
+            raise TrackError(f"MLflow: the mirror must end within {timeout:.0f} s, but it has not; {ADVICE}") from error
+        done = [json.loads(line) for line in answers.splitlines()]
+        failed = [answer["error"] for answer in done if "error" in answer]
+        if failed:
+            raise TrackError(failed[0])
+        if self._process.returncode:
+            raise TrackError(
+                f"MLflow: the mirror's process must end well, but gave exit code {self._process.returncode}; {ADVICE}"
+            )
+        return tuple(Mirrored(**answer) for answer in done)
+
+    def stop(self) -> None:
+        """End the process without waiting for what it was asked."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
+    """Answer each line `[sweep, size]` with a line that says what was done, or `{"error": why}`."""
+    with contextlib.suppress(SweepError):
+        prepare(store)
+    for line in requests:
+        sweep, size = json.loads(line)
+        try:
+            answer = dataclasses.asdict(mirror(store, sweep, size))
+        except SweepError as error:
+            answer = {"error": str(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr) as _:
+        serve(open_store(sys.argv[1]), sys.stdin, sys.__stdout__ or sys.stdout)

@@ -1,0 +1,123 @@
+"""Turns a sweep in a store into a handful of files that say all of it, and such files into a store again."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import durable, parts
+from orchestrator.errors import StoreError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from orchestrator.entries import Entries
+    from orchestrator.store import Store
+
+ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
+FILES = (ROWS, PLAN, ABOUT)
+SAID = ("claims", "verdicts")
+LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
+
+
+def pack(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
+    """Files by the name they should have: rows, plan, what is known of the sweep, and its report; written into the folder."""
+    import pyarrow.parquet as pq
+
+    sweep = wanted.sweep
+    about = {
+        "plan": dict(wanted.record),
+        "runs": [run for run in store.runs() if run.get("sweep") in (None, sweep)],
+        **{kind: store.load(kind, sweep) for kind in SAID},
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
+    pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
+    report = store.path / "reports" / sweep
+    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if p.is_file()}
+    return {ROWS: folder / ROWS, ABOUT: folder / ABOUT, PLAN: store.plan_path(wanted.record), **shown}
+
+
+def table(store: Store, wanted: Entries) -> pa.Table:
+    """The sweep's rows with `arm, sweep, size` before them and every description in the metadata."""
+    import pyarrow as pa
+
+    workload = str(wanted.record["workload"])
+    schema = store.schema(workload) if store.parts(workload) else parts.engine_schema()
+    labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
+    rows = wanted.rows.collect().to_arrow()
+    return rows.cast(pa.schema([*labels, *schema], metadata=_about(schema, wanted.record)))
+
+
+def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """The schema's own description, with the VERSION that the sweep's points have."""
+    about = json.loads((schema.metadata or {}).get(parts.KEY, b"{}"))
+    about = {
+        **about,
+        "workload": record["workload"],
+        "version": record.get("version", about.get("version")),
+        "deduplicated": False,
+    }
+    return {parts.KEY: json.dumps(about).encode()}
+
+
+def unpack(files: Path, store: Store) -> str:
+    """Merge a sweep's files into the store; the sweep's name. StoreError where a file is not what it should be.
+
+    What the store already says of the sweep's claims stays.
+    """
+    from orchestrator.merge import merge
+    from orchestrator.store import open_store
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = open_store(Path(folder) / "store", create=True)
+        sweep = _rebuild(files, source)
+        merge(store, source)
+        for kind in SAID:
+            if store.load(kind, sweep) is None and source.load(kind, sweep) is not None:
+                store.save(kind, sweep, source.load(kind, sweep))
+    return sweep
+
+
+def _rebuild(files: Path, store: Store) -> str:
+    """Make the store that the files were made of, as far as it is about their sweep."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = json.loads((files / ABOUT).read_text())
+        plan, rows = pq.read_table(files / PLAN), pq.read_table(files / ROWS)
+        sweep, workload = str(about["plan"]["sweep"]), str(about["plan"]["workload"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{files}: it must hold {', '.join(FILES)} as lawsweep wrote them, but got '{error}'; mirror the sweep again."
+        ) from error
+    rows = once(rows.drop_columns([name for name in LABELS if name in rows.column_names]))
+    if rows.num_rows:
+        store.put(workload, parts.part_name(rows), parts.part_bytes(rows))
+    for run in about["runs"]:
+        durable.create(store.path / "runs" / f"{int(run['generation']):06d}.json", json.dumps(run).encode())
+    store.save_plan(plan, about["plan"])
+    for kind in SAID:
+        if about.get(kind) is not None:
+            store.save(kind, sweep, about[kind])
+    return sweep
+
+
+def once(rows: pa.Table) -> pa.Table:
+    """The rows without repeats: a point of two arms has its rows twice."""
+    import polars as pl
+
+    frame = pl.DataFrame(rows.select(list(parts.IDENTITY)))
+    first = frame.with_row_index("row").unique(list(parts.IDENTITY), keep="first")["row"].sort()
+    return rows.take(first.to_arrow())
+
+
+def note(store: Store, record: Mapping[str, Any]) -> str:
+    """The sweep's question and its verdicts in Markdown, for MLflow's description of a run."""
+    verdicts = store.load("verdicts", str(record["sweep"])) or ()
+    lines = [str(record.get("question") or ""), "", f"Source: {record.get('source') or 'none given'}", ""]
+    lines += [f"- **{v['verdict']}** {v['id']}: {v.get('says', '')}" for v in verdicts]
+    return "\n".join(lines)[:5000]
