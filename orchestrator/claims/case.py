@@ -1,0 +1,96 @@
+"""Turns a claim and its evidence into a case: what every judge of claims is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.evidence import Evidence, aggregate, bound
+from orchestrator.claims.measured import Measured, measured
+from orchestrator.claims.region import Region
+from orchestrator.errors import SpecError
+from orchestrator.expressions import Expression
+from orchestrator.laws import Law
+from orchestrator.workload import Field
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Claim
+    from orchestrator.spec_claims import Bound
+
+FINITE = "finite size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One claim to be judged: its rows, what the workload says of its columns, and the level of each interval."""
+
+    claim: Claim
+    evidence: Evidence
+    fields: Mapping[str, Field]
+    level: float
+
+    def series(self, rows: pl.DataFrame, x: str, y: str) -> Measured:
+        """The series of y over x in a group's rows, seeds combined as the workload says."""
+        return measured(rows, x, y, aggregate(self.fields, y))
+
+    def bound(self, column: str) -> str:
+        """Whether the column is exact, a lower or an upper bound."""
+        return bound(self.fields, column)
+
+    def region(self, expected: Bound, rows: pl.DataFrame) -> Region:
+        """The region that a claim expects in a group, formulas worked out with what is constant there."""
+        low, high = (None if end is None else self._end(end, rows) for end in (expected.low, expected.high))
+        return Region(low=-float("inf") if low is None else low, high=float("inf") if high is None else high)
+
+    def _end(self, end: float | Expression, rows: pl.DataFrame) -> float:
+        if not isinstance(end, Expression):
+            return float(end)
+        constant: dict[str, Any] = {}
+        for name in end.names & set(rows.columns):
+            values = rows[name].unique()
+            if len(values) != 1:
+                raise SpecError(
+                    f"claims.{self.claim.id}.expect: '{name}' must have one value in each group, but has {len(values)}; "
+                    f"add it to 'by'."
+                )
+            constant[name] = values[0]
+        return float(end.evaluate(constant))
+
+
+def mixed(rows: pl.DataFrame, x: str, y: str, params: frozenset[str], by: tuple[str, ...]) -> tuple[str, ...]:
+    """A sentence where params besides x and the groups vary among the rows of one x: their seeds' values are then combined."""
+    import polars as pl
+
+    others = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
+    counts = rows.group_by(x).agg(pl.col(name).n_unique() for name in others).select(pl.col(others).max())
+    varied = [name for name in others if len(rows) and counts[name][0] > 1]
+    if not varied:
+        return ()
+    return (f"rows of one {x} differ in {', '.join(varied)} and are combined; add them to 'by' to tell them apart",)
+
+
+def _names(text: str) -> set[str]:
+    return set(Expression(text).names)
+
+
+def guarded(law: Law, name: str, region: Region, kind: str) -> str:
+    """Why a column that is only a bound cannot support that region of a parameter; empty where it can.
+
+    Values found by search from below say nothing of how fast the truth grows at most; from above, at least.
+    """
+    turned = law.parameter(name).scale == "negative"
+    open_ends = {"lower": region.high if not turned else -region.low, "upper": -region.low if not turned else region.high}
+    if kind not in open_ends or open_ends[kind] == float("inf"):
+        return ""
+    side = "above" if kind == "lower" else "below"
+    return f"the values are {kind} bounds found by search, which cannot support a law from {side}"
+
+
+def said(found: Measured) -> tuple[str, ...]:
+    """What is missing of a series, as sentences."""
+    lost = f"{len(found.lost)} of its points have no result" if found.lost else ""
+    hollow = f"{found.hollow} of its results are null and were left out" if found.hollow else ""
+    return tuple(text for text in (lost, hollow) if text)

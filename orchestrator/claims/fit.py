@@ -1,0 +1,146 @@
+"""Turns the rows of a `fit` claim into findings: the fitted parameter's interval against the region that is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import laws
+from orchestrator.claims import verdict
+from orchestrator.claims.case import FINITE, Case, guarded, said
+from orchestrator.claims.measured import lacking
+from orchestrator.claims.region import Region
+from orchestrator.claims.verdict import Finding, level_text, shown, span
+from orchestrator.fits import Fit, Series, fit
+from orchestrator.intervals import Interval
+from orchestrator.laws import Law
+
+if TYPE_CHECKING:
+    import polars as pl
+
+WINDOWS = (1, 2)
+"""How many of the smallest x are dropped to see whether a law holds beyond them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A parameter against its region: the verdict, the interval, the estimates without the smallest x, and why."""
+
+    word: str
+    interval: Interval
+    windows: tuple[float, ...]
+    reason: str = ""
+
+
+def least(law: Law) -> int:
+    """The fewest x for a fit: two can be dropped and the law still goes through what is left."""
+    return law.size + 2
+
+
+def place(found: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+    """A parameter of the law against its region, dropping the smallest one and two x included.
+
+    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law.
+    """
+    full = fit(law, found)
+    interval = full.interval(name, level)
+    windows = tuple(fit(law, found.window(drop), full.space).estimate(name) for drop in WINDOWS)
+    if not found.noisy:
+        interval = widened(interval, windows)
+    word = region.place(interval.low, interval.high)
+    moved = [
+        shown(value) for value in windows if word in ("supported", "refuted") and region.holds(value) != (word == "supported")
+    ]
+    if moved:
+        reason = f"{FINITE}: without the smallest x, {name} is {' and '.join(moved)}"
+        return Placed(word="undecided", interval=interval, windows=windows, reason=reason)
+    return Placed(word=word, interval=interval, windows=windows)
+
+
+def widened(interval: Interval, values: tuple[float, ...]) -> Interval:
+    """The interval stretched to hold those values too."""
+    return Interval(
+        estimate=interval.estimate,
+        low=min(interval.low, *values),
+        high=max(interval.high, *values),
+        units=interval.units,
+        method=f"{interval.method}, and what dropping x does",
+    )
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    assert case.claim.fit is not None
+    law = laws.law(case.claim.fit.law)
+    return [_group(case, law, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    claim = case.claim
+    assert claim.fit is not None
+    x, y = claim.fit.x, claim.fit.y
+    found = case.series(rows, x, y)
+    short = lacking(claim, found.series, (law,), least(law))
+    if short:
+        return Finding(
+            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
+        )
+    words, sentences, reasons, numbers = [], [], list(said(found)), summary(fit(law, found.series))
+    for name, expected in (claim.expect or {}).items():
+        region = case.region(expected, rows)
+        placed = place(found.series, law, name, region, case.level)
+        others = [place(e, law, name, region, case.level).word for e in found.extremes()]
+        word, reason = settle(placed.word, placed.reason, others, guarded(law, name, region, case.bound(y)))
+        words.append(word)
+        reasons += [reason] if reason else []
+        sentences.append(_sentence(name, placed, region, case.level))
+        numbers[name] = reported(placed, region)
+    told = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}"
+    return Finding(verdict=verdict.combine(words), sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
+
+
+def settle(word: str, reason: str, extremes: list[str], guard: str) -> tuple[str, str]:
+    """A verdict after what lost points could have done and what a bound cannot say, with the reason that decided."""
+    if word in ("supported", "refuted") and any(other != word for other in extremes):
+        return "undecided", "the points without a result could turn it"
+    if word == "supported" and guard:
+        return "undecided", guard
+    return word, reason
+
+
+def reported(placed: Placed, region: Region) -> dict[str, Any]:
+    """A placed parameter as JSON values."""
+    found = placed.interval
+    return {
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "expected_low": region.low,
+        "expected_high": region.high,
+        "windows": list(placed.windows),
+        "units": found.units,
+        "method": found.method,
+    }
+
+
+def summary(found: Fit) -> dict[str, Any]:
+    """A fit as JSON values: the law, its parameters, the x it rests on and the lack of fit."""
+    return {
+        "law": found.law.name,
+        "space": found.space,
+        "parameters": {p.name: found.estimate(p.name) for p in found.law.parameters},
+        "x_points": len(found.series.x),
+        "x_from": float(found.series.x[0]),
+        "x_to": float(found.series.x[-1]),
+        "seeds": len(found.series.units),
+        "lack_of_fit": found.lack,
+        "noisy": found.series.noisy,
+    }
+
+
+def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
+    found = placed.interval
+    return (
+        f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), expected {region}; "
+        f"without the smallest one and two x {' and '.join(shown(value) for value in placed.windows)}"
+    )

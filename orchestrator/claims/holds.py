@@ -1,0 +1,129 @@
+"""Turns the rows of a `holds` claim into a finding: whether a condition is true of every row, and which rows break it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims import sql
+from orchestrator.claims.case import Case
+from orchestrator.claims.evidence import with_column
+from orchestrator.claims.verdict import Finding, jsonable, level_text, shown
+from orchestrator.errors import SpecError
+from orchestrator.intervals import Array
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LISTED = 20
+"""How many offending rows a finding lists; it counts them all."""
+SHOWN = 3
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    claim = case.claim
+    assert claim.holds is not None
+    ok = rows.filter(rows["status"] == "ok")
+    lost = len(rows) - len(ok)
+    if not len(ok):
+        text = "too little data: no row has a result"
+        return Finding(verdict="unmet", sentence=text, group=group, reasons=(text,))
+    if claim.se is not None:
+        return _noisy(case, ok, lost, group)
+    condition = sql.tolerant(claim.holds, claim.tolerance)
+    try:
+        truths = sql.truths(ok, condition, f"claims.{claim.id}.holds")
+    except SpecError:
+        # A comparison of columns that are texts has no tolerance.
+        truths = sql.truths(ok, claim.holds, f"claims.{claim.id}.holds")
+    return _told(case, ok, np.array([t is False for t in truths]), np.array([t is None for t in truths]), lost, group)
+
+
+def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, group: dict[str, Any]) -> Finding:
+    claim, judged = case.claim, len(rows) - int(hollow.sum())
+    bad = offenders(case, rows, broken)
+    numbers = {"rows": judged, "broken": int(broken.sum()), "without_value": int(hollow.sum()), "lost": lost, "offenders": bad}
+    reasons = _missing(int(hollow.sum()), lost)
+    if broken.any():
+        text = f"{claim.holds} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
+        return Finding(verdict="refuted", sentence=text, group=group, numbers=numbers, reasons=reasons)
+    text = f"{claim.holds} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
+    word = "unmet" if judged == 0 else "undecided" if lost else "supported"
+    return Finding(verdict=word, sentence=text, group=group, numbers=numbers, reasons=reasons)
+
+
+def _missing(hollow: int, lost: int) -> tuple[str, ...]:
+    texts = (
+        f"{lost} points have no result, and could break it" if lost else "",
+        f"{hollow} rows have no value to compare and were left out" if hollow else "",
+    )
+    return tuple(text for text in texts if text)
+
+
+def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any]]:
+    """The first rows that break the condition: point, seed and the columns that it names."""
+    import polars as pl
+
+    names = [name for name in rows.columns if name in ("point", "arm", "seed") or name in spoken(case.claim.holds or "")]
+    names += [name for name in case.claim.by if name not in names]
+    held = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
+    chosen = rows.filter(pl.Series(broken, dtype=pl.Boolean)).select(*names, *held[:6]).head(LISTED)
+    return [jsonable(row) for row in chosen.iter_rows(named=True)]
+
+
+def spoken(condition: str) -> set[str]:
+    """The words of a condition outside quotes; its columns are among them."""
+    import re
+
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", condition)))
+
+
+def _row(row: dict[str, Any]) -> str:
+    shown_values = (f"{k} = {shown(v) if isinstance(v, float) else v}" for k, v in row.items() if k != "point")
+    return ", ".join(shown_values)
+
+
+def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
+    """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
+    claim = case.claim
+    assert claim.holds is not None and claim.se is not None
+    place = f"claims.{claim.id}"
+    parts = sql.sides(claim.holds)
+    if parts is None or parts[1] == "=":
+        raise SpecError(f"{place}.holds: with 'se' it must be one comparison by < <= > >=, but got '{claim.holds}'; split it.")
+    rows = with_column(rows, claim.se, f"{place}.se")
+    left, operator, right = parts
+    signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
+    gaps = np.array(sql.numbers(rows, [f"CAST({signed} AS DOUBLE)"], f"{place}.holds")[0], dtype=float)
+    errors = rows[claim.se].to_numpy().astype(float)
+    hollow = ~np.isfinite(gaps) | ~np.isfinite(errors)
+    if hollow.all():
+        return _told(case, rows, np.zeros(len(rows), dtype=bool), hollow, lost, group)
+    return _simultaneous(case, rows, gaps, errors, hollow, lost, group)
+
+
+def _simultaneous(
+    case: Case, rows: pl.DataFrame, gaps: Array, errors: Array, hollow: Any, lost: int, group: dict[str, Any]
+) -> Finding:
+    from scipy.special import ndtri
+
+    claim, judged = case.claim, int((~hollow).sum())
+    margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
+    broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
+    worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
+    numbers = {
+        "rows": judged, "broken": int(broken.sum()), "sure": int(sure.sum()), "without_value": int(hollow.sum()), "lost": lost,
+        "worst_in_se": float(gaps[worst] / max(errors[worst], 1e-300)), "offenders": offenders(case, rows, broken),
+    }  # fmt: skip
+    text = (
+        f"{claim.holds} beyond the noise ({claim.se}) in {int(sure.sum())}, against it in {int(broken.sum())} of {judged} rows, "
+        f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
+    )
+    word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"
+    return Finding(verdict=word, sentence=text, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))

@@ -1,0 +1,56 @@
+"""Turns what a claim expects of a number into a region, and an interval into supported, refuted or undecided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.claims.verdict import shown
+
+TOLERANCE = 1e-9
+"""Relative distance below which a number counts as lying on a region's edge, and so inside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """The numbers from `low` to `high`, both inside; infinite where that side is free."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def holds(self, number: float) -> bool:
+        """Whether a number lies inside."""
+        return self._above(number) and self._below(number)
+
+    def place(self, low: float, high: float) -> str:
+        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between."""
+        if self.holds(low) and self.holds(high):
+            return "supported"
+        if not self._above(high) or not self._below(low):
+            return "refuted"
+        return "undecided"
+
+    def _above(self, number: float) -> bool:
+        return number >= self.low - TOLERANCE * max(1.0, abs(self.low)) if math.isfinite(self.low) else True
+
+    def _below(self, number: float) -> bool:
+        return number <= self.high + TOLERANCE * max(1.0, abs(self.high)) if math.isfinite(self.high) else True
+
+    def __str__(self) -> str:
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"in [{shown(self.low)}, {shown(self.high)}]"
+        return f"at least {shown(self.low)}" if math.isfinite(self.low) else f"at most {shown(self.high)}"
+
+
+def region(expected: Mapping[str, Any], number: Callable[[Any], float]) -> Region:
+    """The region of `{between: [a, b]}`, `{at_least: a}`, `{at_most: b}` or both; `number` gives the value of an entry."""
+    low, high = -math.inf, math.inf
+    if expected.get("between") is not None:
+        low, high = (number(end) for end in expected["between"])
+    if expected.get("at_least") is not None:
+        low = number(expected["at_least"])
+    if expected.get("at_most") is not None:
+        high = number(expected["at_most"])
+    return Region(low=low, high=high)

@@ -1,0 +1,124 @@
+"""Turns SQL conditions over a table of rows into columns of truth values, in a DuckDB that reaches nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+RELAXED = {"COMPARE_LESSTHANOREQUALTO": "<=", "COMPARE_GREATERTHANOREQUALTO": ">=", "COMPARE_EQUAL": "="}
+SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
+
+
+@contextlib.contextmanager
+def locked(rows: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sees one table, `rows`, and no file; its configuration cannot be changed."""
+    import duckdb
+
+    connection = duckdb.connect(config={"enable_external_access": "false", "threads": "2"})
+    try:
+        connection.register("rows", rows.to_arrow())
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+def truths(rows: pl.DataFrame, condition: str, where: str) -> list[bool | None]:
+    """Whether each row fulfils the condition, in order; None where it has no truth value."""
+    column = numbers(rows, [f"CAST(({condition}) AS BOOLEAN)"], where)[0]
+    return [None if value is None else bool(value) for value in column]
+
+
+def numbers(rows: pl.DataFrame, terms: list[str], where: str) -> list[list[Any]]:
+    """Each term's values over the rows, in their order; SpecError names the column that is not there."""
+    import duckdb
+
+    chosen = ", ".join(f"{term} AS t{index}" for index, term in enumerate(terms))
+    try:
+        with locked(rows) as connection:
+            table = connection.sql(f"SELECT {chosen} FROM rows").to_arrow_table()
+    except duckdb.Error as error:
+        raise SpecError(_complaint(where, " and ".join(terms), str(error), rows.columns)) from error
+    return [table.column(index).to_pylist() for index in range(len(terms))]
+
+
+def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
+    missing = re.search(r'Referenced column "([^"]+)"', error)
+    if missing:
+        return (
+            f"{where}: a condition must name columns of the rows, but got '{missing[1]}'{nearest(missing[1], columns)} "
+            f"They have {', '.join(columns)}."
+        )
+    return f"{where}: '{text}' must be an SQL condition over the rows, but {error.splitlines()[0]}; mend it."
+
+
+def tolerant(condition: str, tolerance: float) -> str:
+    """The condition with `<=`, `>=`, `=` and BETWEEN of numbers true up to a relative tolerance; others as they are.
+
+    Below NOT, and between texts, nothing is relaxed.
+    """
+    tree = _tree(condition)
+    return condition if tree is None else _relax(tree, tolerance)
+
+
+def sides(condition: str) -> tuple[str, str, str] | None:
+    """Left side, operator and right side of a condition that is one comparison of numbers; else None."""
+    tree = _tree(condition)
+    if tree is None or tree["class"] != "COMPARISON" or tree["type"] not in SIDED:
+        return None
+    return _text(tree["left"]), SIDED[tree["type"]], _text(tree["right"])
+
+
+def _tree(condition: str) -> dict[str, Any] | None:
+    """The condition parsed by DuckDB; None where it does not parse."""
+    parsed = json.loads(_ask("SELECT json_serialize_sql(?)", f"SELECT {condition}"))
+    if parsed.get("error"):
+        return None
+    chosen = parsed["statements"][0]["node"]["select_list"]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _text(tree: dict[str, Any]) -> str:
+    """A parsed expression as SQL."""
+    parsed = json.loads(_ask("SELECT json_serialize_sql(?)", "SELECT 1"))
+    parsed["statements"][0]["node"]["select_list"] = [tree]
+    return _ask("SELECT json_deserialize_sql(?)", json.dumps(parsed)).removeprefix("SELECT ")
+
+
+def _ask(query: str, argument: str) -> str:
+    import duckdb
+
+    with duckdb.connect(config={"enable_external_access": "false", "threads": "1"}) as connection:
+        row = connection.execute(query, [argument]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _relax(tree: dict[str, Any], tolerance: float) -> str:
+    if tree["class"] == "CONJUNCTION":
+        word = " AND " if tree["type"] == "CONJUNCTION_AND" else " OR "
+        return "(" + word.join(_relax(child, tolerance) for child in tree["children"]) + ")"
+    if tree["type"] == "COMPARE_BETWEEN":
+        middle, low, high = (_text(tree[key]) for key in ("input", "lower", "upper"))
+        return f"({_near(low, '<=', middle, tolerance)} AND {_near(middle, '<=', high, tolerance)})"
+    if tree["class"] == "COMPARISON" and tree["type"] in RELAXED and not _is_text(tree["left"], tree["right"]):
+        return _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), tolerance)
+    return f"({_text(tree)})"
+
+
+def _is_text(*trees: dict[str, Any]) -> bool:
+    return any(tree["class"] == "CONSTANT" and tree.get("literal", {}).get("kind") == "STRING" for tree in trees)
+
+
+def _near(left: str, operator: str, right: str, tolerance: float) -> str:
+    close = f"abs(({left}) - ({right})) <= {tolerance!r} * greatest(abs({left}), abs({right}))"
+    return f"(({left}) {operator} ({right}) OR {close})"

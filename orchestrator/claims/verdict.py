@@ -1,0 +1,114 @@
+"""Turns findings about groups of rows into the verdict of a claim: a word, an interval, a sentence and the way to check it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+WORDS = ("supported", "refuted", "undecided", "unmet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What the rows of one group say: `verdict` is one of WORDS, `numbers` are JSON values, `reasons` are sentences."""
+
+    verdict: str
+    sentence: str
+    group: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer to one claim, as it is saved and printed.
+
+    `kind` is fit, prefer, compare or holds; `expected` is the claim's condition in words; `basis` (quoted, reviewed, recalled,
+    derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows; `failed` counts rows without
+    a result by status; `level` is that of each interval after the correction for many; `changed` says what changed after data
+    were seen, or nothing; `findings` are the groups.
+    """
+
+    id: str
+    says: str
+    kind: str
+    verdict: str
+    expected: str
+    basis: str
+    source: str
+    sentence: str
+    numbers: dict[str, Any]
+    sql: str
+    rows: int
+    seeds: int
+    size: str
+    failed: dict[str, int]
+    level: float
+    claim_hash: str
+    changed: str = ""
+    reasons: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """The verdict as JSON values; a number that is not finite becomes null."""
+        plain = jsonable(dataclasses.asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+
+def restore(record: dict[str, Any]) -> Verdict:
+    """The verdict of a record that `Verdict.record` made."""
+    findings = tuple(Finding(**{**f, "reasons": tuple(f["reasons"])}) for f in record["findings"])
+    return Verdict(**{**record, "reasons": tuple(record["reasons"]), "findings": findings})
+
+
+def jsonable(value: Any) -> Any:
+    """A value of dicts, lists, numpy numbers and scalars as JSON holds it."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def combine(words: list[str]) -> str:
+    """The verdict over groups: refuted where one is, else unmet or undecided where one is, supported where all are."""
+    for word in ("refuted", "undecided", "unmet"):
+        if word in words:
+            return word
+    return "supported" if words else "unmet"
+
+
+def owner(basis: str, source: str) -> str:
+    """Whose claim it is: only a quoted statement is called the paper's, anything else with a source is our reading."""
+    if basis == "quoted":
+        return f"The paper's claim ({source})"
+    return f"Our reading of {source}" if basis else "Our own expectation"
+
+
+def shown(number: float, digits: int = 4) -> str:
+    """A number as a sentence prints it."""
+    if not math.isfinite(number):
+        return "∞" if number > 0 else "-∞" if number < 0 else "none"
+    if number == int(number) and abs(number) < 1e6:
+        return f"{int(number)}"
+    return f"{number:.{digits}g}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval as a sentence prints it, with digits enough to tell its ends apart."""
+    width = abs(high - low)
+    scale = max(abs(low), abs(high))
+    digits = 4 if not (0 < width < math.inf) or scale == 0 else min(12, max(3, math.ceil(math.log10(scale / width)) + 2))
+    return f"[{shown(low, digits)}, {shown(high, digits)}]"
+
+
+def level_text(level: float) -> str:
+    """A confidence level as per cent: 95 %, 99.17 %."""
+    return f"{round(100 * level, 2):g} %"
