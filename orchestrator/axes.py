@@ -285,7 +285,7 @@ def _ratio(a: Any, b: Any, k: int, n: int) -> Cell:
 def _range(numbers: list[Any]) -> Made:
     a, b, step = (exact(number) for number in numbers)
     if step == 0 or (b - a) / step < 0:
-        text = f"'range' must step from {numbers[0]} towards {numbers[1]}, but the step is {numbers[2]}; an axis must have a value."
+        text = f"'range' must step from {numbers[0]} towards {numbers[1]}, but the step is {numbers[2]}; turn its sign."
         raise Wrong(text, "range", 2)
     return (b - a) // step + 1, lambda k: _same_kind(a + k * step, *numbers)
 

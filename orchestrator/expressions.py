@@ -1,4 +1,4 @@
-"""Turns the text of a number such as `=ceil(log2(seq_len))` into a value, with arithmetic and a stated list of functions only."""
+"""Turns the text of a number such as `=ceil(log2(seq_len))` into a value: arithmetic and listed functions, nothing else."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ class Expression:
     def evaluate(self, values: Mapping[str, Value]) -> Value:
         """The formula's value; SpecError where a name is missing or the result is no finite number."""
         try:
-            return _finished(_compiled(self.text)[1](values))
+            value: Value = _finished(_compiled(self.text)[1](values))
+            return value
         except Fault as fault:
             given = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names & values.keys()))
             at = f" at {given}" if given else ""
@@ -114,7 +115,7 @@ def _compiled(text: str) -> tuple[frozenset[str], Closure]:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise Fault(
-            f"'{text}' must be an expression, but it does not parse; write arithmetic such as 2*ceil(sqrt(n))."
+            f"'{text}' must be an expression, but it does not parse; write arithmetic such as 2*ceil(n), in quotes where it has a comma."
         ) from error
     _check_depth(tree, text)
     called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}

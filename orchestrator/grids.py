@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.axes import AxisGroup, Cell
-from orchestrator.errors import SpecError, nearest
+from orchestrator.errors import nearest
 from orchestrator.expressions import Expression, Value
 from orchestrator.reading import Keys
 
@@ -21,6 +21,7 @@ class Grid:
     """What one arm measures: `fixed` params, `axes` whose product is taken, and `derive`d names.
 
     `order` holds the names whose values are expressions, each after those it needs. `searched` names are set by a search.
+    `places` says where each name stands, to open a message: `sweeps/x.yaml:12: axes.d`.
     """
 
     arm: str
@@ -29,6 +30,7 @@ class Grid:
     axes: tuple[AxisGroup, ...]
     searched: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    places: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -41,7 +43,7 @@ class Grid:
         return tuple(sorted({*self.fixed, *self.derive, *self.searched, *(n for group in self.axes for n in group.names)}))
 
     def assign(self, row: Mapping[str, Cell]) -> dict[str, Value]:
-        """All values of one assignment: `row` holds a value for each axis (and each searched param); expressions are computed."""
+        """All values of one assignment, expressions computed; `row` holds a value for each axis and each searched param."""
         cells: dict[str, Any] = {**self.fixed, **self.derive, **row}
         values = {name: cell for name, cell in cells.items() if not isinstance(cell, Expression)}
         for name in self.order:
@@ -90,10 +92,11 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
         derive={n: Expression(e.text, where(at[n])) for block in blocks for n, e in block.derive.items()},
         axes=tuple(sorted((group for block in blocks for group in block.axes), key=lambda group: group.names)),
         searched=searched,
+        places={name: where(keys) for name, keys in places},
     )
     needs = _needs(grid)
     _check_known(grid, needs, at)
-    return Grid(**{**vars(grid), "order": _ordered(needs, at)})
+    return replace(grid, order=_ordered(needs, at))
 
 
 def _placed(cell: Cell, where: str) -> Cell:
@@ -125,8 +128,9 @@ def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], at: Mapping[st
     known = set(grid.names)
     for name, names in sorted(needs.items()):
         for missing in sorted(names - known):
-            has = ", ".join(sorted(known - {name}))
-            text = f"an expression must name what arm '{grid.arm}' has, but got '{missing}'{nearest(missing, known - {name})} It has {has}."
+            others = sorted(known - {name})
+            has = f"It has {', '.join(others) or 'nothing else'}."
+            text = f"an expression must name what arm '{grid.arm}' has, but got '{missing}'{nearest(missing, others)} {has}"
             raise Misplaced(at[name], text)
 
 

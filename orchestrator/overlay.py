@@ -13,8 +13,8 @@ KEPT = ("question", "source", "workload", "sizes")
 def overlay(root: Node, size: str, name: str) -> Node:
     """The tree with `sizes.<size>` laid over it.
 
-    Mappings merge key by key. A list, a scalar and an axis (whatever stands under a name in `axes` or in its `zip`) replace what
-    was there; so does a mapping where a scalar stood. `null` deletes the key. A size may not change KEPT keys.
+    Mappings merge key by key. A list, a scalar and an axis (whatever stands under a name in `axes` or in its `zip`) replace
+    what was there; so does a mapping where a scalar stood. `null` deletes the key. A size may not change KEPT keys.
     """
     sizes = root.value.get("sizes")
     known = sizes.value if sizes is not None and isinstance(sizes.value, dict) else {}

@@ -103,6 +103,10 @@ def parse(text: str, name: str) -> Node:
     return root
 
 
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
+
+
 class _Builder:
     """Builds nodes from parser events: recursion, aliases and size are bounded here, not in the parser."""
 
@@ -119,7 +123,7 @@ class _Builder:
         """The one document of the stream."""
         found: Node | None = None
         for event in self.events:
-            line = event.start_mark.line + 1
+            line = _line(event)
             if isinstance(event, yaml.DocumentStartEvent):
                 if found is not None:
                     raise self.fault(line, (), "a sweep file must hold one document, but got a second; split the file.")
@@ -129,9 +133,9 @@ class _Builder:
         return found
 
     def node(self, event: yaml.Event, keys: Keys, line: int = 0) -> Node:
-        line = line or event.start_mark.line + 1
+        line = line or _line(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.alias(event.anchor, keys, line)
+            return self.alias(str(event.anchor), keys, line)
         self.check(event, keys, line)
         if isinstance(event, yaml.MappingStartEvent):
             found = self.mapping(keys, line)
@@ -174,7 +178,7 @@ class _Builder:
     def mapping(self, keys: Keys, line: int) -> Node:
         items: dict[str, Node] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            at = event.start_mark.line + 1
+            at = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise self.fault(at, keys, "a key must be text, but got a list, a mapping or an alias; write a name.")
             if event.value in items:

@@ -10,7 +10,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 from orchestrator.axes import Wrong, check_name, read_mapping, read_number
 from orchestrator.errors import nearest
 from orchestrator.expressions import Expression
-from orchestrator.terms import NUMBER_SCHEMA, Column, Columns, Count, Label, Mapping, Number, Real, Whole, told, wrong, written
+from orchestrator.terms import NUMBER_SCHEMA, Column, Columns, Count, Label, Number, Real, Section, Whole, told, written, wrong
 
 SCALES = ("lin", "geom")
 SPAN_SCHEMA = {"type": "array", "items": NUMBER_SCHEMA, "minItems": 2, "maxItems": 2}
@@ -87,7 +87,7 @@ Region = Annotated[
 ]
 
 
-class Boundary(Mapping):
+class Boundary(Section):
     """Find where `of` crosses `level` along one param, in rounds of `round` points."""
 
     along: Label
@@ -99,7 +99,7 @@ class Boundary(Mapping):
     integer: bool = False
 
 
-class LevelSet(Mapping):
+class LevelSet(Section):
     """Find the curve on which `of` equals `level` in several params, by a Gaussian process."""
 
     over: Region
@@ -110,7 +110,7 @@ class LevelSet(Mapping):
     tolerance: Annotated[Real, Field(gt=0)] | None = None
 
 
-class Optuna(Mapping):
+class Optuna(Section):
     """Let Optuna propose `trials` points, `round` at a time; without `over`, the axes are its search space."""
 
     sampler: Literal["tpe", "gp", "nsgaii", "qmc", "random"] = "tpe"
@@ -123,11 +123,11 @@ class Optuna(Mapping):
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if not (self.minimize or self.maximize):
-            raise wrong(Wrong("'optuna' must have a goal, but neither minimize nor maximize names a column; write one."))
+            raise wrong("'optuna' must have a goal, but neither minimize nor maximize names a column; write one.")
         return self
 
 
-class Search(Mapping):
+class Search(Section):
     """How points are proposed: one of boundary, level_set and optuna."""
 
     boundary: Boundary | None = None
@@ -148,7 +148,7 @@ class Search(Mapping):
         return tuple(region or ())
 
 
-class Halving(Mapping):
+class Halving(Section):
     """Keep the best 1/`factor` of the points at step `first`, `first * factor`, …; the rest are stopped."""
 
     of: Column
@@ -157,7 +157,7 @@ class Halving(Mapping):
     factor: Annotated[Whole, Field(ge=2)] = 3
 
 
-class Median(Mapping):
+class Median(Section):
     """Stop a point whose best value lies behind the median of the others at the same step, from step `after` on."""
 
     of: Column
@@ -165,7 +165,7 @@ class Median(Mapping):
     after: Count = 1
 
 
-class Stop(Mapping):
+class Stop(Section):
     """When a point ends early: one of halving and median."""
 
     halving: Halving | None = None
@@ -177,9 +177,9 @@ class Stop(Mapping):
         return self
 
 
-def _one(model: Mapping, what: str) -> None:
+def _one(model: Section, what: str) -> None:
     """Refuse none or several of the model's keys."""
     names = list(type(model).model_fields)
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) != 1:
-        raise wrong(Wrong(f"'{what}' must hold one of {', '.join(names)}, but holds {given or 'none'}; keep one."))
+        raise wrong(f"'{what}' must hold one of {', '.join(names)}, but holds {given or 'none'}; keep one.")

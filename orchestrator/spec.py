@@ -17,9 +17,25 @@ from orchestrator.grids import Block, Grid, Misplaced, make_grid
 from orchestrator.overlay import overlay
 from orchestrator.reading import Keys, Node
 from orchestrator.search import Search, Stop
+from orchestrator.spec_checks import check_claims
 from orchestrator.spec_claims import Claim, Figure
 from orchestrator.spec_columns import columns_used
-from orchestrator.terms import LABEL, Axes, Column, Count, Formulas, Label, Mapping, Params, Real, Seconds, Text, told, wrong
+from orchestrator.terms import (
+    LABEL,
+    LATER,
+    Axes,
+    Column,
+    Count,
+    Formulas,
+    Label,
+    Params,
+    Real,
+    Seconds,
+    Section,
+    Text,
+    told,
+    wrong,
+)
 
 __all__ = ["IDENTITY", "TRANSPORT", "Grid", "Spec", "parse", "read", "shipped"]
 
@@ -34,15 +50,15 @@ TRANSPORT = frozenset(
 """Fields that decide how points are run, read or shown; changing one measures nothing again."""
 
 
-class Arm(Mapping):
+class Arm(Section):
     """A labelled sub-grid: what it adds to the sweep's own params."""
 
-    fixed: Params = {}
-    derive: Formulas = {}
+    fixed: Params = Field(default_factory=dict)
+    derive: Formulas = Field(default_factory=dict)
     axes: Axes = ()
 
 
-class Until(Mapping):
+class Until(Section):
     """When a point has seeds enough: its metric's interval is narrower than `rel_halfwidth` of the mean."""
 
     metric: Column
@@ -50,7 +66,7 @@ class Until(Mapping):
     confidence: Annotated[Real, Field(gt=0, lt=1)] = 0.95
 
 
-class Seeds(Mapping):
+class Seeds(Section):
     """How often each assignment is measured: `min` times, and up to `max` until the interval is narrow."""
 
     min: Count = 1
@@ -65,15 +81,13 @@ class Seeds(Mapping):
     @model_validator(mode="after")
     def _is_ordered(self) -> Self:
         if self.min > self.max:
-            raise wrong(Wrong(f"'max' must be at least 'min', but got {self.min} to {self.max}; swap them.", "max"))
+            raise wrong(f"'max' must be at least 'min', but got {self.min} to {self.max}; swap them.", "max")
         if self.until is None and self.min != self.max:
-            raise wrong(
-                Wrong(f"seeds from {self.min} to {self.max} must have 'until', but have none; write until or one number.")
-            )
+            raise wrong(f"seeds from {self.min} to {self.max} must have 'until', but have none; write it or one number.")
         return self
 
 
-class Needs(Mapping):
+class Needs(Section):
     """What one trial takes of a machine; fractions of a GPU are allowed below 1."""
 
     cpu: Annotated[Real, Field(gt=0)] = 1.0
@@ -82,19 +96,17 @@ class Needs(Mapping):
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
         if self.gpu > 1 and self.gpu % 1:
-            raise wrong(
-                Wrong(f"more than one GPU must be a whole number, but got {self.gpu}; write {math.ceil(self.gpu)}.", "gpu")
-            )
+            raise wrong(f"more than one GPU must be a whole number, but got {self.gpu}; write {math.ceil(self.gpu)}.", "gpu")
         return self
 
 
-class Pack(Mapping):
+class Pack(Section):
     """How long one trial should take."""
 
     seconds: Seconds = 5.0
 
 
-class Limits(Mapping):
+class Limits(Section):
     """Where a run stops: `seconds` a point, `points` a plan, `gpu_hours` and `deadline` (seconds) a run."""
 
     seconds: Seconds | None = None
@@ -103,7 +115,7 @@ class Limits(Mapping):
     deadline: Seconds | None = None
 
 
-class Track(Mapping):
+class Track(Section):
     """What MLflow gets: a run for each curve over `x`, or for each point."""
 
     x: Label | None = None
@@ -120,16 +132,16 @@ def _track(raw: Any) -> Any:
     return {"points": True} if raw == "points" else raw
 
 
-class Sweep(Mapping):
+class Sweep(Section):
     """What a sweep file holds, of one size."""
 
     question: Text
     source: Text = "none given"
     workload: Text
-    fixed: Params = {}
-    derive: Formulas = {}
+    fixed: Params = Field(default_factory=dict)
+    derive: Formulas = Field(default_factory=dict)
     axes: Axes = ()
-    arms: dict[Label, Arm] = {}
+    arms: dict[Label, Arm] = Field(default_factory=dict)
     seeds: Annotated[Seeds, BeforeValidator(_seeds)] = Seeds(min=1, max=1)
     needs: Needs = Needs()
     pack: Pack = Pack()
@@ -139,7 +151,7 @@ class Sweep(Mapping):
     stop: Stop | None = None
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
-    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({"$ref": "#/$defs/Sizes"})] = {}
+    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(default_factory=dict)
 
 
 class Spec(Sweep):
@@ -157,7 +169,7 @@ class Spec(Sweep):
         return self._grids
 
     def where(self, *keys: str | int) -> str:
-        """The place of a value for a message: `sweeps/x.yaml:12: axes.d`; `keys` as in `spec.where("claims", 0, "fit", "x")`."""
+        """The place of a value, to open a message: `sweeps/x.yaml:12: claims[0].fit.x` of `where("claims", 0, "fit", "x")`."""
         return complaints.place(self._root, shown_name(self.name, self.path), keys)
 
     def resolved(self) -> dict[str, Any]:
@@ -175,8 +187,9 @@ class Spec(Sweep):
         """Refuse a name that is none of the workload's columns, the engine's or the derived ones."""
         derived = {name for grid in self.grids() for name in grid.derive}
         known = sorted({*columns, *derived, *ENGINE_NAMES})
+        must = f"a column must be of workload '{self.workload}' or derived"
         faults = [
-            f"{self.where(*keys)}: a column must be one of workload '{self.workload}' or derived, but got '{name}'{nearest(name, known)}"
+            f"{self.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
             for keys, name in self.columns_used()
             if name not in known
         ]
@@ -206,7 +219,7 @@ def parse(text: str, name: str, size: str | None = None, path: Path | None = Non
         raise SpecError(
             f"{place}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
         )
-    found = {None: _spec(root, text, name, None, path)}
+    found: dict[str | None, Spec] = {None: _spec(root, text, name, None, path)}
     sizes = root.value["sizes"].value if "sizes" in root.value else {}
     for key in sizes:
         found[key] = _spec(overlay(root, key, place), text, name, key, path)
@@ -225,7 +238,7 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
     spec._root = root
     try:
         spec._grids = _grids(spec)
-        _check_labels(spec)
+        check_claims(spec)
     except Misplaced as fault:
         raise SpecError(f"{complaints.place(root, place, fault.keys)}: {fault.text}") from fault
     return spec
@@ -235,37 +248,8 @@ def _grids(spec: Spec) -> tuple[Grid, ...]:
     base = Block((), spec.fixed, spec.derive, spec.axes)
     arms = {key: Block(("arms", key), arm.fixed, arm.derive, arm.axes) for key, arm in sorted(spec.arms.items())}
     searched = spec.search.names if spec.search is not None else ()
-    blocks = {key: (base, block) for key, block in arms.items()} or {ONE_ARM: (base,)}
+    blocks: dict[str, tuple[Block, ...]] = {key: (base, block) for key, block in arms.items()} or {ONE_ARM: (base,)}
     return tuple(make_grid(arm, found, searched, lambda keys: spec.where(*keys)) for arm, found in blocks.items())
-
-
-def _check_labels(spec: Spec) -> None:
-    """Refuse claims of one id, and arms that a claim names and the sweep has not."""
-    ids: dict[str, int] = {}
-    for index, claim in enumerate(spec.claims):
-        if claim.id in ids:
-            raise Misplaced(
-                ("claims", index, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one."
-            )
-        ids[claim.id] = index
-        for keys, arm in _arms_named(claim):
-            if arm not in spec.arms:
-                text = f"an arm must be one of the sweep's, but got '{arm}'{nearest(arm, spec.arms)} It has {', '.join(spec.arms) or 'none'}."
-                raise Misplaced(("claims", index, *keys), text)
-        if claim.from_ == "boundary" and spec.search is None:
-            raise Misplaced(
-                ("claims", index, "from"), "'from: boundary' must have a 'search', but the sweep has none; add one."
-            )
-
-
-def _arms_named(claim: Claim) -> Iterable[tuple[Keys, str]]:
-    if claim.floor is not None:
-        yield ("floor", "arm"), claim.floor.arm
-    if claim.compare is not None and (claim.compare.paired or claim.by == ("arm",)):
-        key = "arms" if claim.compare.paired else claim.compare.of
-        yield from ((("compare", key), arm) for arm in (claim.compare.left, claim.compare.right))
-        if claim.compare.interaction is not None:
-            yield ("compare", "interaction"), claim.compare.interaction
 
 
 def shipped() -> tuple[str, ...]:

@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.axes import Wrong, read_mapping, read_number
 from orchestrator.errors import nearest
 from orchestrator.expressions import Expression
 from orchestrator.terms import (
-    NUMBER_SCHEMA,
+    LATER,
     Column,
     Columns,
     Count,
     Label,
-    Mapping,
     Number,
     Params,
     Real,
+    Section,
     Text,
     column,
     label,
     several,
     told,
-    wrong,
     written,
+    wrong,
 )
 
 LAWS: dict[str, tuple[str, ...]] = {
@@ -43,6 +44,8 @@ LAWS: dict[str, tuple[str, ...]] = {
 }
 PARAMETERS = frozenset(name for names in LAWS.values() for name in names)
 KINDS = ("fit", "prefer", "compare", "trend", "collapse", "holds", "equals")
+ORIGINS = ("rows", "boundary")
+QUANTITIES = {"compare": ("difference",), "collapse": ("spread",)}
 BOUNDS = ("at_least", "at_most", "between")
 DIFFERENCE = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*")
 LAW_NAME = Literal[
@@ -167,9 +170,7 @@ Expect = Annotated[
     dict[str, Bound],
     PlainValidator(told(read_expect)),
     PlainSerializer(write_expect),
-    WithJsonSchema(
-        {"anyOf": [{"$ref": "#/$defs/Bound"}, {"type": "object", "additionalProperties": {"$ref": "#/$defs/Bound"}}]}
-    ),
+    WithJsonSchema({"anyOf": [{LATER: "Bound"}, {"type": "object", "additionalProperties": {LATER: "Bound"}}]}),
 ]
 Comparison = Annotated[
     Compare,
@@ -179,14 +180,14 @@ Comparison = Annotated[
 ]
 
 
-class Basis(Mapping):
+class Basis(Section):
     """Whose claim it is: only a quoted statement may be reported as a paper's claim."""
 
     kind: Literal["quoted", "reviewed", "recalled", "derived"]
     source: Text
 
 
-class Fit(Mapping):
+class Fit(Section):
     """A law fitted to y over x, once for each group of `by`."""
 
     law: LAW_NAME
@@ -195,7 +196,7 @@ class Fit(Mapping):
     by: Columns = ()
 
 
-class Prefer(Mapping):
+class Prefer(Section):
     """A law that must describe y over x better than its rivals, by `aicc` points."""
 
     law: LAW_NAME
@@ -209,14 +210,12 @@ class Prefer(Mapping):
     def _has_rivals(self) -> Self:
         if self.law in self.over or len(set(self.over)) < len(self.over):
             raise wrong(
-                Wrong(
-                    f"rivals must differ from '{self.law}' and from each other, but got {list(self.over)}; mend them.", "over"
-                )
+                f"rivals must differ from '{self.law}' and from each other, but got {list(self.over)}; mend them.", "over"
             )
         return self
 
 
-class Trend(Mapping):
+class Trend(Section):
     """A quantity (a column, or a parameter of an earlier fit) that must rise or fall along another."""
 
     of: Column
@@ -225,7 +224,7 @@ class Trend(Mapping):
     by: Columns = ()
 
 
-class Collapse(Mapping):
+class Collapse(Section):
     """Curves that must lie on one another as y over x."""
 
     x: Column
@@ -233,7 +232,7 @@ class Collapse(Mapping):
     curves: Column
 
 
-class Equals(Mapping):
+class Equals(Section):
     """A table that column `y` must equal; its other columns say which rows are meant."""
 
     y: Column
@@ -247,27 +246,27 @@ class Equals(Mapping):
                 text = (
                     f"a row of the table must hold '{self.y}' and the columns of the first, but got {list(row)}; complete it."
                 )
-                raise wrong(Wrong(text, "table", index))
+                raise wrong(text, "table", index)
         return self
 
 
-class Floor(Mapping):
+class Floor(Section):
     """The arm that measures what error remains, and the columns by which its rows match."""
 
     arm: Label
     match: Columns = ()
 
 
-class Require(Mapping):
+class Require(Section):
     """What the rows must have before a claim is judged; less makes it unmet."""
 
     x_points: Count | None = None
     x_decades: Annotated[Real, Field(gt=0)] | None = None
     seeds: Count | None = None
-    matched: dict[str, Annotated[Real, Field(ge=0)]] = {}
+    matched: dict[str, Annotated[Real, Field(ge=0)]] = Field(default_factory=dict)
 
 
-class Claim(Mapping):
+class Claim(Section):
     """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend."""
 
     id: Label
@@ -299,7 +298,7 @@ class Claim(Mapping):
             return raw
         outer_by, inner_by = several(raw.get("by", [])), several(raw[inner].get("by", []))
         if outer_by and inner_by and outer_by != inner_by:
-            raise wrong(Wrong(f"groups must be given once, but 'by' is {outer_by} and {inner_by}; remove one.", inner, "by"))
+            raise wrong(f"groups must be given once, but 'by' is {outer_by} and {inner_by}; remove one.", inner, "by")
         by = outer_by or inner_by
         return {**raw, "by": by, inner: {**raw[inner], "by": by}}
 
@@ -307,13 +306,9 @@ class Claim(Mapping):
     def _is_judged(self) -> Self:
         _check_kinds(self)
         _check_expect(self)
-        if self.from_ not in ("rows", "boundary") and not re.fullmatch(r"sweep:[A-Za-z_]\w*", self.from_):
-            raise wrong(
-                Wrong(
-                    f"'from' must be rows, boundary or sweep:NAME, but got '{self.from_}'{nearest(self.from_, ('rows', 'boundary'))}",
-                    "from",
-                )
-            )
+        if self.from_ not in ORIGINS and not re.fullmatch(r"sweep:[A-Za-z_]\w*", self.from_):
+            mend = nearest(self.from_, ORIGINS)
+            raise wrong(f"'from' must be rows, boundary or sweep:NAME, but got '{self.from_}'{mend}", "from")
         return self
 
     @property
@@ -324,57 +319,52 @@ class Claim(Mapping):
 
 
 def _check_kinds(claim: Claim) -> None:
+    """Refuse a claim that nothing, or more than one thing, judges."""
     given = [kind for kind in KINDS if getattr(claim, kind) is not None]
     if given != ["fit", "compare"] and len(given) != 1:
-        raise wrong(
-            Wrong(
-                f"claim '{claim.id}' must have one of {', '.join(KINDS)} (fit and compare may go together), but has {given or 'none'}; keep one."
-            )
-        )
-    fitted = claim.compare is not None and not claim.compare.paired
-    if fitted != (claim.fit is not None and claim.compare is not None):
-        mend = "needs the 'fit' whose parameter it compares" if fitted else "of arms takes y itself; remove 'fit'"
-        raise wrong(Wrong(f"claim '{claim.id}': 'compare' must fit its claim, but {mend}.", "compare"))
-    if claim.fit is not None and claim.compare is not None and claim.compare.of not in LAWS[claim.fit.law]:
-        raise wrong(_no_parameter(claim.fit.law, claim.compare.of, "compare"))
+        kinds = f"one of {', '.join(KINDS)} (fit and compare may go together)"
+        raise wrong(f"claim '{claim.id}' must have {kinds}, but has {' and '.join(given) or 'none'}; keep one.")
+    fit, compare = claim.fit, claim.compare
+    if compare is not None and compare.paired and fit is not None:
+        raise wrong("'compare' of arms must stand alone, but stands beside 'fit'; remove 'fit'.", "compare")
+    if compare is not None and not compare.paired and fit is None:
+        raise wrong("'compare' of a fitted parameter must have a 'fit' beside it, but has none; add it.", "compare")
+    if fit is not None and compare is not None and compare.of not in LAWS[fit.law]:
+        raise _no_parameter(fit.law, compare.of, "compare")
     if claim.se is not None and claim.holds is None:
-        raise wrong(Wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se"))
+        raise wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se")
 
 
 def _check_expect(claim: Claim) -> None:
     """Quantities that are expected must be what the kind of claim gives."""
-    allowed: tuple[str, ...] = {"compare": ("difference",), "collapse": ("spread",)}.get(claim.kind, ())
-    if claim.kind == "fit" and claim.fit is not None:
+    if claim.fit is not None and claim.compare is None:
         if claim.expect is None:
-            raise wrong(
-                Wrong(
-                    f"claim '{claim.id}' must say what it expects of the fit, but has no 'expect'; write {{exponent: {{at_least: 1}}}}."
-                )
-            )
-        allowed = LAWS[claim.fit.law]
+            mend = "write expect: {exponent: {at_least: 1}}"
+            raise wrong(f"claim '{claim.id}' must say what it expects of the fit, but has no 'expect'; {mend}.")
+        for name in claim.expect:
+            if name not in LAWS[claim.fit.law]:
+                raise _no_parameter(claim.fit.law, name, "expect")
+        return
+    allowed = QUANTITIES.get(claim.kind, ())
     for name in claim.expect or {}:
-        if name not in allowed and claim.fit is not None and claim.compare is None:
-            raise wrong(_no_parameter(claim.fit.law, name, "expect"))
         if name not in allowed:
-            text = f"'expect' of a '{claim.kind}' claim must hold {' or '.join(allowed) or 'nothing'}, but got '{name}'{nearest(name, allowed)}"
-            raise wrong(Wrong(text, "expect", name))
+            may = f"may expect {allowed[0]}" if allowed else "must expect nothing"
+            raise wrong(f"a claim of kind '{claim.kind}' {may}, but got '{name}'{nearest(name, allowed)}", "expect", name)
 
 
-def _no_parameter(law: str, name: str, key: str) -> Wrong:
+def _no_parameter(law: str, name: str, key: str) -> PydanticCustomError:
     known = LAWS[law]
-    return Wrong(
-        f"law '{law}' must have the parameter, but got '{name}'{nearest(name, known)} It has {', '.join(known)}.", key, name
-    )
+    return wrong(f"law '{law}' must have '{name}', but it has {', '.join(known)}{nearest(name, known)}", key, name)
 
 
-class Line(Mapping):
+class Line(Section):
     """A theory line of a figure: y as a number or a formula of the columns."""
 
     y: Number
     label: str = ""
 
 
-class Figure(Mapping):
+class Figure(Section):
     """One figure of the report."""
 
     kind: Literal["curve", "points", "heatmap", "collapse", "boundary"]

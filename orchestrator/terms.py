@@ -27,7 +27,8 @@ LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
 CELL_SCHEMA = {"type": ["number", "boolean", "string"]}
 NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
-AXIS_SCHEMA = {"$ref": "#/$defs/Axis"}
+LATER = "x-definition"  # names a definition that the schema adds in the end
+AXIS_SCHEMA = {LATER: "Axis"}
 AXES_SCHEMA = {
     "type": "object",
     "properties": {"zip": {"type": "object", "additionalProperties": AXIS_SCHEMA, "minProperties": 2}},
@@ -35,10 +36,11 @@ AXES_SCHEMA = {
 }
 
 
-class Mapping(BaseModel):
+class Section(BaseModel):
     """A frozen mapping of a sweep file that refuses keys it does not know, naming the nearest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False)
+    # built at first use: a validator for each section alone is never needed, and costs half of the import
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -48,13 +50,13 @@ class Mapping(BaseModel):
             for key in raw:
                 if key not in known:
                     mend = nearest(key, known)
-                    raise wrong(Wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key))
+                    raise wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key)
         return raw
 
 
-def wrong(fault: Wrong) -> PydanticCustomError:
+def wrong(text: str, *keys: str | int) -> PydanticCustomError:
     """A fault as pydantic carries it; `keys` are added to where it stands."""
-    return PydanticCustomError("wrong", "{text}", {"text": fault.text, "keys": fault.keys})
+    return PydanticCustomError("wrong", "{text}", {"text": text, "keys": keys})
 
 
 def told(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -64,7 +66,7 @@ def told(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             return read(raw)
         except Wrong as fault:
-            raise wrong(fault) from fault
+            raise wrong(fault.text, *fault.keys) from fault
 
     return check
 

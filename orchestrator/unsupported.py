@@ -23,7 +23,8 @@ def unsupported(spec: Spec) -> Missing:
     for outer, model in (("search", spec.search), ("stop", spec.stop)):
         for name in type(model).model_fields if model is not None else ():
             if getattr(model, name) is not None:
-                yield (outer, name), f"'{outer}: {name}' must wait for a later version; write axes instead."
+                instead = "write axes instead" if outer == "search" else "remove it"
+                yield (outer, name), f"'{outer}: {name}' must wait for a later version; {instead}."
     if spec.seeds.until is not None:
         yield ("seeds", "until"), "'until' must wait for a later version; write one number of seeds."
     for index, claim in enumerate(spec.claims):

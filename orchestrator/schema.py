@@ -1,0 +1,102 @@
+"""Turns the models of a sweep file into a JSON Schema, with which editors complete and check the file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from orchestrator.axes import FORMS
+from orchestrator.overlay import KEPT
+from orchestrator.spec import Sweep
+from orchestrator.terms import CELL_SCHEMA, FORMULA, LATER, NUMBER_SCHEMA, several
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TITLE = "A sweep of lawsweep: one question, what is measured, and what theory predicts"
+LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}  # pydantic's words, the schema's words
+Schema = dict[str, Any]
+
+
+def generate() -> Schema:
+    """The schema of a sweep file as plain JSON values, the same for the same models."""
+    made = _linked(Sweep.model_json_schema(schema_generator=_Generator))
+    made["$defs"] |= {"Axis": _axis(), "Bound": _bound(), "Sizes": _sizes(made["properties"])}
+    made["properties"]["seeds"] = {"anyOf": [{"type": "integer", "minimum": 1}, {"$ref": "#/$defs/Seeds"}]}
+    made["properties"]["track"] = {"anyOf": [{"const": "points"}, {"$ref": "#/$defs/Track"}]}
+    described = {"$schema": DIALECT, "title": TITLE, **{key: value for key, value in made.items() if key != "title"}}
+    described["$defs"] = dict(sorted(described["$defs"].items()))
+    return described
+
+
+def text() -> str:
+    """The committed file: what `lawsweep schema` prints."""
+    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+
+
+class _Generator(GenerateJsonSchema):
+    """Lets a formula stand for a number and one value for a list of it; drops titles that only repeat a key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never: the key is title enough."""
+        return False
+
+    def int_schema(self, schema: Any) -> Schema:
+        """A whole number, or a formula of one."""
+        return {"anyOf": [super().int_schema(schema), FORMULA]}
+
+    def float_schema(self, schema: Any) -> Schema:
+        """A number, or a formula of one."""
+        return {"anyOf": [super().float_schema(schema), FORMULA]}
+
+    def function_before_schema(self, schema: Any) -> Schema:
+        """What stands behind the reader; a list that may be written as its one value."""
+        inner = super().function_before_schema(schema)
+        if schema["function"]["function"] is not several:
+            return inner
+        return {"anyOf": [inner["items"], inner]}
+
+
+def _linked(schema: Any) -> Any:
+    """The schema with its late definitions referred to, and limits moved to the number beside a formula."""
+    if isinstance(schema, list):
+        return [_linked(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if LATER in schema:
+        return {"$ref": f"#/$defs/{schema[LATER]}"}
+    limits = {LIMITS[key]: value for key, value in schema.items() if key in LIMITS}
+    linked = {key: _linked(value) for key, value in schema.items() if key not in LIMITS}
+    if limits:
+        linked["anyOf"][0] |= limits
+    return linked
+
+
+def _axis() -> Schema:
+    forms = [
+        {
+            "type": "object",
+            "properties": {form: {**_list(NUMBER_SCHEMA, shape.count(",") + 1), "description": shape}},
+            "required": [form],
+            "additionalProperties": False,
+        }
+        for form, shape in FORMS.items()
+    ]
+    values = {"type": "array", "items": CELL_SCHEMA, "minItems": 1, "description": "the values themselves"}
+    return {"description": "Values of one param, or of one column of a zip.", "anyOf": [values, *forms]}
+
+
+def _list(items: Schema, length: int) -> Schema:
+    return {"type": "array", "items": items, "minItems": length, "maxItems": length}
+
+
+def _bound() -> Schema:
+    ends = {"at_least": NUMBER_SCHEMA, "at_most": NUMBER_SCHEMA, "between": _list(NUMBER_SCHEMA, 2)}
+    return {"type": "object", "properties": ends, "additionalProperties": False, "minProperties": 1}
+
+
+def _sizes(properties: Schema) -> Schema:
+    """Overlays: the keys of a sweep that a size may change, `null` to delete one; what is inside is checked once merged."""
+    keys = {name: {"description": f"laid over '{name}'; null deletes it"} for name in properties if name not in KEPT}
+    overlay = {"type": "object", "properties": keys, "additionalProperties": False}
+    return {"type": "object", "additionalProperties": overlay}

@@ -1,0 +1,77 @@
+"""Turns a spec's claims into nothing, or into a fault: every id, arm and group that a claim names must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from orchestrator.axes import Axis
+from orchestrator.errors import nearest
+from orchestrator.expressions import Expression
+from orchestrator.grids import Misplaced
+from orchestrator.reading import Keys
+from orchestrator.spec_claims import Claim, Compare
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Spec
+
+
+def check_claims(spec: Spec) -> None:
+    """Refuse claims of one id, claims on a boundary nobody searches, and names of arms and groups that are not there."""
+    ids: dict[str, int] = {}
+    for index, claim in enumerate(spec.claims):
+        at: Keys = ("claims", index)
+        if claim.id in ids:
+            raise Misplaced((*at, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one.")
+        ids[claim.id] = index
+        if claim.from_ == "boundary" and spec.search is None:
+            raise Misplaced((*at, "from"), "'from: boundary' must have a 'search', but the sweep has none; add one.")
+        for keys, name, known in _named(spec, claim):
+            if name not in known:
+                has = ", ".join(sorted(known)) or "none"
+                text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, known)} It has {has}."
+                raise Misplaced((*at, *keys), text)
+
+
+def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
+    """Names of arms and groups in a claim, with the keys that lead to each and the names there are."""
+    arms = set(spec.arms)
+    if claim.floor is not None:
+        yield ("floor", "arm"), claim.floor.arm, arms
+    compare = claim.compare
+    if compare is not None and compare.interaction is not None:
+        yield ("compare", "interaction"), compare.interaction, arms
+    known = None if compare is None else arms if compare.paired else _groups(spec, claim.by)
+    if compare is not None and known is not None:
+        yield from ((("compare", _key(compare)), name, known) for name in (compare.left, compare.right))
+
+
+def _key(compare: Compare) -> str:
+    return "arms" if compare.paired else compare.of
+
+
+def _groups(spec: Spec, by: tuple[str, ...]) -> set[str] | None:
+    """Values of the columns that fits are grouped by, as text; None where the file does not list them."""
+    found: set[str] = set(spec.arms) if "arm" in by else set()
+    for name in by:
+        values = set() if name == "arm" else _values(spec, name)
+        if values is None:
+            return None
+        found |= values
+    return found
+
+
+def _values(spec: Spec, name: str) -> set[str] | None:
+    """Values of a param that the file lists, over all arms."""
+    found: set[str] = set()
+    for grid in spec.grids():
+        axes = [axis for group in grid.axes for n, axis in zip(group.names, group.columns, strict=True) if n == name]
+        cells = _listed(axes[0]) if axes else [grid.fixed[name]] if name in grid.fixed else None
+        if cells is None or any(isinstance(cell, Expression) for cell in cells):
+            return None
+        found |= {str(cell) for cell in cells}
+    return found
+
+
+def _listed(axis: Axis) -> list[object] | None:
+    return [axis.at(index) for index in range(axis.count)] if isinstance(axis.written, list) else None
