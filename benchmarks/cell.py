@@ -34,7 +34,7 @@ class Params:
 class Result:
     """What one retrieval gives."""
 
-    error: Annotated[float, "distance between the first memory and what it retrieves", {"finite": True}]
+    distance: Annotated[float, "distance between the first memory and what it retrieves", {"finite": True}]
 
 
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
@@ -43,4 +43,4 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     memories = torch.nn.functional.normalize(drawn.double(), dim=1)
     query = memories[0]
     recalled = torch.softmax(params.beta * (memories @ query), 0) @ memories
-    yield 0, Result(error=float(torch.linalg.vector_norm(recalled - query)))
+    yield 0, Result(distance=float(torch.linalg.vector_norm(recalled - query)))

@@ -37,7 +37,7 @@ class Params:
 class Result:
     """What one retrieval gives."""
 
-    error: Annotated[float, "distance between the first memory and what it retrieves", {"finite": True}]
+    distance: Annotated[float, "distance between the first memory and what it retrieves", {"finite": True}]
 
 
 def recall_errors(drawn: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
@@ -68,4 +68,4 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
             for row, i in zip(drawn, index, strict=True):
                 torch.randn(m, d, generator=ctxs[i].generator(f"memories at beta {params[i].beta:g}"), out=row)
             beta = torch.tensor([params[i].beta for i in index], dtype=torch.float64)
-            yield {"index": index, "step": [0] * len(index), "error": recall_errors(drawn, beta).tolist()}
+            yield {"index": index, "step": [0] * len(index), "distance": recall_errors(drawn, beta).tolist()}
