@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +36,10 @@ def pack(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
     pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
+    shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
     report = store.path / "reports" / sweep
     shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if p.is_file()}
-    return {ROWS: folder / ROWS, ABOUT: folder / ABOUT, PLAN: store.plan_path(wanted.record), **shown}
+    return {**{name: folder / name for name in FILES}, **shown}
 
 
 def table(store: Store, wanted: Entries) -> pa.Table:

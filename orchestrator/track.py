@@ -105,9 +105,10 @@ def import_store(uri: str, target: Path) -> tuple[str, ...]:
     from orchestrator.store import open_store
 
     store = open_store(target, create=True)
-    with tempfile.TemporaryDirectory() as folder, _told(uri):
-        client = _connect(uri)
-        found = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
+    with tempfile.TemporaryDirectory() as folder:
+        with _told(uri):
+            client = _connect(uri)
+            found = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
         taken = [parcel.unpack(files, store) for files in found]
     if not taken:
         raise TrackError(
