@@ -54,18 +54,18 @@ class Terms:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a worker says of its pack at the end; `left` are the positions in the plan that it hands back."""
+    """What a worker says of its pack at the end; `left` are the positions in the plan that it hands back.
+
+    `seconds` are those of the points after the first `startup` ones, whose time went into imports.
+    """
 
     pack: str
     done: int = 0
+    startup: int = 0
     seconds: float = 0.0
     failures: dict[str, int] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
     halt: str = ""  # why the whole run has to stop: the store cannot be written, the workload does not import
-
-    def as_result(self) -> dict[str, Any]:
-        """The outcome as Tune's result of the trial, which it ends."""
-        return {**vars(self), "done": True, "measured": self.done}
 
 
 def gather(plan: Plan, pack: str, index: Sequence[int], seconds: float) -> Batch:

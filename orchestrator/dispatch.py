@@ -130,7 +130,7 @@ class Queue:
         return pack
 
     def finished(self, pack_id: str, done: int, seconds: float, left: Collection[int]) -> None:
-        """A worker has measured `done` points of its pack in `seconds` and hands back those in `left`."""
+        """A worker hands back the points in `left`; of the others, `done` took `seconds` and tell what points cost."""
         pack = self.open.pop(pack_id)
         self._overall.add(done, seconds)
         back = set(left)

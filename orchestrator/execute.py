@@ -39,9 +39,10 @@ class Desk(Protocol):
 
 @dataclass
 class Pace:
-    """Points per vectorised call for each shape, learnt as calls are made."""
+    """Points per vectorised call for each shape, learnt as calls are made; `warm` after a process's first call."""
 
     sizes: dict[Any, int] = field(default_factory=dict)
+    warm: bool = False
 
     def size(self, shape: Any) -> int:
         """How many points of the shape to measure in the next call."""
@@ -58,12 +59,11 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
     A workload that raises, hangs or returns nonsense gives failure rows; errors of the desk are not caught.
     """
     run = _Run(workload, batch, terms, desk, watchdog, pace)
-    begun = time.monotonic()
     place = 0
     try:
         for start, stop, shape in _stretches(batch, workload.shapes):
             place = start
-            while place < stop and not run.over(begun):
+            while place < stop and not run.over():
                 place = run.advance(place, stop, shape)
             if place < stop:
                 break
@@ -71,7 +71,7 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
         pass  # the run is stopping and this point took too long to wait for: it stays undone
     run.outcome.left = batch.index[place:]
     run.flush()
-    run.outcome.seconds = time.monotonic() - begun
+    run.outcome.seconds = time.monotonic() - run.begun
     return run.outcome
 
 
@@ -99,24 +99,29 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(pack=self.batch.pack)
+        self.begun = time.monotonic()
         self._blocks: list[Block] = []
         self._flushed = time.monotonic()
         self._values = _reader([f.name for f in self.workload.results])
 
-    def over(self, begun: float) -> bool:
+    def over(self) -> bool:
         """Whether to measure no further point: the run stops, or the pack's time is used up."""
-        return self.desk.stopping() or (time.monotonic() - begun > self.batch.seconds and bool(self.outcome.done))
+        return self.desk.stopping() or (time.monotonic() - self.begun > self.batch.seconds and bool(self.outcome.done))
 
     def advance(self, start: int, stop: int, shape: Any) -> int:
         """Measure points from `start` on, one call or half a second's worth; the place after the last one."""
+        begun = time.monotonic()
         if self.workload.vectorised:
             stop = min(stop, start + self.pace.size(shape))
-            begun = time.monotonic()
             self._packed(start, stop)
             self.pace.learn(shape, stop - start, time.monotonic() - begun)
         else:
-            stop = self._singles(start, stop)
+            stop = self._singles(start, stop if self.pace.warm else start + 1)
         self.outcome.done += stop - start
+        if not self.pace.warm:
+            # The first call of a process pays for imports: it says nothing of what the next points cost.
+            self.pace.warm = True
+            self.begun, self.outcome.startup = time.monotonic(), self.outcome.done
         if time.monotonic() - self._flushed > HAND_OVER:
             self.flush()
         return stop

@@ -93,7 +93,6 @@ def _pilot(plan: Plan, position: int) -> float:
     params = module.Params(**{name: column[0] for name, column in batch.params.items()})
     context = Context(batch.seeds[0])
 
-
     def measure() -> float:
         begun = time.perf_counter()
         list(module.run_pack([params], [context]) if plan.workload.vectorised else module.run(params, context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,19 +64,26 @@ class Summary:
 
 def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
-    found = load(workload if workload is not None else spec.workload, spec.folder)
+    found = load(workload if workload is not None else spec.workload, _folder(spec))
     missing = spec.unsupported()
     if missing:
-        raise SpecError(f"{spec.name}: {', '.join(missing)}: this version cannot run it yet; take it out to run the rest.")
+        raise SpecError("\n".join(missing))
     spec.check_columns([f.name for f in (*found.params, *found.results)])
     device = "cuda" if spec.needs.gpu else "cpu"
     return found, expand(spec, found, machine(device, spec.needs.cpu))
 
 
+def _folder(spec: Spec) -> Path:
+    """The folder from which a workload's path counts."""
+    return spec.path.resolve().parent if spec.path else Path.cwd()
+
+
 def run(
     spec: Spec, store: str | Path, where: Where, workload: str | types.ModuleType | None = None, retry: bool = False
 ) -> Summary:
-    """Measure what the plan has and the store has not; with `retry` failed points too. Rows only: verdicts come after.
+    """Measure what the plan has and the store has not; with `retry` failed points too. Inside `cluster`, unless inline.
+
+    Rows only: verdicts come after.
 
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
@@ -104,7 +111,7 @@ def _terms(spec: Spec, found: Workload, reference: str | types.ModuleType | None
     generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
     return Terms(
         workload=reference if reference is not None else spec.workload,
-        folder=str(spec.folder),
+        folder=str(_folder(spec)),
         generation=generation,
         commit=code.commit,
         dirty=code.dirty,
@@ -122,17 +129,17 @@ def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int]
     groups = schedule.groups(plan, todo)
     rates = schedule.rates(plan, groups, store)
     order = schedule.longest_first(plan, groups, rates)
-    with _runner(spec, plan.workload, where) as (workers, run_packs):
-        queue = Queue(
-            groups=[groups[i] for i in order],
-            rates=[rates[i] for i in order],
-            workers=workers,
-            seconds=spec.pack.seconds,
-            prefix=f"{terms.generation:06d}-",
-        )
-        session = Session(spec, plan, queue, store, terms)
-        with showing(spec.name, session.total, where.progress) as show:
-            run_packs(session, show)
+    workers, run_packs = _runner(spec, where.inline)
+    queue = Queue(
+        groups=[groups[i] for i in order],
+        rates=[rates[i] for i in order],
+        workers=workers,
+        seconds=spec.pack.seconds,
+        prefix=f"{terms.generation:06d}-",
+    )
+    session = Session(spec, plan, queue, store, terms)
+    with showing(spec.name, session.total, where.progress) as show:
+        run_packs(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
     summary.first = session.first
     if session.halted:
@@ -140,13 +147,22 @@ def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int]
 
 
 @contextmanager
-def _runner(spec: Spec, workload: Workload, where: Where) -> Iterator[tuple[int, Runner]]:
-    """How many packs run at once, and the function that runs them; Ray is imported only where it is used."""
+def cluster(where: Where, workloads: Sequence[Workload]) -> Iterator[None]:
+    """While inside, the Ray that runs the packs is there, with the code of the workloads; nothing for an inline run."""
     if where.inline:
-        yield 1, run_inline
+        yield
         return
     from orchestrator import tune
 
-    code = schedule.code(workload) if where.address else ()
+    code = tuple(dict.fromkeys(file for workload in workloads for file in schedule.code(workload))) if where.address else ()
     with tune.connected(tune.Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code)):
-        yield tune.slots(spec.needs.cpu, spec.needs.gpu), tune.run_packs
+        yield
+
+
+def _runner(spec: Spec, inline: bool) -> tuple[int, Runner]:
+    """How many packs run at once, and the function that runs them; Ray is imported only where it is used."""
+    if inline:
+        return 1, run_inline
+    from orchestrator import tune
+
+    return tune.slots(spec.needs.cpu, spec.needs.gpu), tune.run_packs

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import SpecError, WorkloadError
+from orchestrator.errors import SpecError, WorkloadError, nearest
 from orchestrator.expressions import Expression
 from orchestrator.spec import Grid, Spec
-from orchestrator.workload import Field, Value, Workload
+from orchestrator.workload import Value, Workload
 
 KEY_VERSION = 1  # raised only when the way ids are made changes: every stored row would be orphaned
 MAX_DIGITS = 12  # floats that agree to this many significant digits are one value
@@ -46,7 +45,7 @@ class Plan:
 
 def count(spec: Spec) -> int:
     """How many points the spec asks for, arms added up, seeds counted; nothing is built."""
-    return spec.seeds.count * sum(math.prod(len(axis) for axis in grid.axes) for grid in spec.grids())
+    return spec.seeds.count * sum(grid.count for grid in spec.grids())
 
 
 def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
@@ -57,7 +56,7 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
     total = count(spec)
     if total > spec.limits.points:
         raise SpecError(
-            f"{spec.name}: axes: the plan makes {total:,} points, above the limit of {spec.limits.points:,}; "
+            f"{spec.where('axes')}: the plan makes {total:,} points, above the limit of {spec.limits.points:,}; "
             f"narrow an axis or set 'limits: {{points: {total}}}'."
         )
     plan = Plan(
@@ -72,7 +71,7 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
     known: dict[str, int] = {}
     identity = Identity(workload, machine if workload.measures == "cost" else "")
     for grid, (_, members) in zip(spec.grids(), plan.arms, strict=True):
-        for values in combinations(grid, workload, spec.name):
+        for values in _assignments(spec, grid, workload):
             _add(plan, known, members, values, identity, spec.seeds.count)
     return plan
 
@@ -114,77 +113,71 @@ def canonical(value: Value | None) -> str:
     return f"{value:.{MAX_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)
 
 
-def combinations(grid: Grid, workload: Workload, where: str) -> Iterator[dict[str, Value | None]]:
+def _assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str, Value | None]]:
     """Every assignment of an arm, all params resolved, in the order of its axes.
 
-    Literal values are cast once an axis; only expressions are evaluated for each assignment.
+    Literals are cast once an axis; expressions are evaluated for each assignment, and only where an arm has any.
     """
-    fields = {field.name: field for field in workload.params}
-    place = f"{where}: arm '{grid.arm}'"
-    _check_names(grid, workload, place)
-    base = _cast(dict(grid.fixed), fields, place)
-    for field in workload.params:
-        base.setdefault(field.name, field.default)
-    groups = [[_cast(dict(zip(axis.names, row, strict=True)), fields, place) for row in axis.rows] for axis in grid.axes]
-    pending = _pending(grid, base, groups)
+    cast = _Cast(spec, grid, workload)
+    cast.check_names()
+    base = {field.name: field.default for field in workload.params} | cast(grid.fixed)
+    groups = [[cast(dict(zip(axis.names, row, strict=True))) for row in axis.rows] for axis in grid.axes]
     for parts in itertools.product(*groups):
-        values = dict(base)
+        row: dict[str, Any] = {}
         for part in parts:
-            values.update(part)
-        yield _resolve(values, grid, pending, fields, place) if pending else values
+            row.update(part)
+        yield {**base, **cast({n: v for n, v in grid.assign(row).items() if n in base})} if grid.order else {**base, **row}
 
 
-def _check_names(grid: Grid, workload: Workload, place: str) -> None:
-    """Refuse unknown params and missing ones, before any value is looked at."""
-    given = [*grid.fixed, *(name for axis in grid.axes for name in axis.names)]
-    free = [name for name in grid.derive if name in {f.name for f in workload.params}]
-    try:
-        required = {f.name: _example(f) for f in workload.params if f.name in given or f.name in free}
-        unknown = {name: 0 for name in given if name not in required and name not in grid.derive}
-        workload.resolve({**required, **unknown}, place)
-    except WorkloadError as error:
-        raise SpecError(str(error)) from error
+@dataclass(frozen=True)
+class _Cast:
+    """Turns values of an arm into their params' types, and says where a wrong one stands."""
 
+    spec: Spec
+    grid: Grid
+    workload: Workload
 
-def _example(field: Field) -> Value:
-    return field.kind()
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values cast; expressions are left as they are."""
+        cast: dict[str, Any] = {}
+        for name, value in values.items():
+            try:
+                cast[name] = value if isinstance(value, Expression) else self.workload.param(name).cast(value, self.place(name))
+            except WorkloadError as error:
+                raise SpecError(str(error)) from error
+        return cast
 
+    def check_names(self) -> None:
+        """Refuse names that are no params, and params without a value."""
+        known = [field.name for field in self.workload.params]
+        for name in (*self.grid.fixed, *(name for axis in self.grid.axes for name in axis.names)):
+            if name not in known:
+                raise SpecError(
+                    f"{self.place(name)}: workload '{self.workload.name}' has no param '{name}'{nearest(name, known)} "
+                    f"It has {', '.join(known)}."
+                )
+        for field in self.workload.params:
+            if field.required and field.name not in self.grid.names:
+                raise SpecError(
+                    f"{self.spec.where()}: workload '{self.workload.name}' needs param '{field.name}' ({field.says}), "
+                    f"but arm '{self.grid.arm}' does not give it; write it under 'fixed' or 'axes'."
+                )
 
-def _cast(values: dict[str, Any], fields: Mapping[str, Field], place: str) -> dict[str, Any]:
-    """Literals as their param's type; expressions as they are."""
-    try:
-        return {
-            name: value if isinstance(value, Expression) else fields[name].cast(value, f"{place}: {name}")
-            for name, value in values.items()
-            if name in fields or isinstance(value, Expression)
-        }
-    except WorkloadError as error:
-        raise SpecError(str(error)) from error
-
-
-def _pending(grid: Grid, base: Mapping[str, Any], groups: Sequence[Sequence[Mapping[str, Any]]]) -> bool:
-    """Whether any value of the arm still has to be computed from others."""
-    rows = itertools.chain([base], (row for group in groups for row in group))
-    return bool(grid.derive) or any(isinstance(value, Expression) for row in rows for value in row.values())
-
-
-def _resolve(
-    values: dict[str, Any], grid: Grid, pending: bool, fields: Mapping[str, Field], place: str
-) -> dict[str, Value | None]:
-    """The assignment with every expression evaluated, in the order their names allow."""
-    open_values = {**{name: e for name, e in grid.derive.items()}, **values}
-    waiting = {name: e for name, e in open_values.items() if isinstance(e, Expression)}
-    done = {name: value for name, value in open_values.items() if name not in waiting}
-    while waiting:
-        ready = [name for name, expression in waiting.items() if expression.names <= done.keys()]
-        if not ready:
-            raise SpecError(f"{place}: expressions must not need each other in a circle, but {sorted(waiting)} do; fix one.")
-        for name in ready:
-            done[name] = waiting.pop(name).evaluate(done)
-    try:
-        return {name: field.cast(done[name], f"{place}: {name}") for name, field in fields.items()}
-    except WorkloadError as error:
-        raise SpecError(str(error)) from error
+    def place(self, name: str) -> str:
+        """Where the arm gets the name from."""
+        arm = self.spec.arms.get(self.grid.arm)
+        blocks: list[tuple[tuple[str, ...], Any]] = [((), self.spec)]
+        if arm is not None:
+            blocks.append((("arms", self.grid.arm), arm))
+        for keys, block in blocks:
+            if name in block.fixed:
+                return self.spec.where(*keys, "fixed", name)
+            if name in block.derive:
+                return self.spec.where(*keys, "derive", name)
+            for axis in block.axes:
+                if name in axis.names:
+                    return self.spec.where(*keys, "axes", *(("zip",) if len(axis.names) > 1 else ()), name)
+        return self.spec.where()
 
 
 def machine(device: str, threads: float) -> str:

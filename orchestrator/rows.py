@@ -143,5 +143,3 @@ def _mark_diverged(block: Block, array: pa.Array) -> None:
         for row in np.flatnonzero(~np.isfinite(numbers)):
             if block.status[row] == "ok":
                 block.status[row] = "diverged"
-
-

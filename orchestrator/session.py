@@ -48,7 +48,7 @@ class Session:
 
     def finished(self, outcome: Outcome) -> None:
         """Take in a pack whose worker came to its end."""
-        self.queue.finished(outcome.pack, outcome.done, outcome.seconds, outcome.left)
+        self.queue.finished(outcome.pack, outcome.done - outcome.startup, outcome.seconds, outcome.left)
         self.done += outcome.done
         self.busy += outcome.seconds
         self.failures.update(outcome.failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 # Ray reads these when it is imported or started. Tune's own loggers, snapshots and signal handler cost time or rows.
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",
+    RAY_AIR_NEW_OUTPUT="0",
     RAY_CHDIR_TO_TRIAL_DIR="0",
     RAY_DEDUP_LOGS="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
@@ -29,7 +31,7 @@ os.environ.update(
 
 import ray
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -68,10 +70,17 @@ def connected(cluster: Cluster) -> Iterator[None]:
         yield
         return
     ray.init(**_settings(cluster))
+    _hush()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _hush() -> None:
+    """Keep Tune's tables and tracebacks off the terminal: a dead worker is our business, and told in our words."""
+    for name in ("ray.tune", "ray.air", "ray"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _settings(cluster: Cluster) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
 
 def slots(cpu: float, gpu: float) -> int:
     """How many packs the cluster can measure at once; SweepError where it cannot measure one."""
-    have = ray.cluster_resources()
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     for name, need in (("CPU", cpu), ("GPU", gpu)):
         if need > have.get(name, 0):
             raise SweepError(
@@ -118,6 +127,7 @@ def run_packs(session: Session, show: Show) -> None:
             storage_path=folder,
             verbose=0,
             failure_config=FailureConfig(max_failures=0),
+            checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
             callbacks=[_Ledger(driver.key)],
         ),
     )
@@ -420,4 +430,3 @@ def _alive(servers: list[Any]) -> bool:
     import psutil
 
     return all(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in servers)
-

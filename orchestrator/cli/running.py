@@ -45,9 +45,8 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     read_specs = [read(name, size=options["size"]) for name in specs]
     where = _where(options)
     results = []
-    for result in sweep.conduct_all(
-        read_specs, options["store"], where, options["retry"], options["tracking_uri"], options["mlflow"]
-    ):
+    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow")}
+    for result in sweep.run_all(read_specs, options["store"], where, **settings):
         results.append(result)
         if options["as_json"]:
             click.echo(json.dumps(result.as_json()))
