@@ -137,6 +137,12 @@ def _tuned(name: str, points: list[Point], callbacks: Callable[[str], list[Any]]
         def step(self) -> dict[str, Any]:
             return {"error": error_of(self.config["point"]), "done": True}
 
+        def save_checkpoint(self, checkpoint_dir: str) -> None:
+            """Nothing to keep."""
+
+        def load_checkpoint(self, checkpoint: Any) -> None:
+            """Nothing was kept."""
+
     ends: list[float] = []
 
     class Clock(ray_tune.Callback):
@@ -151,7 +157,12 @@ def _tuned(name: str, points: list[Point], callbacks: Callable[[str], list[Any]]
             ray_tune.with_resources(Cell, {"cpu": 1}),
             param_space={"point": ray_tune.grid_search(points)},
             tune_config=ray_tune.TuneConfig(reuse_actors=True),
-            run_config=ray_tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Clock(), *callbacks(folder)]),
+            run_config=ray_tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
+                callbacks=[Clock(), *callbacks(folder)],
+            ),
         ).fit()
         total = sum(result.metrics["error"] for result in results)
         end = time.monotonic()

@@ -82,7 +82,7 @@ def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterato
         yield Check(name=ENDS, passed=False, says=says)
         return
     subject = _subject(workload, chosen, folder)
-    ended = _finding(ENDS, _ends(subject), f"{len(subject.points)} points, {_shapes(subject)} shapes")
+    ended = _finding(ENDS, _ends(subject), _extent(subject))
     yield ended
     for name, complaint in CHECKS.items():
         if complaint is _both and not (hasattr(workload.module, "run") and workload.vectorised):
@@ -241,8 +241,10 @@ def _stir(seed: int) -> None:
 
 
 def _order(subject: Subject) -> str | None:
-    """Points measured in one pack, last one first."""
-    return _shuffled(subject, list(reversed(range(len(subject.points)))), subject.workload)
+    """Points measured last one first, those of a shape together as the engine would pack them."""
+    shapes = [repr([params[name] for name in subject.workload.shapes]) for params, _ in subject.points]
+    order = sorted(reversed(range(len(shapes))), key=lambda i: shapes[i])
+    return _shuffled(subject, order, subject.workload)
 
 
 def _pack(subject: Subject) -> str | None:
@@ -319,5 +321,6 @@ def _named(point: Point) -> str:
     return f"point {', '.join(f'{name}={value!r}' for name, value in params.items())}, seed {seed}"
 
 
-def _shapes(subject: Subject) -> int:
-    return len({tuple(params[name] for name in subject.workload.shapes) for params, _ in subject.points})
+def _extent(subject: Subject) -> str:
+    shapes = len({tuple(params[name] for name in subject.workload.shapes) for params, _ in subject.points})
+    return f"{len(subject.points)} points of {shapes} {'shape' if shapes == 1 else 'shapes'}"

@@ -1,0 +1,135 @@
+"""Every sweep file that is here can be read, checked, planned and judged; a new file is tested unasked."""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from orchestrator import plan, spec, workload
+from orchestrator.plan import Plan
+from orchestrator.spec import Spec
+from orchestrator.workload import Workload
+
+SHIPPED = spec.shipped()
+SIZES = ("smoke", "paper", "gpu")
+EVERY = [(name, size) for name in SHIPPED for size in SIZES]
+MANY = 100_000  # points a test is willing to build
+
+
+@functools.cache
+def read(name: str, size: str | None = None) -> Spec:
+    return spec.read(file(name), size)
+
+
+def file(name: str) -> Path:
+    return Path(str(resources.files("sweeps") / f"{name}.yaml"))
+
+
+def measured(name: str) -> Workload:
+    return workload.load(read(name).workload, file(name).parent)
+
+
+def planned(name: str, size: str) -> Plan:
+    found = read(name, size)
+    if plan.count(found) > MANY:
+        pytest.fail(f"{name} --size {size} makes {plan.count(found):,} points; raise MANY if that is meant")
+    return plan.expand(found, measured(name))
+
+
+def schema() -> dict[str, Any]:
+    text: dict[str, Any] = json.loads((resources.files("orchestrator") / "schema.json").read_text())
+    return text
+
+
+def test_the_package_holds_sweeps() -> None:
+    assert SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_has_all_three_sizes(name: str) -> None:
+    assert set(SIZES) <= set(read(name).sizes)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_a_sweep_has_points_at_every_size(name: str, size: str) -> None:
+    assert 0 < plan.count(read(name, size)) <= read(name, size).limits.points
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_editor_is_told_the_schema(name: str) -> None:
+    first = file(name).read_text().splitlines()[0]
+    path = first.removeprefix("# yaml-language-server: $schema=")
+    assert (file(name).parent / path).resolve() == Path(str(resources.files("orchestrator") / "schema.json")).resolve()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_keeps_the_schema(name: str) -> None:
+    jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(file(name).read_text()))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_names_a_workload_that_is_here(name: str) -> None:
+    assert read(name).workload in workload.shipped()
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_columns_of_claims_and_figures_are_there(name: str, size: str) -> None:
+    fields = (*measured(name).params, *measured(name).results)
+    read(name, size).check_columns(field.name for field in fields)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_an_x_that_mlflow_draws_is_a_param(name: str, size: str) -> None:
+    x = read(name, size).track.x
+    assert x is None or x in {field.name for field in measured(name).params}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_claims_something(name: str) -> None:
+    assert read(name).claims
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_claim_says_whose_it_is(name: str, size: str) -> None:
+    bare = [claim.id for claim in read(name, size).claims if claim.basis is None or not claim.basis.source]
+    assert not bare
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_claim_is_a_sentence(name: str, size: str) -> None:
+    assert all(claim.says for claim in read(name, size).claims)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_names_its_paper(name: str) -> None:
+    assert read(name).source != "none given"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_sweep_asks_for_nothing_that_is_not_there_yet(name: str) -> None:
+    assert not read(name, "smoke").unsupported()
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_a_plan_is_the_same_twice(name: str, size: str) -> None:
+    first, second = planned(name, size), planned(name, size)
+    assert (first.ids, first.arms, first.params) == (second.ids, second.arms, second.params)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_ids_are_different_for_different_points(name: str, size: str) -> None:
+    built = planned(name, size)
+    assert len(set(built.ids)) == len(built.ids)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_point_is_in_an_arm(name: str, size: str) -> None:
+    built = planned(name, size)
+    assert {i for _, members in built.arms for i in members} == set(range(len(built)))
