@@ -114,9 +114,8 @@ def _compiled(text: str) -> tuple[frozenset[str], Closure]:
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise Fault(
-            f"'{text}' must be an expression, but it does not parse; write arithmetic such as 2*ceil(n), in quotes where it has a comma."
-        ) from error
+        mend = "write arithmetic such as 2*ceil(n), in quotes where it has a comma"
+        raise Fault(f"'{text}' must be an expression, but it does not parse; {mend}.") from error
     _check_depth(tree, text)
     called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called}

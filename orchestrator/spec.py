@@ -33,6 +33,7 @@ from orchestrator.terms import (
     Seconds,
     Section,
     Text,
+    plain_number,
     told,
     wrong,
 )
@@ -123,7 +124,12 @@ class Track(Section):
 
 
 def _seeds(raw: Any) -> Any:
-    return raw if isinstance(raw, dict) else {"min": raw, "max": raw}
+    if isinstance(raw, (dict, Seeds)):
+        return raw
+    number = plain_number(raw)
+    if number < 1 or number % 1:
+        raise Wrong(f"seeds must be a whole number of at least 1, but got {raw!r}; write how often each point is measured.")
+    return {"min": number, "max": number}
 
 
 def _track(raw: Any) -> Any:
@@ -142,7 +148,7 @@ class Sweep(Section):
     derive: Formulas = Field(default_factory=dict)
     axes: Axes = ()
     arms: dict[Label, Arm] = Field(default_factory=dict)
-    seeds: Annotated[Seeds, BeforeValidator(_seeds)] = Seeds(min=1, max=1)
+    seeds: Annotated[Seeds, BeforeValidator(told(_seeds))] = Seeds(min=1, max=1)
     needs: Needs = Needs()
     pack: Pack = Pack()
     limits: Limits = Limits()

@@ -41,7 +41,7 @@ def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
     compare = claim.compare
     if compare is not None and compare.interaction is not None:
         yield ("compare", "interaction"), compare.interaction, arms
-    known = None if compare is None else arms if compare.paired else _groups(spec, claim.by)
+    known = None if compare is None else arms if compare.paired else _groups(spec, claim.by or ("arm",))
     if compare is not None and known is not None:
         yield from ((("compare", _key(compare)), name, known) for name in (compare.left, compare.right))
 
