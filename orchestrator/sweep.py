@@ -126,7 +126,9 @@ def _warm(store: Store, uri: str | None) -> threading.Thread:
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
     """Verdicts and report by a process of their own: an inline run imports nothing but what its workload needs."""
-    command = [sys.executable, "-m", "orchestrator.cli", "report", spec.name, "--store", str(summary.store), "--json"]
+    reference = str(spec.path) if spec.path else spec.name
+    command = [sys.executable, "-m", "orchestrator.cli", "report", reference, "--store", str(summary.store), "--json"]
+    command += ["--size", spec.size] if spec.size else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))

@@ -1,0 +1,60 @@
+"""The commands that move, join and shrink stores."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli.options import store_option, tracking_option
+
+
+@click.command("sync")
+@store_option
+@tracking_option
+def sync_command(store: str, tracking_uri: str | None) -> None:
+    """Make MLflow say what the store says: missing runs are written, changed ones replaced."""
+    from orchestrator import track
+    from orchestrator.cli import show
+    from orchestrator.store import open_store
+
+    show.table([vars(done) for done in track.sync(open_store(store), tracking_uri)])
+
+
+@click.command("import")
+@click.option("--tracking-uri", required=True, envvar="MLFLOW_TRACKING_URI", show_envvar=True, help="MLflow server to read.")
+@store_option
+def import_command(tracking_uri: str, store: str) -> None:
+    """Build or extend a store from the tables that runs have left on an MLflow server."""
+    from pathlib import Path
+
+    from orchestrator import track
+
+    taken = track.import_store(tracking_uri, Path(store))
+    click.echo(f"{store}: took {', '.join(taken)} from MLflow")
+
+
+@click.command("merge")
+@click.argument("other", type=click.Path(exists=True, file_okay=False))
+@store_option
+def merge_command(other: str, store: str) -> int:
+    """Take the rows and plans of the store OTHER into this one; conflicting values are listed, and leave with 3."""
+    from orchestrator.cli import show
+    from orchestrator.compact import merge
+    from orchestrator.store import open_store
+
+    conflicts = merge(open_store(store, create=True), open_store(other))
+    click.echo(f"{store}: merged {other}; {len(conflicts):,} conflicts")
+    if conflicts:
+        show.table([vars(conflict) for conflict in conflicts[:50]])
+    return 3 if conflicts else 0
+
+
+@click.command("compact")
+@click.argument("workload", required=False)
+@store_option
+def compact_command(workload: str | None, store: str) -> None:
+    """Rewrite the parts of each workload (or of one) as one part; every query gives the same as before."""
+    from orchestrator.cli import show
+    from orchestrator.compact import compact
+    from orchestrator.store import open_store
+
+    show.table([vars(done) for done in compact(open_store(store), workload)])

@@ -1,0 +1,131 @@
+"""The commands that look at a store: what is there, what it says, and how to browse it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+
+
+@click.command("status")
+@click.argument("sweep", required=False)
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status_command(sweep: str | None, store: str, as_json: bool) -> None:
+    """Say of every sweep in the store how many points are done and failed; of one SWEEP also why they failed."""
+    from orchestrator import status
+    from orchestrator.cli import show
+    from orchestrator.store import open_store
+
+    found = status.status(open_store(store), sweep)
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in found]))
+        return
+    show.table([one.row() for one in found])
+    for one in found if sweep else ():
+        for failure in one.failures:
+            click.echo(f"\n{failure['status']} × {failure['points']:,}, for example point {failure['example']}:")
+            click.echo(str(failure["error"] or "no text"))
+
+
+@click.command("claims")
+@spec_argument()
+@size_option
+@store_option
+@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted.")
+@click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
+def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
+    """Judge the claims of SPEC by the rows that the store has now."""
+    from orchestrator import claims
+    from orchestrator.cli import show
+    from orchestrator.kept import open_sweep
+
+    found, kept = open_sweep(spec, size, store)
+    verdicts = [verdict.record() for verdict in claims.judge(found, kept)]
+    if as_json:
+        click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
+    else:
+        show.verdicts(verdicts)
+    return 1 if strict and any(v["verdict"] == "refuted" for v in verdicts) else 0
+
+
+@click.command("query")
+@click.argument("sql")
+@store_option
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "parquet"]), default="table", show_default=True)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write into this file instead of the terminal.")
+def query_command(sql: str, store: str, form: str, output: str | None) -> None:
+    """Answer SQL over the rows; each workload is a table, each sweep a view, and points, plans, claims, runs are there too.
+
+    \b
+    Examples:
+      lawsweep query "select d, avg(capacity) from khm_capacity group by d order by d"
+      lawsweep query "select * from khm_codes where status <> 'ok'" --format csv -o failed.csv
+      lawsweep query "describe khm_capacity"
+    """
+    from pathlib import Path
+
+    from orchestrator import query, rendering
+    from orchestrator.errors import QueryError
+    from orchestrator.store import open_store
+
+    rendered = rendering.render(query.run(open_store(store), sql), form)
+    if output:
+        Path(output).write_bytes(rendered if isinstance(rendered, bytes) else rendered.encode())
+    elif isinstance(rendered, bytes) and os.isatty(1):
+        raise QueryError("--format parquet: the output must be a file or a pipe, but it is a terminal; add -o FILE.")
+    else:
+        click.echo(rendered, nl=not isinstance(rendered, bytes))
+
+
+@click.command("report")
+@spec_argument()
+@size_option
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
+def report_command(spec: str, size: str | None, store: str, as_json: bool) -> None:
+    """Judge SPEC and write its report, figures included, into the store."""
+    from orchestrator import claims, report
+    from orchestrator.cli import show
+    from orchestrator.kept import open_sweep
+
+    found, kept = open_sweep(spec, size, store)
+    verdicts = claims.judge(found, kept)
+    paths = report.paths(report.write(found, kept, verdicts))
+    records = [verdict.record() for verdict in verdicts]
+    if as_json:
+        click.echo(json.dumps({"verdicts": records, "report": paths}))
+        return
+    show.verdicts(records)
+    for name, path in paths.items():
+        click.echo(f"  {name:<8}{path}")
+
+
+@click.command("ui")
+@store_option
+@tracking_option
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+def ui_command(store: str, tracking_uri: str | None, port: int) -> None:
+    """Start MLflow's own server on this machine, on the store's database; Ctrl-C ends it."""
+    from orchestrator import track
+    from orchestrator.store import open_store
+
+    argv, environment = track.ui(open_store(store), port, tracking_uri)
+    click.echo(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
+    os.execve(argv[0], argv, environment)
+
+
+@click.command("doctor")
+@store_option
+def doctor_command(store: str) -> int:
+    """Check what a run needs of this machine: versions, processors, memory, the store; leaves with 2 where something is wrong."""
+    from orchestrator import doctor
+    from orchestrator.cli import show
+
+    checks: list[dict[str, Any]] = [vars(check) for check in doctor.checks(store)]
+    show.table(checks)
+    return 0 if all(check["good"] == "yes" for check in checks) else 2

@@ -1,0 +1,90 @@
+"""Puts results, plans and tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.progress import duration
+
+if TYPE_CHECKING:
+    from orchestrator.forecast import Forecast
+    from orchestrator.sweep import Result
+
+COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow"}
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Rows as an aligned table; the columns are those named, else all of the first row."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(columns or (rows[0] if rows else ()))
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(_cell(row.get(name)), style=COLOURS.get(str(row.get(name)), "")) for name in names))
+    Console().print(grid)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
+    """The verdict table: claim, verdict, whose claim it is, and the sentence with the numbers."""
+    rows = [
+        {"claim": v["id"], "verdict": v["verdict"], "basis": v["basis"], "what the rows say": v["sentence"]} for v in found
+    ]
+    if rows:
+        table(rows)
+
+
+def result(done: Result) -> None:
+    """What a run did, its verdicts, and where to look."""
+    summary = done.summary
+    failed = ", ".join(f"{number} {status}" for status, number in sorted(summary.failures.items()))
+    held = f", {summary.held:,} were there already" if summary.held else ""
+    click.echo(
+        f"{summary.sweep}: {summary.points:,} points; {summary.measured:,} measured in {duration(summary.seconds)}{held}"
+        + (f"; failed: {failed}" if failed else "")
+    )
+    if summary.missing:
+        click.echo(f"  {summary.missing:,} points are missing ({summary.why}); run the same command again to finish them.")
+    if failed:
+        click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
+    verdicts(done.verdicts)
+    for name, path in (done.report or {}).items():
+        click.echo(f"  {name:<8}{path}")
+    if done.report:
+        click.echo(f"  MLflow  lawsweep ui --store {summary.store}")
+    for warning in done.warnings:
+        click.echo(f"  warning: {warning}", err=True)
+
+
+def outlook(found: Forecast) -> None:
+    """The figures of a plan."""
+    size = f" at size {found.size}" if found.size else ""
+    click.echo(f"{found.sweep}{size}, workload {found.workload}")
+    arms = ", ".join(f"{arm} {number:,}" for arm, number in found.arms.items())
+    lines = {
+        "points": f"{found.points:,} ({arms})",
+        "done": f"{found.done:,}",
+        "to do": f"{found.todo:,} in {found.shapes:,} shapes",
+        "packs": "unknown" if found.packs is None else f"about {found.packs:,} for {found.workers} workers",
+        "time": _time(found),
+    }
+    if found.gpu_hours:
+        lines["GPU"] = f"{found.gpu_hours:.3g} GPU-hours"
+    for name, text in lines.items():
+        click.echo(f"  {name:<8}{text}")
+
+
+def _time(found: Forecast) -> str:
+    if found.worker_seconds is None or found.wall_seconds is None:
+        return "unknown: nothing of this shape was measured yet; --pilot measures one point of each"
+    return f"{duration(found.wall_seconds)} on {found.workers} workers ({duration(found.worker_seconds)} of one, {found.basis})"

@@ -1,0 +1,86 @@
+"""The commands about sweep files and workloads, before anything runs."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from orchestrator.cli.options import spec_argument, workload_names
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_command(as_json: bool) -> None:
+    """Name the sweeps and workloads that come with the package or are installed beside it."""
+    from orchestrator import spec, workload
+    from orchestrator.cli import show
+
+    sweeps = [spec.read(name) for name in spec.shipped()]
+    rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
+    if as_json:
+        click.echo(json.dumps({"sweeps": rows, "workloads": list(workload.shipped())}))
+        return
+    show.table(rows)
+    click.echo("\nworkloads: " + ", ".join(workload.shipped()))
+
+
+@click.command("check")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
+def check_command(specs: tuple[str, ...]) -> None:
+    """Read SPEC at its base and every size, with its workload, and refuse what cannot run.
+
+    \b
+    Example:
+      lawsweep check sweeps/*.yaml
+    """
+    from orchestrator import spec
+    from orchestrator.measure import prepare
+
+    for name in specs:
+        found = spec.read(name)
+        counts = {size or "base": len(prepare(spec.read(name, size=size))[1]) for size in (None, *found.sizes)}
+        click.echo(f"{name}: good; " + ", ".join(f"{size} {points:,} points" for size, points in counts.items()))
+
+
+@click.command("check-workload")
+@click.argument("name", shell_complete=workload_names)
+def check_workload_command(name: str) -> int:
+    """Run the contract tests on a workload: a name, a module or a .py file; leaves with 2 where one fails.
+
+    \b
+    Examples:
+      lawsweep check-workload khm.capacity
+      lawsweep check-workload ./mine.py
+    """
+    from orchestrator import contract, workload
+    from orchestrator.cli import show
+
+    found = contract.check(workload.load(name))
+    show.table([{"check": c.name, "holds": "yes" if c.passed else "NO", "found": c.text} for c in found])
+    return 0 if all(c.passed for c in found) else 2
+
+
+@click.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of sweep files, for editors.
+
+    \b
+    Put this line first in a sweep file and point it at the output:
+      # yaml-language-server: $schema=./schema.json
+    """
+    from orchestrator.schema import schema
+
+    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the line that switches on tab completion, for your shell's start-up file."""
+    lines = {
+        "bash": 'eval "$(_LAWSWEEP_COMPLETE=bash_source lawsweep)"',
+        "zsh": 'eval "$(_LAWSWEEP_COMPLETE=zsh_source lawsweep)"',
+        "fish": "_LAWSWEEP_COMPLETE=fish_source lawsweep | source",
+    }
+    click.echo(lines[shell])
