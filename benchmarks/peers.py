@@ -20,7 +20,7 @@ from benchmarks import cell, cell_packed
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, WORKERS, Point, Timing, grid
 from orchestrator.context import Context
 
-TUNE_POINTS = int(__import__("os").environ.get("H6N", "400"))
+TUNE_POINTS = 400
 MLFLOW_POINTS = 100
 
 
