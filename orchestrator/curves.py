@@ -65,7 +65,10 @@ def curves(
     groups = [*held, *([x] if x is not None else [])]
     sums = [part for name in names for part in _sums(name, results[name], ok)]
     counts = [ok.sum().alias("_ok"), (~ok).sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
-    table = source.group_by(groups).agg(*sums, *counts).sort(groups, nulls_last=True).collect()
+    # Sums depend on their order: sorted first and grouped in order, the same rows give the same bits on any number of threads.
+    used = [*dict.fromkeys([*groups, "seed", "status", "generation", *names])]
+    ordered = source.select(used).sort([*groups, "seed", *names], nulls_last=True)
+    table = ordered.collect().lazy().group_by(groups, maintain_order=True).agg(*sums, *counts).collect(engine="in-memory")
     table = _with_intervals(table, {name: results[name] for name in names})
     index = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x)).rank("dense") - 1
     table = table.with_columns(index.cast(pl.Int64).alias("x_index"))

@@ -105,7 +105,7 @@ def _curve(curve: Curve, kind: str, x: str | None, common: Mapping[str, str]) ->
         kind=kind,
         name=curve.name,
         generation=curve.generation,
-        digest=_digest(kind, curve.name, params, metrics, tags),
+        digest=_digest(kind, curve.name, params, [(name, f"{value:.12g}", step) for name, value, step in metrics], tags),
         tags=tags,
         params=params,
         metrics=metrics,

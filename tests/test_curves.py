@@ -119,3 +119,12 @@ def test_nothing_varies_so_there_is_no_axis():
 def test_a_result_named_like_an_end_keeps_its_own_numbers():
     (curve,) = curves(rows(y=[1.0, 3.0], y_lo=[7.0, 7.0]), "d", PARAMS, {"y": "mean", "y_lo": "mean"})
     assert curve.table.select("y", "y_lo").row(0) == (2.0, 7.0)
+
+
+def test_the_order_of_rows_changes_no_bit():
+    values = [0.1 * k for k in range(500)]
+    table = rows(d=[2, 3, 4, 5, 6] * 100, y=values).collect()
+    made = [
+        curves(table.sample(fraction=1, shuffle=True, seed=k).lazy(), "d", PARAMS, {"y": "mean"})[0].table for k in range(3)
+    ]
+    assert made[0].equals(made[1]) and made[0].equals(made[2])
