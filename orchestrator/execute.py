@@ -231,12 +231,12 @@ def attempt(measure: Callable[[], None], watchdog: Watchdog) -> Failed | None:
             measure()
     except PointTimeout:
         return Failed("timeout", "the point took longer than limits.seconds; raise the limit or make the point cheaper.")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Failed(_status(error), traceback.format_exc(limit=-12).strip())
     return None
 
 
-def _status(error: Exception) -> str:
+def _status(error: BaseException) -> str:
     """`oom` for every way in which Python and torch say that memory ran out, else `error`."""
     texts = ("can't allocate memory", "out of memory")
     memory = isinstance(error, MemoryError) or any(text in str(error) for text in texts)

@@ -133,7 +133,7 @@ def _spread_errors(block: Block) -> None:
     """A point with one wrong row has failed as a whole, so its final row says so too."""
     wrong = {at: error for at, status, error in zip(block.at, block.status, block.error, strict=True) if status == "error"}
     for row, at in enumerate(block.at if wrong else ()):
-        if block.status[row] == "ok" and at in wrong:
+        if block.final[row] and block.status[row] == "ok" and at in wrong:
             block.status[row], block.error[row] = "error", wrong[at]
 
 

@@ -50,6 +50,8 @@ WAIT = 5.0  # seconds a stopping worker gives the point it is measuring
 LAST = 10.0  # seconds after which a driver that is stopping leaves without its workers
 SILENT = 15.0  # seconds without the recorder or the raylet after which a driver leaves
 MARK, TRACE = "mark", "trace"
+SAID = 1000  # characters kept of what Ray says of a dead worker
+MEMORY = ("running low on memory", "OutOfMemoryError")  # how Ray says that its memory monitor ended a worker
 Show = Callable[[int, dict[str, int]], None]
 
 
@@ -81,6 +83,8 @@ def _hush() -> None:
     """Keep Tune's tables and tracebacks off the terminal: a dead worker is our business, and told in our words."""
     for name in ("ray.tune", "ray.air", "ray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Ray prints what its raylet complains of to stdout, whatever the logging settings, and --json writes there.
+    ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
 
 
 def _settings(cluster: Cluster) -> dict[str, Any]:
@@ -180,8 +184,8 @@ class _Driver:
         self.recorder.close.remote(outcome.pack)
         self.session.finished(outcome)
 
-    def died(self, pack: str, error: BaseException | None) -> None:
-        """A trial's process died, or its step raised."""
+    def died(self, pack: str, error: str) -> None:
+        """A trial's process died, or its step raised; `error` is what Ray says of it."""
         batch, life = self._offered.pop(pack)
         recorded, where = ray.get(self.recorder.close.remote(pack), timeout=60)
         if life != ray.get(self.recorder.progress.remote(), timeout=60).life:
@@ -263,7 +267,8 @@ class _Ledger(Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Take in the death of a pack's process."""
-        _DRIVERS[self._key].died(trial.config["pack"], trial.get_pickled_error())
+        file = Path(trial.error_file or "")
+        _DRIVERS[self._key].died(trial.config["pack"], file.read_text() if file.is_file() else "")
 
 
 class PackTrial(tune.Trainable):  # type: ignore[misc]
@@ -383,19 +388,17 @@ def _local_terms(terms: Terms) -> Terms:
     return replace(terms, host=socket.gethostname(), device=device, device_name=name)
 
 
-def _death(where: Where | None, error: BaseException | None) -> Death:
+def _death(where: Where | None, error: str) -> Death:
     """What a dead worker left behind on its node; nobody is blamed where the node is gone too."""
-    text = str(error or "the worker died").strip()
-    if where is None:
-        return Death(status="lost", error=text, blame=False)
-    relic = _relic(where)
+    text = "\n".join(line for line in error.splitlines() if line.strip())[:SAID] or "the worker died and left no word"
+    relic = _relic(where) if where is not None else None
     if relic is None:
         return Death(status="lost", error=text, blame=False)
     mark, trace = relic
     if trace:
-        return Death(status="timeout", error=f"the point took longer than limits.seconds and held on:\n{trace}", suspects=mark)
-    status = "oom" if isinstance(error, ray.exceptions.OutOfMemoryError) or "out of memory" in text.lower() else "lost"
-    return Death(status=status, error=text, suspects=mark)
+        main = trace.strip().split("\n\n")[-1]  # faulthandler writes the main thread last
+        return Death(status="timeout", error=f"the point took longer than limits.seconds and held on:\n{main}", suspects=mark)
+    return Death(status="oom" if any(word in error for word in MEMORY) else "lost", error=text, suspects=mark)
 
 
 def _relic(where: Where) -> tuple[tuple[int, int] | None, str] | None:
