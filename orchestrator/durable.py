@@ -28,7 +28,7 @@ def write(path: Path, data: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder(path.parent)
         try:
             _fill(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), data)
             os.replace(beside, path)
@@ -43,7 +43,7 @@ def write(path: Path, data: bytes) -> None:
 def create(path: Path, data: bytes) -> bool:
     """Whether the file was made by this call: False where it was there before; StoreError where it cannot be."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         return False
@@ -63,6 +63,11 @@ def text(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, default=str)
 
 
+def json_bytes(value: Any) -> bytes:
+    """The value as the bytes of a JSON file."""
+    return f"{text(value)}\n".encode()
+
+
 def load(path: Path) -> Any:
     """The JSON in a file; an empty object for an empty file, which a run leaves that dies as it begins."""
     try:
@@ -73,9 +78,17 @@ def load(path: Path) -> Any:
         raise StoreError(f"{path}: it must be JSON, but {error}; delete it and run the sweep again.") from error
 
 
-def sync(folder: Path) -> None:
+def folder(path: Path) -> None:
+    """Make the folder, durably, with those above it."""
+    if not path.is_dir():
+        folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
     """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -101,7 +114,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
     Raises StoreError with pid, host and time of the holder where another process has it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise refusal(path, error) from error

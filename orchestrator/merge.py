@@ -122,7 +122,7 @@ def _merge_runs(store: Store, other: Store) -> dict[int, int]:
         old = run["generation"]
         new = known.get(_run_key(run)) or (old if old not in taken else max(*taken, *numbers.values(), 0) + 1)
         if _run_key(run) not in known:
-            store.finish(new, {**run, "merged": True})
+            durable.write(store.run_path(new), durable.json_bytes({**run, "generation": new, "merged": True}))
         taken.add(new)
         numbers[old] = new
     return numbers

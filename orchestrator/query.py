@@ -111,9 +111,17 @@ def _refuse_other(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise QueryError(f"query: it must be one statement, but got {len(statements)}; write one SELECT.")
-    kind = str(statements[0].type).rsplit(".", 1)[-1]
+    kind = _kind(statements[0])
     if kind not in ("SELECT", "MULTI", "EXPLAIN"):  # MULTI is what a PIVOT without a list of values becomes
         raise QueryError(f"query: it must be a SELECT, but got {kind}: results are only read here; write a SELECT.")
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    """SELECT, COPY and so on; the Python client does not know every kind that the parser does."""
+    try:
+        return str(statement.type).rsplit(".", 1)[-1]
+    except ValueError:
+        return "something else"
 
 
 @contextlib.contextmanager

@@ -127,9 +127,8 @@ class Store:
         """Keep a sweep's plan, `arm, point, seed`, and what is known of it; `record` has at least sweep, size, workload."""
         size = record.get("size") or BASE
         file = self.path / "plans" / _name(record["sweep"], "a sweep") / _name(size, "a size")
-        created = datetime.now(UTC).isoformat(timespec="microseconds")
         durable.write(file.with_suffix(".parquet"), part_bytes(plan.select(["arm", "point", "seed"])))
-        durable.write(file.with_suffix(".json"), _json({"created": created, **record, "size": size}))
+        durable.write(file.with_suffix(".json"), durable.json_bytes({"created": _now(), **record, "size": size}))
 
     def plans(self) -> list[dict[str, Any]]:
         """Records of all plans, the earliest first."""
@@ -169,20 +168,24 @@ class Store:
     def begin(self, record: Mapping[str, Any]) -> int:
         """The number of a new run, its generation: higher than all before it, given to one run alone."""
         number = max((int(p.stem) for p in self._run_files()), default=0) + 1
-        while not durable.create(self._run_file(number), _json({**record, "generation": number})):
+        started = _now()
+        while not durable.create(
+            self.run_path(number), durable.json_bytes({"started": started, **record, "generation": number})
+        ):
             number += 1
         return number
 
     def finish(self, generation: int, record: Mapping[str, Any]) -> None:
         """Add what a run came to to its record."""
-        path = self._run_file(generation)
-        durable.write(path, _json({**durable.load(path), **record, "generation": generation}))
+        path = self.run_path(generation)
+        durable.write(path, durable.json_bytes({"ended": _now(), **durable.load(path), **record, "generation": generation}))
 
     def runs(self) -> list[dict[str, Any]]:
         """Records of all runs, the first one first."""
         return [{**durable.load(path), "generation": int(path.stem)} for path in sorted(self._run_files())]
 
-    def _run_file(self, generation: int) -> Path:
+    def run_path(self, generation: int) -> Path:
+        """Where the record of that run lies."""
         return self.path / "runs" / f"{generation:06d}.json"
 
     def _run_files(self) -> Iterator[Path]:
@@ -194,7 +197,7 @@ class Store:
 
     def save(self, kind: str, sweep: str, value: Any) -> None:
         """Keep a JSON value about a sweep; `kind` is claims or verdicts."""
-        durable.write(self.path / kind / f"{_name(sweep, 'a sweep')}.json", _json(value))
+        durable.write(self.path / kind / f"{_name(sweep, 'a sweep')}.json", durable.json_bytes(value))
 
     def load(self, kind: str, sweep: str) -> Any:
         """The JSON value of that kind about a sweep; None where there is none."""
@@ -215,7 +218,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
         durable.write(folder / ".probe", b"")
         (folder / ".probe").unlink(missing_ok=True)
     if not mark.exists():
-        durable.write(mark, _json({"format": FORMAT}))
+        durable.write(mark, durable.json_bytes({"format": FORMAT}))
     _check_format(mark)
     return Store(folder)
 
@@ -256,5 +259,5 @@ def _name(name: str, what: str) -> str:
     return name
 
 
-def _json(value: Any) -> bytes:
-    return f"{durable.text(value)}\n".encode()
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -14,7 +14,8 @@ from orchestrator.view import View
 from orchestrator.workload import table_name
 
 S, F, N = pa.string(), pa.float64(), pa.int64()
-RUNS = {"generation": N, "sweep": S, "size": S, "workload": S, "host": S, "pid": N, "started": S, "ended": S, "record": S}
+RUNS = {"generation": N, "sweep": S, "size": S, "started": S, "ended": S, "todo": N, "measured": N, "why": S}
+RUNS |= {"commit": S, "dirty": pa.bool_(), "host": S, "record": S}
 CLAIMS = {
     "sweep": S,
     "id": S,
@@ -140,11 +141,9 @@ def _records(records: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.Data
 
 
 def _fitting(value: Any, kind: pa.DataType) -> Any:
-    if value is None:
-        return None
-    if kind == S:
+    if kind == S and value is not None:
         return value if isinstance(value, str) else durable.text(value)
-    return value if isinstance(value, int) else None
+    return value if type(value) is {N: int, pa.bool_(): bool}.get(kind) else None
 
 
 def _empty(columns: Mapping[str, pa.DataType]) -> pa.Table:
