@@ -51,18 +51,18 @@ def importers(package: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("package", "module"), [("ray", "orchestrator.tune"), ("mlflow", "orchestrator.track")])
-def test_one_file_imports_it(package: str, module: str):
+def test_one_file_imports_it(package: str, module: str) -> None:
     assert importers(package) == {module}
 
 
-def test_the_import_contracts_hold():
+def test_the_import_contracts_hold() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
 
 
-def test_a_workload_imports_nothing_of_ours():
+def test_a_workload_imports_nothing_of_ours() -> None:
     ours = {m for m in graph().modules if m.startswith("workloads")}
     assert {
         target for m in ours for target in graph().find_modules_directly_imported_by(m) if target.startswith("orchestrator")
@@ -70,13 +70,13 @@ def test_a_workload_imports_nothing_of_ours():
 
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_its_import_is_light(module: str):
+def test_its_import_is_light(module: str) -> None:
     code = f"import {module}, sys; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
-def test_help_takes_less_than_four_tenths_of_a_second():
+def test_help_takes_less_than_four_tenths_of_a_second() -> None:
     spent = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -93,12 +93,12 @@ def catches_all(handler: ast.ExceptHandler) -> bool:
     )
 
 
-def test_one_place_catches_everything():
+def test_one_place_catches_everything() -> None:
     broad = [path for path, tree in trees() for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and catches_all(n)]
     assert broad == ["orchestrator/execute.py"]
 
 
-def test_only_what_speaks_to_a_person_prints():
+def test_only_what_speaks_to_a_person_prints() -> None:
     # tune prints when Ray is gone, as the last thing before the process leaves.
     allowed = {"orchestrator/progress.py", "orchestrator/tune.py"}
     calls = ((path, n.func) for path, tree in trees() for n in ast.walk(tree) if isinstance(n, ast.Call))
@@ -106,12 +106,12 @@ def test_only_what_speaks_to_a_person_prints():
     assert {path for path in printing if not path.startswith("orchestrator/cli/")} <= allowed
 
 
-def test_every_module_opens_with_a_sentence():
+def test_every_module_opens_with_a_sentence() -> None:
     silent = [path for path, tree in trees() if not (ast.get_docstring(tree) or "").split("\n")[0].endswith((".", "?"))]
     assert silent == []
 
 
-def test_no_committed_file_names_a_folder_of_this_machine():
+def test_no_committed_file_names_a_folder_of_this_machine() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     home = f"{os.sep}root{os.sep}"
     told = [p for p in listed.split("\0") if p and (ROOT / p).is_file() and home in (ROOT / p).read_text(errors="ignore")]

@@ -53,12 +53,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_every_dependency_is_imported():
+def test_every_dependency_is_imported() -> None:
     given = {name(requirement) for requirement in PROJECT["dependencies"]} - LATER
     assert {MODULES.get(one, one.replace("-", "_")) for one in given} - set(imported()) == set()
 
 
-def test_everything_imported_is_a_dependency():
+def test_everything_imported_is_a_dependency() -> None:
     given = {name(requirement) for requirement in PROJECT["dependencies"]}
     known = {MODULES.get(one, one.replace("-", "_")) for one in given} | set(sys.stdlib_module_names)
     ours = {"orchestrator", "workloads", "dashboards", "sweeps"}
@@ -66,25 +66,25 @@ def test_everything_imported_is_a_dependency():
     assert set(imported()) - known - ours <= {"sqlalchemy", "pydantic_core"}
 
 
-def test_every_dependency_is_pinned():
+def test_every_dependency_is_pinned() -> None:
     asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
     assert {name(requirement) for requirement in asked} - {name(pin) for pin in pins()} == set()
 
 
-def test_a_pin_is_a_plain_version():
+def test_a_pin_is_a_plain_version() -> None:
     assert [pin for pin in pins() if not re.fullmatch(r"[A-Za-z0-9_.\-]+==[0-9][0-9A-Za-z.]*", pin)] == []
 
 
-def test_the_citation_says_the_version():
+def test_the_citation_says_the_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == PROJECT["version"]
 
 
-def test_make_says_what_it_can_do():
+def test_make_says_what_it_can_do() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in done.stdout.splitlines()} >= {"setup", "run", "test", "check", "style", "bench"}
 
 
-def test_the_wheel_holds_sweeps_schema_and_templates(wheel: Path):
+def test_the_wheel_holds_sweeps_schema_and_templates(wheel: Path) -> None:
     shipped = {
         str(p.relative_to(ROOT))
         for folder in ("orchestrator", "workloads", "sweeps", "dashboards")
@@ -112,19 +112,19 @@ def lawsweep(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_installed_command_lists_the_shipped_sweeps(lawsweep: Path, tmp_path: Path):
+def test_the_installed_command_lists_the_shipped_sweeps(lawsweep: Path, tmp_path: Path) -> None:
     done = subprocess.run([lawsweep, "list"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert "khm_capacity" in done.stdout
 
 
 @pytest.mark.slow
-def test_the_installed_command_finds_a_shipped_sweep_by_name(lawsweep: Path, tmp_path: Path):
+def test_the_installed_command_finds_a_shipped_sweep_by_name(lawsweep: Path, tmp_path: Path) -> None:
     done = subprocess.run([lawsweep, "check", "khm_capacity"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
-def test_the_installed_package_is_the_wheels(lawsweep: Path, tmp_path: Path):
+def test_the_installed_package_is_the_wheels(lawsweep: Path, tmp_path: Path) -> None:
     code = "import orchestrator; print(orchestrator.__file__)"
     done = subprocess.run([lawsweep.with_name("python"), "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()).is_relative_to(lawsweep.parent.parent)

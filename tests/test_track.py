@@ -60,28 +60,28 @@ def history(store: Store, run: Any, key: str) -> list[tuple[int, float]]:
     return sorted((m.step, m.value) for m in client(store).get_metric_history(run.info.run_id, key))
 
 
-def test_the_database_is_in_wal(ready: Store):
+def test_the_database_is_in_wal(ready: Store) -> None:
     mirror(ready, SWEEP)
     with contextlib.closing(sqlite3.connect(ready.path / "mlflow.db")) as connection:
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
-def test_a_curve_is_a_run(ready: Store):
+def test_a_curve_is_a_run(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert [run.info.run_name for run in runs(ready, "curve")] == ["all, beta=1.0", "all, beta=2.0"]
 
 
-def test_a_curve_has_its_mean_at_each_index_of_x(ready: Store):
+def test_a_curve_has_its_mean_at_each_index_of_x(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert history(ready, runs(ready, "curve")[0], "capacity") == [(0, 5.0), (1, 9.0), (2, 17.0)]
 
 
-def test_the_x_is_logged_too(ready: Store):
+def test_the_x_is_logged_too(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert history(ready, runs(ready, "curve")[0], "d") == [(0, 2.0), (1, 3.0), (2, 4.0)]
 
 
-def test_the_mean_lies_in_its_interval(ready: Store):
+def test_the_mean_lies_in_its_interval(ready: Store) -> None:
     mirror(ready, SWEEP)
     last = runs(ready, "curve")[0].data.metrics
     assert last["capacity_lo"] == pytest.approx(17 - 2.4841, abs=1e-3) and last["capacity_hi"] == pytest.approx(
@@ -89,28 +89,28 @@ def test_the_mean_lies_in_its_interval(ready: Store):
     )
 
 
-def test_params_of_a_curve_are_all_but_x_and_seed(ready: Store):
+def test_params_of_a_curve_are_all_but_x_and_seed(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert runs(ready, "curve")[1].data.params == {"beta": "2.0"}
 
 
-def test_curves_hang_under_the_invocation_that_measured_them(ready: Store):
+def test_curves_hang_under_the_invocation_that_measured_them(ready: Store) -> None:
     mirror(ready, SWEEP)
     (parent,) = runs(ready, "invocation")
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(ready, "curve")} == {parent.info.run_id}
 
 
-def test_verdicts_are_tags_of_the_invocation(ready: Store):
+def test_verdicts_are_tags_of_the_invocation(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert runs(ready, "invocation")[0].data.tags["lawsweep.verdict.grows"] == "supported"
 
 
-def test_the_invocation_says_the_question(ready: Store):
+def test_the_invocation_says_the_question(ready: Store) -> None:
     mirror(ready, SWEEP)
     assert "Does it grow?" in runs(ready, "invocation")[0].data.tags["mlflow.note.content"]
 
 
-def test_figures_and_reports_are_artifacts(ready: Store):
+def test_figures_and_reports_are_artifacts(ready: Store) -> None:
     (ready.path / "reports" / SWEEP).mkdir(parents=True)
     (ready.path / "reports" / SWEEP / "report.md").write_text("# Report")
     mirror(ready, SWEEP)
@@ -120,14 +120,14 @@ def test_figures_and_reports_are_artifacts(ready: Store):
     ).read_text() == "# Report"
 
 
-def test_results_parquet_holds_every_row_with_its_descriptions(ready: Store):
+def test_results_parquet_holds_every_row_with_its_descriptions(ready: Store) -> None:
     mirror(ready, SWEEP)
     (file,) = (ready.path / "mlartifacts").rglob("results.parquet")
     table = pq.read_table(file)
     assert (table.num_rows, table.schema.field("capacity").metadata[b"says"]) == (18, b"number of memories")
 
 
-def test_a_second_mirror_writes_nothing(ready: Store):
+def test_a_second_mirror_writes_nothing(ready: Store) -> None:
     mirror(ready, SWEEP)
     before = {run.info.run_id: run.info.end_time for kind in ("curve", "invocation") for run in runs(ready, kind)}
     again = mirror(ready, SWEEP)
@@ -135,7 +135,7 @@ def test_a_second_mirror_writes_nothing(ready: Store):
     assert (again.written, again.kept, again.removed, after) == (0, 2, 0, before)
 
 
-def test_only_a_curve_that_changed_is_written_anew(ready: Store):
+def test_only_a_curve_that_changed_is_written_anew(ready: Store) -> None:
     mirror(ready, SWEEP)
     more = toy_rows([{"d": 5, "beta": 2.0, "seed": seed} for seed in range(3)], generation=2)
     add(ready, more)
@@ -144,13 +144,13 @@ def test_only_a_curve_that_changed_is_written_anew(ready: Store):
     assert (done.written, done.kept, done.removed) == (1, 1, 1)
 
 
-def test_a_curve_that_gained_rows_hangs_under_the_later_invocation(ready: Store):
+def test_a_curve_that_gained_rows_hangs_under_the_later_invocation(ready: Store) -> None:
     test_only_a_curve_that_changed_is_written_anew(ready)
     parents = {run.info.run_id: run.data.tags["lawsweep.generation"] for run in runs(ready, "invocation")}
     assert [parents[run.data.tags["mlflow.parentRunId"]] for run in runs(ready, "curve")] == ["1", "2"]
 
 
-def test_a_new_verdict_is_written_into_the_same_invocation(ready: Store):
+def test_a_new_verdict_is_written_into_the_same_invocation(ready: Store) -> None:
     mirror(ready, SWEEP)
     before = runs(ready, "invocation")[0].info.run_id
     ready.save("verdicts", SWEEP, [{"id": "grows", "says": "capacity grows", "verdict": "refuted"}])
@@ -159,7 +159,7 @@ def test_a_new_verdict_is_written_into_the_same_invocation(ready: Store):
     assert (run.info.run_id, run.data.tags["lawsweep.verdict.grows"]) == (before, "refuted")
 
 
-def test_a_curve_that_was_cut_off_is_written_anew(ready: Store):
+def test_a_curve_that_was_cut_off_is_written_anew(ready: Store) -> None:
     mirror(ready, SWEEP)
     half = runs(ready, "curve")[0].info.run_id
     client(ready).update_run(half, status="RUNNING")
@@ -168,7 +168,7 @@ def test_a_curve_that_was_cut_off_is_written_anew(ready: Store):
     assert len(found) == 2 and half not in {run.info.run_id for run in found}
 
 
-def test_a_curve_that_stands_twice_stands_once_afterwards(ready: Store):
+def test_a_curve_that_stands_twice_stands_once_afterwards(ready: Store) -> None:
     mirror(ready, SWEEP)
     first = runs(ready, "curve")[0]
     twin = client(ready).create_run(first.info.experiment_id, tags=first.data.tags)
@@ -176,14 +176,14 @@ def test_a_curve_that_stands_twice_stands_once_afterwards(ready: Store):
     assert (mirror(ready, SWEEP).removed, len(runs(ready, "curve"))) == (1, 2)
 
 
-def test_an_experiment_that_was_deleted_comes_back(ready: Store):
+def test_an_experiment_that_was_deleted_comes_back(ready: Store) -> None:
     mirror(ready, SWEEP)
     client(ready).delete_experiment(runs(ready, "curve")[0].info.experiment_id)
     mirror(ready, SWEEP)
     assert len(runs(ready, "curve")) == 2
 
 
-def test_a_curve_without_any_result_is_a_failed_run(ready: Store):
+def test_a_curve_without_any_result_is_a_failed_run(ready: Store) -> None:
     rows = toy_rows([{"d": 9, "seed": 0, "status": "error", "capacity": None, "distance": None, "ok_code": None}])
     add(ready, rows)
     plan(ready, rows, sweep="broken")
@@ -191,7 +191,7 @@ def test_a_curve_without_any_result_is_a_failed_run(ready: Store):
     assert [run.info.status for run in runs(ready, "curve", "broken")] == ["FAILED"]
 
 
-def test_more_metrics_than_a_batch_takes_all_arrive(ready: Store):
+def test_more_metrics_than_a_batch_takes_all_arrive(ready: Store) -> None:
     rows = toy_rows([{"d": d, "seed": seed, "capacity": float(d)} for d in range(200) for seed in range(2)])
     add(ready, rows)
     plan(ready, rows, sweep="long")
@@ -199,37 +199,37 @@ def test_more_metrics_than_a_batch_takes_all_arrive(ready: Store):
     assert len(history(ready, runs(ready, "curve", "long")[0], "capacity_hi")) == 200
 
 
-def test_a_run_for_each_point_where_the_spec_asks_for_it(ready: Store):
+def test_a_run_for_each_point_where_the_spec_asks_for_it(ready: Store) -> None:
     plan(ready, toy_rows(grid()), spec={"track": {"points": True}})
     mirror(ready, SWEEP)
     assert len(runs(ready, "point")) == 18
 
 
-def test_a_sweep_without_rows_is_an_invocation(tmp_path: Path, ready: Store):
+def test_a_sweep_without_rows_is_an_invocation(tmp_path: Path, ready: Store) -> None:
     plan(ready, toy_rows(grid((9,))), sweep="empty")
     mirror(ready, "empty")
     assert (len(runs(ready, "invocation", "empty")), len(runs(ready, "curve", "empty"))) == (1, 0)
 
 
-def test_sync_mirrors_every_sweep_at_every_size(ready: Store):
+def test_sync_mirrors_every_sweep_at_every_size(ready: Store) -> None:
     plan(ready, toy_rows(grid((2, 3))), size="paper")
     plan(ready, toy_rows(grid((2,))), sweep="other")
     assert sorted((done.sweep, done.size) for done in sync(ready)) == [("other", "smoke"), (SWEEP, "paper"), (SWEEP, "smoke")]
 
 
-def test_the_same_rows_make_the_same_entries(store: Store):
+def test_the_same_rows_make_the_same_entries(store: Store) -> None:
     first, second = (entries(store, store.latest(SWEEP)) for _ in range(2))
     assert [e.digest for e in (*first.curves, *first.invocations)] == [e.digest for e in (*second.curves, *second.invocations)]
 
 
-def test_a_store_comes_back_from_its_artifacts(ready: Store, tmp_path: Path):
+def test_a_store_comes_back_from_its_artifacts(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     assert import_store(address(ready), tmp_path / "copy") == (SWEEP,)
     mine, theirs = (s.sweep(SWEEP).collect().sort("point") for s in (ready, open_store(tmp_path / "copy")))
     assert mine.equals(theirs)
 
 
-def test_an_imported_store_knows_verdicts_runs_and_units(ready: Store, tmp_path: Path):
+def test_an_imported_store_knows_verdicts_runs_and_units(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     import_store(address(ready), tmp_path / "copy")
     copy = open_store(tmp_path / "copy")
@@ -237,30 +237,30 @@ def test_an_imported_store_knows_verdicts_runs_and_units(ready: Store, tmp_path:
     assert (len(copy.runs()), copy.describe("toy.capacity")) == (1, ready.describe("toy.capacity"))
 
 
-def test_importing_twice_changes_nothing(ready: Store, tmp_path: Path):
+def test_importing_twice_changes_nothing(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     for _ in range(2):
         import_store(address(ready), tmp_path / "copy")
     assert open_store(tmp_path / "copy").sweep(SWEEP).collect().height == 18
 
 
-def test_a_point_of_two_arms_is_imported_once():
+def test_a_point_of_two_arms_is_imported_once() -> None:
     rows = toy_rows(grid((2,)))
     assert parcel.once(parcel.once(rows)).equals(rows)
 
 
-def test_a_store_that_was_moved_keeps_its_artifacts(ready: Store, tmp_path: Path):
+def test_a_store_that_was_moved_keeps_its_artifacts(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     moved = open_store(shutil.move(ready.path, tmp_path / "moved"))
     assert (mirror(moved, SWEEP).written, import_store(address(moved), tmp_path / "copy")) == (0, (SWEEP,))
 
 
-def test_a_server_without_our_tables_is_told_apart(ready: Store, tmp_path: Path):
+def test_a_server_without_our_tables_is_told_apart(ready: Store, tmp_path: Path) -> None:
     with pytest.raises(TrackError, match=r"no run carries results.parquet; give 'lawsweep sync'"):
         import_store(address(ready), tmp_path / "copy")
 
 
-def test_a_damaged_artifact_is_named(ready: Store, tmp_path: Path):
+def test_a_damaged_artifact_is_named(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     (file,) = (ready.path / "mlartifacts").rglob("results.parquet")
     file.write_bytes(part_bytes(toy_rows(grid()))[:200])
@@ -277,45 +277,45 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_missing_server_is_said_within_seconds(ready: Store):
+def test_a_missing_server_is_said_within_seconds(ready: Store) -> None:
     with pytest.raises(TrackError, match=r"got '.*refused'; the store has every row: give 'lawsweep sync'"):
         mirror(ready, SWEEP, uri=f"http://127.0.0.1:{free_port()}")
 
 
-def test_a_file_store_is_refused_with_its_reason(ready: Store, tmp_path: Path):
+def test_a_file_store_is_refused_with_its_reason(ready: Store, tmp_path: Path) -> None:
     with pytest.raises(TrackError, match=r"must take what it is sent, but got"):
         mirror(ready, SWEEP, uri=f"file://{tmp_path / 'mlruns'}")
 
 
-def test_a_password_is_never_shown():
+def test_a_password_is_never_shown() -> None:
     assert shown("https://me:secret@host/x") == "https://host/x"
 
 
-def test_a_missing_servers_password_is_not_in_the_message(ready: Store):
+def test_a_missing_servers_password_is_not_in_the_message(ready: Store) -> None:
     with pytest.raises(TrackError, match=r"^tracking server http://127") as raised:
         mirror(ready, SWEEP, uri=f"http://me:secret@127.0.0.1:{free_port()}")
     assert "secret" not in str(raised.value)
 
 
-def test_the_address_may_come_from_the_environment(ready: Store, monkeypatch: pytest.MonkeyPatch):
+def test_the_address_may_come_from_the_environment(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there:5000")
     assert (address(ready), address(ready, "http://here")) == ("http://there:5000", "http://here")
 
 
-def test_a_second_process_mirrors_what_it_is_asked(ready: Store):
+def test_a_second_process_mirrors_what_it_is_asked(ready: Store) -> None:
     background = Background(ready)
     background.ask(SWEEP, "smoke")
     assert [(done.sweep, done.written) for done in background.finish()] == [(SWEEP, 2)]
 
 
-def test_a_second_process_says_that_no_server_is_there(ready: Store):
+def test_a_second_process_says_that_no_server_is_there(ready: Store) -> None:
     background = Background(ready, f"http://127.0.0.1:{free_port()}")
     background.ask(SWEEP)
     with pytest.raises(TrackError, match=r"refused"):
         background.finish()
 
 
-def test_a_second_process_that_was_killed_is_told_of(ready: Store):
+def test_a_second_process_that_was_killed_is_told_of(ready: Store) -> None:
     background = Background(ready)
     os.kill(background._process.pid, 9)
     background.ask(SWEEP)
@@ -323,7 +323,7 @@ def test_a_second_process_that_was_killed_is_told_of(ready: Store):
         background.finish()
 
 
-def test_a_second_process_that_hangs_is_ended(ready: Store):
+def test_a_second_process_that_hangs_is_ended(ready: Store) -> None:
     background = Background(ready)
     background.ask(SWEEP)
     with pytest.raises(TrackError, match=r"must end within 0 s"):

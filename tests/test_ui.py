@@ -83,28 +83,28 @@ def curves(url: str, sweep: str = SWEEP) -> list[Any]:
     return sorted(found, key=lambda run: str(run["info"]["run_name"]))
 
 
-def test_the_server_shows_the_curve_that_the_store_holds(served: tuple[Store, str]):
+def test_the_server_shows_the_curve_that_the_store_holds(served: tuple[Store, str]) -> None:
     _, url = served
     run = curves(url)[0]["info"]["run_id"]
     points = call(f"{url}/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=capacity")["metrics"]
     assert sorted((p["step"], p["value"]) for p in points) == [(0, 5.0), (1, 9.0), (2, 17.0)]
 
 
-def test_the_server_serves_the_files_of_the_store(served: tuple[Store, str]):
+def test_the_server_serves_the_files_of_the_store(served: tuple[Store, str]) -> None:
     store, url = served
     (file,) = (store.path / "mlartifacts").rglob("sweep.json")
     served_file = f"{url}/api/2.0/mlflow-artifacts/artifacts/{file.relative_to(store.path / 'mlartifacts')}"
     assert call(served_file)["plan"]["sweep"] == SWEEP
 
 
-def test_a_sweep_is_mirrored_over_http_once(served: tuple[Store, str]):
+def test_a_sweep_is_mirrored_over_http_once(served: tuple[Store, str]) -> None:
     store, url = served
     plan(store, toy_rows(grid((2, 3))), sweep="over_http")
     assert [mirror(store, "over_http", uri=url).written for _ in range(2)] == [2, 0]
     assert [run["info"]["run_name"] for run in curves(url, "over_http")] == ["all, beta=1.0", "all, beta=2.0"]
 
 
-def test_a_store_is_imported_over_http(served: tuple[Store, str], tmp_path: Path):
+def test_a_store_is_imported_over_http(served: tuple[Store, str], tmp_path: Path) -> None:
     store, url = served
     plan(store, toy_rows(grid((2,))), sweep="from_http")
     mirror(store, "from_http", uri=url)
@@ -112,6 +112,6 @@ def test_a_store_is_imported_over_http(served: tuple[Store, str], tmp_path: Path
     assert open_store(tmp_path / "copy").sweep("from_http").collect().height == 6
 
 
-def test_the_server_listens_on_loopback_alone(store: Store):
+def test_the_server_listens_on_loopback_alone(store: Store) -> None:
     argv, _ = ui(store, 5000)
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
