@@ -145,7 +145,7 @@ class Search(Section):
         if self.boundary is not None:
             return (self.boundary.along,)
         region = self.level_set.over if self.level_set is not None else (self.optuna.over if self.optuna is not None else None)
-        return tuple(region or ())
+        return tuple(sorted(region or ()))
 
 
 class Halving(Section):

@@ -44,6 +44,8 @@ def _of_claim(claim: Claim) -> Missing:
     if claim.compare is not None and claim.compare.paired:
         key = "interaction" if claim.compare.interaction is not None else "arms"
         yield ("compare", key), f"'compare' with '{key}' must wait for a later version; compare a fitted parameter."
+    if claim.require.matched:
+        yield ("require", "matched"), "'matched' must wait for a later version; fix the params that must be equal."
     if claim.from_ != "rows":
         yield ("from",), f"'from: {claim.from_}' must wait for a later version; use the sweep's own rows."
     for kind in ("fit", "prefer"):
