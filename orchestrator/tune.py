@@ -31,7 +31,8 @@ os.environ.update(
 
 import ray
 from ray import tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -121,6 +122,7 @@ def run_packs(session: Session, show: Show) -> None:
         trainable,
         tune_config=TuneConfig(
             search_alg=_Feed(driver.key),
+            scheduler=_Ledger(driver.key),
             num_samples=-1,
             max_concurrent_trials=session.queue.workers,
             reuse_actors=True,
@@ -132,7 +134,6 @@ def run_packs(session: Session, show: Show) -> None:
             verbose=0,
             failure_config=FailureConfig(max_failures=0),
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[_Ledger(driver.key)],
         ),
     )
     try:
@@ -232,7 +233,7 @@ class _Driver:
         os._exit(130 if self.session.why == INTERRUPTED else 3)
 
 
-# Tune pickles its searcher and callbacks; the driver holds locks and actors, so they carry only its key.
+# Tune pickles its searcher and scheduler; the driver holds locks and actors, so they carry only its key.
 _DRIVERS: dict[str, _Driver] = {}
 
 
@@ -259,13 +260,14 @@ class _Feed(Searcher):  # type: ignore[misc]
         """Nothing: the store knows what is done."""
 
 
-class _Ledger(Callback):  # type: ignore[misc]
-    """Hears of trials that ended without a result."""
+class _Ledger(FIFOScheduler):  # type: ignore[misc]
+    """Hears of trials that ended without a result. A callback would too, but Tune imports MLflow where it is given one."""
 
     def __init__(self, key: str) -> None:
+        super().__init__()
         self._key = key
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Take in the death of a pack's process."""
         file = Path(trial.error_file or "")
         _DRIVERS[self._key].died(trial.config["pack"], file.read_text() if file.is_file() else "")
