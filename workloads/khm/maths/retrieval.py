@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workloads.khm.maths.separation import even
+
 ALPHAS = (1.0, 1.5, 2.0)
 # An energy counts as increased beyond this relative slack: rounding of two sums of m terms in double precision.
 ENERGY_SLACK = 1e-12
@@ -39,15 +41,25 @@ def conjugate(scores: Tensor, weights: Tensor, alpha: float) -> Tensor:
     return (weights * scores).sum(-1) + (1 - (weights**alpha).sum(-1)) / (alpha * (alpha - 1))
 
 
+def overlaps(x: Tensor, memories: Tensor) -> Tensor:
+    """⟨x, ξ⟩ (..., q, m), to the same bits in whatever batch the members stand."""
+    return (even(x) @ even(even(memories), -2).mT)[..., : memories.shape[-2]]
+
+
+def read(weights: Tensor, memories: Tensor) -> Tensor:
+    """Σ p ξ (..., q, d) of weights (..., q, m), to the same bits in whatever batch the members stand."""
+    return (even(weights) @ even(even(memories), -2))[..., : memories.shape[-1]]
+
+
 def energy(x: Tensor, memories: Tensor, beta: Tensor | float, alpha: float = 1.0) -> Tensor:
     """E(x) = ½⟨x, x⟩ - Ψ*_α(βΞx)/β for every query (..., q); an update never raises it (CCCP)."""
-    scores = beta * (x @ memories.mT)
+    scores = beta * overlaps(x, memories)
     return 0.5 * (x * x).sum(-1) - conjugate(scores, separate(scores, alpha), alpha) / _column(beta)
 
 
 def retrieve(x: Tensor, memories: Tensor, beta: Tensor | float, alpha: float = 1.0) -> Tensor:
     """T(x) = Ξᵀ sep_α(βΞx), one update of every query (..., q, d)."""
-    return separate(beta * (x @ memories.mT), alpha) @ memories
+    return read(separate(beta * overlaps(x, memories), alpha), memories)
 
 
 def kernel_energy(x: Tensor, memories: Tensor, weight: Tensor, beta: Tensor | float, alpha: float = 1.0) -> Tensor:
@@ -57,8 +69,8 @@ def kernel_energy(x: Tensor, memories: Tensor, weight: Tensor, beta: Tensor | fl
 
 def kernel_retrieve(x: Tensor, memories: Tensor, weight: Tensor, beta: Tensor | float, alpha: float = 1.0) -> Tensor:
     """T_K(x) = Ξᵀ sep_α(βK(Ξ, x)) (..., q, d): scores in feature space, read-out in the original space."""
-    scores = beta * ((x @ weight.mT) @ (memories @ weight.mT).mT)
-    return separate(scores, alpha) @ memories
+    scores = beta * overlaps(x @ weight.mT, memories @ weight.mT)
+    return read(separate(scores, alpha), memories)
 
 
 def jacobian_at_origin(memories: Tensor, beta: float, alpha: float = 1.0) -> Tensor:
@@ -91,7 +103,7 @@ def iterate(start: Tensor, memories: Tensor, beta: Tensor, alpha: float, updates
     state = _state(x, memories, beta, alpha)
     for _ in range(updates):
         z, b = memories[live], beta[live]
-        moved = state.weights @ z
+        moved = read(state.weights, z)
         after = _state(moved, z, b, alpha)
         rises = after.energy > state.energy + ENERGY_SLACK * (1 + state.energy.abs())
         ended[live] += rises.sum(-1)
@@ -114,22 +126,22 @@ class _State:
 
 
 def _state(x: Tensor, memories: Tensor, beta: Tensor, alpha: float) -> _State:
-    scores = beta * (x @ memories.mT)
+    scores = beta * overlaps(x, memories)
     weights = separate(scores, alpha)
     return _State(weights, 0.5 * (x * x).sum(-1) - conjugate(scores, weights, alpha) / _column(beta))
 
 
 def errors(weights: Tensor, memories: Tensor, first: int = 0) -> Tensor:
-    """‖Σ_ν p_ν ξ_ν - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i.
+    """‖Σ_k p_k ξ_k - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i.
 
-    Written as ‖Σ_{ν≠μ} p_ν(ξ_ν - ξ_μ)‖, which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16).
+    Written as ‖Σ_{k≠μ} p_k(ξ_k - ξ_μ)‖, which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16).
     """
     q = weights.shape[-2]
     rows = torch.arange(q, device=weights.device)
     others = weights.clone()
     others[..., rows, rows + first] = 0.0
     own = memories[..., first : first + q, :]
-    return (others @ memories - others.sum(-1, keepdim=True) * own).norm(dim=-1)
+    return (read(others, memories) - others.sum(-1, keepdim=True) * own).norm(dim=-1)
 
 
 def _column(beta: Tensor | float) -> Tensor | float:

@@ -1,6 +1,6 @@
 """Turns a code, or its separation, into whether its memories are stored, and a temperature into how many can be.
 
-Symbols: Δ = 1 - cos θ = separation · R = √(Δ/2) = half the smallest distance · M = number of memories · β = inverse temperature.
+Symbols: Δ = 1 - cos θ = separation · R = √(Δ/2) = half the least distance · M = memories · β = inverse temperature.
 All for unit-norm features (arXiv:2410.23126, section 2).
 """
 
@@ -14,27 +14,10 @@ from torch import Tensor
 CRITERIA = ("printed", "rigorous", "simulated")
 
 
-def separation(code: Tensor) -> Tensor:
-    """Δ_μ = ⟨z_μ, z_μ⟩ - max_{ν≠μ} ⟨z_μ, z_ν⟩ (..., m) of the rows of a code (..., m, d)."""
-    gram = code @ code.mT
-    own = gram.diagonal(dim1=-2, dim2=-1)
-    eye = torch.eye(code.shape[-2], dtype=torch.bool, device=code.device)
-    return own - gram.masked_fill(eye, -math.inf).amax(-1)
-
-
-def radius(code: Tensor) -> Tensor:
-    """R = ½ min_{μ≠ν} ‖z_μ - z_ν‖ (...,): balls of this radius around the memories touch and do not overlap."""
-    gram = code @ code.mT
-    own = gram.diagonal(dim1=-2, dim2=-1)
-    squares = own[..., :, None] + own[..., None, :] - 2 * gram
-    eye = torch.eye(code.shape[-2], dtype=torch.bool, device=code.device)
-    return 0.5 * squares.masked_fill(eye, math.inf).flatten(-2).amin(-1).clamp_min(0).sqrt()
-
-
-def beta_needed(delta: float, m: int, criterion: str = "printed", rho: float = 0.5) -> float:
+def beta_needed(delta: float, m: float, criterion: str = "printed", rho: float = 0.5) -> float:
     """The smallest β at which m unit memories of separation Δ meet the printed or the rigorous condition.
 
-    Printed: Δ ≥ ln(2(M-1)/R)/β. Rigorous, balls of radius ρR: Δ(1-ρ) ≥ ln(2(M-1)/(ρR))/β. Infinite for Δ = 0.
+    Printed: Δ ≥ ln(2(M-1)/R)/β. Rigorous, balls of radius rho R: Δ(1 - rho) ≥ ln(2(M-1)/(rho R))/β. Infinite for Δ = 0.
     """
     if m < 2:
         return 0.0
@@ -46,7 +29,7 @@ def beta_needed(delta: float, m: int, criterion: str = "printed", rho: float = 0
 
 
 def memories_allowed(delta: float, beta: float, criterion: str = "printed", rho: float = 0.5) -> float:
-    """The largest (real) M whose condition holds at separation Δ and β: 1 + ½ρR e^{βΔ(1-ρ)}, ρ = 1 and 0 where printed.
+    """The largest (real) M whose condition holds at separation Δ and β: 1 + ½R e^{βΔ}; 1 + ½rho R e^{βΔ(1 - rho)} if rigorous.
 
     Infinite where the exponential leaves double precision.
     """
@@ -56,8 +39,11 @@ def memories_allowed(delta: float, beta: float, criterion: str = "printed", rho:
     return 1 + 0.5 * _share(criterion, rho) * math.sqrt(delta / 2) * math.exp(exponent)
 
 
-def separation_needed(m: int, beta: float, criterion: str = "printed", rho: float = 0.5) -> float:
-    """The smallest Δ at which m memories meet the condition at β: W₀(16κ((M-1)/s)²)/(2κ), κ = β(1-ρ), s = ρ; W of Lambert."""
+def separation_needed(m: float, beta: float, criterion: str = "printed", rho: float = 0.5) -> float:
+    """The smallest Δ at which m memories (real) meet the condition at β, the inverse of `memories_allowed`.
+
+    W(16κ((M-1)/s)²)/(2κ) with Lambert's W, κ = β and s = 1 where printed, κ = β(1 - rho) and s = rho where rigorous.
+    """
     rate = beta * _slack(criterion, rho)
     return lambert_w(16 * rate * ((m - 1) / _share(criterion, rho)) ** 2) / (2 * rate)
 
@@ -76,9 +62,9 @@ def _slack(criterion: str, rho: float) -> float:
 
 
 def one_step_bound(x: Tensor, memories: Tensor, beta: Tensor | float) -> Tensor:
-    """2m(M-1) e^{-β(⟨x, ξ_μ⟩ - max_{ν≠μ} ⟨x, ξ_ν⟩)} (..., M), with x_μ (..., M, d) the query of memory μ and m = max ‖ξ‖.
+    """2m(M-1) e^{-β(⟨x, ξ_μ⟩ - max_{k≠μ} ⟨x, ξ_k⟩)} (..., M), with x_μ (..., M, d) the query of memory μ and m = max ‖ξ‖.
 
-    An upper bound of ‖T(x_μ) - ξ_μ‖ everywhere; with max ⟨ξ_μ, ξ_ν⟩ in the exponent it is none (for x ≠ ξ_μ).
+    An upper bound of ‖T(x_μ) - ξ_μ‖ everywhere; with max ⟨ξ_μ, ξ_k⟩ in the exponent it is none (for x ≠ ξ_μ).
     """
     scores = x @ memories.mT
     own = scores.diagonal(dim1=-2, dim2=-1)

@@ -1,0 +1,113 @@
+"""Turns a dimension into the codes known there: numbers of memories with their separation, and constructions by name.
+
+Sources: kissing numbers, Nebe and Sloane's table (lower bounds from d = 9 on, the classical ones); Cohn and Kumar 2007 (sharp
+codes); Nordstrom-Robinson, Kerdock and Golay codes as points (±1)/√d, cosine 1 - 2w/d at distance w (Conway and Sloane, SPLAG).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from difflib import get_close_matches
+
+import torch
+from torch import Tensor
+
+from workloads.khm.maths import bounds, known
+
+KISSING = {
+    2: 6, 3: 12, 4: 24, 5: 40, 6: 72, 7: 126, 8: 240, 9: 306, 10: 500, 11: 582, 12: 840, 13: 1154, 14: 1606, 15: 2564, 16: 4320,
+    17: 5346, 18: 7398, 19: 10668, 20: 17400, 21: 27720, 22: 49896, 23: 93150, 24: 196560,
+}  # fmt: skip
+# d, number of memories, largest cosine: Kerdock codes (real mutually unbiased bases) and a sharp code not listed elsewhere.
+LINES = ((16, 288, 1 / 4), (64, 4224, 1 / 8), (21, 112, 1 / 9))
+NAMED = ("random", "simplex", "orthoplex", "polygon", "icosahedron", "cell24", "cell600", "e8", "leech")
+SIZES = {"icosahedron": (3, 12), "cell24": (4, 24), "cell600": (4, 120), "e8": (8, 240), "leech": (24, 196560)}
+
+
+@functools.cache
+def sizes(d: int) -> tuple[tuple[int, float], ...]:
+    """(memories, separation) of every code known here in R^d or a subspace of it, more than 2d memories, no polygons."""
+    rows = [(dim, m, 0.5) for dim, m in KISSING.items()]
+    rows += [(dim, m, 1 - cosine) for (dim, m), cosine in known.COSINES.items()]
+    rows += [(3, m, bounds.delta_of(math.radians(angle))) for m, angle in known.SLOANE.items()]
+    rows += [(dim, m, 1 - cosine) for dim, m, cosine in LINES]
+    rows += [(dim, m, 2 * w / dim) for dim, m, w in _binary()]
+    return tuple(sorted({(m, delta) for dim, m, delta in rows if dim <= d and m > 2 * d}))
+
+
+def _binary() -> list[tuple[int, int, int]]:
+    """(length, words, distance) of the shortened Golay, Nordstrom-Robinson and punctured Nordstrom-Robinson codes."""
+    families = ((24, 12, 8, 7), (16, 8, 6, 4), (15, 8, 5, 4))
+    return [(n - i, 2 ** (k - i), w) for n, k, w, times in families for i in range(times)]
+
+
+def shape(code: str, d: int, m: int) -> tuple[int, int]:
+    """(d, m) of a named code, where 0 asks for the code's own number.
+
+    Raises ValueError for an unknown name and for a d or m that the code cannot have.
+    """
+    if code not in NAMED:
+        close = get_close_matches(code, NAMED, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else "."
+        raise ValueError(f"code must be one of {', '.join(NAMED)}, but got '{code}'{hint}")
+    if code in ("random", "polygon"):
+        own = (d if code == "random" else 2, m)
+    elif code in ("simplex", "orthoplex"):
+        own = _family(code, d, m)
+    else:
+        own = SIZES[code]
+    if own[0] < 1 or own[1] < 2 or (d and d != own[0]) or (m and m != own[1]):
+        raise ValueError(f"code '{code}' has {_rule(code)}, but got d = {d}, m = {m}; write 0 for a number that the code sets.")
+    return own
+
+
+def _family(code: str, d: int, m: int) -> tuple[int, int]:
+    if code == "simplex":
+        return (d, d + 1) if d else (m - 1, m)
+    return (d, 2 * d) if d else (m // 2, 2 * (m // 2))
+
+
+def _rule(code: str) -> str:
+    rules = {
+        "random": "any d of at least 1 and m of at least 2",
+        "polygon": "d = 2 and any m of at least 2",
+        "simplex": "m = d + 1",
+        "orthoplex": "m = 2d",
+    }
+    return rules[code] if code in rules else f"d = {SIZES[code][0]} and m = {SIZES[code][1]}"
+
+
+def members(code: str, d: int, limit: int) -> list[tuple[int, float]]:
+    """(memories, separation) of the codes of one named kind in R^d; an antipodal pair stands for their parts."""
+    if code == "simplex":
+        return [(m, m / (m - 1)) for m in range(2, d + 2)]
+    if code == "polygon":
+        return [(m, bounds.delta_of(2 * math.pi / m)) for m in range(2, limit + 1)]
+    if code == "orthoplex":
+        return [(2, 2.0), (2 * d, 1.0)]
+    m = SIZES[code][1]
+    return [(2, 2.0), (m, known.known_delta(*SIZES[code]) or math.nan)]
+
+
+@functools.lru_cache(maxsize=64)
+def build(code: str, d: int, m: int) -> Tensor:
+    """Coordinates (m, d), float64, of a named code that is no random one; `d` and `m` as `shape` gives them."""
+    if code == "simplex":
+        return known.simplex(m)
+    if code == "orthoplex":
+        return known.orthoplex(d)
+    if code == "polygon":
+        return known.polygon(m)
+    made: Tensor = getattr(known, code)()
+    return made
+
+
+def random(d: int, m: int, generator: torch.Generator) -> Tensor:
+    """m independent memories (m, d), uniform on the unit sphere; the first ones stay the same when m grows.
+
+    Drawn in blocks of 64: one draw of another length would give other numbers.
+    """
+    blocks = [torch.randn(64, d, dtype=torch.float64, generator=generator) for _ in range(-(-m // 64))]
+    x = torch.cat(blocks)[:m]
+    return x / x.norm(dim=-1, keepdim=True)
