@@ -34,7 +34,7 @@ class Check:
 
     name: str
     passed: bool | None
-    says: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +52,22 @@ class Subject:
         return float(getattr(self.workload.module, "TOLERANCE", 0.0))
 
 
-def check(reference: str | types.ModuleType, points: Sequence[Point] = (), folder: Path | None = None) -> tuple[Check, ...]:
-    """What holds and what does not for the workload of that name, path or module.
+def check(
+    reference: Workload | str | types.ModuleType, points: Sequence[Point] = (), folder: Path | None = None
+) -> tuple[Check, ...]:
+    """What holds and what does not for a workload, or for that of a name, path or module.
 
     It is tried on the given `points` (params and seed), else on the module's `EXAMPLES: Sequence[Params]`, else on the smoke
     plans of the shipped sweeps that use it, else on its defaults. Points of several shapes say more than one.
     """
     here = folder or Path.cwd()
     try:
-        workload = load(reference, here)
+        workload = reference if isinstance(reference, Workload) else load(reference, here)
     except WorkloadError as error:
-        return (Check(name=READS, passed=False, says=str(error)),)
+        return (Check(name=READS, passed=False, text=str(error)),)
     counts = f"{len(workload.params)} params and {len(workload.results)} results, VERSION {workload.version}"
     findings = [
-        Check(name=READS, passed=True, says=counts),
+        Check(name=READS, passed=True, text=counts),
         _finding("defaults are of their params' types", _defaults(workload)),
     ]
     return (*findings, *_tried(workload, points, here))
@@ -79,7 +81,7 @@ def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterato
     chosen = choose(workload, points)
     if not chosen:
         says = f"{workload.name} has params without defaults and no shipped sweep; write EXAMPLES = (Params(...), ...) there."
-        yield Check(name=ENDS, passed=False, says=says)
+        yield Check(name=ENDS, passed=False, text=says)
         return
     subject = _subject(workload, chosen, folder)
     ended = _finding(ENDS, _ends(subject), _extent(subject))
@@ -87,14 +89,14 @@ def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterato
     for name, complaint in CHECKS.items():
         if complaint is _both and not (hasattr(workload.module, "run") and workload.vectorised):
             continue
-        yield _finding(name, complaint(subject)) if ended.passed else Check(name=name, passed=None, says="not looked at")
+        yield _finding(name, complaint(subject)) if ended.passed else Check(name=name, passed=None, text="not looked at")
 
 
 ENDS = "every point ends with a row that is ok"
 
 
-def _finding(name: str, complaint: str | None, says: str = "") -> Check:
-    return Check(name=name, passed=not complaint, says=complaint or says)
+def _finding(name: str, complaint: str | None, text: str = "") -> Check:
+    return Check(name=name, passed=not complaint, text=complaint or text)
 
 
 def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:

@@ -63,12 +63,12 @@ def test_agreement_is_looked_at_only_where_there_are_both(tmp_path: Path) -> Non
 
 def test_a_module_that_is_no_workload_is_one_finding(tmp_path: Path) -> None:
     (only,) = findings(tmp_path, "").values()
-    assert "it does not define ['run']" in only.says
+    assert "it does not define ['run']" in only.text
 
 
 def test_a_default_of_another_type_is_found(tmp_path: Path) -> None:
     found = findings(tmp_path, RUN, SOURCE.replace("= 1.0", "= 1"))["defaults are of their params' types"]
-    assert found.says == "Params.scale is a float, but its default is 1; write 1.0."
+    assert found.text == "Params.scale is a float, but its default is 1; write 1.0."
 
 
 BROKEN = [
@@ -88,7 +88,7 @@ BROKEN = [
 @pytest.mark.parametrize(("name", "body", "says"), BROKEN)
 def test_a_point_that_depends_on_more_than_params_and_seed_is_found(tmp_path: Path, name: str, body: str, says: str) -> None:
     found = findings(tmp_path, body)[name]
-    assert (found.passed, says in found.says) == (False, True), found.says
+    assert (found.passed, says in found.text) == (False, True), found.text
 
 
 def test_a_stated_tolerance_lets_small_differences_pass(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ UNFIT = [
 @pytest.mark.parametrize(("code", "says"), UNFIT)
 def test_a_point_that_does_not_end_well_is_found(tmp_path: Path, code: str, says: str) -> None:
     found = findings(tmp_path, RUN.replace("yield", code, 1))[contract.ENDS]
-    assert (found.passed, says in found.says) == (False, True), found.says
+    assert (found.passed, says in found.text) == (False, True), found.text
 
 
 def test_nothing_more_is_looked_at_where_points_do_not_end(tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_nothing_more_is_looked_at_where_points_do_not_end(tmp_path: Path) -> No
 
 def test_params_without_defaults_need_examples(tmp_path: Path) -> None:
     source = SOURCE.replace('"a number"] = 1', '"a number"]').split("EXAMPLES")[0]
-    assert "write EXAMPLES" in findings(tmp_path, RUN, source)[contract.ENDS].says
+    assert "write EXAMPLES" in findings(tmp_path, RUN, source)[contract.ENDS].text
 
 
 def test_defaults_are_tried_where_there_is_no_example(tmp_path: Path) -> None:
-    assert findings(tmp_path, RUN, SOURCE.split("EXAMPLES")[0])[contract.ENDS].says == "12 points of 1 shape"
+    assert findings(tmp_path, RUN, SOURCE.split("EXAMPLES")[0])[contract.ENDS].text == "12 points of 1 shape"
 
 
 def test_points_of_other_shapes_are_tried_first(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def findings(name: str) -> dict[str, Check]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_workload_keeps_the_contract(name: str) -> None:
-    broken = [f"{check.name}: {check.says}" for check in findings(name).values() if not check.passed]
+    broken = [f"{check.name}: {check.text}" for check in findings(name).values() if not check.passed]
     assert not broken, "\n".join(broken)
 
 

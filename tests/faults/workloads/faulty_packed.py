@@ -24,7 +24,7 @@ class Params:
 
     i: Annotated[int, "number of the point"] = 0
     at: Annotated[int, "the point that goes wrong"] = 3
-    fault: Annotated[str, "what goes wrong: a name in FAULTS, or none"] = "none"
+    fault: Annotated[str, "what goes wrong: a name in FAULTS, or none", {"shape": True}] = "none"
 
 
 @dataclass(frozen=True)
