@@ -1,4 +1,4 @@
-"""Turns measured curves into fitted laws: weighted least squares, errors from replicates, lack of fit, AICc, held-out prediction."""
+"""Turns measured curves into fitted laws: weighted least squares, errors from replicates, lack of fit, AICc, prediction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DRAWS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Replicates of y along x: `x` is `(k,)` and rising, `values` is `(k, n)` with a column a unit and NaN where it has none."""
+    """Replicates of y along x: `x` is `(k,)` and rising, `values` is `(k, n)`, a column a unit, NaN where it has none."""
 
     x: Array
     values: Array
@@ -73,8 +73,8 @@ class Fit:
     """A law fitted to a curve, in the internal parameters `theta` `(p,)`.
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
-    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show. `lack` is the probability of
-    residuals as large under the law and the replicates' noise, None where there is no noise to compare with.
+    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show. `lack` is the
+    probability of residuals as large under the law and the replicates' noise, None where there is no noise to compare with.
     """
 
     law: Law
@@ -190,21 +190,21 @@ def _variances(replicas: Array | None, factor: float, units: int) -> Array | Non
     if replicas is None:
         return None
     own = factor**2 * np.var(replicas, axis=0, ddof=1)
-    return (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
+    return np.asarray((PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1))
 
 
 def _precision(variances: Array | None, misfit: float, k: int) -> Array:
     if variances is None:
         return np.ones(k)
     weights = 1 / (variances + misfit)
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean())
 
 
 def _solve(law: Law, found: Series, z: Array, space: Space, w: Array) -> Array:
     root = np.sqrt(w)
     if law.linear(space):
         assert law.design is not None
-        return np.linalg.lstsq(root[:, None] * law.design(found.x), root * z, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(root[:, None] * law.design(found.x), root * z, rcond=None)[0])
     from scipy.optimize import least_squares
 
     start = law.start(found.x, found.y)
@@ -246,7 +246,7 @@ def _lack(
 
 
 def rivals(laws: tuple[Law, ...], found: Series) -> tuple[Fit, ...]:
-    """The laws fitted in one space with one set of weights, so that their residuals compare: those of the law that fits best."""
+    """The laws fitted in one space with the weights of the one that fits best, so that their residuals compare."""
     space = space_of(laws, found)
     alone = [fit(law, found, space) for law in laws]
     best = min(alone, key=lambda f: float(np.mean(f.residuals**2)))

@@ -1,4 +1,4 @@
-"""Turns replicates into one number and its interval, in ways that cover at few seeds: t, log-t, exact binomial, order statistics."""
+"""Turns replicates into one number and an interval that covers at few seeds: t, log-t, exact binomial, order statistics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def student(level: float, freedom: float) -> float:
 def combine(values: Array, aggregate: str, axis: int = -1) -> Array:
     """Replicates combined over one axis, NaN left out: rms is the root of the mean square, a proportion is a mean."""
     if aggregate == "rms":
-        return np.sqrt(np.nanmean(np.square(values), axis=axis))
+        return np.asarray(np.sqrt(np.nanmean(np.square(values), axis=axis)))
     if aggregate == "median":
         return np.asarray(np.nanmedian(values, axis=axis))
     if aggregate == "max":

@@ -76,7 +76,7 @@ class Law:
         if self.design is None:
             return _scan_floor(x, y)
         z = np.log(np.maximum(y, TINY)) if self.space == "log" else y
-        return np.linalg.lstsq(self.design(x), z, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(self.design(x), z, rcond=None)[0])
 
 
 def _ones(*columns: Array) -> Array:

@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import compare, fit, holds, ledger, prefer, verdict
 from orchestrator.claims.case import Case, mixed
-from orchestrator.claims.evidence import ABSENT, Evidence, derived, gather
+from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, derived, gather
 from orchestrator.claims.verdict import Finding, Verdict, restore
 from orchestrator.errors import SpecError
-from orchestrator.workload import Field
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec import Claim, Spec
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
 
-__all__ = ["ABSENT", "LEVEL", "Finding", "Verdict", "judge", "judge_rows", "register", "restore", "rows_of"]
+__all__ = [
+    "ABSENT",
+    "BASE",
+    "LEVEL",
+    "Described",
+    "Finding",
+    "Verdict",
+    "judge",
+    "judge_rows",
+    "register",
+    "restore",
+    "rows_of",
+]
 
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
@@ -57,7 +69,7 @@ def register(spec: Spec, store: Store) -> None:
     ledger.register(spec, store, size, ledger.sample(plan["point"].to_pylist(), plan["seed"].to_pylist()))
 
 
-def rows_of(spec: Spec, store: Store) -> tuple[pl.DataFrame, dict[str, Field]]:
+def rows_of(spec: Spec, store: Store) -> tuple[pl.DataFrame, dict[str, Described]]:
     """The sweep's rows, a row of status `absent` for each planned point without one, and what its columns are."""
     import polars as pl
 
@@ -86,25 +98,16 @@ def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _fields(store: Store, workload: str) -> dict[str, Field]:
+def _fields(store: Store, workload: str) -> dict[str, Described]:
     """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
     if workload not in store.workloads():
         return {}
     return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
 
 
-def _field(column: Any) -> tuple[str, Field]:
-    return column.name, Field(
-        name=column.name,
-        kind=float,
-        optional=True,
-        default=None,
-        says=_said(column, "says"),
-        unit=_said(column, "unit"),
-        aggregate=_said(column, "aggregate") or "mean",
-        bound=_said(column, "bound") or "exact",
-        shape=_said(column, "role") == "param",
-    )
+def _field(column: Any) -> tuple[str, Described]:
+    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
+    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
 
 
 def _said(column: Any, key: str) -> str:
@@ -112,7 +115,7 @@ def _said(column: Any, key: str) -> str:
 
 
 def judge_rows(
-    spec: Spec, rows: pl.DataFrame, fields: Mapping[str, Field] | None = None, kept: Bookkeeping | None = None
+    spec: Spec, rows: pl.DataFrame, fields: Columns | None = None, kept: Bookkeeping | None = None
 ) -> tuple[Verdict, ...]:
     """A verdict for each claim from rows with the engine's columns, `arm`, params and results.
 
@@ -191,7 +194,7 @@ def _mixed(case: Case) -> tuple[str, ...]:
     model = case.claim.fit or case.claim.prefer
     if model is None or not len(case.evidence.rows):
         return ()
-    params = frozenset(name for name, field in case.fields.items() if field.shape)
+    params = frozenset(name for name, field in case.fields.items() if field.role == "param")
     by = case.claim.by or (("arm",) if case.claim.compare is not None else ())
     return mixed(case.evidence.rows, model.x, model.y, params, by)
 
@@ -204,7 +207,7 @@ def _numbers(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def label(group: Mapping[str, Any]) -> str:
     """A group as text: `beta = 8, d = 2`."""
-    return ", ".join(f"{name} = {value}" for name, value in group.items()) or "all rows"
+    return ", ".join(f"{name} = {verdict.text(value)}" for name, value in group.items()) or "all rows"
 
 
 def expected(claim: Claim) -> str:
@@ -234,4 +237,5 @@ def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) ->
         opening = f"for {label(finding.group)}, " if finding.group else ""
         closing = f" ({'; '.join(finding.reasons)})" if finding.reasons and finding.verdict != "unmet" else ""
         parts.append(f"{opening}{finding.sentence}{closing}")
-    return f"{verdict.owner(basis, source)} is {word}: {'. '.join(part[0].upper() + part[1:] if i else part for i, part in enumerate(parts))}."
+    told = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
+    return f"{verdict.owner(basis, source)} is {word}: {told}."

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims.evidence import Evidence, aggregate, bound
+from orchestrator.claims.evidence import Columns, Evidence, aggregate, bound
 from orchestrator.claims.measured import Measured, measured
 from orchestrator.claims.region import Region
+from orchestrator.claims.verdict import count
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
 from orchestrator.laws import Law
-from orchestrator.workload import Field
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec import Claim
-    from orchestrator.spec_claims import Bound
+    from orchestrator.spec_claims import Bound, Claim
 
 FINITE = "finite size"
 
@@ -29,7 +27,7 @@ class Case:
 
     claim: Claim
     evidence: Evidence
-    fields: Mapping[str, Field]
+    fields: Columns
     level: float
 
     def series(self, rows: pl.DataFrame, x: str, y: str) -> Measured:
@@ -91,6 +89,6 @@ def guarded(law: Law, name: str, region: Region, kind: str) -> str:
 
 def said(found: Measured) -> tuple[str, ...]:
     """What is missing of a series, as sentences."""
-    lost = f"{len(found.lost)} of its points have no result" if found.lost else ""
-    hollow = f"{found.hollow} of its results are null and were left out" if found.hollow else ""
+    lost = f"{count(len(found.lost), 'point')} no result" if found.lost else ""
+    hollow = f"{count(found.hollow, 'row')} a null result and no part in it" if found.hollow else ""
     return tuple(text for text in (lost, hollow) if text)

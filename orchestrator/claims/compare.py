@@ -1,4 +1,4 @@
-"""Turns the rows of a `compare` claim into findings: the difference of a fitted parameter between two groups, with its interval."""
+"""Turns the rows of a `compare` claim into findings: a fitted parameter's difference between groups, with its interval."""
 
 from __future__ import annotations
 

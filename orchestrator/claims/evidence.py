@@ -10,15 +10,31 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.claims import sql
 from orchestrator.errors import SpecError, nearest
 from orchestrator.expressions import Expression
-from orchestrator.workload import Field, table_name
+from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec import Claim, Spec
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim
 
 ABSENT = "absent"
 """Status of a planned point that has no row yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a workload says of a column of its rows; `role` is param or result."""
+
+    name: str
+    role: str
+    says: str = ""
+    unit: str = ""
+    aggregate: str = "mean"
+    bound: str = "exact"
+
+
+Columns = Mapping[str, Described]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +144,9 @@ def select(spec: Spec, claim: Claim, columns: Sequence[str]) -> str:
     conditions = ["final"] if "step" not in columns else []
     if claim.where is not None:
         conditions.append(f"({_inlined(claim.where, formulas)})")
+    if claim.holds is not None:
+        chosen.insert(3, "point")
+        chosen.append(f"({_inlined(claim.holds, formulas)}) AS holds")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join(chosen)} FROM sweeps.{table_name(spec.name)}{condition}{ordered}"
@@ -153,12 +172,12 @@ def _swap(text: str, formulas: Mapping[str, Expression]) -> str:
     return re.sub(r"[A-Za-z_]\w*", lambda m: f"({formulas[m[0]].text})" if m[0] in formulas else m[0], text)
 
 
-def aggregate(fields: Mapping[str, Field], column: str) -> str:
+def aggregate(fields: Columns, column: str) -> str:
     """How seeds combine in a column: as its workload says, by the mean where it says nothing."""
     return fields[column].aggregate if column in fields else "mean"
 
 
-def bound(fields: Mapping[str, Field], column: str) -> str:
+def bound(fields: Columns, column: str) -> str:
     """Whether a column is exact, a lower or an upper bound of what it is named after; a formula is as its one bounded name."""
     found = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
     return found.pop() if len(found) == 1 else "exact"

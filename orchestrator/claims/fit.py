@@ -141,6 +141,7 @@ def summary(found: Fit) -> dict[str, Any]:
 def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
     found = placed.interval
     return (
-        f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), expected {region}; "
+        f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), "
+        f"expected {region}; "
         f"without the smallest one and two x {' and '.join(shown(value) for value in placed.windows)}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from orchestrator.claims import sql
 from orchestrator.claims.case import Case
 from orchestrator.claims.evidence import with_column
-from orchestrator.claims.verdict import Finding, jsonable, level_text, shown
+from orchestrator.claims.verdict import Finding, count, jsonable, level_text, shown, text
 from orchestrator.errors import SpecError
 from orchestrator.intervals import Array
 
@@ -32,8 +33,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     ok = rows.filter(rows["status"] == "ok")
     lost = len(rows) - len(ok)
     if not len(ok):
-        text = "too little data: no row has a result"
-        return Finding(verdict="unmet", sentence=text, group=group, reasons=(text,))
+        told = "too little data: no row has a result"
+        return Finding(verdict="unmet", sentence=told, group=group, reasons=(told,))
     if claim.se is not None:
         return _noisy(case, ok, lost, group)
     condition = sql.tolerant(claim.holds, claim.tolerance)
@@ -49,19 +50,18 @@ def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, g
     claim, judged = case.claim, len(rows) - int(hollow.sum())
     bad = offenders(case, rows, broken)
     numbers = {"rows": judged, "broken": int(broken.sum()), "without_value": int(hollow.sum()), "lost": lost, "offenders": bad}
-    reasons = _missing(int(hollow.sum()), lost)
     if broken.any():
-        text = f"{claim.holds} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
-        return Finding(verdict="refuted", sentence=text, group=group, numbers=numbers, reasons=reasons)
-    text = f"{claim.holds} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
+        told = f"{claim.holds} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
+        return Finding(verdict="refuted", sentence=told, group=group, numbers=numbers)
+    told = f"{claim.holds} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
     word = "unmet" if judged == 0 else "undecided" if lost else "supported"
-    return Finding(verdict=word, sentence=text, group=group, numbers=numbers, reasons=reasons)
+    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
 
 
 def _missing(hollow: int, lost: int) -> tuple[str, ...]:
     texts = (
-        f"{lost} points have no result, and could break it" if lost else "",
-        f"{hollow} rows have no value to compare and were left out" if hollow else "",
+        f"{count(lost, 'point')} no result, and could break it" if lost else "",
+        f"{count(hollow, 'row')} no value to compare, left out" if hollow else "",
     )
     return tuple(text for text in texts if text)
 
@@ -73,20 +73,18 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     names = [name for name in rows.columns if name in ("point", "arm", "seed") or name in spoken(case.claim.holds or "")]
     names += [name for name in case.claim.by if name not in names]
     held = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
-    chosen = rows.filter(pl.Series(broken, dtype=pl.Boolean)).select(*names, *held[:6]).head(LISTED)
+    order = [*(c for c in rows.columns if c in case.fields and case.fields[c].role == "param"), "seed"]
+    chosen = rows.filter(pl.Series(broken, dtype=pl.Boolean)).sort(order).select(*names, *held[:6]).head(LISTED)
     return [jsonable(row) for row in chosen.iter_rows(named=True)]
 
 
 def spoken(condition: str) -> set[str]:
     """The words of a condition outside quotes; its columns are among them."""
-    import re
-
     return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", condition)))
 
 
 def _row(row: dict[str, Any]) -> str:
-    shown_values = (f"{k} = {shown(v) if isinstance(v, float) else v}" for k, v in row.items() if k != "point")
-    return ", ".join(shown_values)
+    return ", ".join(f"{name} = {text(value)}" for name, value in row.items() if name != "point")
 
 
 def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
@@ -117,13 +115,13 @@ def _simultaneous(
     margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
     broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
     worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
-    numbers = {
+    numbers: dict[str, Any] = {
         "rows": judged, "broken": int(broken.sum()), "sure": int(sure.sum()), "without_value": int(hollow.sum()), "lost": lost,
         "worst_in_se": float(gaps[worst] / max(errors[worst], 1e-300)), "offenders": offenders(case, rows, broken),
     }  # fmt: skip
-    text = (
-        f"{claim.holds} beyond the noise ({claim.se}) in {int(sure.sum())}, against it in {int(broken.sum())} of {judged} rows, "
+    told = (
+        f"{claim.holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
         f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
     )
     word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"
-    return Finding(verdict=word, sentence=text, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
+    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))

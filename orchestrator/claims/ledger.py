@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.spec import Claim, Spec
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
 
 

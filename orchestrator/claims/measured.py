@@ -14,7 +14,7 @@ from orchestrator.laws import Law
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec import Claim
+    from orchestrator.spec_claims import Claim
 
 SEEDS = 4
 """Seeds that a noisy series must have where the claim asks for none: two have a t quantile of 12.7."""
@@ -22,16 +22,16 @@ SEEDS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A group's series; `lost` are the (x, seed) that were to be measured and gave no number, `hollow` results left out as null."""
+    """A group's series; `lost` are the (x, seed) that gave no number, `hollow` counts results that are null and left out."""
 
     series: Series
     lost: tuple[tuple[float, int], ...]
     hollow: int
 
     def extremes(self) -> list[Series]:
-        """The series as lost points could have made it: all low, all high, and tilted both ways along x; none where none is lost.
+        """The series as lost points could have made it: all low, all high, tilted both ways along x; none where none is lost.
 
-        A lost point lies within what its x and the x beside it show, or, where its x gave nothing, within all that was measured.
+        A lost point lies within what its x and those beside it show, or, where its x gave nothing, within all measured.
         """
         if not self.lost or not len(self.series.x):
             return []

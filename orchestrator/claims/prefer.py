@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import laws
-from orchestrator.claims import verdict
 from orchestrator.claims.case import FINITE, Case, said
 from orchestrator.claims.fit import WINDOWS, settle, summary
 from orchestrator.claims.measured import lacking
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Contest:
-    """A law against one rival: by how many points of AICc it is ahead, and how far each is from the largest x it did not see."""
+    """A law against one rival: points of AICc that it is ahead, and how far each is from the largest x that it did not see."""
 
     rival: str
     points: float
@@ -40,7 +39,7 @@ class Contest:
 
 
 def least(contestants: tuple[Law, ...]) -> int:
-    """The fewest x: with two dropped, every law must leave something to judge; laws of unlike size need AICc's correction too."""
+    """The fewest x: with two dropped, every law must miss something; laws of unlike size need AICc's correction too."""
     sizes = [law.size for law in contestants]
     return max(sizes) + (3 if len(set(sizes)) == 1 else 5)
 
@@ -101,7 +100,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
         "fits": [summary(fit) for fit in fitted],
         "contests": [_reported(part) for part in tried],
     }
-    told = f"{asked.y} over {asked.x}, {law.name} against {', '.join(asked.over)}: {_sentence(tried, law, fitted[0].space, found.series)}"
+    told = f"{asked.y} over {asked.x}, {law.name} against {', '.join(asked.over)}: "
+    told += _sentence(tried, law, fitted[0].space, found.series)
     reasons = tuple(text for text in (*said(found), reason) if text)
     return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=reasons)
 
@@ -127,7 +127,8 @@ def _sentence(tried: list[list[Contest]], law: Law, space: str, found: Series) -
         dropped = " and ".join(f"{part[index].points:+.1f}" for part in tried[1:])
         parts.append(
             f"ΔAICc {contest.points:+.1f} for {law.name} over {contest.rival} ({dropped} without the smallest one and two x); "
-            f"from the smaller x, {law.name} misses the largest ({shown(float(found.x[-1]))}) by {_miss(contest.missed, space)} "
+            f"from the smaller x, {law.name} misses the largest ({shown(float(found.x[-1]))}) "
+            f"by {_miss(contest.missed, space)} "
             f"and {contest.rival} by {_miss(contest.rival_missed, space)}"
         )
     return "; ".join(parts)

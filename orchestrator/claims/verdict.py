@@ -101,6 +101,16 @@ def shown(number: float, digits: int = 4) -> str:
     return f"{number:.{digits}g}"
 
 
+def text(value: Any) -> str:
+    """A value as a sentence prints it."""
+    return shown(value) if isinstance(value, float) else str(value)
+
+
+def count(n: int, thing: str) -> str:
+    """A number of things: 1 point has, 2 points have."""
+    return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
+
+
 def span(low: float, high: float) -> str:
     """An interval as a sentence prints it, with digits enough to tell its ends apart."""
     width = abs(high - low)

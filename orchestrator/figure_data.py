@@ -1,0 +1,201 @@
+"""Turns a sweep's rows into what a figure shows: points with intervals, fitted laws and theory lines, as plain columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator import laws
+from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, with_column
+from orchestrator.claims.measured import measured
+from orchestrator.claims.sql import truths
+from orchestrator.claims.verdict import shown
+from orchestrator.errors import SpecError
+from orchestrator.expressions import Expression
+from orchestrator.fits import fit
+from orchestrator.intervals import interval
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim, Figure, Line
+
+STEPS = 60
+"""Places at which a smooth line is worked out."""
+CURVES = 24
+"""Params that make more curves than this in one colour are averaged over instead of told apart."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`."""
+
+    points: list[Record]
+    laws: list[Record]
+    theory: list[Record]
+    seeds: tuple[int, int]
+    lost: int
+    aggregate: str
+
+
+def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> Drawn:
+    """The data of a figure; SpecError where it names what the rows do not have."""
+    import polars as pl
+
+    table = derived(spec, rows).filter(pl.col("final"))
+    if figure.where is not None:
+        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
+    for name in (figure.x, figure.y, figure.color, figure.facet):
+        table = table if name is None else with_column(table, name, f"{spec.name}: figures")
+    apart = _apart(figure, table, fields)
+    points, seeds, lost = _points(figure, table, fields, apart)
+    fitted = [p for claim in spec.claims for p in _laws(spec, claim, figure, table, fields)]
+    theory = [p for line in figure.lines for p in _theory(line, figure, table)]
+    facets = list(dict.fromkeys(p["facet"] for p in points))
+    return Drawn(
+        points=[p for p in points if _drawable(p, figure)],
+        laws=[p for p in _once(fitted) if _drawable(p, figure)],
+        theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
+        seeds=(min(seeds, default=0), max(seeds, default=0)),
+        lost=lost,
+        aggregate=aggregate(fields, figure.y),
+    )
+
+
+def _once(records: list[Record]) -> list[Record]:
+    """The records without repeats: two claims may fit one law to the same rows."""
+    return list({(r["x"], r["y"], r["color"], r["facet"], r["label"]): r for r in records}.values())
+
+
+def _everywhere(records: list[Record], facets: list[str]) -> list[Record]:
+    """The records, with those that belong to no facet in each."""
+    return [{**r, "facet": facet} for r in records for facet in ([r["facet"]] if r["facet"] or not facets else facets)]
+
+
+def _drawable(record: Record, figure: Figure) -> bool:
+    """Whether the place is on the axes: finite, and positive where they are logarithmic."""
+    return all(np.isfinite(record[axis]) and (record[axis] > 0 or axis not in figure.log) for axis in ("x", "y"))
+
+
+def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
+    """Params that differ among the rows of one x and colour, so that each of their values is a curve of its own."""
+    import polars as pl
+
+    shared = [name for name in (figure.x, figure.color, figure.facet) if name is not None]
+    held = {*shared, *Expression(figure.x).names}
+    names = [name for name, field in fields.items() if field.role == "param" and name in table.columns and name not in held]
+    if not names or not len(table):
+        return []
+    counts = table.group_by(shared).agg(pl.col(name).n_unique() for name in names).select(pl.col(names).max())
+    varied = [name for name in names if counts[name][0] > 1]
+    return varied if varied and table.select(varied).n_unique() <= CURVES else []
+
+
+def _groups(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+    if not keys:
+        yield {}, table
+        return
+    for key, part in table.sort(list(keys)).group_by(list(keys), maintain_order=True):
+        yield dict(zip(keys, key, strict=True)), part
+
+
+def _place(figure: Figure, group: Mapping[str, Any], apart: Sequence[str] = ()) -> Record:
+    """Colour, facet and curve of a group, as labels."""
+    return {
+        "color": _label(group[figure.color]) if figure.color is not None and figure.color in group else "",
+        "facet": _label(group[figure.facet]) if figure.facet is not None and figure.facet in group else "",
+        "curve": ", ".join(f"{name} = {_label(group[name])}" for name in apart if group[name] is not None),
+    }
+
+
+def _label(value: Any) -> str:
+    return shown(value) if isinstance(value, float) else str(value)
+
+
+def _points(figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str]) -> tuple[list[Record], list[int], int]:
+    keys = list(dict.fromkeys([name for name in (figure.color, figure.facet, *apart) if name is not None]))
+    found: list[Record] = []
+    seeds: list[int] = []
+    lost = 0
+    for group, part in _groups(table, keys):
+        known = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
+        lost += len(known.lost)
+        for x, values in zip(known.series.x, known.series.values, strict=True):
+            ends = interval(values, known.series.aggregate)
+            seeds.append(ends.units)
+            found.append({**_place(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
+    return found, seeds, lost
+
+
+def _ends(ends: Any, figure: Figure) -> Record:
+    """The interval's ends, cut to what a logarithmic axis can show."""
+    low = max(ends.low, ends.estimate / 1000) if "y" in figure.log else ends.low
+    return {"low": float(low), "high": float(ends.high), "seeds": ends.units}
+
+
+def _laws(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, fields: Columns) -> Iterator[Record]:
+    """The law of a claim on the same x and y, fitted in each of its groups and drawn over what the group spans."""
+    model = claim.fit or claim.prefer
+    if model is None or (model.x, model.y) != (figure.x, figure.y):
+        return
+    places = [name for name in (figure.color, figure.facet) if name is not None]
+    by = claim.by or (("arm",) if claim.compare is not None else ())
+    evidence = gather(spec, claim, table, list(dict.fromkeys([*by, model.x, model.y])))
+    law = laws.law(model.law)
+    for group, rows in evidence.groups(by):
+        known = measured(rows, model.x, model.y, aggregate(fields, model.y)).series
+        if len(known.x) < law.size or known.x[0] <= law.domain:
+            continue
+        place = {name: rows[name][0] for name in places if rows[name].n_unique() == 1}
+        found = fit(law, known)
+        for x in _between(known.x, "x" in figure.log):
+            curve = ", ".join(f"{name} = {_label(value)}" for name, value in group.items())
+            at = {**_place(figure, place), "curve": f"{claim.id} {curve}", "label": law.name}
+            yield {**at, "x": float(x), "y": float(found.values(np.array([x]))[0])}
+
+
+def _between(xs: Any, logarithmic: bool) -> Any:
+    low, high = float(np.min(xs)), float(np.max(xs))
+    return np.geomspace(low, high, STEPS) if logarithmic and low > 0 else np.linspace(low, high, STEPS)
+
+
+def _theory(line: Line, figure: Figure, table: pl.DataFrame) -> Iterator[Record]:
+    """A theory line in each colour, facet and setting of the columns it names; once, without colour, where it names none."""
+    if not isinstance(line.y, Expression):
+        for x in _between(table[figure.x].drop_nulls().to_numpy(), "x" in figure.log) if len(table) else ():
+            yield {**_place(figure, {}), "color": "", "x": float(x), "y": float(line.y), "label": line.label}
+        return
+    names = sorted(line.y.names - {figure.x})
+    known = [name for name in names if name in table.columns]
+    if names != known:
+        raise SpecError(
+            f"figures.lines: '{line.y.text}' must name columns of the rows, but got {sorted(set(names) - set(known))}."
+        )
+    places = [name for name in (figure.color, figure.facet) if name is not None] if names else []
+    for group, part in _groups(table.drop_nulls(known), list(dict.fromkeys([*places, *names]))):
+        curve = ", ".join(f"{name} = {_label(group[name])}" for name in names)
+        label = f"{line.label} ({curve})" if curve and table.select(names).drop_nulls().n_unique() > 1 else line.label
+        for x, y in _values(line.y, figure, part):
+            yield {**_place(figure, group), "curve": curve, "x": x, "y": y, "label": label}
+
+
+def _values(formula: Expression, figure: Figure, part: pl.DataFrame) -> Iterator[tuple[float, float]]:
+    """Places of a formula: along a fine x where x is a column, else at the measured x."""
+    import polars as pl
+
+    held = part.drop_nulls([figure.x])
+    if not len(held):
+        return
+    if formula.names <= {figure.x, *(name for name in formula.names if held[name].n_unique() == 1)} and figure.x.isidentifier():
+        xs = _between(held[figure.x].cast(pl.Float64).to_numpy(), "x" in figure.log)
+        constant = held.select(sorted(formula.names - {figure.x})).row(0, named=True) if formula.names - {figure.x} else {}
+        held = pl.DataFrame({figure.x: xs, **{name: [value] * len(xs) for name, value in constant.items()}})
+    values = computed(held, formula, "figures.lines")
+    pairs = zip(held[figure.x].cast(pl.Float64).to_list(), values.to_list(), strict=True)
+    yield from sorted({(float(x), float(y)) for x, y in pairs if y is not None})

@@ -1,0 +1,242 @@
+"""Turns the data of a figure into a Vega-Lite chart, and a chart into PNG and SVG, without a browser or a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.evidence import Columns
+from orchestrator.claims.verdict import count
+from orchestrator.figure_data import Drawn, Record, collect
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Figure
+
+# Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
+INK = "#222222"
+GREY = "#666666"
+HALO = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
+WIDTH, HEIGHT = 420, 290
+PNG_SCALE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One figure: its name for files, a title, a caption that says what is drawn, and the Vega-Lite chart."""
+
+    name: str
+    title: str
+    caption: str
+    chart: dict[str, Any]
+
+
+def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
+    """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have."""
+    figure = spec.figures[index]
+    drawn = collect(spec, figure, rows, fields)
+    title = figure.title or f"{figure.y} over {figure.x}"
+    return Drawing(
+        name=f"figure_{index + 1}", title=title, caption=caption(figure, drawn, fields), chart=chart(figure, drawn, fields)
+    )
+
+
+def render(drawing: Drawing) -> tuple[bytes, str]:
+    """The drawing as PNG bytes (three pixels a point) and as SVG text."""
+    import vl_convert
+
+    png = vl_convert.vegalite_to_png(drawing.chart, scale=PNG_SCALE)
+    return png, vl_convert.vegalite_to_svg(drawing.chart)
+
+
+def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
+    """What is drawn, in sentences: the measured column, how seeds are combined, intervals, laws, theory, what is missing."""
+    says = fields[figure.y].says.rstrip(".") if figure.y in fields and fields[figure.y].says else ""
+    few, many = drawn.seeds
+    seeds = f"{few}" if few == many else f"{few} to {many}"
+    parts = [f"{figure.y}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x}."]
+    if many > 1:
+        spread = any(p["high"] > p["low"] for p in drawn.points)
+        bars = "bars are 95 % intervals" if spread else "they agree, so there are no bars"
+        parts.append(f"Marks are the {drawn.aggregate} over {seeds} seeds; {bars}.")
+    else:
+        parts.append("Marks are single measurements.")
+    if drawn.laws:
+        parts.append(f"Solid lines are fitted laws ({'; '.join(dict.fromkeys(p['label'] for p in drawn.laws))}).")
+    if drawn.theory:
+        parts.append("Dashed lines are theory.")
+    if drawn.lost:
+        parts.append(f"{count(drawn.lost, 'point')} no result, and no mark.")
+    return " ".join(parts)
+
+
+def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
+    """The Vega-Lite chart, its data inside it: error bars, marks, fitted laws and theory lines with their names beside them."""
+    import altair as alt
+
+    x, y = _axis(alt.X, "x", figure, figure.x, drawn, fields), _axis(alt.Y, "y", figure, figure.y, drawn, fields)
+    layers = [*_lines(alt, figure, drawn, x, y), *_marks(alt, figure, drawn, x, y)]
+    layered = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+    if figure.facet is not None:
+        kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory}
+        data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
+        layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
+        layered = layered.facet(facet=alt.Facet("facet:N", title=figure.facet), columns=2)
+    found: dict[str, Any] = _styled(layered.properties(title=figure.title or "")).to_dict()
+    return found
+
+
+def _styled(whole: Any) -> Any:
+    """Fonts, lines and legend of a figure in a paper."""
+    return (
+        whole.configure(font="Helvetica, Arial, sans-serif", background="white", padding=6)
+        .configure_axis(
+            labelFontSize=12, titleFontSize=13, titleFontWeight="normal", labelColor=INK, titleColor=INK, grid=True,
+            gridColor="#e8e8e8", gridWidth=0.6, domainColor=INK, tickColor=INK, tickSize=4, titlePadding=8,
+        )
+        .configure_view(stroke=INK, strokeWidth=0.8)
+        .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", symbolSize=70, labelLimit=260)
+        .configure_title(fontSize=14, fontWeight="normal", anchor="start", color=INK)
+    )  # fmt: skip
+
+
+def _axis(channel: Any, axis: str, figure: Figure, column: str, drawn: Drawn, fields: Columns) -> Any:
+    import altair as alt
+
+    unit = fields[column].unit if column in fields else ""
+    title = f"{column} ({unit})" if unit else column
+    logarithmic = axis in figure.log
+    if axis == "y" and logarithmic:
+        powers = _powers(drawn)
+        scale = alt.Scale(type="log", domain=[powers[0], powers[-1]], nice=False)
+        return channel("y:Q", scale=scale, axis=alt.Axis(title=title, values=powers, labelExpr=_named(powers)))
+    scale = alt.Scale(type="log", nice=False, padding=14) if logarithmic else alt.Scale(zero=False, nice=False, padding=14)
+    ticks = sorted({p["x"] for p in drawn.points}) if axis == "x" else []
+    shown: dict[str, Any] = {"title": title, "labelOverlap": "greedy", "format": "~r"}
+    if 0 < len(ticks) <= 12:
+        shown |= {"values": ticks}
+    if axis == "y":
+        scale, shown = alt.Scale(zero=False, nice=True), {"title": title}
+    return channel(f"{axis}:Q", scale=scale, axis=alt.Axis(**shown))
+
+
+def _powers(drawn: Drawn) -> list[float]:
+    """Powers of ten from below all that is drawn to above it, thinned to eight."""
+    ends = [p[k] for p in drawn.points for k in ("low", "high") if p[k] > 0]
+    values = [*ends, *(p["y"] for p in (*drawn.points, *drawn.laws, *drawn.theory))] or [1.0]
+    low, high = math.floor(math.log10(min(values)) + 1e-9), math.ceil(math.log10(max(values)) - 1e-9)
+    high = max(high, low + 1)
+    step = max(1, math.ceil((high - low) / 8))
+    return [10.0**n for n in range(low, low + step * math.ceil((high - low) / step) + 1, step)]
+
+
+def _named(powers: list[float]) -> str:
+    """A Vega expression that writes powers of ten as 0.1, 1, 100, 1e6; raised digits are missing from some machines' fonts."""
+    exponents = [round(math.log10(p)) for p in powers]
+    texts = [f"{p:g}" if -2 <= n <= 3 else f"1e{n}" for n, p in zip(exponents, powers, strict=True)]
+    table = ", ".join(f"'{n}': '{text}'" for n, text in zip(exponents, texts, strict=True))
+    return f"({{{table}}})[round(log(datum.value) / LN10)]"
+
+
+def _labels(drawn: Drawn) -> list[str]:
+    """The colours' labels in order: numbers by value, names as the sweep has them."""
+    labels = list(dict.fromkeys(p["color"] for p in drawn.points))
+    try:
+        return sorted(labels, key=float)
+    except ValueError:
+        return labels
+
+
+def _color(alt: Any, figure: Figure, drawn: Drawn, legend: bool) -> Any:
+    labels = _labels(drawn)
+    if figure.color is None:
+        return alt.value(COLORS[0])
+    many = len(labels) > len(COLORS)
+    scale = alt.Scale(domain=labels, scheme="viridis") if many else alt.Scale(domain=labels, range=list(COLORS[: len(labels)]))
+    return alt.Color("color:N", scale=scale, sort=labels, legend=alt.Legend(title=figure.color) if legend else None)
+
+
+def _shape(alt: Any, figure: Figure, drawn: Drawn) -> Any:
+    labels = _labels(drawn)
+    if figure.color is None or len(labels) > len(SHAPES):
+        return alt.value("circle")
+    scale = alt.Scale(domain=labels, range=list(SHAPES[: len(labels)]))
+    return alt.Shape("color:N", scale=scale, sort=labels, legend=alt.Legend(title=figure.color))
+
+
+def _chart(alt: Any, figure: Figure, records: list[Record], kind: str) -> Any:
+    """A chart on its own records, or, where the figure has facets, on the shared ones of that kind."""
+    if figure.facet is not None:
+        return alt.Chart().transform_filter(f"datum.kind === '{kind}'")
+    return alt.Chart(alt.Data(values=records))
+
+
+def _marks(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> list[Any]:
+    """Error bars under filled marks with a white rim."""
+    base = _chart(alt, figure, drawn.points, "points")
+    color = _color(alt, figure, drawn, legend=True)
+    tooltip = [alt.Tooltip(name, title=title) for name, title in _tips(figure)]
+    named = _ends(alt, figure, drawn, x, y, color)
+    marks = base.mark_point(filled=True, size=58, opacity=1, stroke="white", strokeWidth=0.7).encode(
+        x=x, y=y, color=color, shape=_shape(alt, figure, drawn), tooltip=tooltip
+    )
+    if not any(p["high"] > p["low"] for p in drawn.points):
+        return [marks, *named]
+    bars = base.mark_rule(strokeWidth=1.4).encode(x=x, y="low:Q", y2="high:Q", color=_color(alt, figure, drawn, legend=True))
+    return [bars, marks, *named]
+
+
+def _ends(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any, color: Any) -> list[Any]:
+    """The setting of each curve beside its right end, where one colour has several."""
+    ends = list({(p["color"], p["facet"], p["curve"]): p for p in sorted(drawn.points, key=lambda p: p["x"])}.values())
+    if figure.facet is not None or len({p["curve"] for p in ends}) < 2:
+        return []
+    base = alt.Chart(alt.Data(values=[p for p in ends if p["curve"]]))
+    halo, text = (base.mark_text(align="right", dx=-2, dy=17, fontSize=11, **rim) for rim in (HALO, {}))
+    return [halo.encode(x=x, y=y, text="curve:N"), text.encode(x=x, y=y, text="curve:N", color=color)]
+
+
+def _tips(figure: Figure) -> list[tuple[str, str]]:
+    tips = [("x:Q", figure.x), ("y:Q", figure.y), ("low:Q", "low"), ("high:Q", "high"), ("seeds:Q", "seeds")]
+    return [*tips, *([("color:N", figure.color)] if figure.color else [])]
+
+
+def _lines(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> list[Any]:
+    """Theory dashed with its name at the right end, laws solid, and a thin trace through marks that no law goes through."""
+    color = _color(alt, figure, drawn, legend=True)
+    layers = []
+    if drawn.theory:
+        plain = not any(p["color"] for p in drawn.theory)
+        ink = alt.value(GREY) if plain else color
+        base = _chart(alt, figure, drawn.theory, "theory")
+        layers.append(
+            base.mark_line(strokeDash=[5, 3], strokeWidth=1.4, clip=True).encode(
+                x=x, y=y, color=ink, detail=["curve:N", "label:N"]
+            )
+        )
+        layers.append(_names(alt, figure, drawn, x, y))
+    if drawn.laws:
+        base = _chart(alt, figure, drawn.laws, "laws")
+        ink = color if figure.color is not None and any(p["color"] for p in drawn.laws) else alt.value(INK)
+        layers.append(base.mark_line(strokeWidth=1.8, opacity=0.85).encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"]))
+    elif figure.kind == "curve":
+        trace = _chart(alt, figure, drawn.points, "points").mark_line(strokeWidth=1, opacity=0.6)
+        layers.append(trace.encode(x=x, y=y, color=color, detail=["curve:N"]))
+    return layers
+
+
+def _names(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> Any:
+    """The name of each theory line above its right end."""
+    last: dict[tuple[Any, ...], Record] = {}
+    for record in drawn.theory:
+        key = (record["color"], record["facet"], record["curve"], record["label"])
+        if key not in last or record["x"] > last[key]["x"]:
+            last[key] = record
+    named = [{**r, "kind": "names"} for r in last.values() if r["label"]]
+    base = alt.Chart(alt.Data(values=named)) if figure.facet is None else alt.Chart().transform_filter("false")
+    return base.mark_text(align="right", dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")

@@ -1,0 +1,253 @@
+"""Turns a sweep's rows and verdicts into a page of results: Markdown, one offline HTML file, and figures as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import durable
+from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
+from orchestrator.claims.evidence import Columns, Described
+from orchestrator.claims.verdict import level_text, shown, span
+from orchestrator.columns import ENGINE_NAMES
+from orchestrator.figures import Drawing, draw, render
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.store import Store
+
+DRAWN = ("curve", "points")
+"""Kinds of figure that are drawn; a run refuses the others before it starts."""
+MANY = 8
+"""Values of a param that are listed one by one; more are given by their ends and their number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The files of a report: `page` is HTML and needs no other file; `figures` are PNG, each with an SVG beside."""
+
+    page: Path
+    markdown: Path
+    figures: tuple[Path, ...]
+
+
+def write(spec: Spec, store: Store, verdicts: Sequence[Verdict]) -> Report:
+    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before."""
+    rows, fields = rows_of(spec, store)
+    folder = store.path / "reports" / spec.name
+    drawings = (
+        [draw(spec, i, rows, fields) for i, figure in enumerate(spec.figures) if figure.kind in DRAWN] if len(rows) else []
+    )
+    rendered = [(drawing, *render(drawing)) for drawing in drawings]
+    for drawing, png, svg in rendered:
+        durable.write(folder / f"{drawing.name}.png", png)
+        durable.write(folder / f"{drawing.name}.svg", svg.encode())
+    view = page(spec, rows, fields, verdicts, [(drawing, _inline(svg)) for drawing, _, svg in rendered])
+    report = Report(
+        page=folder / "report.html",
+        markdown=folder / "report.md",
+        figures=tuple(folder / f"{drawing.name}.png" for drawing in drawings),
+    )
+    durable.write(report.page, _fill("report.html.j2", view).encode())
+    durable.write(report.markdown, _fill("report.md.j2", view).encode())
+    return report
+
+
+def paths(report: Report) -> dict[str, str]:
+    """The files by what they are, to print: report, markdown, figure 1, …"""
+    figures = {f"figure {i}" if len(report.figures) > 1 else "figure": str(p) for i, p in enumerate(report.figures, 1)}
+    return {"report": str(report.page), "markdown": str(report.markdown), **figures}
+
+
+def page(
+    spec: Spec,
+    rows: pl.DataFrame,
+    fields: Columns,
+    verdicts: Sequence[Verdict],
+    figures: Sequence[tuple[Drawing, str]],
+) -> dict[str, Any]:
+    """All that the templates print, as plain values; figures come with their SVG."""
+    size = spec.size or BASE
+    option = f" --size {spec.size}" if spec.size else ""
+    return {
+        "name": spec.name,
+        "size": size,
+        "question": spec.question,
+        "source": spec.source,
+        "workload": spec.workload,
+        "verdicts": [_verdict(v) for v in verdicts],
+        "tally": _tally(verdicts),
+        "level": level_text(verdicts[0].level) if verdicts else "",
+        "measured": _measured(spec, rows, fields),
+        "columns": [_column(f) for f in fields.values()],
+        "figures": [{"name": d.name, "title": d.title, "caption": d.caption, "svg": svg} for d, svg in figures],
+        "failures": _failures(rows),
+        "commands": [
+            f"lawsweep run {spec.name}{option}",
+            f"lawsweep claims {spec.name}{option}",
+            f"lawsweep report {spec.name}{option}",
+        ],
+        "provenance": _provenance(rows),
+        "text": spec.text.strip(),
+    }
+
+
+def _fill(template: str, view: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("orchestrator"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    return environment.get_template(template).render(view)
+
+
+def _inline(svg: str) -> str:
+    """An SVG to stand inside a page: without its XML head, its size left to the page."""
+    return re.sub(r"^<\?xml[^>]*\?>|<!DOCTYPE[^>]*>| xmlns(:\w+)?=\"[^\"]*\"", "", svg).strip()
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    words = [v.verdict for v in verdicts]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)) or "no claim"
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    groups = [_group(verdict, finding.group, finding.verdict, finding.numbers) for finding in verdict.findings]
+    failed = ", ".join(f"{n} {status}" for status, n in verdict.failed.items())
+    return {
+        "id": verdict.id,
+        "says": verdict.says or verdict.expected,
+        "verdict": verdict.verdict,
+        "expected": verdict.expected,
+        "basis": verdict.basis or "none given",
+        "source": verdict.source,
+        "sentence": verdict.sentence,
+        "reasons": verdict.reasons,
+        "groups": groups,
+        "found": "; ".join(dict.fromkeys(line["text"] for g in groups for line in g["lines"])),
+        "sql": verdict.sql,
+        "rows": verdict.rows,
+        "seeds": verdict.seeds,
+        "failed": failed,
+        "level": level_text(verdict.level),
+        "hash": verdict.claim_hash,
+        "changed": verdict.changed,
+    }
+
+
+def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's numbers as lines of text, each interval with the drawing of it against what is expected."""
+    lines = [
+        {"text": f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", "bar": bar(n)}
+        for name, n in numbers.items()
+        if isinstance(n, Mapping) and "estimate" in n
+    ]
+    for contest in (numbers.get("contests") or [[]])[0]:
+        lines.append({"text": f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", "bar": ""})
+    if "broken" in numbers:
+        lines.append({"text": f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} rows", "bar": ""})
+    return {"label": label(group) if group else "", "verdict": word, "lines": lines, "offenders": numbers.get("offenders", [])}
+
+
+def bar(numbers: Mapping[str, Any]) -> str:
+    """A small SVG: the expected region as a band, the interval as a line with its estimate as a dot."""
+    low, high = numbers["low"], numbers["high"]
+    wanted = [e for e in (numbers["expected_low"], numbers["expected_high"]) if e is not None and abs(e) != float("inf")]
+    ends = [low, high, *wanted]
+    if not all(abs(end) < float("inf") for end in ends):
+        return ""
+    room = (max(ends) - min(ends)) or abs(high) or 1.0
+    first, last = min(ends) - 0.25 * room, max(ends) + 0.25 * room
+
+    def at(value: float) -> float:
+        return round(4 + 172 * float((min(max(value, first), last) - first) / (last - first)), 1)
+
+    start, stop = at(max(numbers["expected_low"], first)), at(min(numbers["expected_high"], last))
+    return (
+        f'<svg class="bar" width="180" height="22" role="img" aria-label="interval {span(low, high)}">'
+        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" fill="#cfe3f2"/>'
+        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" stroke="#222" stroke-width="2"/>'
+        f'<circle cx="{at(numbers["estimate"])}" cy="11" r="3.6" fill="#D55E00"/></svg>'
+    )
+
+
+def _measured(spec: Spec, rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
+    """One line an arm: its points, its seeds and the values of its params."""
+    import polars as pl
+
+    found = []
+    for arm, part in rows.filter(pl.col("final")).group_by("arm", maintain_order=True):
+        params = [name for name, field in fields.items() if field.role == "param" and name in part.columns]
+        values = (f"{name} = {_values(part[name])}" for name in params if part[name].drop_nulls().n_unique())
+        ok = int((part["status"] == "ok").sum())
+        counts = {"points": f"{part['point'].n_unique():,}", "ok": f"{ok:,}", "seeds": str(part["seed"].n_unique())}
+        found.append({"arm": str(arm[0]), **counts, "params": ", ".join(values)})
+    return found
+
+
+def _values(column: pl.Series) -> str:
+    values = column.drop_nulls().unique().sort().to_list()
+    texts = [shown(v) if isinstance(v, float) else str(v) for v in values]
+    return ", ".join(texts) if len(texts) <= MANY else f"{texts[0]} … {texts[-1]} ({len(texts)} values)"
+
+
+def _column(field: Described) -> dict[str, str]:
+    notes = [field.aggregate if field.role == "result" else "", f"{field.bound} bound" if field.bound != "exact" else ""]
+    return {
+        "name": field.name,
+        "role": field.role,
+        "unit": field.unit,
+        "says": field.says,
+        "notes": ", ".join(note for note in notes if note),
+    }
+
+
+def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Points without a result by status, the most frequent first error of each kind beside its count."""
+    import polars as pl
+
+    lost = rows.filter(pl.col("final") & (pl.col("status") != "ok"))
+    found = []
+    for status, part in lost.group_by("status", maintain_order=True):
+        errors = part["error"].drop_nulls().to_list() if "error" in part.columns else []
+        last = [str(error).strip().splitlines()[-1][:200] for error in errors if str(error).strip()]
+        said = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
+        found.append({"status": str(status[0]), "points": len(part), "error": said})
+    return sorted(found, key=lambda f: -int(f["points"]))
+
+
+def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
+    """Where the rows come from: version, commits, machines, when, and what they took."""
+    import polars as pl
+
+    ok = rows.filter(pl.col("final") & (pl.col("status") != ABSENT)).unique("point")
+    if not len(ok):
+        return []
+    return [(name, text) for name, text in _sources(ok) if text]
+
+
+def _sources(rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    names = {
+        "workload": "workload", "version": "version of the workload", "commit": "commit", "host": "host", "device": "device",
+        "threads": "threads", "torch": "torch", "generation": "run",
+    }  # fmt: skip
+    for column, name in names.items():
+        if column in rows.columns and column in ENGINE_NAMES:
+            yield name, ", ".join(str(v) for v in rows[column].drop_nulls().unique().sort().to_list()[:MANY])
+    if "dirty" in rows.columns and rows["dirty"].any():
+        yield "working tree", "changed since the commit"
+    if "started" in rows.columns and rows["started"].drop_nulls().len():
+        first, last = (str(t)[:16] for t in (rows["started"].min(), rows["started"].max()))
+        yield "measured", f"{first} to {last} UTC"
+    if "seconds" in rows.columns:
+        yield "time of all points", f"{float(rows['seconds'].sum() or 0):.3g} s"
