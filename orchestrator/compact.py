@@ -48,12 +48,12 @@ def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
 
 def _workload(store: Store, name: str) -> list[Compacted]:
     groups = parts.by_version(store.parts(name))
-    return [_version(store, group) for group in groups]
+    return [_version(store, name, group) for group in groups]
 
 
-def _version(store: Store, found: Sequence[Part]) -> Compacted:
+def _version(store: Store, workload: str, found: Sequence[Part]) -> Compacted:
     """The parts of one version made one."""
-    workload, before = found[0].workload, sum(p.rows for p in found)
+    before = sum(p.rows for p in found)
     report = partial(Compacted, workload=workload, version=found[0].version, parts_before=len(found), rows_before=before)
     schema = parts.unify(found)
     if parts.alone(found):

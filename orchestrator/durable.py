@@ -119,13 +119,16 @@ def lock(path: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise refusal(path, error) from error
     try:
-        _seize(handle, path, what)
+        try:
+            _seize(handle, what)
+        except OSError as error:
+            raise refusal(path, error) from error
         yield
     finally:
         os.close(handle)
 
 
-def _seize(handle: int, path: Path, what: str) -> None:
+def _seize(handle: int, what: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -133,11 +136,9 @@ def _seize(handle: int, path: Path, what: str) -> None:
             f"{what} must be run by one process at a time, but {_holder(handle)} runs it; "
             "wait until it ends, stop it, or choose another '--store'."
         ) from error
-    except OSError as error:
-        raise refusal(path, error) from error
     since = datetime.now(UTC).isoformat(timespec="seconds")
     os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode(), 0)
+    os.pwrite(handle, text({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode(), 0)
 
 
 def _holder(handle: int) -> str:

@@ -42,7 +42,8 @@ def merge(store: Store, other: Store) -> tuple[Conflict, ...]:
     """Copy the other store's rows, plans and runs into this one; what comes back are the values in which they disagree.
 
     Both rows of a disagreement are kept, and the rule of all readers says which one counts. Of two plans for one sweep and
-    size the later one stays. The same merge again changes nothing. Raises StoreError where a column has two types.
+    size the later one stays; what was claimed here stays. The same merge again changes nothing. Raises StoreError where a
+    column has two types.
     """
     if store.path.resolve() == other.path.resolve():
         raise StoreError(
@@ -55,6 +56,7 @@ def merge(store: Store, other: Store) -> tuple[Conflict, ...]:
         for part in other.parts(name):
             store.put(name, part.name, part.path.read_bytes())
     _merge_plans(store, other, _merge_runs(store, other))
+    _merge_claims(store, other)
     return found
 
 
@@ -138,3 +140,10 @@ def _merge_plans(store: Store, other: Store, numbers: Mapping[int, int]) -> None
         if record["created"] > known.get((record["sweep"], record["size"]), ""):
             plan = other.plan(record["sweep"], record["size"])
             store.save_plan(plan, {**record, "generation": numbers.get(record.get("generation", 0), record.get("generation"))})
+
+
+def _merge_claims(store: Store, other: Store) -> None:
+    """Copy what was claimed of sweeps that nothing is claimed of here; verdicts follow from the rows and are not copied."""
+    for path in sorted((other.path / "claims").glob("[!.]*.json")):
+        if store.load("claims", path.stem) is None:
+            store.save("claims", path.stem, durable.load(path))

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.errors import StoreError
 from orchestrator.workload import Field, Workload
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 FORMAT = 1
 KEY = b"lawsweep"
@@ -208,6 +210,8 @@ def readable(parts: Sequence[Part], schema: pa.Schema) -> pa.Schema:
 
 def dataset(parts: Sequence[Part], schema: pa.Schema) -> ds.Dataset:
     """Parts of one version as one lazily read table."""
+    import pyarrow.dataset as ds  # brings pandas along where that is installed, which writers need not wait for
+
     return ds.dataset([str(p.path) for p in parts], schema=schema, format="parquet")
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from orchestrator import durable, parts
+from orchestrator.errors import QueryError
 from orchestrator.store import Store
 from orchestrator.view import View
 from orchestrator.workload import table_name
@@ -73,6 +74,7 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
 
 def _workload_view(seen: View, identifier: str, sources: Sources) -> str:
     """A view of the rows that count: what is read from the parts but for contested points, and what was settled of those."""
+    _refuse_one_name_twice(seen.schema.names, identifier)
     key = f"_{identifier}"
     selects = []
     without = ""
@@ -85,6 +87,17 @@ def _workload_view(seen: View, identifier: str, sources: Sources) -> str:
         columns = ", ".join(_column(field, readable) for field in seen.schema)
         selects.append(f"select {columns} from {_quoted(f'{key}_{number}')}{without}")
     return f"create view workloads.{_quoted(identifier)} as {' union all '.join(selects)}"
+
+
+def _refuse_one_name_twice(names: Sequence[str], identifier: str) -> None:
+    """SQL does not tell small from large letters: it would give one column for both."""
+    folded = [name.casefold() for name in names]
+    twice = [name for name in names if folded.count(name.casefold()) > 1]
+    if twice:
+        raise QueryError(
+            f"query: columns of '{identifier}' must differ in more than the size of letters, but it has {twice}; rename one "
+            "in the workload, or read the rows with orchestrator.open(store).table(...)."
+        )
 
 
 def _column(field: pa.Field, readable: pa.Schema) -> str:

@@ -83,7 +83,7 @@ def test_rows_written_meanwhile_are_kept(tmp_path: Path) -> None:
     many(store)
     found = store.parts(NAME)
     late = put(store, row("late"))
-    compacting._version(store, found)
+    compacting._version(store, NAME, found)
     assert late.exists() and "late" in store.finals(NAME)["point"].to_pylist()
 
 

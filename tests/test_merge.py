@@ -115,3 +115,12 @@ def test_runs_get_free_numbers_and_plans_follow_them(tmp_path: Path) -> None:
     assert [(r["generation"], r["sweep"]) for r in store.runs()] == [(1, "well"), (2, "cave")]
     assert store.latest("cave")["generation"] == 2
     assert store.begin({}) == 3
+
+
+def test_claims_of_unknown_sweeps_come_along_and_known_ones_stay(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    store.save("claims", "well", "mine")
+    for sweep in ("well", "cave"):
+        other.save("claims", sweep, "theirs")
+    merge(store, other)
+    assert (store.load("claims", "well"), store.load("claims", "cave")) == ("mine", "theirs")

@@ -12,9 +12,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from storing import NAME, new, plan, put, row
+from storing import NAME, changed, new, plan, put, row
 
 from orchestrator import query
+from orchestrator.compact import compact
 from orchestrator.errors import QueryError, StoreError
 from orchestrator.query import connect, render, run
 from orchestrator.store import Store
@@ -222,6 +223,21 @@ def test_a_query_that_takes_too_long_is_stopped(store: Store) -> None:
     endless = "select sum(a.range * b.range) from range(10000000) a, range(10000000) b"
     with pytest.raises(QueryError, match=r"must end within 0\.2 s, but did not"):
         run(store, endless, seconds=0.2)
+
+
+def test_columns_that_sql_takes_for_one_are_refused(store: Store) -> None:
+    put(store, row("x", D=1), schema=changed(D=pa.int64()))
+    with pytest.raises(QueryError, match=r"must differ in more than the size of letters, but it has \['d', 'D'\]"):
+        run(store, "select 1")
+
+
+def test_a_part_that_compact_took_away_is_looked_for_again(store: Store) -> None:
+    put(store, row("x"))
+    connection = connect(store)
+    compact(store)
+    with pytest.raises(FileNotFoundError), query._complaining(connection, "", 1.0):
+        connection.sql("select sum(delay) from echo_sound").fetchall()
+    assert asked(store, "select count(*) from echo_sound") == [(6,)]
 
 
 def test_a_damaged_part_is_named(store: Store) -> None:
