@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.axes import AxisGroup, Cell
+from orchestrator.axes import Axis, AxisGroup, Cell
 from orchestrator.errors import nearest
 from orchestrator.expressions import Expression, Value
 from orchestrator.reading import Keys
@@ -117,11 +117,14 @@ def _needs(grid: Grid) -> dict[str, frozenset[str]]:
     """Names that each expression of a grid needs, by what it defines; rows of an axis are taken together."""
     cells: dict[str, list[Any]] = {name: [cell] for name, cell in {**grid.fixed, **grid.derive}.items()}
     for group in grid.axes:
-        for name, column in zip(group.names, group.columns, strict=True):
-            written = column.written if isinstance(column.written, list) else [column.at(0)]
-            cells[name] = [Expression(c) if isinstance(c, str) and c.lstrip().startswith("=") else c for c in written]
-    needs = {n: frozenset(x for c in found if isinstance(c, Expression) for x in c.names) for n, found in cells.items()}
-    return {name: names for name, names in needs.items() if names or any(isinstance(c, Expression) for c in cells[name])}
+        cells |= {name: _cells(column) for name, column in zip(group.names, group.columns, strict=True)}
+    found = {name: [cell for cell in column if isinstance(cell, Expression)] for name, column in cells.items()}
+    return {name: frozenset().union(*(e.names for e in column)) for name, column in found.items() if column}
+
+
+def _cells(axis: Axis) -> list[Cell]:
+    """Cells of an axis that may hold expressions: all that the file lists, else one, since a formula makes the others alike."""
+    return [axis.at(index) for index in range(axis.count if isinstance(axis.written, list) else 1)]
 
 
 def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], at: Mapping[str, Keys]) -> None:

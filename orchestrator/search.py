@@ -36,13 +36,19 @@ def read_interval(raw: Any) -> Interval:
         )
     if not isinstance(ends, list) or len(ends) != 2:
         raise Wrong(f"an interval must be [a, b], {{lin: [a, b]}} or {{geom: [a, b]}}, but got {raw!r}; write its two ends.")
-    low, high = (read_number(end) for end in ends)
-    numbers = not isinstance(low, Expression) and not isinstance(high, Expression)
-    if numbers and not low < high:  # type: ignore[operator]
-        raise Wrong(f"an interval must go from the smaller to the larger end, but got {ends!r}; swap them.")
-    if scale == "geom" and not isinstance(low, Expression) and low <= 0:
+    interval = Interval(read_number(ends[0]), read_number(ends[1]), scale)
+    _check_interval(interval)
+    return interval
+
+
+def _check_interval(interval: Interval) -> None:
+    low, high = interval.low, interval.high
+    if isinstance(low, Expression):
+        return
+    if not isinstance(high, Expression) and not low < high:
+        raise Wrong(f"an interval must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    if interval.scale == "geom" and low <= 0:
         raise Wrong(f"a geom interval must lie above 0, but begins at {low}; use lin.")
-    return Interval(low, high, scale)
 
 
 def write_interval(interval: Interval) -> Any:

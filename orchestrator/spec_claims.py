@@ -90,11 +90,18 @@ def read_bound(raw: Any) -> Bound:
     for key in raw:
         if key not in BOUNDS:
             raise Wrong(f"an expectation must be one of {', '.join(BOUNDS)}, but got '{key}'{nearest(key, BOUNDS)}", key)
-    if "between" not in raw:
-        return _ordered(*(read_number(raw[key]) if key in raw else None for key in ("at_least", "at_most")))
-    if len(raw) > 1 or not isinstance(raw["between"], list) or len(raw["between"]) != 2:
+    if "between" in raw:
+        low, high = _ends(raw)
+    else:
+        low, high = raw.get("at_least"), raw.get("at_most")
+    return _ordered(*(None if end is None else read_number(end) for end in (low, high)))
+
+
+def _ends(raw: dict[str, Any]) -> list[Any]:
+    ends = raw["between"]
+    if len(raw) > 1 or not isinstance(ends, list) or len(ends) != 2:
         raise Wrong(f"'between' must stand alone and have two ends [a, b], but got {raw!r}; mend it.", "between")
-    return _ordered(*(read_number(end) for end in raw["between"]))
+    return ends
 
 
 def _ordered(low: float | Expression | None, high: float | Expression | None) -> Bound:
@@ -324,15 +331,20 @@ def _check_kinds(claim: Claim) -> None:
     if given != ["fit", "compare"] and len(given) != 1:
         kinds = f"one of {', '.join(KINDS)} (fit and compare may go together)"
         raise wrong(f"claim '{claim.id}' must have {kinds}, but has {' and '.join(given) or 'none'}; keep one.")
-    fit, compare = claim.fit, claim.compare
-    if compare is not None and compare.paired and fit is not None:
-        raise wrong("'compare' of arms must stand alone, but stands beside 'fit'; remove 'fit'.", "compare")
-    if compare is not None and not compare.paired and fit is None:
-        raise wrong("'compare' of a fitted parameter must have a 'fit' beside it, but has none; add it.", "compare")
-    if fit is not None and compare is not None and compare.of not in LAWS[fit.law]:
-        raise _no_parameter(fit.law, compare.of, "compare")
+    if claim.compare is not None:
+        _check_compare(claim.compare, claim.fit)
     if claim.se is not None and claim.holds is None:
         raise wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se")
+
+
+def _check_compare(compare: Compare, fit: Fit | None) -> None:
+    """Refuse a comparison of arms with a fit, or of a fitted parameter without one that has it."""
+    if compare.paired and fit is not None:
+        raise wrong("'compare' of arms must stand alone, but stands beside 'fit'; remove 'fit'.", "compare")
+    if not compare.paired and fit is None:
+        raise wrong("'compare' of a fitted parameter must have a 'fit' beside it, but has none; add it.", "compare")
+    if fit is not None and compare.of not in LAWS[fit.law]:
+        raise _no_parameter(fit.law, compare.of, "compare")
 
 
 def _check_expect(claim: Claim) -> None:

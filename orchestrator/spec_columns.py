@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions import Expression
 from orchestrator.reading import Keys
@@ -36,7 +36,7 @@ def _of_claim(claim: Claim) -> Named:
             # a trend may run over a fitted parameter, which is no column
             if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
                 yield (kind, field), getattr(model, field)
-    yield from ((("by", index), name) for index, name in enumerate(claim.by))
+    yield from _list(("by",), claim.by)
     if claim.se is not None:
         yield ("se",), claim.se
     yield from _of_rows(claim)
@@ -46,14 +46,18 @@ def _of_rows(claim: Claim) -> Named:
     """Columns that pair, match or identify rows, and those that an expectation depends on."""
     if claim.compare is not None and claim.compare.paired:
         yield ("compare", "y"), claim.compare.of
-        yield from ((("compare", "pair", index), name) for index, name in enumerate(claim.compare.pair))
+        yield from _list(("compare", "pair"), claim.compare.pair)
     if claim.equals is not None:
         yield from ((("equals", "table", 0, name), name) for name in claim.equals.table[0])
     if claim.floor is not None:
-        yield from ((("floor", "match", index), name) for index, name in enumerate(claim.floor.match))
+        yield from _list(("floor", "match"), claim.floor.match)
     yield from ((("require", "matched", name), name) for name in claim.require.matched)
     for quantity, bound in (claim.expect or {}).items():
         yield from ((("expect", quantity), name) for name in sorted(bound.names))
+
+
+def _list(keys: Keys, names: tuple[str, ...]) -> Named:
+    return (((*keys, index), name) for index, name in enumerate(names))
 
 
 def _of_figure(figure: Figure) -> Named:
@@ -72,9 +76,12 @@ def _of_search(spec: Spec) -> Named:
         yield ("track", "x"), spec.track.x
     for outer, inner in (("search", spec.search), ("stop", spec.stop)):
         for name in type(inner).model_fields if inner is not None else ():
-            model = getattr(inner, name)
-            if model is not None and hasattr(model, "of"):
-                yield (outer, name, "of"), model.of
-            for goal in ("minimize", "maximize"):
-                goals = getattr(model, goal, ())
-                yield from (((outer, name, goal, index), text) for index, text in enumerate(goals))
+            yield from (((outer, name, *keys), text) for keys, text in _goals(getattr(inner, name)))
+
+
+def _goals(model: Any) -> Named:
+    """Columns that a search or a stop looks at."""
+    if hasattr(model, "of"):
+        yield ("of",), model.of
+    for goal in ("minimize", "maximize"):
+        yield from _list((goal,), getattr(model, goal, ()))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LAWS = ("logistic", "saturating", "piecewise")
 KINDS = ("trend", "collapse", "equals")
+LATER = "wait for a later version"
 FIGURES = ("heatmap", "collapse", "boundary")
 
 Missing = Iterator[tuple[Keys, str]]
@@ -20,36 +21,52 @@ Missing = Iterator[tuple[Keys, str]]
 
 def unsupported(spec: Spec) -> Missing:
     """Keys and a sentence for each thing that cannot run yet; a run that meets one stops before its first trial."""
-    for outer, model in (("search", spec.search), ("stop", spec.stop)):
-        for name in type(model).model_fields if model is not None else ():
-            if getattr(model, name) is not None:
-                instead = "write axes instead" if outer == "search" else "remove it"
-                yield (outer, name), f"'{outer}: {name}' must wait for a later version; {instead}."
-    if spec.seeds.until is not None:
-        yield ("seeds", "until"), "'until' must wait for a later version; write one number of seeds."
+    yield from _of_run(spec)
     for index, claim in enumerate(spec.claims):
-        yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim))
+        for found in (_of_kind(claim), _of_rows(claim), _of_laws(claim)):
+            yield from ((("claims", index, *keys), text) for keys, text in found)
     for index, figure in enumerate(spec.figures):
         if figure.kind in FIGURES:
-            yield ("figures", index, "kind"), f"figures of kind '{figure.kind}' must wait for a later version; draw a curve."
+            yield ("figures", index, "kind"), f"figures of kind '{figure.kind}' must {LATER}; draw a curve."
 
 
-def _of_claim(claim: Claim) -> Missing:
+def _of_run(spec: Spec) -> Missing:
+    """How points are proposed, repeated, stopped and tracked."""
+    for outer, model, instead in (("search", spec.search, "write axes instead"), ("stop", spec.stop, "remove it")):
+        for name in type(model).model_fields if model is not None else ():
+            if getattr(model, name) is not None:
+                yield (outer, name), f"'{outer}: {name}' must {LATER}; {instead}."
+    if spec.seeds.until is not None:
+        yield ("seeds", "until"), f"'until' must {LATER}; write one number of seeds."
+    if spec.track.points:
+        yield ("track",), f"'track: points' must {LATER}; write {{x: param}} for a run a curve."
+
+
+def _of_kind(claim: Claim) -> Missing:
+    """What judges the claim."""
     for kind in KINDS:
         if getattr(claim, kind) is not None:
-            yield (kind,), f"claims of kind '{kind}' must wait for a later version; remove the claim."
-    for key in ("floor", "unmet_if"):
-        if getattr(claim, key) is not None:
-            yield (key,), f"'{key}' must wait for a later version; remove it."
+            yield (kind,), f"claims of kind '{kind}' must {LATER}; remove the claim."
     if claim.compare is not None and claim.compare.paired:
         key = "interaction" if claim.compare.interaction is not None else "arms"
-        yield ("compare", key), f"'compare' with '{key}' must wait for a later version; compare a fitted parameter."
+        yield ("compare", key), f"'compare' with '{key}' must {LATER}; compare a fitted parameter."
+
+
+def _of_rows(claim: Claim) -> Missing:
+    """Which rows it is judged on."""
+    for key in ("floor", "unmet_if"):
+        if getattr(claim, key) is not None:
+            yield (key,), f"'{key}' must {LATER}; remove it."
     if claim.require.matched:
-        yield ("require", "matched"), "'matched' must wait for a later version; fix the params that must be equal."
+        yield ("require", "matched"), f"'matched' must {LATER}; fix the params that must be equal."
     if claim.from_ != "rows":
-        yield ("from",), f"'from: {claim.from_}' must wait for a later version; use the sweep's own rows."
-    for kind in ("fit", "prefer"):
-        model = getattr(claim, kind)
-        laws = (model.law, *getattr(model, "over", ())) if model is not None else ()
-        for law in sorted({*laws} & {*LAWS}):
-            yield (kind, "law"), f"law '{law}' must wait for a later version; choose another law."
+        yield ("from",), f"'from: {claim.from_}' must {LATER}; use the sweep's own rows."
+
+
+def _of_laws(claim: Claim) -> Missing:
+    """Which laws it fits."""
+    laws = {("fit", "law"): [claim.fit.law]} if claim.fit is not None else {}
+    if claim.prefer is not None:
+        laws |= {("prefer", "law"): [claim.prefer.law], ("prefer", "over"): [*claim.prefer.over]}
+    for keys, names in laws.items():
+        yield from ((keys, f"law '{name}' must {LATER}; choose another law.") for name in names if name in LAWS)
