@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.axes import AxisGroup, Wrong, read_axes, write_axes
@@ -80,10 +80,10 @@ def test_a_row_past_the_end_is_an_index_error() -> None:
 
 @pytest.mark.parametrize("raw", [{"range": [1, 10**12, 1]}, {"lin": [0, 1, 10**12]}, {"geom": [1, 10**12, 10**12]}])
 def test_a_trillion_rows_are_counted_at_once(raw: object) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     (group,) = read_axes({"d": raw})
     assert len(group) == 10**12
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 def test_a_count_may_be_of_any_size() -> None:
@@ -99,11 +99,13 @@ def test_groups_stand_in_the_order_of_their_names() -> None:
     assert read_axes({"b": [1], "a": [2]}) == read_axes({"a": [2], "b": [1]})
 
 
+@settings(deadline=None)
 @given(st.integers(-100, 100), st.integers(1, 60), st.integers(1, 7))
 def test_a_range_is_that_of_python_with_its_end(start: int, span: int, step: int) -> None:
     assert values({"range": [start, start + span, step]}) == list(range(start, start + span + 1, step))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(), min_size=1, max_size=4, unique=True), min_size=1))
 def test_what_is_written_reads_as_the_same_groups(raw: dict[str, list[int]]) -> None:
     groups = read_axes(raw)

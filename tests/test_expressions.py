@@ -8,7 +8,7 @@ import pickle
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import SpecError
@@ -122,10 +122,10 @@ def test_a_message_begins_where_the_expression_stands() -> None:
 
 
 def test_a_tower_of_powers_is_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(SpecError, match="past 64 bits"):
         Expression("9**9**9**9").evaluate({})
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_text_cannot_be_made_long() -> None:
@@ -140,6 +140,7 @@ numbers = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(numbers, st.integers(-9, 9), st.integers(-9, 9))
 def test_arithmetic_is_that_of_python(text: str, a: int, b: int) -> None:
     try:
@@ -150,6 +151,7 @@ def test_arithmetic_is_that_of_python(text: str, a: int, b: int) -> None:
     assert found == eval(compile(ast.parse(text, mode="eval"), "", "eval"), {}, {"a": a, "b": b})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_makes_anything_but_a_spec_error(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import SpecError
@@ -80,10 +80,10 @@ def bomb() -> str:
 
 
 def test_a_billion_laughs_are_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(SpecError, match=r"^x\.yaml:5: .*at most 100,000 values, aliases unfolded"):
         parse(bomb(), "x.yaml")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert parse(read_text(tmp_path / "x.yaml"), "x").plain() == {"a": 1}
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc:-[]{}&*!|>'\"#%@ \n\t=1.", max_size=80))
 def test_no_text_makes_anything_but_a_tree_or_a_spec_error(text: str) -> None:
     try:

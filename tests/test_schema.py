@@ -11,6 +11,8 @@ import pytest
 from orchestrator import schema
 from orchestrator.reading import parse
 from orchestrator.spec import Sweep
+from orchestrator.spec_claims import Claim
+from orchestrator.terms import Section
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "tests" / "golden" / "specs").glob("*.yaml"), *(ROOT / "sweeps").glob("*.yaml")])
@@ -69,3 +71,9 @@ def test_a_shipped_sweep_names_the_schema_for_editors(path: Path) -> None:
 
 def test_the_schema_completes_every_key_of_a_sweep() -> None:
     assert list(schema.generate()["properties"]) == list(Sweep.model_fields)
+
+
+@pytest.mark.parametrize("model", [Sweep, Claim], ids=["sweep", "claim"])
+def test_every_key_is_explained_to_who_hovers_over_it(model: type[Section]) -> None:
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    assert list(schema.SAYS[model.__name__]) == keys

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator import laws, spec_claims, unsupported
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
 from orchestrator.spec import IDENTITY, TRANSPORT, Spec, find, parse, read, shipped
@@ -126,9 +127,9 @@ def test_a_sweep_without_axes_is_one_assignment() -> None:
 
 def test_two_axes_of_a_trillion_are_counted_in_milliseconds() -> None:
     text = "axes: {d: {range: [1, 1e12, 1]}, m: {lin: [0, 1, 1000000000000]}}\n"
-    began = time.perf_counter()
+    began = time.process_time()
     assert spec(text).grids()[0].count == 10**24
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_expressions_are_ordered_by_what_they_need() -> None:
@@ -242,6 +243,12 @@ def test_the_first_example_runs_now() -> None:
     assert read(GOLDEN / "khm_capacity.yaml").unsupported() == ()
 
 
+def test_the_laws_of_the_grammar_are_those_that_can_be_fitted_or_must_wait() -> None:
+    fitted = {name: tuple(parameter.name for parameter in law.parameters) for name, law in laws.LAWS.items()}
+    waiting = {name: parameters for name, parameters in spec_claims.LAWS.items() if name in unsupported.LAWS}
+    assert fitted | waiting == spec_claims.LAWS
+
+
 def test_a_path_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sweeps").mkdir()
@@ -259,11 +266,12 @@ def test_a_shipped_sweep_is_found_from_any_folder(name: str, tmp_path: Path, mon
 
 def test_reading_specs_is_quick_to_import_and_imports_nothing_heavy() -> None:
     heavy = {"torch", "ray", "mlflow", "polars", "duckdb", "scipy", "sklearn", "numpy", "pandas", "pyarrow"}
-    code = f"import sys, time, orchestrator.spec; print(time.process_time(), sorted({heavy} & set(sys.modules)))"
+    timed = "t = time.process_time(); import orchestrator.spec; t = time.process_time() - t"
+    code = f"import sys, time; {timed}; print(t, {heavy} & {{*sys.modules}})"
     seconds, loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split(
         " ", 1
     )
-    assert (float(seconds) < 0.6, loaded.strip()) == (True, "[]")
+    assert (float(seconds) < 0.4, loaded.strip()) == (True, "set()")
 
 
 def test_a_spec_parses_in_milliseconds() -> None:
