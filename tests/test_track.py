@@ -15,14 +15,13 @@ import pytest
 from conftest import add, grid, plan, toy_rows
 from mlflow.tracking import MlflowClient
 
-from orchestrator import parcel
 from orchestrator.background import Background
-from orchestrator.entries import entries
 from orchestrator.errors import StoreError
 from orchestrator.store import Store, open_store, part_bytes
 from orchestrator.track import TrackError, address, import_store, mirror, prepare, shown, sync
 
 SWEEP = "toy_capacity"
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
@@ -217,11 +216,6 @@ def test_sync_mirrors_every_sweep_at_every_size(ready: Store) -> None:
     assert sorted((done.sweep, done.size) for done in sync(ready)) == [("other", "smoke"), (SWEEP, "paper"), (SWEEP, "smoke")]
 
 
-def test_the_same_rows_make_the_same_entries(store: Store) -> None:
-    first, second = (entries(store, store.latest(SWEEP)) for _ in range(2))
-    assert [e.digest for e in (*first.curves, *first.invocations)] == [e.digest for e in (*second.curves, *second.invocations)]
-
-
 def test_a_store_comes_back_from_its_artifacts(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     assert import_store(address(ready), tmp_path / "copy") == (SWEEP,)
@@ -242,11 +236,6 @@ def test_importing_twice_changes_nothing(ready: Store, tmp_path: Path) -> None:
     for _ in range(2):
         import_store(address(ready), tmp_path / "copy")
     assert open_store(tmp_path / "copy").sweep(SWEEP).collect().height == 18
-
-
-def test_a_point_of_two_arms_is_imported_once() -> None:
-    rows = toy_rows(grid((2,)))
-    assert parcel.once(parcel.once(rows)).equals(rows)
 
 
 def test_a_store_that_was_moved_keeps_its_artifacts(ready: Store, tmp_path: Path) -> None:

@@ -104,6 +104,13 @@ def test_a_sweep_is_mirrored_over_http_once(served: tuple[Store, str]) -> None:
     assert [run["info"]["run_name"] for run in curves(url, "over_http")] == ["all, beta=1.0", "all, beta=2.0"]
 
 
+def test_mirroring_over_http_says_nothing(served: tuple[Store, str], capfd: pytest.CaptureFixture[str]) -> None:
+    store, url = served
+    plan(store, toy_rows(grid((2, 4))), sweep="silent")
+    mirror(store, "silent", uri=url)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_store_is_imported_over_http(served: tuple[Store, str], tmp_path: Path) -> None:
     store, url = served
     plan(store, toy_rows(grid((2,))), sweep="from_http")

@@ -1,0 +1,96 @@
+"""What MLflow should hold of a sweep, and the files that say all of it; without MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import add, grid, plan, toy_rows
+
+from orchestrator import parcel
+from orchestrator.entries import Entries, entries
+from orchestrator.store import Store, open_store
+
+SWEEP = "toy_capacity"
+
+
+def of(store: Store, sweep: str = SWEEP) -> Entries:
+    """The entries of a sweep's latest plan."""
+    return entries(store, store.latest(sweep))
+
+
+def test_the_same_rows_make_the_same_entries(store: Store) -> None:
+    first, second = of(store), of(store)
+    assert [e.digest for e in (*first.curves, *first.invocations)] == [e.digest for e in (*second.curves, *second.invocations)]
+
+
+def test_a_point_measured_again_changes_its_curve_alone(store: Store) -> None:
+    before = [e.digest for e in of(store).curves]
+    add(store, toy_rows([{"d": 2, "beta": 2.0, "seed": 0, "capacity": 99.0}], generation=2))
+    after = [e.digest for e in of(store).curves]
+    assert (before[0] == after[0], before[1] == after[1]) == (True, False)
+
+
+def test_compacting_changes_no_entry(store: Store) -> None:
+    from orchestrator.compact import compact
+
+    add(store, toy_rows(grid((2,)), generation=1))
+    before = [e.digest for e in of(store).curves]
+    compact(store)
+    assert [e.digest for e in of(store).curves] == before
+
+
+def test_without_a_named_x_the_param_with_most_values_is_x(store: Store) -> None:
+    plan(store, toy_rows(grid()), x=None)
+    assert {e.tags["x"] for e in of(store).curves} == {"d"}
+
+
+def test_a_curve_says_how_many_points_failed(store: Store) -> None:
+    rows = toy_rows([{"d": 7, "seed": 0}, {"d": 7, "seed": 1, "status": "timeout", "capacity": None, "final": True}])
+    add(store, rows)
+    plan(store, rows, sweep="half")
+    assert [(e.tags["seeds"], e.tags["failed"], e.failed) for e in of(store, "half").curves] == [("1", "1", False)]
+
+
+def test_a_text_result_is_no_metric(store: Store) -> None:
+    assert {key for e in of(store).curves for key, _, _ in e.metrics} == {
+        "d", *(f"{name}{end}" for name in ("capacity", "distance", "ok_code") for end in ("", "_lo", "_hi")),
+    }  # fmt: skip
+
+
+def test_the_latest_invocation_carries_the_files(store: Store) -> None:
+    plan(store, toy_rows(grid()), generation=7)
+    assert (of(store).whole, [e.generation for e in of(store).invocations]) == (7, [1, 7])
+
+
+def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    parcel.pack(store, of(store), tmp_path / "files")
+    copy = open_store(tmp_path / "copy", create=True)
+    parcel.unpack(tmp_path / "files", copy)
+    assert copy.sweep(SWEEP).collect().sort("point").equals(store.sweep(SWEEP).collect().sort("point"))
+
+
+def test_what_a_store_says_of_a_sweep_outlives_an_import(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    parcel.pack(store, of(store), tmp_path / "files")
+    store.save("verdicts", SWEEP, [])
+    parcel.unpack(tmp_path / "files", store)
+    assert store.load("verdicts", SWEEP) == []
+
+
+def test_a_point_of_two_arms_is_kept_once() -> None:
+    import pyarrow as pa
+
+    rows = toy_rows(grid((2,)))
+    assert parcel.once(pa.concat_tables([rows, rows])).equals(rows)
+
+
+def test_the_note_lists_the_verdicts(store: Store) -> None:
+    assert "- **supported** grows: capacity grows" in parcel.note(store, store.latest(SWEEP))
+
+
+@pytest.mark.parametrize("points", [True, False])
+def test_a_spec_may_ask_for_an_entry_a_point(store: Store, points: bool) -> None:
+    plan(store, toy_rows(grid()), spec={"track": {"points": points}})
+    assert len(of(store).curves) == (18 if points else 2)
