@@ -74,20 +74,17 @@ def run_all(
     tracking_uri: str | None = None,
     mlflow: bool = True,
 ) -> Iterator[Result]:
-    """Run sweeps one after the other on one cluster; all are checked before the first begins, results come as they are ready."""
+    """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     workloads = [measure.prepare(spec, workload)[0] for spec in specs]
     kept = open_store(store, create=True)
     warm = None if where.inline or not mlflow else _warm(kept, tracking_uri)
     with measure.cluster(where, workloads):
         for spec in specs:
             summary = measure.run(spec, store, where, workload, retry)
-            if where.inline:
-                yield _elsewhere(summary, spec)
-            elif summary.why == measure.INTERRUPTED:
+            if summary.why == measure.INTERRUPTED:
                 yield Result(summary=summary)
                 return
-            else:
-                yield _judged(summary, spec, kept, warm, tracking_uri)
+            yield _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept, warm, tracking_uri)
 
 
 def _judged(summary: Summary, spec: Spec, store: Store, warm: threading.Thread | None, uri: str | None) -> Result:

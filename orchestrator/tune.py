@@ -72,7 +72,13 @@ def connected(cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(**_settings(cluster))
+    try:
+        ray.init(**_settings(cluster))
+    except ConnectionError as error:
+        raise SweepError(
+            f"--address: a Ray cluster must answer at '{cluster.address}', but {error}; begin one with 'ray start --head', or "
+            "leave --address out for a Ray of this machine."
+        ) from error
     _hush()
     try:
         yield

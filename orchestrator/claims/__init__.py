@@ -10,7 +10,7 @@ from orchestrator.claims import compare, fit, holds, ledger, prefer, verdict
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, derived, gather
 from orchestrator.claims.verdict import Finding, Verdict, restore
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, WorkloadError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +58,7 @@ def judge(spec: Spec, store: Store) -> tuple[Verdict, ...]:
     verdicts = judge_rows(spec, rows, fields, Bookkeeping(book=old, size=size, drawn=drawn))
     seen = bool((rows["status"] != ABSENT).any())
     store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
-    store.save("verdicts", spec.name, {"size": size, "verdicts": [v.record() for v in verdicts]})
+    store.save("verdicts", spec.name, [v.record() for v in verdicts])
     return verdicts
 
 
@@ -91,8 +91,11 @@ def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
     from orchestrator.plan import expand
     from orchestrator.workload import load
 
-    plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
-    params = pl.DataFrame({"point": plan.ids, **plan.params}, strict=False)
+    try:
+        plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
+        params = pl.DataFrame({"point": plan.ids, **plan.params}, strict=False)
+    except WorkloadError:  # a module that was passed to `run` by hand has no name to load it by
+        params = pl.DataFrame({"point": []}, schema={"point": pl.String})
     return missing.join(params, on="point", how="left").with_columns(
         pl.lit(ABSENT).alias("status"), pl.lit(True).alias("final"), pl.lit(-1, dtype=pl.Int64).alias("step")
     )
