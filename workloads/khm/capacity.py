@@ -97,7 +97,7 @@ def _check(p: Params) -> None:
 
 def _group(p: Params) -> Params:
     """What points must share to be measured together: all but the value of the angle or the temperature."""
-    return dataclasses.replace(p, **{name: 1.0 for name in ("angle_deg", "beta") if getattr(p, name) is not None})
+    return dataclasses.replace(p, beta=None if p.beta is None else 1.0, angle_deg=None if p.angle_deg is None else 1.0)
 
 
 def _measure(params: list[Params], ctxs: list[Context]) -> list[dict[str, Any]]:

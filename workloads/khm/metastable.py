@@ -86,7 +86,7 @@ def _check(p: Params) -> None:
         raise ValueError(f"beta and tau must be positive and finite, but got beta = {p.beta}, tau = {p.tau}; raise them.")
     if p.m < 2 or p.d < 2 or p.updates < 1 or min(p.feature_dim, p.queries, p.steps) < 0:
         raise ValueError(
-            f"m and d must be at least 2, updates at least 1, and feature_dim, queries and steps at least 0, but got m = {p.m}, "
+            f"m and d must be at least 2, updates at least 1, feature_dim, queries and steps at least 0, but got m = {p.m}, "
             f"d = {p.d}, updates = {p.updates}, feature_dim = {p.feature_dim}, queries = {p.queries}, steps = {p.steps}."
         )
 

@@ -65,6 +65,7 @@ class Result:
     delta: Annotated[float, "least 1 - cos between two memories"]
     radius: Annotated[float, "half the least distance of two memories, R"]
     beta_printed: Annotated[float, "beta from which the printed condition holds"]
+    beta_rigorous: Annotated[float, "beta from which the ball condition with rho = 1/2 holds, so that balls of R/2 are kept"]
     beta_onset: Annotated[
         float | None, "beta from which a fixed point along a memory exists; null where no closed form is known"
     ]
@@ -168,6 +169,7 @@ def _columns(
         "delta": described["delta"],
         "radius": described["radius"],
         "beta_printed": [storage.beta_needed(delta, m) for delta in described["delta"]],
+        "beta_rigorous": [storage.beta_needed(delta, m, "rigorous") for delta in described["delta"]],
         "origin_rate": [p.beta * m ** (alpha - 1) * s for p, s in zip(params, described["spread"], strict=True)],
     }
 
