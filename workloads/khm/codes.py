@@ -35,7 +35,7 @@ class Params:
     feature_dim: Annotated[int | None, "dimension D of the features; none means d", {"shape": True}] = None
     restarts: Annotated[int, "starts of annealed, ce and linear, the best of which counts", {"shape": True}] = 8
     iterations: Annotated[
-        int | None, "steps of the search; none means 1500 (annealed, ce, linear), 100 (uhop), 20 (uhop_plus)", {"shape": True}
+        int | None, "steps of the search; none means 2000 (annealed, ce, linear), 100 (uhop), 20 (uhop_plus)", {"shape": True}
     ] = None
     variant: Annotated[
         str | None, "uhop: average | max; uhop_plus: published | shipped; none means the first", {"shape": True}

@@ -34,7 +34,7 @@ class Params:
     ] = "free"
     angle_deg: Annotated[float, "least angle asked for, in (0, 180]", {"unit": "degrees"}] = 60.0
     restarts: Annotated[int, "starts of the search, the best of which counts", {"shape": True}] = 8
-    iterations: Annotated[int, "steps of the search", {"shape": True}] = 1500
+    iterations: Annotated[int, "steps of the search", {"shape": True}] = 2000
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack; those that differ in seed and target alone share one batch: (index, 0, result)."""
-    for how, indices in groups(params, recipe):
-        measured = params[indices[0]].method != "bounds"
+    for (how, measured), indices in groups(params, lambda p: (recipe(p), p.method != "bounds")):
         device = ctxs[indices[0]].device
         found = making.deltas(how, [ctxs[i].generator for i in indices], device).amax(1).tolist() if measured else ()
         best = dict(zip(indices, found, strict=False))

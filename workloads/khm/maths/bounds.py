@@ -187,7 +187,8 @@ def dimension_sufficient(m: int, delta: float) -> int | None:
 
 def dimension_necessary(m: int, delta: float) -> int | None:
     """The smallest d of 2 or more that no proved bound forbids to m memories of that separation; None where all do."""
-    return _smallest(m, delta, lambda d: delta_upper(d, m) >= delta * (1.0 - 1e-12))
+    # Beyond the orthoplex's 2d memories the separation is below 1, strictly (Rankin), and the bound itself reaches 1.
+    return _smallest(m, delta, lambda d: delta_upper(d, m) >= delta * (1.0 - 1e-12) and (delta < 1.0 or m <= 2 * d))
 
 
 def _smallest(m: int, delta: float, holds: Callable[[int], bool]) -> int | None:

@@ -15,7 +15,7 @@ Streams = Callable[[str], Generator]
 FREE = ("annealed", "ce", "known", "random")
 MAPS = ("linear", "uhop", "uhop_plus")
 METHODS = (*FREE, *MAPS)
-ITERATIONS = {"annealed": 1500, "ce": 1500, "linear": 1500, "uhop": 100, "uhop_plus": 20}
+ITERATIONS = {"annealed": 2000, "ce": 2000, "linear": 2000, "uhop": 100, "uhop_plus": 20}
 VARIANTS = {"uhop": ("average", "max"), "uhop_plus": ("published", "shipped")}
 # Inner products of one block of a batch: what stays in a core's cache, and what fits a GPU (1 GiB in float64).
 BLOCK = {"cpu": 1 << 18, "cuda": 1 << 27}
@@ -140,7 +140,7 @@ def _code(recipe: Recipe, memories: Tensor, start: Tensor) -> Tensor:
     if recipe.method == "annealed":
         return search.anneal(start, search.Annealing(steps=recipe.steps))
     if recipe.method == "ce":
-        return search.anneal(start, search.Annealing(steps=recipe.steps, last=0.005), search.separation_pull)
+        return search.anneal(start, search.Annealing(steps=recipe.steps, slow=0.005, last=0.005), search.separation_pull)
     inputs = with_bias(memories) if recipe.bias else memories
     return separation.normalise(separation.even(inputs) @ separation.even(_map(recipe, inputs, start), 1))
 

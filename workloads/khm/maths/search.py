@@ -22,18 +22,26 @@ UNIFORM_T = 2.0
 
 @dataclass(frozen=True)
 class Annealing:
-    """A geometric fall of the temperature with a learning rate that follows it."""
+    """A geometric fall of the temperature with a learning rate that follows it, then a faster one that settles what is found.
 
-    steps: int = 1500
-    rate: float = 0.05
+    The slow part, all steps but the share `settling`, chooses the code; the fast one takes its last per mille.
+    """
+
+    steps: int = 2000
+    rate: float = 0.1
     first: float = 0.5
+    slow: float = 0.001
     last: float = 0.0001
     power: float = 0.7
+    settling: float = 0.2
 
     def rates(self) -> Iterator[tuple[float, float]]:
         """Learning rate and temperature of every step."""
+        turn = max(round((1.0 - self.settling) * self.steps) - 1, 1)
+        rest = max(self.steps - 1 - turn, 1)
         for step in range(self.steps):
-            share = (self.last / self.first) ** (step / max(self.steps - 1, 1))
+            share = (self.slow / self.first) ** (min(step, turn) / turn)
+            share *= (self.last / self.slow) ** (max(step - turn, 0) / rest)
             yield self.rate * share**self.power, self.first * share
 
 
@@ -116,7 +124,7 @@ def train_map(memories: Tensor, weight: Tensor, rates: Rates, pull: Pull, adam: 
 def uhop(memories: Tensor, weight: Tensor, steps: int = 100, variant: str = "average") -> Tensor:
     """U-Hop's map (batch, d, d) after stage I, as published: gradient descent on the average or the max uniformity loss.
 
-    The average's rate of 1 is multiplied by 1 / sqrt(i + 1) at every step i, and so falls like 1 / sqrt(i!); the max keeps 10.
+    The average's rate of 1 is multiplied by 1 / sqrt(i + 1) after every step i, so it is 1 / sqrt(i!); the max keeps 10.
     """
     if variant == "max":
         return train_map(memories, weight, [(10.0, 0.0)] * steps, closest_pull, adam=False)
@@ -127,7 +135,7 @@ def _falling(steps: int) -> Iterator[tuple[float, float]]:
     rate = 1.0
     for step in range(steps):
         yield rate, 0.0
-        rate /= (step + 2) ** 0.5
+        rate /= (step + 1) ** 0.5
 
 
 def uhop_plus(
