@@ -21,6 +21,7 @@ class Grid:
     """What one arm measures: `fixed` params, `axes` whose product is taken, and `derive`d names.
 
     `order` holds the names whose values are expressions, each after those it needs. `searched` names are set by a search.
+    A derived name that needs what the sweep does not give (a result, a default) is not in it: it is a column of the rows only.
     `places` says where each name stands, to open a message: `sweeps/x.yaml:12: axes.d`.
     """
 
@@ -39,8 +40,9 @@ class Grid:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that have a value in the arm, sorted."""
-        return tuple(sorted({*self.fixed, *self.derive, *self.searched, *(n for group in self.axes for n in group.names)}))
+        """All names that an assignment of the arm has values for, sorted."""
+        derived = {name for name in self.derive if name in self.order}
+        return tuple(sorted({*self.fixed, *derived, *self.searched, *(n for group in self.axes for n in group.names)}))
 
     def assign(self, row: Mapping[str, Cell]) -> dict[str, Value]:
         """All values of one assignment, expressions computed; `row` holds a value for each axis and each searched param."""
@@ -95,8 +97,12 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
         places={name: where(keys) for name, keys in places},
     )
     needs = _needs(grid)
-    _check_known(grid, needs, at)
-    return replace(grid, order=_ordered(needs, at))
+    order = _ordered(needs, at)
+    rows_only = _rows_only(grid, needs, order)
+    _check_known(
+        replace(grid, order=order), {name: names for name, names in needs.items() if name not in rows_only}, rows_only, at
+    )
+    return replace(grid, order=tuple(name for name in order if name not in rows_only))
 
 
 def _placed(cell: Cell, where: str) -> Cell:
@@ -127,8 +133,21 @@ def _cells(axis: Axis) -> list[Cell]:
     return [axis.at(index) for index in range(axis.count if isinstance(axis.written, list) else 1)]
 
 
-def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], at: Mapping[str, Keys]) -> None:
-    known = set(grid.names)
+def _rows_only(grid: Grid, needs: Mapping[str, frozenset[str]], order: tuple[str, ...]) -> frozenset[str]:
+    """Derived names that need, by themselves or through another, what no assignment has."""
+    known = {*grid.fixed, *grid.searched, *(name for group in grid.axes for name in group.names)}
+    found: set[str] = set()
+    for name in order:
+        if name in grid.derive and needs[name] - known:
+            found.add(name)
+        elif name in grid.derive:
+            known.add(name)
+    return frozenset(found)
+
+
+def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], rows_only: frozenset[str], at: Mapping[str, Keys]) -> None:
+    """Refuse a param whose expression needs what no assignment of the arm has."""
+    known = set(grid.names) - rows_only
     for name, names in sorted(needs.items()):
         for missing in sorted(names - known):
             others = sorted(known - {name})

@@ -21,7 +21,7 @@ SAYS = {
         "source": "where the theory stands: paper, theorem, equation",
         "workload": "what is measured: paper.measurement, an importable module or a .py path",
         "fixed": "params with one value; a value may be an =expression over other params",
-        "derive": "names computed from params, for expressions, claims and figures",
+        "derive": "names computed from params (or from results, for claims and figures alone)",
         "axes": "params whose product is measured; those under zip move together",
         "arms": "labelled sub-grids: each adds its params to the sweep's own",
         "seeds": "how often each assignment is measured, or {min, max, until}",

@@ -17,7 +17,7 @@ from orchestrator.grids import Block, Grid, Misplaced, make_grid
 from orchestrator.overlay import overlay
 from orchestrator.reading import Keys, Node
 from orchestrator.search import Search, Stop
-from orchestrator.spec_checks import check_claims
+from orchestrator.spec_checks import check_claims, check_search
 from orchestrator.spec_claims import Claim, Figure
 from orchestrator.spec_columns import columns_used
 from orchestrator.terms import (
@@ -190,14 +190,19 @@ class Spec(Sweep):
         return columns_used(self)
 
     def check_columns(self, columns: Iterable[str]) -> None:
-        """Refuse a name that is none of the workload's columns, the engine's or the derived ones."""
-        derived = {name for grid in self.grids() for name in grid.derive}
-        known = sorted({*columns, *derived, *ENGINE_NAMES})
+        """Refuse a name that is none of the workload's params and results, the engine's columns or the derived ones."""
+        given, derived = set(columns), {name for grid in self.grids() for name in grid.derive}
+        known = sorted({*given, *derived, *ENGINE_NAMES})
         must = f"a column must be of workload '{self.workload}' or derived"
         faults = [
             f"{self.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
             for keys, name in self.columns_used()
             if name not in known
+        ]
+        late = {(name, grid.places[name]) for grid in self.grids() for name in given.intersection(grid.derive) - {*grid.order}}
+        faults += [
+            f"{place}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
+            for name, place in sorted(late)
         ]
         if faults:
             raise SpecError("\n".join(faults))
@@ -245,6 +250,7 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
     try:
         spec._grids = _grids(spec)
         check_claims(spec)
+        check_search(spec)
     except Misplaced as fault:
         raise SpecError(f"{complaints.place(root, place, fault.keys)}: {fault.text}") from fault
     return spec

@@ -1,4 +1,4 @@
-"""Turns a spec's claims into nothing, or into a fault: every id, arm and group that a claim names must be there."""
+"""Turns a spec into nothing, or into a fault: every arm, group and param that claims and searches name must be there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from orchestrator.errors import nearest
 from orchestrator.expressions import Expression
 from orchestrator.grids import Misplaced
 from orchestrator.reading import Keys
+from orchestrator.search import Interval
 from orchestrator.spec_claims import Claim, Compare
 
 if TYPE_CHECKING:
@@ -31,6 +32,27 @@ def check_claims(spec: Spec) -> None:
                 has = ", ".join(sorted(known)) or "none"
                 text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, known)} It has {has}."
                 raise Misplaced((*at, *keys), text)
+
+
+def check_search(spec: Spec) -> None:
+    """Refuse an end of a searched interval that needs what some arm has not."""
+    for keys, interval in _intervals(spec):
+        for grid in spec.grids():
+            known = sorted({*grid.names} - {*grid.searched})
+            for name in sorted({n for end in (interval.low, interval.high) if isinstance(end, Expression) for n in end.names}):
+                if name not in known:
+                    has = f"It has {', '.join(known) or 'nothing'}."
+                    text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, known)} {has}"
+                    raise Misplaced(("search", *keys), text)
+
+
+def _intervals(spec: Spec) -> Iterator[tuple[Keys, Interval]]:
+    search = spec.search
+    if search is not None and search.boundary is not None and search.boundary.between is not None:
+        yield ("boundary", "between"), search.boundary.between
+    for name in ("level_set", "optuna"):
+        region = getattr(getattr(search, name, None), "over", None) or {}
+        yield from (((name, "over", param), interval) for param, interval in region.items())
 
 
 def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:

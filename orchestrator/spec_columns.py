@@ -27,6 +27,17 @@ def _texts(spec: Spec) -> Named:
     for index, figure in enumerate(spec.figures):
         yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
     yield from _of_search(spec)
+    yield from dict.fromkeys(_of_derived(spec))
+
+
+def _of_derived(spec: Spec) -> Named:
+    """Names that derived columns need and no param gives: results, or params at their default."""
+    for grid in spec.grids():
+        for name, formula in grid.derive.items():
+            arm = spec.arms.get(grid.arm)
+            outer: Keys = ("arms", grid.arm) if arm is not None and name in arm.derive else ()
+            unknown = formula.names - {*grid.names} if name not in grid.order else ()
+            yield from (((*outer, "derive", name), missing) for missing in sorted(unknown))
 
 
 def _of_claim(claim: Claim) -> Named:
