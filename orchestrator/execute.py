@@ -69,7 +69,7 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
-    run.outcome.left = batch.index[place:]
+    run.hand_back(place)
     run.flush()
     run.outcome.seconds = time.monotonic() - run.begun
     return run.outcome
@@ -126,6 +126,12 @@ class _Run:
             self.flush()
         return stop
 
+    def hand_back(self, place: int) -> None:
+        """Leave to another pack what is not measured from `place` on; an abandoned call may have measured some of it."""
+        measured = {at for block in self._blocks for at in block.at if at >= place}
+        self.outcome.done += len(measured)
+        self.outcome.left = [i for at, i in enumerate(self.batch.index) if at >= place and at not in measured]
+
     def flush(self) -> None:
         """Deliver what was measured so far."""
         import pyarrow as pa
@@ -152,44 +158,40 @@ class _Run:
         self._blocks.append(block)
         end = time.monotonic() + CHUNK
         at = start
-        while at < stop:
-            self.desk.mark(at, at + 1)
-            rows += self._single(block, at)
-            at += 1
-            if time.monotonic() > end or self.desk.stopping():
-                break
-        block.values = list(zip(*rows, strict=True))
+        try:
+            while at < stop:
+                self.desk.mark(at, at + 1)
+                rows += self._single(block, at)
+                at += 1
+                if time.monotonic() > end or self.desk.stopping():
+                    break
+        finally:  # an abandoned point must not take the measured ones with it
+            block.values = list(zip(*rows, strict=True))
         return at
 
     def _single(self, block: Block, at: int) -> list[tuple[Any, ...]]:
         """Measure one point: its rows go into the block, their values are returned."""
         begun = time.perf_counter()
-        steps: list[int] = []
-        values: list[tuple[Any, ...]] = []
-        seconds: list[float] = []
+        rows: list[tuple[int, float, tuple[Any, ...]]] = []  # step, seconds, values: one append, which no signal splits
 
         def measure() -> None:
             for step, result in self.workload.module.run(*self._arguments(at)):
-                _check_step(steps, step)
-                values.append(self._values(result))
-                steps.append(step)
-                seconds.append(time.perf_counter() - begun)
-            if not steps:
+                _check_step(rows[-1][0] if rows else -1, step)
+                rows.append((step, time.perf_counter() - begun, self._values(result)))
+            if not rows:
                 raise ValueError("run gave no result; yield at least one (step, Result).")
 
         failed = attempt(measure, self.watchdog)
         if failed:
-            steps.append(NO_RESULT)
-            values.append((None,) * len(self.workload.results))
-            seconds.append(time.perf_counter() - begun)
-        last = len(steps) - 1
-        block.at += [at] * len(steps)
-        block.step += steps
-        block.seconds += seconds
-        block.final += [i == last for i in range(len(steps))]
+            rows.append((NO_RESULT, time.perf_counter() - begun, (None,) * len(self.workload.results)))
+        last = len(rows) - 1
+        block.at += [at] * len(rows)
+        block.step += [step for step, _, _ in rows]
+        block.seconds += [seconds for _, seconds, _ in rows]
+        block.final += [i == last for i in range(len(rows))]
         block.status += ["ok"] * last + [failed.status if failed else "ok"]
         block.error += [None] * last + [failed.error if failed else None]
-        return values
+        return [values for _, _, values in rows]
 
     def _packed(self, start: int, stop: int) -> None:
         """Measure points in one call; where it fails, in halves, down to the point that is at fault."""
@@ -204,7 +206,9 @@ class _Run:
             _fill(block, list(given), [f.name for f in self.workload.results], self._values, start, len(places))
 
         failed = attempt(measure, self.watchdog)
-        if failed and len(places) > 1 and not self.desk.stopping():
+        if failed and len(places) > 1:
+            if self.desk.stopping():
+                raise PointAbandoned  # no time to find which point is at fault: none of them is blamed
             middle = (start + stop) // 2
             self._packed(start, middle)
             self._packed(middle, stop)
@@ -251,9 +255,9 @@ def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*names)
 
 
-def _check_step(steps: Sequence[int], step: Any) -> None:
-    if not isinstance(step, int) or step < 0 or (steps and step <= steps[-1]):
-        raise ValueError(f"a step must be an int above the one before ({steps[-1] if steps else -1}), but got {step!r}.")
+def _check_step(before: int, step: Any) -> None:
+    if not isinstance(step, int) or step <= before:
+        raise ValueError(f"a step must be an int above the one before ({before}), but got {step!r}; count up from 0.")
 
 
 def _failure_block(started: float, places: Sequence[int], failed: Failed, results: int) -> Block:
@@ -273,24 +277,43 @@ def _fill(
     block: Block, given: Sequence[Any], names: Sequence[str], values: Callable[[Any], tuple[Any, ...]], start: int, n: int
 ) -> None:
     """Put what run_pack gave into the block: rows one by one, or whole columns."""
-    if all(isinstance(item, Mapping) for item in given):
-        columns = {name: _joined([item[name] for item in given]) for name in ("index", "step", *names)}
-        index, step = np.asarray(columns["index"], dtype=np.int64), columns["step"]
-        measured = [columns[name] for name in names]
+    if given and all(isinstance(item, Mapping) for item in given):
+        places, steps, *measured = _columns(given, ("index", "step", *names))
     else:
-        index = np.array([item[0] for item in given], dtype=np.int64)
-        step = [item[1] for item in given]
+        places, steps = [item[0] for item in given], [item[1] for item in given]
         measured = list(zip(*(values(item[2]) for item in given), strict=True))
+    index, step = _whole(places, "index"), _whole(steps, "step")
     _check_index(index, n)
+    _check_steps(index, step)
     last = {at: row for row, at in enumerate(index.tolist())}
     final = np.zeros(len(index), dtype=bool)
     final[list(last.values())] = True
     block.at = (index + start).tolist()
-    block.step = np.asarray(step, dtype=np.int64).tolist()
+    block.step = step.tolist()
     block.final = final.tolist()
     block.status = ["ok"] * len(index)
     block.error = [None] * len(index)
     block.values = measured
+
+
+def _columns(given: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
+    """The columns of all parts, joined; ValueError where a part lacks one or has them of different lengths."""
+    for part in given:
+        lengths = {name: len(part[name]) for name in names if name in part}
+        if len(lengths) < len(names) or len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"run_pack must give the columns {list(names)}, all of one length, but got {lengths}; "
+                f"{list(part)} stand in what it gave."
+            )
+    return [_joined([part[name] for part in given]) for name in names]
+
+
+def _whole(column: Any, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The column as whole numbers; ValueError where it holds others."""
+    array = np.asarray(column)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"run_pack's column '{what}' must hold ints, but got {array[:5].tolist()}; count from 0.")
+    return array.astype(np.int64)
 
 
 def _joined(parts: Sequence[Any]) -> Any:
@@ -308,4 +331,15 @@ def _check_index(index: np.ndarray[Any, np.dtype[np.int64]], n: int) -> None:
         raise ValueError(
             f"run_pack must give rows for the indices 0 to {n - 1}, but {missing[:5].tolist()} have none and "
             f"{strange[:5].tolist()} are not there; yield (index, step, Result) for each point."
+        )
+
+
+def _check_steps(index: np.ndarray[Any, np.dtype[np.int64]], step: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    """The steps of each point must count up, from 0 at the least."""
+    order = np.argsort(index, kind="stable")
+    again = np.diff(index[order]) == 0
+    if step.min() < 0 or (again & (np.diff(step[order]) <= 0)).any():
+        raise ValueError(
+            f"run_pack's steps must count up for each index, from 0 at the least, but got {step[order][:10].tolist()} for the "
+            f"indices {index[order][:10].tolist()}; number the rows of a point 0, 1, 2, …"
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.execute import Pace, execute
-
 from orchestrator.session import Session, interruptible
 from orchestrator.store import part_bytes, part_name
 from orchestrator.watch import Watchdog
@@ -21,6 +21,7 @@ class _Desk:
     session: Session
     show: Callable[[int, dict[str, int]], None]
     seen: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     def mark(self, start: int, stop: int) -> None:
         """Nothing: a process that dies takes the driver with it, and the next run starts where the rows end."""
@@ -30,7 +31,8 @@ class _Desk:
         self.session.store.put(self.session.plan.workload.name, part_name(table), part_bytes(table))
         self.session.first = self.session.first or time.time()
         self.seen += len(places)
-        self.show(self.seen, dict(failures))
+        self.failures.update(failures)
+        self.show(self.seen, dict(self.failures))
 
     def stopping(self) -> bool:
         """Whether the session ends."""
@@ -38,7 +40,7 @@ class _Desk:
 
 
 def run_inline(session: Session, show: Callable[[int, dict[str, int]], None]) -> None:
-    """Measure every pack of the session here; `show` is told the points done so far and new failures."""
+    """Measure every pack of the session here; `show` is told the points done and the failures so far."""
     workload, terms = session.plan.workload, session.terms
     desk, watchdog, pace = _Desk(session, show), Watchdog(terms.limit), Pace()
     with interruptible(session):

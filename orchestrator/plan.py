@@ -73,6 +73,7 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
     for grid, (_, members) in zip(spec.grids(), plan.arms, strict=True):
         for values in _assignments(spec, grid, workload):
             _add(plan, known, members, values, identity, spec.seeds.count)
+        members[:] = dict.fromkeys(members)  # values that agree to 12 digits are one point
     return plan
 
 
@@ -95,12 +96,14 @@ class Identity:
 
     def __init__(self, workload: Workload, machine: str = "") -> None:
         self._fields = sorted(workload.params, key=lambda field: field.name)
+        self._defaults = {f.name: canonical(f.default) for f in workload.params if not f.required}
         head = [str(KEY_VERSION), workload.name, str(workload.version), *([machine] if machine else [])]
         self._head = "\n".join(head)
 
     def points(self, values: Mapping[str, Value | None], seeds: int) -> Iterator[str]:
         """Ids of the points with these params and the seeds 0, 1, …"""
-        named = [f"{f.name}={canonical(values[f.name])}" for f in self._fields if values[f.name] != f.default]
+        others = [(f.name, canonical(values[f.name])) for f in self._fields if values[f.name] != f.default]
+        named = [f"{name}={text}" for name, text in others if text != self._defaults.get(name)]
         base = hashlib.blake2b("\n".join([self._head, *named, ""]).encode(), digest_size=8)
         for seed in range(seeds):
             point = base.copy()
@@ -110,7 +113,7 @@ class Identity:
 
 def canonical(value: Value | None) -> str:
     """One text for one value: floats by their first 12 significant digits, the rest as JSON."""
-    return f"{value:.{MAX_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)
+    return f"{value + 0.0:.{MAX_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)  # + 0.0: -0.0 is 0.0
 
 
 def _assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str, Value | None]]:

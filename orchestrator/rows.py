@@ -15,6 +15,7 @@ from orchestrator.parts import row_schema
 from orchestrator.workload import Field, Workload
 
 NO_RESULT = -1  # the step of a failure row
+MISFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)  # how Arrow says that a value is of another type
 
 
 @dataclass
@@ -100,7 +101,7 @@ def _result(block: Block, column: Sequence[Any], field: Field) -> pa.Array:
     """One result column as Arrow; rows whose value does not fit become errors or diverged in the block."""
     try:
         array = pa.array(column, _arrow(field), from_pandas=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError):
+    except MISFIT:
         array = pa.array([_fitting(block, row, value, field) for row, value in enumerate(column)], _arrow(field))
     if array.null_count and not field.optional:
         _accuse_nulls(block, array, field)
@@ -113,7 +114,7 @@ def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:
     """The value where Arrow takes it, else None with the row turned into an error."""
     try:
         return pa.array([value], _arrow(field))[0].as_py()
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError):
+    except MISFIT:
         _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {value!r}")
         return None
 

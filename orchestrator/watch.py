@@ -72,9 +72,9 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """While inside, the limit counts."""
         self._watching = True
-        if self._limit:
-            self._arm(self._limit)
         try:
+            if self._limit:
+                self._arm(self._limit)
             yield
         finally:
             self._watching = False

@@ -188,7 +188,9 @@ def _imported(module: str, name: str) -> types.ModuleType:
 def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
     path = ((folder or Path.cwd()) / reference).resolve()
     if not path.is_file():
-        raise WorkloadError(f"workload '{reference}' must be a file, but {path} is none; the path counts from the sweep's folder.")
+        raise WorkloadError(
+            f"workload '{reference}' must be a file, but {path} is none; the path counts from the sweep's folder."
+        )
     name = f"lawsweep_user_{table_name(path.stem)}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -213,7 +215,8 @@ def describe(module: types.ModuleType, name: str) -> Workload:
         raise WorkloadError(f"{name}: VERSION must be an int, but got {module.VERSION!r}; write VERSION = 1.")
     if module.MEASURES not in MEASURES:
         raise WorkloadError(f"{name}: MEASURES must be one of {MEASURES}, but got {module.MEASURES!r}; most measure 'value'.")
-    params, results = _fields(module.Params, name), _fields(module.Result, name)
+    params = tuple(_settled(f, f"{name}.Params") for f in _fields(module.Params, name))
+    results = _fields(module.Result, name)
     _check_names(name, params, results)
     return Workload(
         name=name, module=module, version=module.VERSION, measures=module.MEASURES, params=params, results=results
@@ -251,6 +254,11 @@ def _field(field: dataclasses.Field[Any], hint: Any, where: str) -> Field:
     return Field(name=field.name, kind=kind, optional=optional, default=field.default, says=says, **extra)
 
 
+def _settled(field: Field, where: str) -> Field:
+    """The param with its default cast to its own type, as a value written out is: 1 is 1.0 where a float is asked for."""
+    return field if field.required else dataclasses.replace(field, default=field.cast(field.default, where))
+
+
 def _kind(hint: Any, where: str) -> tuple[type, bool]:
     arms = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
     kinds = [a for a in arms if a is not type(None)]
@@ -265,4 +273,6 @@ def _check_extra(extra: dict[str, Any], where: str) -> None:
             raise WorkloadError(f"{where}: a column's notes may hold {sorted(KEYS)}, but got '{key}'{nearest(key, KEYS)}")
     for key, allowed in (("aggregate", AGGREGATES), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
-            raise WorkloadError(f"{where}: '{key}' must be one of {allowed}, but got {extra[key]!r}{nearest(extra[key], allowed)}")
+            raise WorkloadError(
+                f"{where}: '{key}' must be one of {allowed}, but got {extra[key]!r}{nearest(extra[key], allowed)}"
+            )
