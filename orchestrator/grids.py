@@ -88,21 +88,28 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
     places = [place for block in blocks for place in block.places()]
     _check_once(arm, places, searched)
     at = dict(places)
-    grid = Grid(
-        arm=arm,
-        fixed={n: _placed(cell, where(at[n])) for block in blocks for n, cell in block.fixed.items()},
-        derive={n: Expression(e.text, where(at[n])) for block in blocks for n, e in block.derive.items()},
-        axes=tuple(sorted((group for block in blocks for group in block.axes), key=lambda group: group.names)),
-        searched=searched,
-        places={name: where(keys) for name, keys in places},
-    )
+    grid = replace(_joined(arm, blocks, searched), places={name: where(keys) for name, keys in places})
     needs = _needs(grid)
     order = _ordered(needs, at)
     rows_only = _rows_only(grid, needs, order)
-    _check_known(
-        replace(grid, order=order), {name: names for name, names in needs.items() if name not in rows_only}, rows_only, at
-    )
-    return replace(grid, order=tuple(name for name in order if name not in rows_only))
+    of_params = {name: names for name, names in needs.items() if name not in rows_only}
+    _check_known(replace(grid, order=order), of_params, rows_only, at)
+    return replace(_told(grid), order=tuple(name for name in order if name not in rows_only))
+
+
+def _joined(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...]) -> Grid:
+    """The blocks' params as one grid, not yet ordered."""
+    fixed = {name: cell for block in blocks for name, cell in block.fixed.items()}
+    derive = {name: formula for block in blocks for name, formula in block.derive.items()}
+    axes = sorted((group for block in blocks for group in block.axes), key=lambda group: group.names)
+    return Grid(arm=arm, fixed=fixed, derive=derive, axes=tuple(axes), searched=searched)
+
+
+def _told(grid: Grid) -> Grid:
+    """The grid with expressions that know where they stand."""
+    fixed = {name: _placed(cell, grid.places[name]) for name, cell in grid.fixed.items()}
+    derive = {name: Expression(formula.text, grid.places[name]) for name, formula in grid.derive.items()}
+    return replace(grid, fixed=fixed, derive=derive)
 
 
 def _placed(cell: Cell, where: str) -> Cell:
