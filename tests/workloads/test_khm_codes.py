@@ -152,3 +152,8 @@ def test_params_that_make_no_code_are_refused(params: Params, message: str) -> N
 def test_results_are_plain_numbers() -> None:
     (result,) = measure(Params(3, 12, "random"))
     assert {type(v) for v in dataclasses.asdict(result).values()} <= {float, int, type(None)}
+
+
+def test_more_draws_leave_the_first_random_code_as_it_is() -> None:
+    (one,), (many,) = (measure(Params(8, 64, "random", restarts=draws)) for draws in (1, 200))
+    assert one.delta == many.delta == one.delta_typical and many.delta_typical == pytest.approx(0.0924, rel=0.1)

@@ -15,8 +15,6 @@ from workloads.khm.maths import bounds, known, making
 from workloads.maths.packing import groups
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from orchestrator.context import Context
 
 VERSION = 1
@@ -33,7 +31,11 @@ class Params:
         str, "random | uhop | uhop_plus | annealed | linear | ce (annealed cross-entropy) | known", {"shape": True}
     ] = "annealed"
     feature_dim: Annotated[int | None, "dimension D of the features; none means d", {"shape": True}] = None
-    restarts: Annotated[int, "starts of annealed, ce and linear, the best of which counts", {"shape": True}] = 8
+    restarts: Annotated[
+        int,
+        "starts of annealed, ce and linear, the best of which counts; draws of random, the first of which counts",
+        {"shape": True},
+    ] = 8
     iterations: Annotated[
         int | None, "steps of the search; none means 2000 (annealed, ce, linear), 100 (uhop), 20 (uhop_plus)", {"shape": True}
     ] = None
@@ -47,10 +49,16 @@ class Params:
 class Result:
     """The separation found and what is proved, printed and known of it."""
 
-    delta: Annotated[float, "least 1 - cos between two memories, the best of the restarts", {"bound": "lower", "finite": True}]
+    delta: Annotated[
+        float,
+        "least 1 - cos between two memories, the best of the restarts (random: the first draw)",
+        {"bound": "lower", "finite": True},
+    ]
     angle_deg: Annotated[float, "least angle between two memories", {"unit": "degrees", "bound": "lower"}]
     radius: Annotated[float, "half the least distance of two memories, R", {"bound": "lower"}]
-    delta_typical: Annotated[float, "median of delta over the restarts", {"bound": "lower"}]
+    delta_typical: Annotated[
+        float, "median over the restarts or draws of the delta that each has, as a property of these codes"
+    ]
     dimension: Annotated[int, "dimension of the space that the features span at most; the bounds are for this one"]
     delta_lower: Annotated[float, "printed lower bound on the best delta (Prop. 3.1)", {"bound": "lower"}]
     delta_upper: Annotated[float, "least proved upper bound on delta", {"bound": "upper"}]
@@ -73,7 +81,10 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
         device = ctxs[indices[0]].device
         found = making.deltas(recipe(point), [ctxs[i].generator for i in indices], device)
         theory = _theory(recipe(point).dimension, point.m)
-        yield from ((i, 0, _result(row, theory)) for i, row in zip(indices, found, strict=True))
+        best = found[:, 0] if point.method == "random" else found.amax(1)
+        typical = found.quantile(0.5, dim=1)
+        for i, delta, middle in zip(indices, best.tolist(), typical.tolist(), strict=True):
+            yield i, 0, _result(delta, middle, theory)
 
 
 def recipe(params: Params) -> making.Recipe:
@@ -83,15 +94,14 @@ def recipe(params: Params) -> making.Recipe:
     )
 
 
-def _result(deltas: Tensor, theory: dict[str, Any]) -> Result:
-    """The result of one point from the separations of its restarts (tries,)."""
-    delta = float(deltas.max())
+def _result(delta: float, typical: float, theory: dict[str, Any]) -> Result:
+    """The result of one point from the best and the median separation of its codes."""
     best = theory["delta_known"]
     return Result(
         delta=delta,
         angle_deg=math.degrees(bounds.angle_of(delta)),
         radius=math.sqrt(max(0.5 * delta, 0.0)),
-        delta_typical=float(deltas.quantile(0.5)),
+        delta_typical=typical,
         delta_ratio=None if best is None else delta / best,
         **theory,
     )

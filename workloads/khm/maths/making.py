@@ -54,8 +54,8 @@ class Recipe:
 
     @property
     def tries(self) -> int:
-        """Codes made per point, the best of which counts; methods as published are run once."""
-        return self.restarts if self.method in ("annealed", "ce", "linear") else 1
+        """Codes made per point: restarts of a search, draws of random memories; methods as published are run once."""
+        return self.restarts if self.method in ("annealed", "ce", "linear", "random") else 1
 
     def check(self) -> None:
         """Nothing; ValueError where no such code can be made, with what to change."""
@@ -111,9 +111,9 @@ def least(codes: Tensor) -> Tensor:
 
 
 def best_code(recipe: Recipe, streams: Streams, device: str = "cpu") -> Tensor:
-    """The best of the codes made for one point, (m, D)."""
+    """The best of the codes made for one point, (m, D); of random memories the first."""
     codes = torch.cat(list(made(recipe, [streams], device)))
-    return codes[least(codes).argmax()]
+    return codes[0] if recipe.method == "random" else codes[least(codes).argmax()]
 
 
 def _memories(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
@@ -124,10 +124,13 @@ def _memories(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
 
 def _starts(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
     """What the search starts from, one for each try: codes (points x tries, m, D), or maps (points x tries, d, D)."""
-    shapes = {"annealed": recipe.m, "ce": recipe.m, "linear": recipe.d + recipe.bias, "uhop": recipe.d}
+    shapes = {"annealed": recipe.m, "ce": recipe.m, "random": recipe.m, "linear": recipe.d + recipe.bias, "uhop": recipe.d}
     if recipe.method in shapes:
         shape = (recipe.tries, shapes[recipe.method], recipe.features)
-        return torch.cat([_normal(stream("start"), shape) for stream in streams])
+        starts = torch.stack([_normal(stream("start"), shape) for stream in streams])
+        if recipe.method == "random":
+            starts[:, 0] = _memories(recipe, streams)
+        return starts.flatten(0, 1)
     if recipe.method == "uhop_plus":
         return torch.stack([kaiming(stream("start"), recipe.d, recipe.features, recipe.bias) for stream in streams])
     return torch.zeros(len(streams), 0)
@@ -136,7 +139,7 @@ def _starts(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
 def _code(recipe: Recipe, memories: Tensor, start: Tensor) -> Tensor:
     """The unit codes (batch, m, D) that the method makes of memories (batch, m, d) and its starts."""
     if recipe.method == "random":
-        return memories
+        return separation.normalise(start)
     if recipe.method == "annealed":
         return search.anneal(start, search.Annealing(steps=recipe.steps))
     if recipe.method == "ce":
