@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import parts
+from orchestrator.parcel import verdicts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,14 +61,12 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
-    latest = _identity(store, record, rows)
+    judged = verdicts(store, record)
+    latest = _identity(record, rows, [store.load("claims", record["sweep"]), judged])
     return Entries(
         sweep=record["sweep"],
         size=record["size"],
-        invocations=tuple(
-            _invocation(n, common, runs.get(n, {}), latest if n == whole else "", store.load("verdicts", record["sweep"]))
-            for n in numbers
-        ),
+        invocations=tuple(_invocation(n, common, runs.get(n, {}), latest if n == whole else "", judged) for n in numbers),
         curves=curves,
         whole=whole,
         rows=rows,
@@ -113,10 +112,10 @@ def _curve(curve: Curve, kind: str, x: str | None, common: Mapping[str, str]) ->
     )
 
 
-def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, verdicts: Any) -> Entry:
+def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, judged: Sequence[Any]) -> Entry:
     """The entry of an invocation; `identity` is that of the sweep's rows where it is the one that shows them."""
     said = {f"run.{key}": str(value) for key, value in run.items() if isinstance(value, (str, int, float))}
-    told = {f"verdict.{v['id']}": str(v["verdict"]) for v in verdicts or () if identity}
+    told = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
     return Entry(
         kind="invocation",
         name=f"{common['size']} {number}",
@@ -126,13 +125,12 @@ def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], 
     )
 
 
-def _identity(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame) -> str:
+def _identity(record: Mapping[str, Any], rows: pl.LazyFrame, said: Sequence[Any]) -> str:
     """A hash of which rows the sweep has and of what is said about them."""
     import polars as pl
 
     names = ["arm", *parts.IDENTITY]
     lines = rows.select(pl.concat_str(names, separator=" ").alias("line")).collect()["line"].sort()
-    said = [store.load(kind, record["sweep"]) for kind in ("claims", "verdicts")]
     return _digest("\n".join(lines.to_list()), record.get("spec"), said)
 
 

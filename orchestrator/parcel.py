@@ -32,13 +32,16 @@ def pack(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     about = {
         "plan": dict(wanted.record),
         "runs": [run for run in store.runs() if run.get("sweep") in (None, sweep)],
-        **{kind: store.load(kind, sweep) for kind in SAID},
+        "claims": store.load("claims", sweep),
+        "verdicts": verdicts(store, wanted.record) or None,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
     pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
     shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
     report = store.path / "reports" / sweep
-    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if p.is_file()}
+    # The report is that of the size which was judged last.
+    ours = verdicts(store, wanted.record) or not store.load("verdicts", sweep)
+    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
     return {**{name: folder / name for name in FILES}, **shown}
 
 
@@ -117,9 +120,14 @@ def once(rows: pa.Table) -> pa.Table:
     return rows.take(first.to_arrow())
 
 
+def verdicts(store: Store, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Verdicts on the sweep at the size of the record; none where another size was judged last."""
+    judged = store.load("verdicts", str(record["sweep"])) or []
+    return [verdict for verdict in judged if verdict.get("size", record["size"]) == record["size"]]
+
+
 def note(store: Store, record: Mapping[str, Any]) -> str:
     """The sweep's question and its verdicts in Markdown, for MLflow's description of a run."""
-    verdicts = store.load("verdicts", str(record["sweep"])) or ()
     lines = [str(record.get("question") or ""), "", f"Source: {record.get('source') or 'none given'}", ""]
-    lines += [f"- **{v['verdict']}** {v['id']}: {v.get('says', '')}" for v in verdicts]
+    lines += [f"- **{v['verdict']}** {v['id']}: {v.get('says', '')}" for v in verdicts(store, record)]
     return "\n".join(lines)[:5000]

@@ -94,3 +94,8 @@ def test_the_note_lists_the_verdicts(store: Store) -> None:
 def test_a_spec_may_ask_for_an_entry_a_point(store: Store, points: bool) -> None:
     plan(store, toy_rows(grid()), spec={"track": {"points": points}})
     assert len(of(store).curves) == (18 if points else 2)
+
+
+def test_verdicts_of_another_size_are_not_this_ones(store: Store) -> None:
+    store.save("verdicts", SWEEP, [{"id": "grows", "verdict": "refuted", "size": "paper"}])
+    assert parcel.verdicts(store, store.latest(SWEEP)) == []
