@@ -10,7 +10,7 @@ import numpy as np
 from orchestrator.intervals import Array, Interval, combine, student, without_each
 from orchestrator.laws import TINY, Law, Space
 
-PRIOR = 8.0
+PRIOR = 30.0
 """Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
 MISFIT = 0.05
 """Lack of fit below this probability widens an interval to the scatter about the law."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import laws
-from orchestrator.claims.case import FINITE, Case, said
-from orchestrator.claims.fit import WINDOWS, Placed, least, reported, settle, summary, widened
+from orchestrator.claims.case import Case, said
+from orchestrator.claims.fit import WINDOWS, Placed, least, reported, settle, summary, weighed
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span
@@ -116,13 +116,7 @@ def place(left: Series, right: Series, law: Law, name: str, region: Region, leve
     windows = tuple(
         fit(law, left.window(drop)).estimate(name) - fit(law, right.window(drop)).estimate(name) for drop in WINDOWS
     )
-    if not (left.noisy and right.noisy):
-        found = widened(found, windows)
-    word = region.place(found.low, found.high)
-    if word in ("supported", "refuted") and any(region.holds(value) != (word == "supported") for value in windows):
-        reason = f"{FINITE}: without the smallest x, the difference is {' and '.join(map(shown, windows))}"
-        return Placed(word="undecided", interval=found, windows=windows, reason=reason)
-    return Placed(word=word, interval=found, windows=windows)
+    return weighed("the difference", found, windows, region, left.noisy and right.noisy)
 
 
 def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:

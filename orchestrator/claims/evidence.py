@@ -76,7 +76,8 @@ def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
             if name not in part.columns:
                 part = _derive(part, name, formula, grid.derive)
         parts.append(part)
-    return pl.concat(parts, how="diagonal_relaxed") if parts else rows
+    parts.append(rows.filter(~pl.col("arm").is_in([grid.arm for grid in spec.grids()])))
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
 def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[str, Expression]) -> pl.DataFrame:
@@ -129,7 +130,9 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str])
     if "step" not in " ".join(columns).split():
         kept = kept.filter(pl.col("final"))
     if claim.where is not None:
-        kept = kept.filter(pl.Series(sql.truths(kept, claim.where, f"{place}.where"), dtype=pl.Boolean))
+        # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
+        truths = pl.Series(sql.truths(kept, claim.where, f"{place}.where"), dtype=pl.Boolean)
+        kept = kept.filter(truths.fill_null(False) | (truths.is_null() & (kept["status"] == ABSENT)))
     for column in columns:
         kept = with_column(kept, column, place)
     return Evidence(rows=kept, sql=select(spec, claim, columns))

@@ -45,16 +45,20 @@ def place(found: Series, law: Law, name: str, region: Region, level: float) -> P
     full = fit(law, found)
     interval = full.interval(name, level)
     windows = tuple(fit(law, found.window(drop), full.space).estimate(name) for drop in WINDOWS)
-    if not found.noisy:
-        interval = widened(interval, windows)
+    return weighed(name, interval, windows, region, found.noisy)
+
+
+def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: Region, noisy: bool) -> Placed:
+    """The verdict on an interval: undecided where the estimates without the smallest x fall on the region's other side."""
     word = region.place(interval.low, interval.high)
-    moved = [
-        shown(value) for value in windows if word in ("supported", "refuted") and region.holds(value) != (word == "supported")
-    ]
-    if moved:
-        reason = f"{FINITE}: without the smallest x, {name} is {' and '.join(moved)}"
-        return Placed(word="undecided", interval=interval, windows=windows, reason=reason)
-    return Placed(word=word, interval=interval, windows=windows)
+    whole = interval if noisy else widened(interval, windows)
+    if word == "undecided":
+        return Placed(word=word, interval=whole, windows=windows)
+    moved = any(region.holds(value) != (word == "supported") for value in windows)
+    if moved or region.place(whole.low, whole.high) != word:
+        reason = f"{FINITE}: without the smallest one and two x, {name} is {' and '.join(map(shown, windows))}"
+        return Placed(word="undecided", interval=whole, windows=windows, reason=reason)
+    return Placed(word=word, interval=whole, windows=windows)
 
 
 def widened(interval: Interval, values: tuple[float, ...]) -> Interval:

@@ -98,7 +98,7 @@ def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> 
     rows = with_column(rows, claim.se, f"{place}.se")
     left, operator, right = parts
     signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
-    gaps = np.array(sql.numbers(rows, [f"CAST({signed} AS DOUBLE)"], f"{place}.holds")[0], dtype=float)
+    gaps = np.array(sql.numbers(rows, signed, f"{place}.holds"), dtype=float)
     errors = rows[claim.se].to_numpy().astype(float)
     hollow = ~np.isfinite(gaps) | ~np.isfinite(errors)
     if hollow.all():

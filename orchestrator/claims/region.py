@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.claims.verdict import shown
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-8
 """Relative distance below which a number counts as lying on a region's edge, and so inside."""
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import SpecError, nearest
@@ -34,21 +35,24 @@ def locked(rows: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def truths(rows: pl.DataFrame, condition: str, where: str) -> list[bool | None]:
     """Whether each row fulfils the condition, in order; None where it has no truth value."""
-    column = numbers(rows, [f"CAST(({condition}) AS BOOLEAN)"], where)[0]
+    column = _values(rows, f"CAST(({condition}) AS BOOLEAN)", condition, where)
     return [None if value is None else bool(value) for value in column]
 
 
-def numbers(rows: pl.DataFrame, terms: list[str], where: str) -> list[list[Any]]:
-    """Each term's values over the rows, in their order; SpecError names the column that is not there."""
+def numbers(rows: pl.DataFrame, term: str, where: str) -> list[float | None]:
+    """The term's values over the rows, in their order; SpecError names the column that is not there."""
+    return _values(rows, f"CAST(({term}) AS DOUBLE)", term, where)
+
+
+def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> list[Any]:
     import duckdb
 
-    chosen = ", ".join(f"{term} AS t{index}" for index, term in enumerate(terms))
     try:
         with locked(rows) as connection:
-            table = connection.sql(f"SELECT {chosen} FROM rows").to_arrow_table()
+            table = connection.sql(f"SELECT {term} AS value FROM rows").to_arrow_table()
     except duckdb.Error as error:
-        raise SpecError(_complaint(where, " and ".join(terms), str(error), rows.columns)) from error
-    return [table.column(index).to_pylist() for index in range(len(terms))]
+        raise SpecError(_complaint(where, said, str(error), rows.columns)) from error
+    return list(table.column("value").to_pylist())
 
 
 def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
@@ -61,6 +65,7 @@ def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
     return f"{where}: '{text}' must be an SQL condition over the rows, but {error.splitlines()[0]}; mend it."
 
 
+@lru_cache(maxsize=256)
 def tolerant(condition: str, tolerance: float) -> str:
     """The condition with `<=`, `>=`, `=` and BETWEEN of numbers true up to a relative tolerance; others as they are.
 
@@ -95,12 +100,17 @@ def _text(tree: dict[str, Any]) -> str:
 
 
 def _ask(query: str, argument: str) -> str:
-    import duckdb
-
-    with duckdb.connect(config={"enable_external_access": "false", "threads": "1"}) as connection:
-        row = connection.execute(query, [argument]).fetchone()
+    row = _parser().execute(query, [argument]).fetchone()
     assert row is not None
     return str(row[0])
+
+
+@lru_cache(maxsize=1)
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that has no tables and only reads the text of conditions."""
+    import duckdb
+
+    return duckdb.connect(config={"enable_external_access": "false", "threads": "1"})
 
 
 def _relax(tree: dict[str, Any], tolerance: float) -> str:

@@ -1,0 +1,129 @@
+"""A report reads like a page of results, stands alone, and says what failed and how to check it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from orchestrator import claims, report
+from orchestrator.report import Report, bar
+from tests.judging import KISSING, spec_of, stored
+
+SPEC = spec_of(
+    {
+        "id": "grows",
+        "says": "y grows <exponentially> in d",
+        "basis": {"kind": "derived", "source": "Lemma 2"},
+        "prefer": {"law": "exponential", "over": ["power"], "x": "d", "y": "y"},
+    },
+    {"id": "rate", "fit": {"law": "exponential", "x": "d", "y": "y"}, "expect": {"rate": {"between": [0.5, 0.7]}}},
+    {"id": "small", "says": "y stays small", "holds": "y <= 200"},
+    figures=[{"kind": "curve", "x": "d", "y": "y", "log": ["y"], "title": "Growth"}],
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of a small sweep, one point of which failed."""
+    store = stored(
+        tmp_path_factory.mktemp("report"),
+        SPEC,
+        lambda d, seed: KISSING[int(d)] * (1 + 0.01 * seed),
+        keep=lambda d, seed: "error" if (d, seed) == (4, 1) else "ok",
+    )
+    return report.write(SPEC, store, claims.judge(SPEC, store))
+
+
+def test_all_files_are_there(written: Report) -> None:
+    names = {p.name for p in written.page.parent.iterdir()}
+    assert names == {"report.html", "report.md", "figure_1.png", "figure_1.svg"}
+
+
+def test_paths_are_by_what_they_are(written: Report) -> None:
+    assert list(report.paths(written)) == ["report", "markdown", "figure"]
+
+
+def test_the_page_needs_no_network(written: Report) -> None:
+    page = written.page.read_text()
+    assert not re.search(r"https?://|src=|<script|<link|url\(", page) and "<svg" in page
+
+
+class Balance(HTMLParser):
+    """Counts tags that are opened and not closed."""
+
+    open: list[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed(written: Report) -> None:
+    balance = Balance()
+    balance.feed(written.page.read_text())
+    assert balance.open == []
+
+
+@pytest.mark.parametrize("name", ["page", "markdown"])
+def test_a_report_has_every_part(written: Report, name: str) -> None:
+    text = getattr(written, name).read_text()
+    parts = ("How does it grow?", "a paper", "supported", "refuted", "derived", "rate 0.6", "SELECT arm", "Growth", "error")
+    parts += ("lawsweep run toy_sweep", "toy.law", "commit", "Number of memories", "95 %")
+    assert [part for part in parts if part not in text] == []
+
+
+def test_what_users_write_is_text_in_a_page(written: Report) -> None:
+    page = written.page.read_text()
+    assert "&lt;exponentially&gt;" in page and "&lt;too&gt; large" in page
+
+
+def test_rows_that_break_a_claim_are_listed(written: Report) -> None:
+    assert "Rows that break it" in written.page.read_text()
+
+
+def test_a_report_never_says_proved(written: Report) -> None:
+    assert "proved" not in written.page.read_text() + written.markdown.read_text()
+
+
+def test_a_report_of_the_same_rows_is_the_same(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
+    first = report.write(SPEC, store, claims.judge(SPEC, store)).page.read_bytes()
+    assert report.write(SPEC, store, claims.judge(SPEC, store)).page.read_bytes() == first
+
+
+def test_a_sweep_without_rows_has_a_report(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: 1.0, keep=lambda d, seed: None)
+    page = report.write(SPEC, store, claims.judge(SPEC, store)).page.read_text()
+    assert "absent" in page and "not measured yet" in page
+
+
+def test_an_interval_is_drawn_inside_its_region() -> None:
+    told = bar({"estimate": 1.0, "low": 0.9, "high": 1.1, "expected_low": 0.5, "expected_high": float("inf")})
+    assert 'aria-label="interval [0.9, 1.1]"' in told and told.count("<rect") == 1
+
+
+def test_judging_and_reporting_load_neither_torch_nor_ray(tmp_path: Path) -> None:
+    heavy = "{'torch', 'ray', 'mlflow', 'lmfit', 'pandas', 'scipy.stats'}"
+    code = f"import sys; from orchestrator import claims, report; print(sorted({heavy} & {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_verdicts_and_report_take_seconds(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
+    start = time.process_time()
+    report.write(SPEC, store, claims.judge(SPEC, store))
+    assert time.process_time() - start < 6
