@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 LINT := $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 PYTEST := $(BIN)/python -m pytest
-# Two threads on each of two workers' linear algebra are slower than one.
-export OMP_NUM_THREADS ?= 1
+# Tests run beside each other: one thread of linear algebra each is enough.
+test check: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check style bench
