@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,21 +32,19 @@ class Run:
 
 def lawsweep(*arguments: str) -> Run:
     """The command run to its end."""
-    begun = time.time()
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
-    assert process.stdout is not None
-    peak = 0
-    os.set_blocking(process.stdout.fileno(), False)
-    lines = ""
-    while process.poll() is None:
-        peak = max(peak, _peak(process.pid))
-        lines += process.stdout.read() or ""
-        time.sleep(LOOKS)
-    ended = time.time()
-    lines += process.stdout.read() or ""
+    with tempfile.TemporaryFile("w+") as output:
+        begun = time.time()
+        process = subprocess.Popen([*COMMAND, *arguments], stdout=output, cwd=HERE.parent)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _peak(process.pid))
+            time.sleep(LOOKS)
+        ended = time.time()
+        output.seek(0)
+        lines = output.read().splitlines()
     if process.returncode:
-        raise SystemExit(f"lawsweep {' '.join(arguments)} left with {process.returncode}:\n{lines}")
-    return Run(begun=begun, ended=ended, peak_bytes=peak, said=json.loads(lines.splitlines()[-1]))
+        raise SystemExit(f"lawsweep {' '.join(arguments)} left with {process.returncode}; it said {lines[-3:]}")
+    return Run(begun=begun, ended=ended, peak_bytes=peak, said=json.loads(lines[-1]))
 
 
 def _peak(pid: int) -> int:

@@ -10,9 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
-from orchestrator import plan, spec, workload
+from orchestrator import plan, reading, spec, workload
 from orchestrator.plan import Plan
 from orchestrator.spec import Spec
 from orchestrator.workload import Workload
@@ -71,7 +70,7 @@ def test_an_editor_is_told_the_schema(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_keeps_the_schema(name: str) -> None:
-    jsonschema.Draft202012Validator(schema()).validate(yaml.safe_load(file(name).read_text()))
+    jsonschema.Draft202012Validator(schema()).validate(reading.parse(file(name).read_text(), name).plain())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
