@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from orchestrator.plan import Plan
 from orchestrator.workload import Value, Workload, load
@@ -47,9 +49,16 @@ class Terms:
 
     def load(self) -> Workload:
         """The workload, imported where this is called."""
-        from pathlib import Path
-
         return load(self.workload, Path(self.folder))
+
+    def here(self) -> Terms:
+        """The terms as they hold in this process: its host, and the device that it really has."""
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(self.threads)
+        gpu = self.device == "cuda" and torch is not None and torch.cuda.is_available()
+        name = f"cuda {torch.cuda.get_device_name()}" if gpu and torch is not None else "cpu"
+        return replace(self, host=socket.gethostname(), device="cuda" if gpu else "cpu", device_name=name)
 
 
 @dataclass(kw_only=True)

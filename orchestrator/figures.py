@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.evidence import Columns
@@ -50,8 +51,9 @@ def render(drawing: Drawing) -> tuple[bytes, str]:
     """The drawing as PNG bytes (three pixels a point) and as SVG text."""
     import vl_convert
 
-    png = vl_convert.vegalite_to_png(drawing.chart, scale=PNG_SCALE)
-    return png, vl_convert.vegalite_to_svg(drawing.chart)
+    # The PNG is made of the SVG: Vega, the slow part, runs once.
+    svg = vl_convert.vegalite_to_svg(drawing.chart)
+    return vl_convert.svg_to_png(svg, scale=PNG_SCALE), svg
 
 
 def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
@@ -69,7 +71,8 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     if drawn.laws:
         parts.append(f"Solid lines are fitted laws ({'; '.join(dict.fromkeys(p['label'] for p in drawn.laws))}).")
     if drawn.theory:
-        parts.append("Dashed lines are theory.")
+        names = ", ".join(name for name in dict.fromkeys(p["label"] for p in drawn.theory) if name)
+        parts.append(f"Dashed lines are theory{f' ({names})' if names else ''}.")
     if drawn.lost:
         parts.append(f"{count(drawn.lost, 'point')} no result, and no mark.")
     return " ".join(parts)
@@ -117,8 +120,8 @@ def _axis(channel: Any, axis: str, figure: Figure, column: str, drawn: Drawn, fi
         return channel("y:Q", scale=scale, axis=alt.Axis(title=title, values=powers, labelExpr=_named(powers)))
     scale = alt.Scale(type="log", nice=False, padding=14) if logarithmic else alt.Scale(zero=False, nice=False, padding=14)
     ticks = sorted({p["x"] for p in drawn.points}) if axis == "x" else []
-    shown: dict[str, Any] = {"title": title, "labelOverlap": "greedy", "format": "~r"}
-    if 0 < len(ticks) <= 12:
+    shown: dict[str, Any] = {"title": title, "labelOverlap": "greedy", "labelSeparation": 5, "format": "~r"}
+    if 0 < len(ticks) <= 12 and (logarithmic or len({round(b - a, 9) for a, b in pairwise(ticks)}) == 1):
         shown |= {"values": ticks}
     if axis == "y":
         scale, shown = alt.Scale(zero=False, nice=True), {"title": title}

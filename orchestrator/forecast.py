@@ -13,10 +13,12 @@ from orchestrator import schedule
 from orchestrator.batch import gather
 from orchestrator.context import Context
 from orchestrator.dispatch import MAX_PACKS, SHORTEST
+from orchestrator.execute import attempt
 from orchestrator.measure import prepare
 from orchestrator.plan import Plan
 from orchestrator.spec import Spec
 from orchestrator.store import open_store
+from orchestrator.watch import Watchdog
 
 PILOTS = 24  # shapes that a pilot measures at most; the others are taken to cost their mean
 
@@ -56,7 +58,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
     recorded = any(rate is not None for rate in rates)
     if pilot and todo:
         every = -(-len(groups) // PILOTS)
-        rates = [_pilot(plan, group[0]) if i % every == 0 else None for i, group in enumerate(groups)]
+        rates = [_pilot(plan, group[0], spec.limits.seconds) if i % every == 0 else None for i, group in enumerate(groups)]
     seconds = schedule.estimate(groups, rates)
     workers = max(1, int((os.cpu_count() or 1) / max(spec.needs.cpu, 1e-9)))
     wall = None if seconds is None else seconds / workers
@@ -86,17 +88,16 @@ def _packs(seconds: float | None, workers: int, length: float) -> int | None:
     return min(MAX_PACKS, math.ceil(seconds / target))
 
 
-def _pilot(plan: Plan, position: int) -> float:
-    """Seconds that one point takes here, the second time, so that start-up is not counted."""
+def _pilot(plan: Plan, position: int, limit: float | None) -> float | None:
+    """Seconds that one point takes here, the second time, so that start-up is not counted; None where it fails."""
     module = plan.workload.module
     batch = gather(plan, "pilot", [position], 0.0)
     params = module.Params(**{name: column[0] for name, column in batch.params.items()})
-    context = Context(batch.seeds[0])
+    context, watchdog, ends = Context(batch.seeds[0]), Watchdog(limit), [time.perf_counter()]
 
-    def measure() -> float:
-        begun = time.perf_counter()
+    def measure() -> None:
         list(module.run_pack([params], [context]) if plan.workload.vectorised else module.run(params, context))
-        return time.perf_counter() - begun
+        ends.append(time.perf_counter())
 
-    measure()
-    return measure()
+    failed = attempt(measure, watchdog) or attempt(measure, watchdog)
+    return None if failed else ends[2] - ends[1]

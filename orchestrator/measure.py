@@ -69,6 +69,9 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     if missing:
         raise SpecError("\n".join(missing))
     spec.check_columns([f.name for f in (*found.params, *found.results)])
+    for grid in spec.grids():
+        for name in grid.derive.keys() & {f.name for f in found.results}:
+            raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
     device = "cuda" if spec.needs.gpu else "cpu"
     return found, expand(spec, found, machine(device, spec.needs.cpu))
 

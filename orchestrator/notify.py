@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.error
 import urllib.request
 from typing import Any
 
@@ -14,9 +14,9 @@ def post(url: str, message: dict[str, Any]) -> None:
     """Send the message; SweepError where the URL is not http(s) or does not take it."""
     if not url.startswith(("http://", "https://")):
         raise SweepError(f"--notify: the URL must begin with http:// or https://, but got {url!r}; name a web hook.")
-    request = urllib.request.Request(url, json.dumps(message).encode(), {"Content-Type": "application/json"}, method="POST")
     try:
+        request = urllib.request.Request(url, json.dumps(message).encode(), {"Content-Type": "application/json"}, method="POST")
         with urllib.request.urlopen(request, timeout=10):
             return
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise SweepError(f"--notify: {url} must take a POST of JSON, but {error}; the run itself is complete.") from error

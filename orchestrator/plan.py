@@ -167,20 +167,8 @@ class _Cast:
                 )
 
     def place(self, name: str) -> str:
-        """Where the arm gets the name from."""
-        arm = self.spec.arms.get(self.grid.arm)
-        blocks: list[tuple[tuple[str, ...], Any]] = [((), self.spec)]
-        if arm is not None:
-            blocks.append((("arms", self.grid.arm), arm))
-        for keys, block in blocks:
-            if name in block.fixed:
-                return self.spec.where(*keys, "fixed", name)
-            if name in block.derive:
-                return self.spec.where(*keys, "derive", name)
-            for axis in block.axes:
-                if name in axis.names:
-                    return self.spec.where(*keys, "axes", *(("zip",) if len(axis.names) > 1 else ()), name)
-        return self.spec.where()
+        """Where the arm gets the name from; the whole file for a default."""
+        return self.grid.places.get(name) or self.spec.where()
 
 
 def machine(device: str, threads: float) -> str:

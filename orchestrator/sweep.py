@@ -15,8 +15,10 @@ from typing import Any
 
 from orchestrator import measure
 from orchestrator.measure import Summary, Where
+from orchestrator.session import INTERRUPTED
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
+from orchestrator.workload import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +78,25 @@ def run_all(
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     workloads = [measure.prepare(spec, workload)[0] for spec in specs]
+    if not where.inline:
+        _check_conditions(specs, workloads)
     kept = open_store(store, create=True)
     warm = None if where.inline or not mlflow else _warm(kept, tracking_uri)
     with measure.cluster(where, workloads):
         for spec in specs:
             summary = measure.run(spec, store, where, workload, retry)
-            if summary.why == measure.INTERRUPTED:
+            if summary.why == INTERRUPTED:
                 yield Result(summary=summary)
                 return
             yield _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept, warm, tracking_uri)
+
+
+def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> None:
+    """Refuse SQL that names what is not there; an inline run, which imports no DuckDB, leaves that to its report."""
+    from orchestrator.claims import early
+
+    for spec, workload in zip(specs, workloads, strict=True):
+        early.check(spec, workload)
 
 
 def _judged(summary: Summary, spec: Spec, store: Store, warm: threading.Thread | None, uri: str | None) -> Result:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,13 @@ from orchestrator.execute import Pace, execute
 from orchestrator.parts import part_bytes, part_name
 from orchestrator.record import Progress, Recorder, Where
 from orchestrator.session import INTERRUPTED, Session, interruptible
-from orchestrator.watch import Mark, Watchdog, read_mark
+from orchestrator.watch import MARK_FILE, TRACE_FILE, Mark, Watchdog, read_relic
 
 POLL = 0.25  # seconds between two looks at the recorder
 BEAT = 1.0  # seconds between a worker's two questions whether to stop
 WAIT = 5.0  # seconds a stopping worker gives the point it is measuring
 LAST = 10.0  # seconds after which a driver that is stopping leaves without its workers
 SILENT = 15.0  # seconds without the recorder or the raylet after which a driver leaves
-MARK, TRACE = "mark", "trace"
 SAID = 1000  # characters kept of what Ray says of a dead worker
 MEMORY = ("running low on memory", "OutOfMemoryError")  # how Ray says that its memory monitor ended a worker
 Show = Callable[[int, dict[str, int]], None]
@@ -154,11 +153,16 @@ def run_packs(session: Session, show: Show) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _remote(code: Any, **options: Any) -> Any:
+    """The class or function as an actor or a task; Ray's own types know only its decorator with literal options."""
+    return ray.remote(**options)(code)
+
+
 def _recorder(store: str) -> Any:
     """The recorder as an actor on the driver's node; Ray restarts it as often as it dies, and repeats its calls."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 8, "scheduling_strategy": here}
-    return ray.remote(Recorder).options(**options).remote(store)
+    return _remote(Recorder, **options).remote(store)
 
 
 class _Driver:
@@ -243,7 +247,7 @@ class _Driver:
 _DRIVERS: dict[str, _Driver] = {}
 
 
-class _Feed(Searcher):  # type: ignore[misc]
+class _Feed(Searcher):
     """Hands pack ids to Tune as workers ask for them."""
 
     def __init__(self, key: str) -> None:
@@ -266,11 +270,11 @@ class _Feed(Searcher):  # type: ignore[misc]
         """Nothing: the store knows what is done."""
 
 
-class _Ledger(FIFOScheduler):  # type: ignore[misc]
+class _Ledger(FIFOScheduler):
     """Hears of trials that ended without a result. A callback would too, but Tune imports MLflow where it is given one."""
 
     def __init__(self, key: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._key = key
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -279,20 +283,21 @@ class _Ledger(FIFOScheduler):  # type: ignore[misc]
         _DRIVERS[self._key].died(trial.config["pack"], file.read_text() if file.is_file() else "")
 
 
-class PackTrial(tune.Trainable):  # type: ignore[misc]
+class PackTrial(tune.Trainable):
     """A worker: one process that measures pack after pack and reports each as one trial."""
 
-    def setup(self, config: dict[str, Any], recorder: Any, terms: Terms) -> None:
+    def setup(self, config: dict[str, Any], **given: Any) -> None:
         """Import the workload once for all packs to come; a failure is kept for the first step to tell."""
-        self._recorder, self._pack, self._pace = recorder, config["pack"], Pace()
+        terms: Terms = given["terms"]
+        self._recorder, self._pack, self._pace = given["recorder"], config["pack"], Pace()
         self._folder = Path(tempfile.mkdtemp(prefix="lawsweep-pack-"))
-        self._mark = Mark(self._folder / MARK)
-        self._watchdog = Watchdog(terms.limit, self._folder / TRACE)
+        self._mark = Mark(self._folder / MARK_FILE)
+        self._watchdog = Watchdog(terms.limit, self._folder / TRACE_FILE)
         self._broken = ""
         try:
             sys.path += [entry for entry in terms.path if entry not in sys.path]
             self._workload = terms.load()
-            self._terms = _local_terms(terms)
+            self._terms = terms.here()
         except WorkloadError as error:
             self._broken = str(error)
         self._stop = threading.Event()
@@ -383,19 +388,6 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     return {"outcome": json.dumps(vars(outcome)), "done": True}
 
 
-def _local_terms(terms: Terms) -> Terms:
-    """The terms as they hold in this worker: its host and the device that it really has."""
-    import socket
-
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(terms.threads)
-    gpu = terms.device == "cuda" and torch is not None and torch.cuda.is_available()
-    device = "cuda" if gpu else "cpu"
-    name = f"cuda {torch.cuda.get_device_name()}" if gpu and torch is not None else "cpu"
-    return replace(terms, host=socket.gethostname(), device=device, device_name=name)
-
-
 def _death(where: Where | None, error: str) -> Death:
     """What a dead worker left behind on its node; nobody is blamed where the node is gone too."""
     text = "\n".join(line for line in error.splitlines() if line.strip())[:SAID] or "the worker died and left no word"
@@ -413,21 +405,13 @@ def _relic(where: Where) -> tuple[tuple[int, int] | None, str] | None:
     """Mark and trace of a dead worker, read on its node; None where the node does not answer."""
     there = NodeAffinitySchedulingStrategy(where.node, soft=False)
     if where.node == ray.get_runtime_context().get_node_id():
-        return _read_relic(where.folder)
-    read = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_read_relic)
+        return read_relic(where.folder)
+    read = _remote(read_relic, num_cpus=0, max_retries=0, scheduling_strategy=there)
     try:
-        return ray.get(read.remote(where.folder), timeout=15)  # type: ignore[no-any-return]
+        found: tuple[tuple[int, int] | None, str] = ray.get(read.remote(where.folder), timeout=15)
+        return found
     except ray.exceptions.RayError:
         return None
-
-
-def _read_relic(folder: str) -> tuple[tuple[int, int] | None, str]:
-    """Mark and trace that a worker left in its folder, which goes."""
-    path = Path(folder)
-    trace = (path / TRACE).read_text() if (path / TRACE).is_file() else ""
-    mark = read_mark(path / MARK)
-    shutil.rmtree(path, ignore_errors=True)
-    return mark, trace
 
 
 def _local_servers() -> list[Any]:

@@ -31,15 +31,13 @@ def unsupported(spec: Spec) -> Missing:
 
 
 def _of_run(spec: Spec) -> Missing:
-    """How points are proposed, repeated, stopped and tracked."""
+    """How points are proposed, repeated and stopped."""
     for outer, model, instead in (("search", spec.search, "write axes instead"), ("stop", spec.stop, "remove it")):
         for name in type(model).model_fields if model is not None else ():
             if getattr(model, name) is not None:
                 yield (outer, name), f"'{outer}: {name}' must {LATER}; {instead}."
     if spec.seeds.until is not None:
         yield ("seeds", "until"), f"'until' must {LATER}; write one number of seeds."
-    if spec.track.points:
-        yield ("track",), f"'track: points' must {LATER}; write {{x: param}} for a run a curve."
 
 
 def _of_kind(claim: Claim) -> Missing:

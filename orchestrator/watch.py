@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import mmap
+import shutil
 import signal
 import struct
 import threading
@@ -15,6 +16,7 @@ from types import FrameType
 
 MARK = struct.Struct("<qq")
 NOTHING = (-1, -1)
+MARK_FILE, TRACE_FILE = "mark", "trace"
 GRACE = 2.0  # seconds between the signal that asks a point to end and the end of its process
 
 
@@ -50,6 +52,15 @@ def read_mark(path: Path) -> tuple[int, int] | None:
     except (OSError, struct.error):
         return None
     return None if (start, stop) == NOTHING else (start, stop)
+
+
+def read_relic(folder: str) -> tuple[tuple[int, int] | None, str]:
+    """The mark and the trace that a dead worker left in its folder, which is removed."""
+    path = Path(folder)
+    trace = (path / TRACE_FILE).read_text() if (path / TRACE_FILE).is_file() else ""
+    mark = read_mark(path / MARK_FILE)
+    shutil.rmtree(path, ignore_errors=True)
+    return mark, trace
 
 
 class Watchdog:

@@ -318,7 +318,7 @@ def test_the_columns_of_an_example_are_checked_one_by_one(path: Path) -> None:
 
 def test_an_example_of_every_kind_tells_all_that_must_wait() -> None:
     text = "\n".join(line for path in FILES for line in read(path).unsupported())
-    waiting = ["boundary", "level_set", "optuna", "halving", "median", "until", "track: points", "trend", "collapse", "equals"]
+    waiting = ["boundary", "level_set", "optuna", "halving", "median", "until", "trend", "collapse", "equals"]
     waiting += [
         "interaction",
         "floor",

@@ -69,10 +69,13 @@ def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str) -> Measured:
     finite = np.isfinite(ys) & np.isfinite(xs)
     gone = rows.filter(~ok & rows[x].is_not_null()).select(pl.col(x).cast(pl.Float64), "seed")
     broken = zip(xs[~finite].tolist(), seeds[~finite].tolist(), strict=True)
-    kept = set(zip(xs[finite].tolist(), seeds[finite].tolist(), strict=True))
-    lost = sorted({*gone.iter_rows(), *broken} - kept)
+    lost = {*gone.iter_rows(), *broken}
+    if lost:
+        lost -= set(zip(xs[finite].tolist(), seeds[finite].tolist(), strict=True))
     return Measured(
-        series=series(xs[finite], ys[finite], seeds[finite], aggregate), lost=tuple(lost), hollow=int(ok.sum()) - len(present)
+        series=series(xs[finite], ys[finite], seeds[finite], aggregate),
+        lost=tuple(sorted(lost)),
+        hollow=int(ok.sum()) - len(present),
     )
 
 
@@ -89,18 +92,19 @@ def lacking(claim: Claim, found: Series, laws: tuple[Law, ...], least: int) -> t
     the seeds, two at least for a noisy series.
     """
     require = claim.require
-    points = max(least, require.x_points or 0)
-    short = []
-    if len(found.x) < points:
-        short.append(f"it has {len(found.x)} x and needs {points}")
-    if require.x_decades is not None and found.decades < require.x_decades * (1 - 1e-9):
-        short.append(f"its x span {found.decades:.2f} decades and it needs {require.x_decades:g}")
-    seeds = (
-        (max(2, require.seeds) if found.noisy else require.seeds) if require.seeds is not None else SEEDS if found.noisy else 1
-    )
-    if len(found.units) < seeds:
-        short.append(f"it has {len(found.units)} seeds and needs {seeds}")
-    lowest = max(law.domain for law in laws)
-    if len(found.x) and found.x[0] <= lowest:
-        short.append(f"x must lie above {lowest:g} for these laws and reaches {found.x[0]:g}")
-    return tuple(short)
+    points, seeds = max(least, require.x_points or 0), _seeds(require.seeds, found.noisy)
+    lowest, decades = max(law.domain for law in laws), require.x_decades or 0.0
+    short = {
+        f"it has {len(found.x)} x and needs {points}": len(found.x) < points,
+        f"its x span {found.decades:.2f} decades and it needs {decades:g}": found.decades < decades * (1 - 1e-9),
+        f"it has {len(found.units)} seeds and needs {seeds}": len(found.units) < seeds,
+        f"x must lie above {lowest:g} for these laws, and does not": bool((found.x <= lowest).any()),
+    }
+    return tuple(text for text, lacks in short.items() if lacks)
+
+
+def _seeds(asked: int | None, noisy: bool) -> int:
+    """The fewest seeds: what the claim asks, else SEEDS where they differ; two where they differ in any case."""
+    if asked is None:
+        return SEEDS if noisy else 1
+    return max(2, asked) if noisy else asked

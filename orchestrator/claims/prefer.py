@@ -1,4 +1,9 @@
-"""Turns the rows of a `prefer` claim into findings: which of two laws describes them by AICc and predicts their largest x."""
+"""Turns the rows of a `prefer` claim into findings: which of two laws describes them by AICc and predicts their largest x.
+
+AICc takes the combined values as the sample and the scatter about each law as its error, whether seeds differ or not. So rows
+without noise (known codes, staircases of integers) are judged by how far each law misses them, which no number of equal seeds
+sharpens, and noise blurs a preference instead of making it: that scatter hides the misfit of the wrong law.
+"""
 
 from __future__ import annotations
 

@@ -37,9 +37,7 @@ def _cell(value: Any) -> str:
 
 def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, whose claim it is, and the sentence with the numbers."""
-    rows = [
-        {"claim": v["id"], "verdict": v["verdict"], "basis": v["basis"], "what the rows say": v["sentence"]} for v in found
-    ]
+    rows = [{"claim": v["id"], "verdict": v["verdict"], "basis": v["basis"], "what the rows say": v["sentence"]} for v in found]
     if rows:
         table(rows)
 

@@ -35,11 +35,16 @@ def check_command(specs: tuple[str, ...]) -> None:
       lawsweep check sweeps/*.yaml
     """
     from orchestrator import spec
+    from orchestrator.claims import early
     from orchestrator.measure import prepare
 
     for name in specs:
-        found = spec.read(name)
-        counts = {size or "base": len(prepare(spec.read(name, size=size))[1]) for size in (None, *found.sizes)}
+        counts = {}
+        for size in (None, *spec.read(name).sizes):
+            found = spec.read(name, size=size)
+            workload, plan = prepare(found)
+            early.check(found, workload)
+            counts[size or "base"] = len(plan)
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points:,} points" for size, points in counts.items()))
 
 
@@ -69,9 +74,9 @@ def schema_command() -> None:
     Put this line first in a sweep file and point it at the output:
       # yaml-language-server: $schema=./schema.json
     """
-    from orchestrator.schema import schema
+    from orchestrator import schema
 
-    click.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    click.echo(schema.text(), nl=False)
 
 
 @click.command("completion")
