@@ -17,7 +17,7 @@ from orchestrator.claims.region import Region
 from orchestrator.errors import SpecError
 from orchestrator.intervals import Interval
 from orchestrator.spec import Spec
-from tests.judging import FIELDS, KISSING, SATURATING, judged, rows_of, spec_of, stored
+from tests.judging import FIELDS, KISSING, SATURATING, judged, rows_of, spec_of, stored, toy
 
 EXPONENTIAL = {"prefer": {"law": "exponential", "over": ["power"], "x": "d", "y": "y"}}
 POWER = {"prefer": {"law": "power", "over": ["exponential"], "x": "d", "y": "y"}}
@@ -229,6 +229,17 @@ def test_a_wrong_column_in_where_names_the_nearest() -> None:
 def test_where_reaches_no_file() -> None:
     with pytest.raises(SpecError, match="Cannot access file"):
         judged({**EXPONENTIAL, "where": "d in (select 1 from read_csv('/etc/passwd'))"}, rows_of(KISSING.__getitem__, KISSING))
+
+
+@pytest.mark.parametrize("key", ["where", "holds"])
+def test_wrong_sql_is_refused_before_there_are_rows(key: str) -> None:
+    claim = {"id": "c", "holds": "y > 0", key: "betta > 0 and u > 1"}
+    with pytest.raises(SpecError, match=rf"toy_sweep: claims.c.{key}: .* did you mean 'beta'"):
+        claims.check(spec_of(claim, derive={"u": "sqrt(d)"}), toy())
+
+
+def test_right_sql_passes_before_there_are_rows() -> None:
+    claims.check(spec_of({"id": "c", "where": "arm = 'all' and u > 1", "holds": "y <= top"}, derive={"u": "sqrt(d)"}), toy())
 
 
 def test_no_rows_are_unmet() -> None:
