@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from orchestrator import claims, query
+from orchestrator.claims import early
 from orchestrator.claims.evidence import Described
 from orchestrator.claims.fit import weighed
 from orchestrator.claims.ledger import claim_hash
@@ -234,12 +235,12 @@ def test_where_reaches_no_file() -> None:
 @pytest.mark.parametrize("key", ["where", "holds"])
 def test_wrong_sql_is_refused_before_there_are_rows(key: str) -> None:
     claim = {"id": "c", "holds": "y > 0", key: "betta > 0 and u > 1"}
-    with pytest.raises(SpecError, match=rf"toy_sweep: claims.c.{key}: .* did you mean 'beta'"):
-        claims.check(spec_of(claim, derive={"u": "sqrt(d)"}), toy())
+    with pytest.raises(SpecError, match=rf"toy_sweep:\d+: claims\[0\].{key}: .* did you mean 'beta'"):
+        early.check(spec_of(claim, derive={"u": "sqrt(d)"}), toy())
 
 
 def test_right_sql_passes_before_there_are_rows() -> None:
-    claims.check(spec_of({"id": "c", "where": "arm = 'all' and u > 1", "holds": "y <= top"}, derive={"u": "sqrt(d)"}), toy())
+    early.check(spec_of({"id": "c", "where": "arm = 'all' and u > 1", "holds": "y <= top"}, derive={"u": "sqrt(d)"}), toy())
 
 
 def test_no_rows_are_unmet() -> None:

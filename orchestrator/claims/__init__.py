@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims import compare, fit, holds, ledger, prefer, sql, verdict
+from orchestrator.claims import compare, fit, holds, ledger, prefer, verdict
 from orchestrator.claims.case import Case, mixed
-from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, derived, empty, gather
+from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, derived, gather
 from orchestrator.claims.verdict import Finding, Verdict, restore
 from orchestrator.errors import SpecError, WorkloadError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
     from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
-    from orchestrator.workload import Workload
 
 __all__ = [
     "ABSENT",
@@ -27,7 +26,6 @@ __all__ = [
     "Described",
     "Finding",
     "Verdict",
-    "check",
     "judge",
     "judge_rows",
     "register",
@@ -62,21 +60,6 @@ def judge(spec: Spec, store: Store) -> tuple[Verdict, ...]:
     store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
     store.save("verdicts", spec.name, [v.record() for v in verdicts])
     return verdicts
-
-
-def check(spec: Spec, workload: Workload) -> None:
-    """Refuse a claim's or a figure's SQL that is none over the workload's rows, before there are any.
-
-    Raises SpecError with the nearest column.
-    """
-    rows = empty(spec, workload)
-    for claim in spec.claims:
-        for key, condition in (("where", claim.where), ("holds", claim.holds)):
-            if condition is not None:
-                sql.truths(rows, condition, f"{spec.name}: claims.{claim.id}.{key}")
-    for index, figure in enumerate(spec.figures):
-        if figure.where is not None:
-            sql.truths(rows, figure.where, f"{spec.name}: figures[{index}].where")
 
 
 def register(spec: Spec, store: Store) -> None:

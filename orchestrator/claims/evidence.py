@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import sql
-from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.errors import SpecError, nearest
 from orchestrator.expressions import Expression
-from orchestrator.workload import Workload, table_name
+from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,19 +78,6 @@ def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
         parts.append(part)
     parts.append(rows.filter(~pl.col("arm").is_in([grid.arm for grid in spec.grids()])))
     return pl.concat(parts, how="diagonal_relaxed")
-
-
-def empty(spec: Spec, workload: Workload) -> pl.DataFrame:
-    """A table without rows that has every column that a claim may name, derived ones as numbers."""
-    import polars as pl
-
-    kinds: dict[type, Any] = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}
-    engine = {"bool": pl.Boolean, "int64": pl.Int64, "float64": pl.Float64, "string": pl.String}
-    schema: dict[str, Any] = {"arm": pl.String, "sweep": pl.String, "size": pl.String}
-    schema |= {column.name: engine.get(column.kind, pl.Datetime("us", "UTC")) for column in ENGINE_COLUMNS}
-    schema |= {field.name: kinds[field.kind] for field in (*workload.params, *workload.results)}
-    names = {name for grid in spec.grids() for name in grid.derive}
-    return pl.DataFrame(schema={**dict.fromkeys(sorted(names), pl.Float64), **schema})
 
 
 def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[str, Expression]) -> pl.DataFrame:
