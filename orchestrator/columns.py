@@ -18,15 +18,15 @@ class Column:
 STATUSES = ("ok", "error", "oom", "timeout", "lost", "diverged", "stopped", "censored")
 
 ENGINE_COLUMNS = (
-    Column("point", "string", "", "Identity of the point: hash of workload, version, params that differ from their defaults, and seed."),
+    Column("point", "string", "", "Identity: hash of workload, version, params that differ from their defaults, and seed."),
     Column("workload", "string", "", "Workload that measured the row, as paper.measurement."),
     Column("version", "int64", "", "VERSION of the workload when the row was measured."),
     Column("seed", "int64", "", "Seed of the point; every random stream of the point derives from it."),
-    Column("step", "int64", "", "Index of the row within its point, counted by the workload from 0; -1 for a failure without a result."),
+    Column("step", "int64", "", "Index of the row within its point, from 0; -1 for a failure without a result."),
     Column("final", "bool", "", "Whether this is the point's last row."),
     Column("status", "string", "", "One of ok, error, oom, timeout, lost, diverged, stopped, censored."),
     Column("error", "string", "", "Error text or traceback of a row that is not ok; null otherwise."),
-    Column("seconds", "float64", "s", "Wall time of the point up to this row; its share of the chunk where points are vectorised."),
+    Column("seconds", "float64", "s", "Wall time of the point up to this row; its share of the call where vectorised."),
     Column("pack", "string", "", "Pack (one Ray Tune trial) that measured the row."),
     Column("generation", "int64", "", "Number of the invocation that wrote the row, counted in the store."),
     Column("commit", "string", "", "Git commit of the code that ran, or 'none'."),

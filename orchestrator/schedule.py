@@ -115,7 +115,7 @@ def code(workload: Workload) -> tuple[str, ...]:
     import workloads
 
     packages: list[types.ModuleType] = [orchestrator, workloads]
-    shipped = [str(Path(list(package.__path__)[0])) for package in packages]
+    shipped = [str(Path(next(iter(package.__path__)))) for package in packages]
     own = workload.module
     if own.__name__.startswith("workloads.") or not getattr(own, "__file__", None):
         return tuple(shipped)
@@ -125,4 +125,4 @@ def code(workload: Workload) -> tuple[str, ...]:
 def _top(module: types.ModuleType) -> Path:
     """The folder of a module's outermost package, or the module's own file."""
     top = sys.modules[module.__name__.split(".")[0]]
-    return Path(list(top.__path__)[0]) if hasattr(top, "__path__") else Path(str(top.__file__))
+    return Path(next(iter(top.__path__))) if hasattr(top, "__path__") else Path(str(top.__file__))

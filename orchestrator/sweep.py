@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import measure
 from orchestrator.measure import Summary, Where
@@ -19,6 +18,9 @@ from orchestrator.session import INTERRUPTED
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.workload import Workload
+
+if TYPE_CHECKING:
+    from orchestrator.background import Background
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +83,53 @@ def run_all(
     if not where.inline:
         _check_conditions(specs, workloads)
     kept = open_store(store, create=True)
-    warm = None if where.inline or not mlflow else _warm(kept, tracking_uri)
-    with measure.cluster(where, workloads):
+    with _mirror(kept, tracking_uri, mlflow and not where.inline) as mirror, measure.cluster(where, workloads):
         for spec in specs:
             summary = measure.run(spec, store, where, workload, retry)
             if summary.why == INTERRUPTED:
-                yield Result(summary=summary)
+                yield _interrupted(summary, spec, kept, where)
                 return
-            yield _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept, warm, tracking_uri)
+            result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept)
+            if mirror is not None:
+                mirror.ask(spec.name, spec.size)
+                if spec is specs[-1]:
+                    result = _mirrored(result, mirror)
+            yield result
+
+
+@contextmanager
+def _mirror(store: Store, uri: str | None, wanted: bool) -> Iterator[Background | None]:
+    """A process that brings MLflow into line beside the run; it imports and makes its database while Ray starts."""
+    if not wanted:
+        yield None
+        return
+    from orchestrator.background import Background
+
+    mirror = Background(store, uri)
+    try:
+        yield mirror
+    finally:
+        mirror.stop()
+
+
+def _mirrored(result: Result, mirror: Background) -> Result:
+    """The result once MLflow says what the store says; a server that is missing is a warning."""
+    from orchestrator.track import TrackError
+
+    try:
+        mirror.finish()
+    except TrackError as error:
+        return replace(result, warnings=(*result.warnings, str(error)))
+    return result
+
+
+def _interrupted(summary: Summary, spec: Spec, store: Store, where: Where) -> Result:
+    """Counts alone; but whoever has seen rows has made their claims before."""
+    if not where.inline:
+        from orchestrator import claims
+
+        claims.register(spec, store)
+    return Result(summary=summary)
 
 
 def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> None:
@@ -99,38 +140,13 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
         early.check(spec, workload)
 
 
-def _judged(summary: Summary, spec: Spec, store: Store, warm: threading.Thread | None, uri: str | None) -> Result:
-    """Verdicts and report from the store's rows, then the mirror with both; a missing server is a warning."""
-    from orchestrator import claims, report, track
+def _judged(summary: Summary, spec: Spec, store: Store) -> Result:
+    """Verdicts and report from the store's rows."""
+    from orchestrator import claims, report
 
     verdicts = claims.judge(spec, store)
-    written = report.write(spec, store, verdicts)
-    warnings: list[str] = []
-    if warm is not None:
-        warm.join()
-        try:
-            track.mirror(store, spec.name, spec.size, uri)
-        except track.TrackError as error:
-            warnings.append(f"MLflow was not updated: {error} 'lawsweep sync' makes up for it.")
-    return Result(
-        summary=summary,
-        verdicts=tuple(verdict.record() for verdict in verdicts),
-        report=report.paths(written),
-        warnings=tuple(warnings),
-    )
-
-
-def _warm(store: Store, uri: str | None) -> threading.Thread:
-    """Import MLflow and make its database while Ray starts: both wait more than they compute."""
-    from orchestrator import track
-
-    def prepare() -> None:
-        with suppress(track.TrackError):  # the mirror says so at the end, when it still matters
-            track.prepare(store, uri)
-
-    thread = threading.Thread(target=prepare, name="lawsweep-mlflow", daemon=True)
-    thread.start()
-    return thread
+    paths = report.paths(report.write(spec, store, verdicts))
+    return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:

@@ -103,12 +103,12 @@ def _settings(cluster: Cluster) -> dict[str, Any]:
 
 def slots(cpu: float, gpu: float) -> int:
     """How many packs the cluster can measure at once; SweepError where it cannot measure one."""
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    have: dict[str, float] = ray.cluster_resources()
     for name, need in (("CPU", cpu), ("GPU", gpu)):
         if need > have.get(name, 0):
             raise SweepError(
                 f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; choose another "
-                f"--size, a cluster that has it (--address), or declare it (--{name.lower()}s N) to try the schedule without it."
+                f"--size or cluster (--address), or declare what is missing (--{name.lower()}s N) to try the schedule."
             )
     return max(1, int(min(have["CPU"] / cpu if cpu else 10**6, have.get("GPU", 0) / gpu if gpu else 10**6)))
 

@@ -165,8 +165,8 @@ def _from_name(name: str) -> types.ModuleType:
     if point is not None:
         return _imported(point.value, name)
     raise WorkloadError(
-        f"workload '{name}' must be a shipped workload, an importable module, a .py path or an entry point, but nothing of that "
-        f"name is here{nearest(name, shipped())} Shipped: {', '.join(shipped())}."
+        f"workload '{name}' must be a shipped workload, an importable module, a .py path or an entry point, but nothing "
+        f"of that name is here{nearest(name, shipped())} Shipped: {', '.join(shipped())}."
     )
 
 

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> Any:
         error.show()
         code = 2
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -122,7 +122,7 @@ def ui_command(store: str, tracking_uri: str | None, port: int) -> None:
 @click.command("doctor")
 @store_option
 def doctor_command(store: str) -> int:
-    """Check what a run needs of this machine: versions, processors, memory, the store; leaves with 2 where something is wrong."""
+    """Check what a run needs of this machine: versions, memory, the store; leaves with 2 where something is wrong."""
     from orchestrator import doctor
     from orchestrator.cli import show
 

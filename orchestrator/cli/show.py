@@ -84,5 +84,6 @@ def outlook(found: Forecast) -> None:
 
 def _time(found: Forecast) -> str:
     if found.worker_seconds is None or found.wall_seconds is None:
-        return "unknown: nothing of this shape was measured yet; --pilot measures one point of each"
+        tried = "every point of the pilot failed" if found.basis == "pilot" else "nothing of this shape was measured yet"
+        return f"unknown: {tried}; --pilot measures one point of each"
     return f"{duration(found.wall_seconds)} on {found.workers} workers ({duration(found.worker_seconds)} of one, {found.basis})"

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from orchestrator.cli.options import spec_argument, workload_names
+from orchestrator.cli.options import workload_names
 
 
 @click.command("list")
