@@ -70,7 +70,7 @@ def estimate(groups: Sequence[Sequence[int]], rates: Sequence[float | None]) -> 
     """Worker-seconds that the groups will take; a shape never measured costs the mean of the others, None where all are new."""
     known = [rate for rate in rates if rate is not None]
     if not known:
-        return None
+        return None if groups else 0.0
     mean = sum(known) / len(known)
     return sum(len(group) * (mean if rate is None else rate) for group, rate in zip(groups, rates, strict=True))
 

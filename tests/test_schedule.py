@@ -110,6 +110,7 @@ def test_where_nothing_is_known_the_largest_shape_is_started_first() -> None:
 )
 def test_an_unknown_shape_is_taken_to_cost_the_mean(first: float | None, second: float | None, seconds: float | None) -> None:
     assert schedule.estimate([[0], [1, 2, 3]], [first, second]) == pytest.approx(seconds)
+    assert schedule.estimate([], []) == 0.0
 
 
 def test_a_plan_as_a_table_says_each_arm_of_a_point() -> None:

@@ -83,6 +83,8 @@ def outlook(found: Forecast) -> None:
 
 
 def _time(found: Forecast) -> str:
+    if not found.todo:
+        return "none: every point is there"
     if found.worker_seconds is None or found.wall_seconds is None:
         tried = "every point of the pilot failed" if found.basis == "pilot" else "nothing of this shape was measured yet"
         return f"unknown: {tried}; --pilot measures one point of each"
