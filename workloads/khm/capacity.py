@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
-CODES = ("optimal", *best.NAMED)
-# What is proved of the optimal code holds for every code; what is found is one code.
+# What is found is one code, so the largest may be larger.
 FOUND = {"bound": "lower"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Params:
     """What fixes one capacity."""
 
@@ -44,7 +43,7 @@ class Params:
     updates: Annotated[int, "updates of the simulated criterion, from each memory", {"shape": True}] = simulate.UPDATES
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Result:
     """What was found, and between what it was proved to lie."""
 
@@ -62,12 +61,19 @@ class Result:
     cut: Annotated[bool, "whether the search ended at limit, so that more might be stored"]
 
 
+def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
+    """The one row of a point."""
+    (columns,) = run_pack([params], [ctx])
+    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
+
+
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points of one dimension, code and criterion share their bounds and codes."""
-    for p in params:
+    asked = [dataclasses.replace(p, code=best.plain(p.code)) for p in params]
+    for p in asked:
         _check(p)
-    for _, indices in packing.groups(params, _group):
-        rows = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
+    for _, indices in packing.groups(asked, _group):
+        rows = _measure([asked[i] for i in indices], [ctxs[i] for i in indices])
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
         yield {"index": indices, "step": [0] * len(indices), **columns}
 
@@ -91,8 +97,9 @@ def _check(p: Params) -> None:
             f"d and limit must be at least 2, updates at least 1 and rho in (0, 1), but got d = {p.d}, limit = {p.limit}, "
             f"updates = {p.updates}, rho = {p.rho}; the sphere of one dimension holds two memories."
         )
-    if p.code not in ("optimal", "random", "simplex", "orthoplex"):
-        best.shape(p.code, p.d, 2 if p.code == "polygon" else 0)
+    if p.code in best.MADE:
+        raise ValueError(f"code must be a known or a random one, but got '{p.code}'; measure its separation with khm.codes.")
+    best.shape(p.code, p.d, 2 if p.code in (*best.FREE, "polygon") else 0)
 
 
 def _group(p: Params) -> Params:

@@ -30,7 +30,7 @@ COUNTED = 0.01
 ELEMENTS = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Params:
     """An arm of the ablation and its settings; memories, queries and map of one seed are the same in every arm."""
 
@@ -49,7 +49,7 @@ class Params:
     tau: Annotated[float, "temperature of the separation loss", {"shape": True}] = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Result:
     """The sizes of the end states, and what the map did to lengths and angles."""
 
@@ -64,6 +64,12 @@ class Result:
     delta_memories: Annotated[float, "least 1 - cos between two memories"]
     delta_features: Annotated[float, "least 1 - cos between the features of two memories, in the arm's own space"]
     energy_increases: Annotated[int | None, "updates that raised the energy; null for a map with a bias, which has none"]
+
+
+def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
+    """The one row of a point."""
+    (columns,) = run_pack([params], [ctx])
+    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
 
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:

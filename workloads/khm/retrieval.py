@@ -6,6 +6,7 @@ Symbols: ξ = memory (m of them in d dimensions) · β = inverse temperature · 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import best, onset, retrieval, separation, storage
+from workloads.khm.maths import best, making, onset, retrieval, separation, storage
 from workloads.maths import packing
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ ELEMENTS = {"cpu": 1 << 17, "cuda": 1 << 28}
 WHOLE = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Params:
     """A code, a temperature and how long the network runs."""
 
     code: Annotated[
-        str, "random | simplex | orthoplex | polygon | icosahedron | cell24 | cell600 | e8 | leech", {"shape": True}
+        str,
+        "random | optimal | annealed | linear | uhop | uhop_plus, or by name simplex | orthoplex | polygon | icosahedron "
+        "| cell24 | cell600 | e8 | leech",
+        {"shape": True},
     ] = "random"
     d: Annotated[int, "dimension of a memory; 0 for the code's own", {"shape": True}] = 0
     m: Annotated[int, "number of memories; 0 for the code's own", {"shape": True}] = 0
@@ -44,7 +48,7 @@ class Params:
     noise: Annotated[float, "standard deviation of the normal noise on every coordinate of a query"] = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Result:
     """Where the queries ended, beside what closed forms say of it."""
 
@@ -73,6 +77,12 @@ class Result:
     origin_rate: Annotated[float, "largest eigenvalue of the update's derivative at the origin, which is stable below 1"]
 
 
+def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
+    """The one row of a point."""
+    (columns,) = run_pack([params], [ctx])
+    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
+
+
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; points of one shape share batches, those of one code its Gram matrix."""
     shapes = [_shape(p) for p in params]
@@ -94,18 +104,20 @@ def _shape(p: Params) -> tuple[str, int, int]:
             f"updates must be at least 1 and noise at least 0, but got updates = {p.updates}, noise = {p.noise}; "
             "write updates: 1 for one step."
         )
-    return (p.code, *best.shape(p.code, p.d, p.m))
+    return (best.plain(p.code), *best.shape(best.plain(p.code), p.d, p.m))
 
 
 def _measure(key: tuple[Any, ...], params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
     code, d, m, alpha, updates = key
-    memories = torch.stack([_memories(code, d, m, ctx) for ctx in ctxs]).to(ctxs[0].device)
+    made = {ctx.seed: _memories(code, d, m, ctx) for ctx in ctxs}
+    memories = torch.stack([made[ctx.seed] for ctx in ctxs]).to(ctxs[0].device)
     beta = torch.tensor([p.beta for p in params], dtype=torch.float64, device=memories.device)
     asked = _queries(memories, params, ctxs)
     rows = _rows(m)
     parts = [_ended(asked[:, first : first + rows], memories, beta, alpha, updates, first) for first in range(0, m, rows)]
     joined = {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
-    described = _described(code, d, m, memories[:1] if code != "random" else memories, len(params))
+    seeded = code == "random" or code in best.MADE
+    described = _described(code, d, m, memories if seeded else memories[:1], len(params))
     return _columns(joined, described, params, alpha, m) | _closed(code, d, params, described["delta"])
 
 
@@ -115,7 +127,12 @@ def _rows(m: int) -> int:
 
 
 def _memories(code: str, d: int, m: int, ctx: Context) -> Tensor:
-    return best.random(d, m, ctx.generator("memories")) if code == "random" else best.build(code, d, m)
+    """Coordinates (m, d) of a code; one that is random, searched or trained depends on the seed, and shares its data."""
+    if code == "random":
+        return best.random(d, m, ctx.generator("memories"))
+    if code in best.MADE:
+        return making.best_code(making.Recipe(method=code, d=d, m=m), ctx.generator, ctx.device)
+    return best.build(code, d, m)
 
 
 def _queries(memories: Tensor, params: list[Params], ctxs: list[Context]) -> Tensor:
@@ -148,7 +165,8 @@ def _described(code: str, d: int, m: int, memories: Tensor, points: int) -> dict
         delta = torch.tensor([separation.delta_blocked(x) for x in memories], dtype=torch.float64)
     else:
         delta = separation.delta(memories).cpu()
-    spread = torch.linalg.eigvalsh(retrieval.jacobian_at_origin(memories, 1.0)).amax(-1).cpu()
+    # One matrix at a time: a batch is not solved to the same bits whatever stands beside.
+    spread = torch.stack([torch.linalg.eigvalsh(x.clone()).amax() for x in retrieval.jacobian_at_origin(memories, 1.0)])
     found = {"delta": delta.tolist(), "radius": (delta.clamp_min(0) / 2).sqrt().tolist(), "spread": spread.tolist()}
     return {name: values * (points // len(values)) for name, values in found.items()}
 

@@ -21,7 +21,11 @@ KISSING = {
 }  # fmt: skip
 # d, number of memories, largest cosine: Kerdock codes (real mutually unbiased bases) and a sharp code not listed elsewhere.
 LINES = ((16, 288, 1 / 4), (64, 4224, 1 / 8), (21, 112, 1 / 9))
-NAMED = ("random", "simplex", "orthoplex", "polygon", "icosahedron", "cell24", "cell600", "e8", "leech")
+NAMED = ("simplex", "orthoplex", "polygon", "icosahedron", "cell24", "cell600", "e8", "leech")
+# Codes of any d and m: random ones, the best one known, and those that a search or a trained map makes of a seed.
+MADE = ("annealed", "linear", "uhop", "uhop_plus")
+FREE = ("random", "optimal", *MADE)
+WRITTEN = {"24cell": "cell24", "600cell": "cell600"}
 SIZES = {"icosahedron": (3, 12), "cell24": (4, 24), "cell600": (4, 120), "e8": (8, 240), "leech": (24, 196560)}
 
 
@@ -42,17 +46,23 @@ def _binary() -> list[tuple[int, int, int]]:
     return [(n - i, 2 ** (k - i), w) for n, k, w, times in families for i in range(times)]
 
 
+def plain(code: str) -> str:
+    """The name of a code in these modules, of one written as papers do: E8 is e8, 24-cell is cell24."""
+    short = code.lower().replace("-", "")
+    return WRITTEN.get(short, short)
+
+
 def shape(code: str, d: int, m: int) -> tuple[int, int]:
-    """(d, m) of a named code, where 0 asks for the code's own number.
+    """(d, m) of a code by its plain name, where 0 asks for the code's own number.
 
     Raises ValueError for an unknown name and for a d or m that the code cannot have.
     """
-    if code not in NAMED:
-        close = get_close_matches(code, NAMED, n=1)
+    if code not in (*NAMED, *FREE):
+        close = get_close_matches(code, (*NAMED, *FREE), n=1)
         hint = f"; did you mean '{close[0]}'?" if close else "."
-        raise ValueError(f"code must be one of {', '.join(NAMED)}, but got '{code}'{hint}")
-    if code in ("random", "polygon"):
-        own = (d if code == "random" else 2, m)
+        raise ValueError(f"code must be one of {', '.join((*FREE, *NAMED))}, but got '{code}'{hint}")
+    if code in FREE or code == "polygon":
+        own = (2 if code == "polygon" else d, m)
     elif code in ("simplex", "orthoplex"):
         own = _family(code, d, m)
     else:
@@ -70,11 +80,12 @@ def _family(code: str, d: int, m: int) -> tuple[int, int]:
 
 def _rule(code: str) -> str:
     rules = {
-        "random": "any d of at least 1 and m of at least 2",
         "polygon": "d = 2 and any m of at least 2",
         "simplex": "m = d + 1",
         "orthoplex": "m = 2d",
     }
+    if code in FREE:
+        return "any d of at least 1 and m of at least 2"
     return rules[code] if code in rules else f"d = {SIZES[code][0]} and m = {SIZES[code][1]}"
 
 
@@ -92,7 +103,12 @@ def members(code: str, d: int, limit: int) -> list[tuple[int, float]]:
 
 @functools.lru_cache(maxsize=64)
 def build(code: str, d: int, m: int) -> Tensor:
-    """Coordinates (m, d), float64, of a named code that is no random one; `d` and `m` as `shape` gives them."""
+    """Coordinates (m, d), float64, of a named code or the optimal one; `d` and `m` as `shape` gives them.
+
+    Raises ValueError where no coordinates of an optimal code are known here.
+    """
+    if code == "optimal":
+        return _optimal(d, m)
     if code == "simplex":
         return known.simplex(m)
     if code == "orthoplex":
@@ -101,6 +117,17 @@ def build(code: str, d: int, m: int) -> Tensor:
         return known.polygon(m)
     made: Tensor = getattr(known, code)()
     return made
+
+
+def _optimal(d: int, m: int) -> Tensor:
+    found = known.known_code(d, m)
+    if found is None:
+        there = ", ".join(f"({a}, {b})" for a, b in sorted(known.CODES))
+        raise ValueError(
+            f"code 'optimal' must have coordinates of m = {m} in d = {d}, but has none; beside m <= 2d and d = 2 "
+            f"it has {there}."
+        )
+    return found
 
 
 def random(d: int, m: int, generator: torch.Generator) -> Tensor:

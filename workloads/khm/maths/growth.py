@@ -57,7 +57,7 @@ def at_angle(d: int, angle: float) -> Capacity:
     upper = _snap(float(most(d, np.array(delta))))
     lower = max(float(bounds.greedy_count(d, angle)), 2.0 * d)
     if d == 2:
-        lower = upper = math.floor(upper)
+        lower = upper = float(math.floor(upper))
     inside = [float(m) for m, own in best.sizes(d) if own >= delta * (1 - 1e-9)]
     found = max([lower, *inside])
     return Capacity(found=found, lower=lower, upper=upper, delta=delta)

@@ -79,9 +79,9 @@ def jacobian_at_origin(memories: Tensor, beta: float, alpha: float = 1.0) -> Ten
 
     At x = 0 all weights are 1/m, and the derivative of α-entmax there is m^(α-1) (I/m - 11ᵀ/m²).
     """
-    centred = memories - memories.mean(-2, keepdim=True)
-    m = memories.shape[-2]
-    return beta * m ** (alpha - 1) * (centred.mT @ centred) / m
+    m, d = memories.shape[-2:]
+    centred = even(memories - memories.mean(-2, keepdim=True))
+    return beta * m ** (alpha - 1) * (centred.mT @ centred)[..., :d, :d] / m
 
 
 @dataclass(frozen=True, kw_only=True)
