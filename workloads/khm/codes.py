@@ -59,6 +59,7 @@ class Result:
     delta_typical: Annotated[
         float, "median over the restarts or draws of the delta that each has, as a property of these codes"
     ]
+    delta_raw: Annotated[float | None, "delta of the unit memories before the map, absent for methods without one"]
     dimension: Annotated[int, "dimension of the space that the features span at most; the bounds are for this one"]
     delta_lower: Annotated[float, "printed lower bound on the best delta (Prop. 3.1)", {"bound": "lower"}]
     delta_upper: Annotated[float, "least proved upper bound on delta", {"bound": "upper"}]
@@ -78,13 +79,13 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack, those with the same params in one batch over their seeds: (index, 0, result)."""
     for point, indices in groups(params, lambda p: p):
-        device = ctxs[indices[0]].device
-        found = making.deltas(recipe(point), [ctxs[i].generator for i in indices], device)
-        theory = _theory(recipe(point).dimension, point.m)
-        best = found[:, 0] if point.method == "random" else found.amax(1)
-        typical = found.quantile(0.5, dim=1)
-        for i, delta, middle in zip(indices, best.tolist(), typical.tolist(), strict=True):
-            yield i, 0, _result(delta, middle, theory)
+        how, streams = recipe(point), [ctxs[i].generator for i in indices]
+        found = making.deltas(how, streams, ctxs[indices[0]].device)
+        theory = _theory(how.dimension, how.m)
+        best = found[:, 0] if how.method == "random" else found.amax(1)
+        raw = making.raw_deltas(how, streams).tolist() if how.method in making.MAPS else [None] * len(indices)
+        for i, delta, middle, before in zip(indices, best.tolist(), found.quantile(0.5, dim=1).tolist(), raw, strict=True):
+            yield i, 0, _result(delta, middle, before, theory)
 
 
 def recipe(params: Params) -> making.Recipe:
@@ -94,14 +95,15 @@ def recipe(params: Params) -> making.Recipe:
     )
 
 
-def _result(delta: float, typical: float, theory: dict[str, Any]) -> Result:
-    """The result of one point from the best and the median separation of its codes."""
+def _result(delta: float, typical: float, raw: float | None, theory: dict[str, Any]) -> Result:
+    """The result of one point from the best and the median separation of its codes, and that before a map."""
     best = theory["delta_known"]
     return Result(
         delta=delta,
         angle_deg=math.degrees(bounds.angle_of(delta)),
         radius=math.sqrt(max(0.5 * delta, 0.0)),
         delta_typical=typical,
+        delta_raw=raw,
         delta_ratio=None if best is None else delta / best,
         **theory,
     )

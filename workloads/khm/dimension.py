@@ -44,6 +44,9 @@ class Result:
     target: Annotated[float, "delta asked for, 1 - cos(angle_deg)"]
     dimension: Annotated[int, "dimension of the space that the features span at most: min(d, D) for a linear map"]
     delta: Annotated[float | None, "delta found, the best of the restarts; absent for method bounds", {"bound": "lower"}]
+    delta_typical: Annotated[
+        float | None, "median over the restarts of the delta that each has, as a property of these codes; absent for bounds"
+    ]
     delta_upper: Annotated[float, "least proved upper bound on delta at this dimension", {"bound": "upper"}]
     delta_exists: Annotated[float, "a delta proved to exist at this dimension", {"bound": "lower"}]
     delta_known: Annotated[float | None, "delta of the best code known at this dimension, absent where no table has it"]
@@ -66,10 +69,14 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
     """Every point of a pack; those that differ in seed and target alone share one batch: (index, 0, result)."""
     for (how, measured), indices in groups(params, lambda p: (recipe(p), p.method != "bounds")):
         device = ctxs[indices[0]].device
-        found = making.deltas(how, [ctxs[i].generator for i in indices], device).amax(1).tolist() if measured else ()
-        best = dict(zip(indices, found, strict=False))
         theory = _theory(how.dimension, how.m)
-        yield from ((i, 0, _result(params[i], best.get(i), theory)) for i in indices)
+        if not measured:
+            yield from ((i, 0, _result(params[i], None, None, theory)) for i in indices)
+            continue
+        found = making.deltas(how, [ctxs[i].generator for i in indices], device)
+        typical = found.quantile(0.5, dim=1).tolist()
+        for i, delta, middle in zip(indices, found.amax(1).tolist(), typical, strict=True):
+            yield i, 0, _result(params[i], delta, middle, theory)
 
 
 def recipe(params: Params) -> making.Recipe:
@@ -92,11 +99,13 @@ def recipe(params: Params) -> making.Recipe:
     return how
 
 
-def _result(params: Params, delta: float | None, theory: dict[str, Any]) -> Result:
+def _result(params: Params, delta: float | None, typical: float | None, theory: dict[str, Any]) -> Result:
+    """The result of one point from the best and the median separation of its codes, None where none were made."""
     target = bounds.delta_of(math.radians(params.angle_deg))
     return Result(
         target=target,
         delta=delta,
+        delta_typical=typical,
         reached=None if delta is None else delta >= target * (1.0 - 1e-3),
         demand=bounds.dimension_sufficient(params.m, target),
         demand_lower=bounds.dimension_necessary(params.m, target),

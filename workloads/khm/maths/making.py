@@ -86,6 +86,13 @@ def deltas(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> T
     return torch.cat([least(part) for part in made(recipe, streams, device)]).view(len(streams), -1).cpu()
 
 
+def raw_deltas(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
+    """The separation of the random unit memories that a map starts from, (points,)."""
+    recipe.check()
+    size = max(1, BLOCK["cpu"] // recipe.m**2)
+    return torch.cat([least(_memories(recipe, streams[k : k + size])) for k in range(0, len(streams), size)])
+
+
 def made(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Iterator[Tensor]:
     """The codes (part, m, D), points outermost and tries innermost, in parts that fit into memory."""
     recipe.check()
