@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import durable
 from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described
-from orchestrator.claims.verdict import level_text, shown, span
+from orchestrator.claims.verdict import level_text, told
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.figures import Drawing, draw, render
 
@@ -146,15 +146,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
     """A group's numbers as lines of text, each interval with the drawing of it against what is expected."""
-    lines = [
-        {"text": f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", "bar": bar(n)}
-        for name, n in numbers.items()
-        if isinstance(n, Mapping) and "estimate" in n
-    ]
-    for contest in (numbers.get("contests") or [[]])[0]:
-        lines.append({"text": f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", "bar": ""})
-    if "broken" in numbers:
-        lines.append({"text": f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} rows", "bar": ""})
+    lines = [{"text": text, "bar": bar(interval) if interval else ""} for text, interval in told(numbers)]
     return {"label": label(group) if group else "", "verdict": word, "lines": lines, "offenders": numbers.get("offenders", [])}
 
 

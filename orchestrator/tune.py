@@ -274,7 +274,7 @@ class _Ledger(FIFOScheduler):
     """Hears of trials that ended without a result. A callback would too, but Tune imports MLflow where it is given one."""
 
     def __init__(self, key: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._key = key
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +76,19 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def told(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
+    """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold."""
+    found: list[tuple[str, Mapping[str, Any] | None]] = [
+        (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n)
+        for name, n in numbers.items()
+        if isinstance(n, Mapping) and "estimate" in n
+    ]
+    found += [(f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]]
+    if "broken" in numbers:
+        found.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} rows", None))
+    return found
 
 
 def combine(words: list[str]) -> str:

@@ -102,7 +102,7 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
         return
     show.verdicts(records)
     for name, path in paths.items():
-        click.echo(f"  {name:<8}{path}")
+        click.echo(f"  {name:<9} {path}")
 
 
 @click.command("ui")

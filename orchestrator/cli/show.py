@@ -36,8 +36,20 @@ def _cell(value: Any) -> str:
 
 
 def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
-    """The verdict table: claim, verdict, whose claim it is, and the sentence with the numbers."""
-    rows = [{"claim": v["id"], "verdict": v["verdict"], "basis": v["basis"], "what the rows say": v["sentence"]} for v in found]
+    """The verdict table: claim, verdict, what was found in few words, and what was expected."""
+    from orchestrator.claims.verdict import told
+
+    rows = []
+    for verdict in found:
+        texts = dict.fromkeys(text for finding in verdict["findings"] for text, _ in told(finding["numbers"]))
+        rows.append(
+            {
+                "claim": verdict["id"],
+                "verdict": verdict["verdict"],
+                "found": "; ".join(texts) or "; ".join(verdict["reasons"]),
+                "expected": verdict["expected"],
+            }
+        )
     if rows:
         table(rows)
 
@@ -57,9 +69,9 @@ def result(done: Result) -> None:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
     for name, path in (done.report or {}).items():
-        click.echo(f"  {name:<8}{path}")
+        click.echo(f"  {name:<9} {path}")
     if done.report:
-        click.echo(f"  MLflow  lawsweep ui --store {summary.store}")
+        click.echo(f"  MLflow    lawsweep ui --store {summary.store}")
     for warning in done.warnings:
         click.echo(f"  warning: {warning}", err=True)
 
