@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import durable
 from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described
-from orchestrator.claims.verdict import level_text, told
+from orchestrator.claims.verdict import level_text, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.figures import Drawing, draw, render
 

@@ -107,8 +107,8 @@ def slots(cpu: float, gpu: float) -> int:
     for name, need in (("CPU", cpu), ("GPU", gpu)):
         if need > have.get(name, 0):
             raise SweepError(
-                f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; choose another "
-                f"--size or cluster (--address), or declare what is missing (--{name.lower()}s N) to try the schedule."
+                f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; choose "
+                f"another --size or cluster (--address), or declare what is missing with --{name.lower()}s N to try the schedule."
             )
     return max(1, int(min(have["CPU"] / cpu if cpu else 10**6, have.get("GPU", 0) / gpu if gpu else 10**6)))
 

@@ -85,7 +85,9 @@ def told(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None
         for name, n in numbers.items()
         if isinstance(n, Mapping) and "estimate" in n
     ]
-    found += [(f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]]
+    found += [
+        (f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]
+    ]
     if "broken" in numbers:
         found.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} rows", None))
     return found

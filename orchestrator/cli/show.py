@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.forecast import Forecast
     from orchestrator.sweep import Result
 
+WHOLE = ("claim", "verdict", "sweep")  # columns whose cells are never broken
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow"}
 
 
@@ -25,7 +26,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
     names = list(columns or (rows[0] if rows else ()))
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        grid.add_column(name, overflow="fold")
+        grid.add_column(name, overflow="fold", no_wrap=name in WHOLE)
     for row in rows:
         grid.add_row(*(Text(_cell(row.get(name)), style=COLOURS.get(str(row.get(name)), "")) for name in names))
     Console().print(grid)
