@@ -66,11 +66,7 @@ def check(
     except WorkloadError as error:
         return (Check(name=READS, passed=False, text=str(error)),)
     counts = f"{len(workload.params)} params and {len(workload.results)} results, VERSION {workload.version}"
-    findings = [
-        Check(name=READS, passed=True, text=counts),
-        _finding("defaults are of their params' types", _defaults(workload)),
-    ]
-    return (*findings, *_tried(workload, points, here))
+    return (Check(name=READS, passed=True, text=counts), *_tried(workload, points, here))
 
 
 READS = "columns are described, their names free"
@@ -193,17 +189,6 @@ def measure(workload: Workload, points: Sequence[Point], folder: Path) -> list[R
     for row in desk.rows:
         rows[row["point"]].append(row)
     return list(rows.values())
-
-
-def _defaults(workload: Workload) -> str | None:
-    """The first default that its param would not take as it stands."""
-    for field in workload.params:
-        if field.required:
-            continue
-        cast = field.cast(field.default, f"{workload.name}.Params.{field.name}")
-        if type(cast) is not type(field.default):
-            return f"Params.{field.name} is a {field.kind.__name__}, but its default is {field.default!r}; write {cast!r}."
-    return None
 
 
 def _ends(subject: Subject) -> str | None:

@@ -66,11 +66,6 @@ def test_a_module_that_is_no_workload_is_one_finding(tmp_path: Path) -> None:
     assert "it does not define ['run']" in only.text
 
 
-def test_a_default_of_another_type_is_found(tmp_path: Path) -> None:
-    found = findings(tmp_path, RUN, SOURCE.replace("= 1.0", "= 1"))["defaults are of their params' types"]
-    assert found.text == "Params.scale is a float, but its default is 1; write 1.0."
-
-
 BROKEN = [
     (TWICE, RUN.replace("ctx.seed", "random.random()"), "half = "),
     (

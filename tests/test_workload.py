@@ -100,6 +100,10 @@ def test_a_param_without_default_is_required(tmp_path: Path) -> None:
     assert [f.name for f in from_source(tmp_path).params if f.required] == ["x"]
 
 
+def test_a_default_has_the_type_of_its_param(tmp_path: Path) -> None:
+    assert type(from_source(tmp_path, SOURCE.replace("= 1.0", "= 1")).param("scale").default) is float
+
+
 def test_notes_of_a_result_are_read(tmp_path: Path) -> None:
     half = from_source(tmp_path).results[0]
     assert (half.aggregate, half.bound, half.finite, half.says) == ("rms", "lower", True, "half of it")
@@ -194,6 +198,7 @@ BREACHES = [
     ),
     ('"rms"', '"rmse"', "mine.Result.half: 'aggregate' must be one of"),
     ('"finite": True', '"finit": True', "but got 'finit'; did you mean 'finite'?"),
+    ("= 1.0", "= 'one'", "mine.Params: scale must be of type float, but got 'one'; write a float."),
     ("half:", "x:", "mine: columns must have different names, but ['x'] stand twice; rename them."),
     ("half:", "seconds:", "mine: columns must have different names, but ['seconds'] are kept by the engine; rename them."),
     ("half:", "arm:", "mine: columns must have different names, but ['arm'] are kept by the engine"),

@@ -1,0 +1,47 @@
+"""The benchmark compares ways of doing the same work, and its specs ask for the grid that the peers measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cell_packed
+from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
+from benchmarks.peers import _tensors, error_of
+from orchestrator import contract, plan, spec, workload
+from orchestrator.context import Context
+
+FOLDER = Path(cell_packed.__file__).parent
+
+
+def expected() -> float:
+    return sum(error_of(point) for point in grid(2))
+
+
+def test_a_call_on_many_points_sums_to_what_the_loop_does() -> None:
+    points: list[Point] = list(grid(2))
+    params = [cell_packed.Params(d, m, beta) for d, m, beta, _ in points]
+    given = cell_packed.run_pack(params, [Context(seed) for *_, seed in points])
+    assert sum(sum(columns["distance"]) for columns in given) == pytest.approx(expected(), rel=1e-12)
+
+
+def test_vectorising_by_hand_sums_to_what_the_loop_does() -> None:
+    assert sum(_tensors(2, rank) for rank in range(2)) == pytest.approx(expected(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cell", "cell_packed"])
+def test_a_cell_keeps_the_contract_over_its_grid(name: str) -> None:
+    points = [({"d": d, "m": m, "beta": beta}, seed) for d, m, beta, seed in grid(1)]
+    broken = [check for check in contract.check(f"./{name}.py", points, FOLDER) if not check.passed]
+    assert not broken
+
+
+@pytest.mark.parametrize("name", ["cell", "cell_packed"])
+def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
+    found = spec.read(FOLDER / f"{name}.yaml", "smoke")
+    built = plan.expand(found, workload.load(found.workload, FOLDER))
+    assert len(built) == CELLS * found.seeds.count
+    assert set(zip(built.params["d"], built.params["m"], built.params["beta"], strict=True)) == {
+        (d, m, beta) for d in SIZES_D for m in SIZES_M for beta in BETAS
+    }
