@@ -33,9 +33,9 @@ class Result:
     warnings: tuple[str, ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, or 1 with `strict` where a claim is refuted."""
+        """The run's exit code, else 2 where nothing could be judged, and 1 with `strict` where a claim is refuted."""
         refuted = any(verdict["verdict"] == "refuted" for verdict in self.verdicts)
-        return self.summary.exit_code or (1 if strict and refuted else 0)
+        return self.summary.exit_code or (2 if self.report is None else 1 if strict and refuted else 0)
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
