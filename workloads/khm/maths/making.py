@@ -102,8 +102,9 @@ def made(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Ite
         assert code is not None
         yield from (code.to(device).unsqueeze(0) for _ in streams)
         return
-    for first in range(0, len(streams), size):
-        block = streams[first : first + size]
+    points = max(1, size // recipe.tries)
+    for first in range(0, len(streams), points):
+        block = streams[first : first + points]
         memories, starts = _memories(recipe, block).to(device), _starts(recipe, block).to(device)
         # Members are independent, so a batch of points and tries may be cut anywhere.
         for part in torch.arange(len(block) * recipe.tries, device=device).split(size):
