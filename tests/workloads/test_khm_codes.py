@@ -157,3 +157,8 @@ def test_results_are_plain_numbers() -> None:
 def test_more_draws_leave_the_first_random_code_as_it_is() -> None:
     (one,), (many,) = (measure(Params(8, 64, "random", restarts=draws)) for draws in (1, 200))
     assert one.delta == many.delta == one.delta_typical and many.delta_typical == pytest.approx(0.0924, rel=0.1)
+
+
+def test_a_map_tells_the_separation_that_it_started_from() -> None:
+    (mapped,), (raw,) = (measure(Params(5, 9, method)) for method in ("uhop", "random"))
+    assert mapped.delta_raw == raw.delta and raw.delta_raw is None

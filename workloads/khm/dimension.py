@@ -27,7 +27,9 @@ class Params:
     """Memories in R^d, the features they are mapped to, and the separation asked for."""
 
     m: Annotated[int, "number of memories, at least 2", {"shape": True}]
-    d: Annotated[int, "dimension of the data, at least 2; of no effect on free and bounds", {"shape": True}] = 4
+    d: Annotated[
+        int, "dimension of the data, at least 2; for free and bounds only the default of feature_dim", {"shape": True}
+    ] = 4
     feature_dim: Annotated[int | None, "dimension D of the features, at least 2; none means d", {"shape": True}] = None
     method: Annotated[
         str, "linear | affine (with a bias) | free (any map) | bounds (no search: closed forms alone)", {"shape": True}
