@@ -137,6 +137,7 @@ def _starts(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
         shape = (recipe.tries, shapes[recipe.method], recipe.features)
         starts = torch.stack([_normal(stream("start"), shape) for stream in streams])
         if recipe.method == "random":
+            starts = separation.normalise(starts)
             starts[:, 0] = _memories(recipe, streams)
         return starts.flatten(0, 1)
     if recipe.method == "uhop_plus":
@@ -147,7 +148,7 @@ def _starts(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
 def _code(recipe: Recipe, memories: Tensor, start: Tensor) -> Tensor:
     """The unit codes (batch, m, D) that the method makes of memories (batch, m, d) and its starts."""
     if recipe.method == "random":
-        return separation.normalise(start)
+        return start
     if recipe.method == "annealed":
         return search.anneal(start, search.Annealing(steps=recipe.steps))
     if recipe.method == "ce":
