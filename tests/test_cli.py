@@ -245,6 +245,12 @@ def test_run_ends_with_verdicts_and_where_to_look(lawsweep: Lawsweep, tmp_path: 
 
 
 @pytest.mark.slow
+def test_run_tells_a_web_hook_that_it_ended(lawsweep: Lawsweep, good: Path) -> None:
+    said = lawsweep("run", good / "halves.yaml", "--inline", "--quiet", "--store", good / "store", "--notify", "nowhere")
+    assert said.code == 2 and "--notify: the URL must begin with http:// or https://, but got 'nowhere'" in said.err
+
+
+@pytest.mark.slow
 def test_run_leaves_with_three_where_points_failed(lawsweep: Lawsweep, tmp_path: Path) -> None:
     said = lawsweep("run", home(tmp_path, ODD), "--inline", "--store", tmp_path / "store")
     assert said.code == 3
@@ -348,3 +354,12 @@ def test_conflicts_of_a_merge_are_listed_and_leave_with_three(lawsweep: Lawsweep
     measure.run(read(other), tmp_path / "store", Where(inline=True, progress="quiet"))
     said = lawsweep("merge", good / "store", "--store", tmp_path / "store")
     assert said.code == 3 and "half" in said.out
+
+
+@pytest.mark.slow
+def test_mlflow_is_brought_up_to_date_and_gives_a_store_back(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+    assert lawsweep("merge", good / "store", "--store", tmp_path / "store").code == 0
+    synced = lawsweep("sync", "--store", tmp_path / "store")
+    assert synced.code == 0 and "halves" in synced.out
+    again = lawsweep("import", "--tracking-uri", f"sqlite:///{tmp_path}/store/mlflow.db", "--store", tmp_path / "back")
+    assert again.code == 0 and open_store(tmp_path / "back").scan("halves").collect().height == 3
