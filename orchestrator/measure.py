@@ -96,7 +96,7 @@ def run(
     kept.check(found)
     with kept.hold(spec.name):
         todo = schedule.missing(plan, kept, retry)
-        terms = _terms(spec, found, workload, kept, len(todo))
+        terms = _terms(spec, found, workload, kept, len(todo), where)
         kept.save_plan(schedule.table(plan), schedule.record(spec, plan, terms.generation))
         summary = Summary(
             sweep=spec.name, store=kept.path, generation=terms.generation, points=len(plan), held=len(plan) - len(todo)
@@ -108,12 +108,14 @@ def run(
     return summary
 
 
-def _terms(spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int) -> Terms:
+def _terms(
+    spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, where: Where
+) -> Terms:
     """The terms of a new generation, which the store now knows."""
     code, around = origin(getattr(found.module, "__file__", None)), surroundings()
     generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
     return Terms(
-        workload=reference if reference is not None else spec.workload,
+        workload=_reference(reference if reference is not None else spec.workload, where),
         folder=str(_folder(spec)),
         generation=generation,
         commit=code.commit,
@@ -123,8 +125,13 @@ def _terms(spec: Spec, found: Workload, reference: str | types.ModuleType | None
         device_name="cpu",
         threads=max(1, int(spec.needs.cpu)),
         limit=spec.limits.seconds,
-        path=schedule.import_path(found),
+        path=() if where.address else schedule.import_path(found),
     )
+
+
+def _reference(workload: str | types.ModuleType, where: Where) -> str | types.ModuleType:
+    """What a worker loads: on another node a file is no path any more, but a module that came along."""
+    return Path(workload).stem if where.address and isinstance(workload, str) and workload.endswith(".py") else workload
 
 
 def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int], where: Where, summary: Summary) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 EVERY = 10.0  # seconds between two plain lines
@@ -49,7 +49,8 @@ def _lines(title: str, total: int, say: Callable[[dict[str, Any]], None], every:
             last = now
             rate = done / (now - begun)
             eta = (total - done) / rate
-            say({"sweep": title, "done": done, "total": total, "rate": rate, "eta_seconds": eta, "failures": failures})
+            with suppress(BrokenPipeError):  # whoever listened has gone; the run goes on
+                say({"sweep": title, "done": done, "total": total, "rate": rate, "eta_seconds": eta, "failures": failures})
 
     return show
 

@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,9 @@ def slots(cpu: float, gpu: float) -> int:
 
 def run_packs(session: Session, show: Show) -> None:
     """Measure every pack of the session on the connected cluster; `show` is told points done and new failures."""
+    if isinstance(session.terms.workload, types.ModuleType):
+        with suppress(ValueError):  # a module made by hand is pickled by value anyway
+            ray.cloudpickle.register_pickle_by_value(session.terms.workload)
     recorder = _recorder(str(session.store.path))
     driver = _Driver(session, recorder, show)
     _DRIVERS[driver.key] = driver

@@ -22,7 +22,20 @@ KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 AGGREGATES = ("mean", "rms", "proportion", "median", "max")
 BOUNDS = ("exact", "lower", "upper")
-KEYS = frozenset({"unit", "aggregate", "bound", "shape", "finite"})
+KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool}
+# What a user's module may raise while it is imported.
+FAULTS = (
+    ImportError,
+    SyntaxError,
+    NameError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    OSError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,18 +184,22 @@ def _from_name(name: str) -> types.ModuleType:
 
 
 def _exists(module: str) -> bool:
-    """Whether an import of the module would find a file, parents imported on the way."""
+    """Whether an import of the module would find a file, parents imported on the way; their own faults are told."""
     try:
         return importlib.util.find_spec(module) is not None
-    except (ModuleNotFoundError, ValueError):
+    except ModuleNotFoundError as error:
+        if error.name is None or module.startswith(error.name):
+            return False
+        raise WorkloadError(f"workload '{module}': its package must import, but {error}; install what is missing.") from error
+    except (ImportError, ValueError):  # no name of a module: '..', an empty part
         return False
 
 
 def _imported(module: str, name: str) -> types.ModuleType:
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise WorkloadError(f"workload '{name}': its module must import, but {error}; install what is missing.") from error
+    except FAULTS as error:
+        raise WorkloadError(f"workload '{name}': its module must import, but {_told(error)}; mend or install it.") from error
 
 
 def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
@@ -199,9 +216,14 @@ def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise WorkloadError(f"workload '{reference}': its file must import, but {error}; mend {path.name}.") from error
+    except FAULTS as error:
+        raise WorkloadError(f"workload '{reference}': its file must import, but {_told(error)}; mend {path.name}.") from error
     return module
+
+
+def _told(error: BaseException) -> str:
+    """The error's text, with its kind where that says more."""
+    return str(error) if isinstance(error, (ImportError, SyntaxError)) else f"{type(error).__name__}: {error}"
 
 
 def describe(module: types.ModuleType, name: str) -> Workload:
@@ -215,8 +237,8 @@ def describe(module: types.ModuleType, name: str) -> Workload:
         raise WorkloadError(f"{name}: VERSION must be an int, but got {module.VERSION!r}; write VERSION = 1.")
     if module.MEASURES not in MEASURES:
         raise WorkloadError(f"{name}: MEASURES must be one of {MEASURES}, but got {module.MEASURES!r}; most measure 'value'.")
-    params = tuple(_settled(f, f"{name}.Params") for f in _fields(module.Params, name))
-    results = _fields(module.Result, name)
+    params = tuple(_settled(f, f"{name}.Params") for f in _fields(module, "Params", name))
+    results = _fields(module, "Result", name)
     _check_names(name, params, results)
     return Workload(
         name=name, module=module, version=module.VERSION, measures=module.MEASURES, params=params, results=results
@@ -234,11 +256,14 @@ def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...
         )
 
 
-def _fields(cls: type, name: str) -> tuple[Field, ...]:
-    if not (dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen):  # type: ignore[attr-defined]
-        raise WorkloadError(f"{name}.{cls.__name__} must be a frozen dataclass, but is not; write @dataclass(frozen=True).")
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return tuple(_field(f, hints[f.name], f"{name}.{cls.__name__}.{f.name}") for f in dataclasses.fields(cls))
+def _fields(module: types.ModuleType, kind: str, name: str) -> tuple[Field, ...]:
+    cls = getattr(module, kind)
+    frozen = getattr(getattr(cls, "__dataclass_params__", None), "frozen", False)
+    if not frozen:
+        raise WorkloadError(f"{name}.{kind} must be a frozen dataclass, but is not; write @dataclass(frozen=True).")
+    # A module that came to a worker by value is not in sys.modules, where annotations are looked up unless told.
+    hints = typing.get_type_hints(cls, globalns=vars(module), include_extras=True)
+    return tuple(_field(f, hints[f.name], f"{name}.{kind}.{f.name}") for f in dataclasses.fields(cls))
 
 
 def _field(field: dataclasses.Field[Any], hint: Any, where: str) -> Field:
@@ -251,7 +276,9 @@ def _field(field: dataclasses.Field[Any], hint: Any, where: str) -> Field:
         raise WorkloadError(f"{where}: every column must be described, but this one is not; write Annotated[type, 'sentence'].")
     kind, optional = _kind(hint, where)
     _check_extra(extra, where)
-    return Field(name=field.name, kind=kind, optional=optional, default=field.default, says=says, **extra)
+    # A class that came to a worker by value brings a copy of the mark for "no default".
+    default = dataclasses.MISSING if isinstance(field.default, type(dataclasses.MISSING)) else field.default
+    return Field(name=field.name, kind=kind, optional=optional, default=default, says=says, **extra)
 
 
 def _settled(field: Field, where: str) -> Field:
@@ -271,6 +298,8 @@ def _check_extra(extra: dict[str, Any], where: str) -> None:
     for key in extra:
         if key not in KEYS:
             raise WorkloadError(f"{where}: a column's notes may hold {sorted(KEYS)}, but got '{key}'{nearest(key, KEYS)}")
+        if not isinstance(extra[key], KEYS[key]):
+            raise WorkloadError(f"{where}: '{key}' must be a {KEYS[key].__name__}, but got {extra[key]!r}; change it.")
     for key, allowed in (("aggregate", AGGREGATES), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
             raise WorkloadError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,7 +118,8 @@ def test_a_deadline_ends_a_run_and_keeps_its_rows(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_budget_of_gpu_hours_ends_a_run(tmp_path: Path) -> None:
-    more = "axes: {i: {range: [1, 200, 1]}}\nfixed: {nap: 0.1}\nneeds: {gpu: 0.5}\npack: {seconds: 0.5}\nlimits: {gpu_hours: 0.0003}"
+    limits = "needs: {gpu: 0.5}\npack: {seconds: 0.5}\nlimits: {gpu_hours: 0.0003}"
+    more = f"axes: {{i: {{range: [1, 200, 1]}}}}\nfixed: {{nap: 0.1}}\n{limits}"
     summary, rows = measured(sweep(tmp_path, more), tmp_path)
     assert summary.why == "limits.gpu_hours was reached"
     assert 0 < rows.height < 200
@@ -141,6 +143,14 @@ def test_a_worker_has_as_many_threads_as_it_has_cpus(tmp_path: Path) -> None:
     body = WORKLOAD.replace('2 * params.i + float(torch.rand((), generator=ctx.generator("x")))', "torch.get_num_threads()")
     _, rows = measured(sweep(tmp_path, "axes: {i: [1, 2, 3]}\nneeds: {cpu: 2}", body), tmp_path)
     assert rows["double"].unique().to_list() == [2.0] == rows["threads"].unique().cast(pl.Float64).to_list()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_module_from_a_notebook_travels_to_the_workers(tmp_path: Path) -> None:
+    module = types.ModuleType("made_by_hand")
+    exec(compile(WORKLOAD, "made_by_hand", "exec", dont_inherit=True), module.__dict__)
+    spec = parse("question: q\nworkload: made_by_hand\naxes: {i: [1, 2, 3]}\n", "by_hand")
+    assert measure.run(spec, tmp_path / "store", WHERE, workload=module).measured == 3
 
 
 def test_importing_the_runner_imports_no_mlflow() -> None:

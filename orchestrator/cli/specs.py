@@ -62,8 +62,10 @@ def check_workload_command(name: str) -> int:
     from orchestrator.cli import show
 
     found = contract.check(workload.load(name))
-    show.table([{"check": c.name, "holds": "yes" if c.passed else "NO", "found": c.text} for c in found])
-    return 0 if all(c.passed for c in found) else 2
+    show.table(
+        [{"check": c.name, "holds": "-" if c.passed is None else "yes" if c.passed else "NO", "found": c.text} for c in found]
+    )
+    return 2 if any(c.passed is False for c in found) else 0
 
 
 @click.command("schema")
