@@ -38,12 +38,12 @@ class Background:
             start_new_session=True,
         )
 
-    def ask(self, sweep: str, size: str | None = None) -> None:
-        """Have the sweep mirrored as it stands when its turn comes; returns at once."""
+    def ask(self, sweep: str, size: str | None = None, files: bool = True) -> None:
+        """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once."""
         assert self._process.stdin is not None
         # A process that is gone is told of by `finish`.
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps([sweep, size]) + "\n")
+            self._process.stdin.write(json.dumps([sweep, size, files]) + "\n")
             self._process.stdin.flush()
 
     def finish(self, timeout: float = 300.0) -> tuple[Mirrored, ...]:
@@ -73,13 +73,13 @@ class Background:
 
 
 def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line `[sweep, size]` with a line that says what was done, or `{"error": why}`."""
+    """Answer each line `[sweep, size, files]` with a line that says what was done, or `{"error": why}`."""
     with contextlib.suppress(SweepError):
         prepare(store)
     for line in requests:
-        sweep, size = json.loads(line)
+        sweep, size, files = json.loads(line)
         try:
-            answer = dataclasses.asdict(mirror(store, sweep, size))
+            answer = dataclasses.asdict(mirror(store, sweep, size, files=files))
         except SweepError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import parts
@@ -57,12 +58,13 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
     """The entries of the plan of that record; a sweep without rows has its invocation alone."""
     rows = store.sweep(record["sweep"], record["size"])
     common = {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
-    curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
+    names = tuple(part.path.name for part in store.parts(record["workload"]))
+    curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
     judged = verdicts(store, record)
-    latest = _identity(record, rows, [store.load("claims", record["sweep"]), judged])
+    latest = _digest(lines, record.get("spec"), [store.load("claims", record["sweep"]), judged])
     return Entries(
         sweep=record["sweep"],
         size=record["size"],
@@ -72,6 +74,15 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
         rows=rows,
         record=record,
     )
+
+
+@lru_cache(maxsize=1)
+def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]) -> tuple[tuple[Entry, ...], str]:
+    """Curves and hash of the rows of these parts; kept, for a mirror is asked before and after the claims are judged."""
+    record = store.latest(sweep, size)
+    rows = store.sweep(sweep, size)
+    common = {"sweep": sweep, "size": size, "workload": record["workload"]}
+    return tuple(_curves(store, record, rows, common)) if parts else (), _identity(rows)
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:
@@ -125,13 +136,13 @@ def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], 
     )
 
 
-def _identity(record: Mapping[str, Any], rows: pl.LazyFrame, said: Sequence[Any]) -> str:
-    """A hash of which rows the sweep has and of what is said about them."""
+def _identity(rows: pl.LazyFrame) -> str:
+    """A hash of which rows the sweep has."""
     import polars as pl
 
     names = ["arm", *parts.IDENTITY]
     lines = rows.select(pl.concat_str(names, separator=" ").alias("line")).collect()["line"].sort()
-    return _digest("\n".join(lines.to_list()), record.get("spec"), said)
+    return _digest("\n".join(lines.to_list()))
 
 
 def _digest(*what: Any) -> str:

@@ -122,6 +122,7 @@ class _Run:
             # The first call of a process pays for imports: it says nothing of what the next points cost.
             self.pace.warm = True
             self.begun, self.outcome.startup = time.monotonic(), self.outcome.done
+            self.flush()  # the first rows show at once that the run goes well
         if time.monotonic() - self._flushed > HAND_OVER:
             self.flush()
         return stop

@@ -82,16 +82,21 @@ def _folder(spec: Spec) -> Path:
 
 
 def run(
-    spec: Spec, store: str | Path, where: Where, workload: str | types.ModuleType | None = None, retry: bool = False
+    spec: Spec,
+    store: str | Path,
+    where: Where,
+    workload: str | types.ModuleType | None = None,
+    retry: bool = False,
+    prepared: tuple[Workload, Plan] | None = None,
 ) -> Summary:
     """Measure what the plan has and the store has not; with `retry` failed points too. Inside `cluster`, unless inline.
 
-    Rows only: verdicts come after.
+    Rows only: verdicts come after. `prepared` is what `prepare` gave, where that was asked already.
 
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
     begun = time.time()
-    found, plan = prepare(spec, workload)
+    found, plan = prepared or prepare(spec, workload)
     kept = open_store(store, create=True)
     kept.check(found)
     with kept.hold(spec.name):

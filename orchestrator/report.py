@@ -18,6 +18,7 @@ from orchestrator.figures import Drawing, draw, render
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.claims import Rows
     from orchestrator.spec import Spec
     from orchestrator.store import Store
 
@@ -36,9 +37,12 @@ class Report:
     figures: tuple[Path, ...]
 
 
-def write(spec: Spec, store: Store, verdicts: Sequence[Verdict]) -> Report:
-    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before."""
-    rows, fields = rows_of(spec, store)
+def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
+    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
+
+    `found` is what `rows_of` gives, where it was read already.
+    """
+    rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
     drawings = (
         [draw(spec, i, rows, fields) for i, figure in enumerate(spec.figures) if figure.kind in DRAWN] if len(rows) else []

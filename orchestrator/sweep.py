@@ -7,7 +7,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,16 +79,20 @@ def run_all(
     mlflow: bool = True,
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
-    workloads = [measure.prepare(spec, workload)[0] for spec in specs]
-    if not where.inline:
-        _check_conditions(specs, workloads)
-    kept = open_store(store, create=True)
-    with _mirror(kept, tracking_uri, mlflow and not where.inline) as mirror, measure.cluster(where, workloads):
-        for spec in specs:
-            summary = measure.run(spec, store, where, workload, retry)
+    with ExitStack() as stack:
+        prepared = [measure.prepare(spec, workload) for spec in specs]
+        if not where.inline:
+            _check_conditions(specs, [found for found, _ in prepared])
+        kept = open_store(store, create=True)
+        mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
+        stack.enter_context(measure.cluster(where, [found for found, _ in prepared]))
+        for spec, ready in zip(specs, prepared, strict=True):
+            summary = measure.run(spec, store, where, workload, retry, ready)
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, kept, where)
                 return
+            if mirror is not None:
+                mirror.ask(spec.name, spec.size, files=False)
             result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept)
             if mirror is not None:
                 mirror.ask(spec.name, spec.size)
@@ -144,8 +148,9 @@ def _judged(summary: Summary, spec: Spec, store: Store) -> Result:
     """Verdicts and report from the store's rows."""
     from orchestrator import claims, report
 
-    verdicts = claims.judge(spec, store)
-    paths = report.paths(report.write(spec, store, verdicts))
+    found = claims.rows_of(spec, store)
+    verdicts = claims.judge(spec, store, found)
+    paths = report.paths(report.write(spec, store, verdicts, found))
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 

@@ -76,16 +76,17 @@ def prepare(store: Store, uri: str | None = None) -> None:
         _connect(where)
 
 
-def mirror(store: Store, sweep: str, size: str | None = None, uri: str | None = None) -> Mirrored:
+def mirror(store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True) -> Mirrored:
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
+    Without `files` only the curves: for a first call while the claims are still being judged.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
     wanted = entries(store, store.latest(sweep, size))
     with _told(where):
         client = _connect(where)
-        written, kept, removed = _reconcile(client, store, wanted)
+        written, kept, removed = _reconcile(client, store, wanted, files)
     return Mirrored(
         uri=shown(where), sweep=sweep, size=wanted.size, written=written, kept=kept, removed=removed,
         seconds=time.monotonic() - start,
@@ -218,14 +219,17 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
             return found
 
 
-def _reconcile(client: MlflowClient, store: Store, wanted: Entries) -> tuple[int, int, int]:
+def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, wanted.sweep)
     there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
     known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
     parents: dict[int, str] = {}
     for entry in wanted.invocations:
-        parents[entry.generation] = _invocation(client, experiment, store, wanted, entry, known.get(str(entry.generation)))
+        run = known.get(str(entry.generation)) or _begin(client, experiment, entry)
+        parents[entry.generation] = str(run.info.run_id)
+        if files and (run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE):
+            _invocation(client, store, wanted, entry, run)
     kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
     new = [entry for entry in wanted.curves if entry.digest not in kept]
     _all(client, [lambda run=run: client.delete_run(run) for run in stale])
@@ -280,14 +284,13 @@ def _curve(client: MlflowClient, experiment: str, entry: Entry, parent: str) -> 
     client.set_terminated(run, "FAILED" if entry.failed else "FINISHED")
 
 
-def _invocation(
-    client: MlflowClient, experiment: str, store: Store, wanted: Entries, entry: Entry, known: Run | None
-) -> str:  # fmt: skip
-    """The id of an invocation's run, which says what the entry says; written in place, for curves hang under it."""
-    if known and known.data.tags.get(PREFIX + "digest") == entry.digest and known.info.status in DONE:
-        return str(known.info.run_id)
-    now = int(time.time() * 1000)
-    run = known or client.create_run(experiment, start_time=now, tags=_tags(entry), run_name=entry.name)
+def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
+    """A new run for an invocation, which does not say all it should yet."""
+    return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
+
+
+def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entry, run: Run) -> None:
+    """Make an invocation's run say what the entry says; written in place, for curves hang under it."""
     whole = {PREFIX + "carries": parcel.ROWS} if entry.generation == wanted.whole else {}
     if whole:
         with tempfile.TemporaryDirectory() as folder:
@@ -295,7 +298,6 @@ def _invocation(
     _tag(client, run.info.run_id, {**_tags(entry), **whole, "mlflow.note.content": parcel.note(store, wanted.record)})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)
-    return str(run.info.run_id)
 
 
 def _tag(client: MlflowClient, run: str, tags: Mapping[str, str]) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
 
+    Rows = tuple[pl.DataFrame, dict[str, Described]]
+    """A sweep's rows, and what its params and results are."""
+
 __all__ = [
     "ABSENT",
     "BASE",
@@ -37,6 +40,7 @@ LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
 JUDGES = {"fit": fit.judge, "prefer": prefer.judge, "compare": compare.judge, "holds": holds.judge}
 BASE = "base"
+LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +52,15 @@ class Bookkeeping:
     drawn: ledger.Sample
 
 
-def judge(spec: Spec, store: Store) -> tuple[Verdict, ...]:
-    """A verdict for each claim, from the rows that the store holds of the spec's size; saved in the store too."""
-    rows, fields = rows_of(spec, store)
+def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict, ...]:
+    """A verdict for each claim, from the rows that the store holds of the spec's size; saved in the store too.
+
+    `found` is what `rows_of` gives, where it was read already.
+    """
+    rows, fields = found or rows_of(spec, store)
     size = spec.size or BASE
     plan = store.plan(spec.name, size)
-    drawn = ledger.sample(plan["point"].to_pylist(), plan["seed"].to_pylist())
+    drawn = ledger.sample(plan["point"].unique().to_pylist(), plan["seed"].unique().to_pylist())
     old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
     verdicts = judge_rows(spec, rows, fields, Bookkeeping(book=old, size=size, drawn=drawn))
     seen = bool((rows["status"] != ABSENT).any())
@@ -66,22 +73,25 @@ def register(spec: Spec, store: Store) -> None:
     """Record the claims as they stand before the first point is measured; the plan must have been saved."""
     size = spec.size or BASE
     plan = store.plan(spec.name, size)
-    ledger.register(spec, store, size, ledger.sample(plan["point"].to_pylist(), plan["seed"].to_pylist()))
+    ledger.register(spec, store, size, ledger.sample(plan["point"].unique().to_pylist(), plan["seed"].unique().to_pylist()))
 
 
-def rows_of(spec: Spec, store: Store) -> tuple[pl.DataFrame, dict[str, Described]]:
+def rows_of(spec: Spec, store: Store) -> Rows:
     """The sweep's rows, a row of status `absent` for each planned point without one, and what its columns are."""
     import polars as pl
 
     size = spec.size or BASE
-    rows = store.sweep(spec.name, size).collect()
+    lazy = store.sweep(spec.name, size)
+    # A label that stands in a million rows is kept once, and a number in each.
+    labels = [name for name in LABELS if name in lazy.collect_schema().names()]
+    rows = lazy.with_columns(pl.col(labels).cast(pl.Categorical)).sort("arm", "point", "step").collect()
     plan = pl.from_arrow(store.plan(spec.name, size))
     assert isinstance(plan, pl.DataFrame)
-    missing = plan.join(rows.select("arm", "point").unique(), on=["arm", "point"], how="anti")
-    if len(missing):
-        rows = pl.concat([rows, _absent(spec, missing)], how="diagonal_relaxed")
+    if rows["final"].sum() < len(plan):
+        missing = plan.join(rows.select("arm", "point").unique(), on=["arm", "point"], how="anti")
+        rows = pl.concat([rows, _absent(spec, missing)], how="diagonal_relaxed").sort("arm", "point", "step")
     name = store.latest(spec.name, size)["workload"]
-    return rows.sort("arm", "point", "step"), _fields(store, name)
+    return rows, _fields(store, name)
 
 
 def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
