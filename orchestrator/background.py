@@ -76,6 +76,7 @@ def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
     """Answer each line `[sweep, size, files]` with a line that says what was done, or `{"error": why}`."""
     with contextlib.suppress(SweepError):
         prepare(store)
+    _import_ahead()
     for line in requests:
         sweep, size, files = json.loads(line)
         try:
@@ -84,6 +85,16 @@ def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _import_ahead() -> None:
+    """Import what the first mirror needs while nobody waits for it."""
+    import polars  # noqa: F401
+    import pyarrow.dataset  # noqa: F401
+
+    from orchestrator import curves, intervals
+
+    intervals.quantile(curves.LEVEL, 2)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
     Readers and writers may go on meanwhile: the new part is durable before an old one goes, and only parts it was made of go.
     Raises StoreError where a part is damaged or the disk is full; nothing is lost then.
     """
+    if workload is not None:
+        store.schema(workload)  # a workload without rows is a slip of the pen: this names the nearest
     names = store.workloads() if workload is None else (workload,)
     done: list[Compacted] = []
     for name in names:

@@ -71,7 +71,9 @@ def curves(
     table = ordered.collect().lazy().group_by(groups, maintain_order=True).agg(*sums, *counts).collect(engine="in-memory")
     table = _with_intervals(table, {name: results[name] for name in names})
     index = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x)).rank("dense") - 1
-    table = table.with_columns(index.cast(pl.Int64).alias("x_index"))
+    # Where an arm leaves x out, its points stand behind those that have one.
+    index = index.fill_null(index.max().fill_null(-1) + 1)
+    table = table.with_columns(pl.when(pl.col("_ok") > 0).then(index).cast(pl.Int64).alias("x_index"))
     return [_curve(key, held, part) for key, part in table.partition_by(held, as_dict=True, maintain_order=True).items()]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orchestrator import schedule
 from orchestrator.batch import Terms
+from orchestrator.connection import Cluster, Connection
 from orchestrator.dispatch import Queue
 from orchestrator.errors import SpecError, StoreError
 from orchestrator.inline import run_inline
@@ -45,6 +46,7 @@ class Summary:
     generation: int
     points: int
     held: int  # final in the store before this run
+    held_failed: int = 0  # of those, without a result
     measured: int = 0
     failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
     first: float | None = None  # when the first row was recorded, seconds since the epoch
@@ -59,7 +61,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """0 done, 3 some points failed or are missing, 130 interrupted."""
-        return 130 if self.why == INTERRUPTED else 3 if self.failures or self.missing else 0
+        return 130 if self.why == INTERRUPTED else 3 if self.failures or self.held_failed or self.missing else 0
 
 
 def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
@@ -101,13 +103,20 @@ def run(
     kept.check(found)
     with kept.hold(spec.name):
         todo = schedule.missing(plan, kept, retry)
+        runner = _runner(spec, where.inline) if todo else None  # refuses what the cluster has not, before anything is written
         terms = _terms(spec, found, workload, kept, len(todo), where)
         kept.save_plan(schedule.table(plan), schedule.record(spec, plan, terms.generation))
+        held = len(plan) - len(todo)
         summary = Summary(
-            sweep=spec.name, store=kept.path, generation=terms.generation, points=len(plan), held=len(plan) - len(todo)
+            sweep=spec.name,
+            store=kept.path,
+            generation=terms.generation,
+            points=len(plan),
+            held=held,
+            held_failed=schedule.failed(plan, kept) if held and not retry else 0,
         )
-        if todo:
-            _measure(spec, plan, kept, terms, todo, where, summary)
+        if runner:
+            _measure(spec, plan, kept, terms, todo, where, runner, summary)
         summary.seconds = time.time() - begun
         kept.finish(terms.generation, {"measured": summary.measured, "failures": summary.failures, "why": summary.why})
     return summary
@@ -139,12 +148,21 @@ def _reference(workload: str | types.ModuleType, where: Where) -> str | types.Mo
     return Path(workload).stem if where.address and isinstance(workload, str) and workload.endswith(".py") else workload
 
 
-def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int], where: Where, summary: Summary) -> None:
+def _measure(
+    spec: Spec,
+    plan: Plan,
+    store: Store,
+    terms: Terms,
+    todo: list[int],
+    where: Where,
+    runner: tuple[int, Runner],
+    summary: Summary,
+) -> None:
     """Run the packs of these points and enter into the summary what came of them."""
     groups = schedule.groups(plan, todo)
     rates = schedule.rates(plan, groups, store)
     order = schedule.longest_first(plan, groups, rates)
-    workers, run_packs = _runner(spec, where.inline)
+    workers, run_packs = runner
     queue = Queue(
         groups=[groups[i] for i in order],
         rates=[rates[i] for i in order],
@@ -161,16 +179,20 @@ def _measure(spec: Spec, plan: Plan, store: Store, terms: Terms, todo: list[int]
         raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")
 
 
+def connect(where: Where, workloads: Sequence[Workload]) -> Connection:
+    """The Ray that runs the packs, coming up; a cluster's nodes get the code of the workloads."""
+    code = tuple(dict.fromkeys(file for workload in workloads for file in schedule.code(workload))) if where.address else ()
+    return Connection(Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code))
+
+
 @contextmanager
 def cluster(where: Where, workloads: Sequence[Workload]) -> Iterator[None]:
-    """While inside, the Ray that runs the packs is there, with the code of the workloads; nothing for an inline run."""
+    """While inside, the Ray that runs the packs is there; nothing for an inline run."""
     if where.inline:
         yield
         return
-    from orchestrator import tune
-
-    code = tuple(dict.fromkeys(file for workload in workloads for file in schedule.code(workload))) if where.address else ()
-    with tune.connected(tune.Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code)):
+    with connect(where, workloads) as connection:
+        connection.wait()
         yield
 
 

@@ -29,6 +29,13 @@ def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     return [i for i, point in enumerate(plan.ids) if point not in kept]
 
 
+def failed(plan: Plan, store: Store) -> int:
+    """How many of the plan's points have a final row that is no ok."""
+    finals = store.finals(plan.workload.name, plan.workload.version)
+    bad = finals.filter(pc.not_equal(finals["status"], "ok"))["point"].to_pylist()
+    return len(set(bad) & set(plan.ids)) if bad else 0
+
+
 def shape(plan: Plan, position: int) -> tuple[Any, ...]:
     """The params of a point that set tensor shapes or choose code."""
     return tuple(plan.params[name][position] for name in plan.workload.shapes)

@@ -143,9 +143,15 @@ class Store:
         fits = [r for r in records if r["sweep"] == sweep and size in (None, r["size"])]
         if not fits:
             known = {r["sweep"] for r in records}
+            sizes = [r["size"] for r in records if r["sweep"] == sweep]
+            if sizes:
+                raise StoreError(
+                    f"store {self.path}: it must hold a plan of sweep '{sweep}' at size {size}, but it has only "
+                    f"{', '.join(sizes)}{nearest(str(size), sizes)} Run it at that size, or name another with --size."
+                )
             raise StoreError(
-                f"store {self.path}: it must hold a plan of sweep '{sweep}'{f' of size {size}' if size else ''}, but has none"
-                f"{nearest(sweep, known - {sweep})} It holds {', '.join(sorted(known)) or 'no plan yet'}."
+                f"store {self.path}: it must hold a plan of sweep '{sweep}', but has none"
+                f"{nearest(sweep, known)} It holds {', '.join(sorted(known)) or 'no plan yet'}."
             )
         return fits[-1]
 

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import measure
+from orchestrator import measure, schedule
 from orchestrator.measure import Summary, Where
 from orchestrator.session import INTERRUPTED
 from orchestrator.spec import Spec, read
-from orchestrator.store import Store, open_store
+from orchestrator.store import BASE, Store, open_store
 from orchestrator.workload import Workload
 
 if TYPE_CHECKING:
@@ -80,25 +80,45 @@ def run_all(
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     with ExitStack() as stack:
+        ray = stack.enter_context(measure.connect(where, ())) if _all_new(specs, store, where) else None
         prepared = [measure.prepare(spec, workload) for spec in specs]
+        workloads = [found for found, _ in prepared]
         if not where.inline:
-            _check_conditions(specs, [found for found, _ in prepared])
+            _check_conditions(specs, workloads)
         kept = open_store(store, create=True)
         mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
-        stack.enter_context(measure.cluster(where, [found for found, _ in prepared]))
+        if not where.inline and ray is None and any(schedule.missing(plan, kept, retry) for _, plan in prepared):
+            ray = stack.enter_context(measure.connect(where, workloads))
         for spec, ready in zip(specs, prepared, strict=True):
+            if ray is not None:
+                ray.wait()
             summary = measure.run(spec, store, where, workload, retry, ready)
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, kept, where)
                 return
-            if mirror is not None:
-                mirror.ask(spec.name, spec.size, files=False)
-            result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, kept)
-            if mirror is not None:
-                mirror.ask(spec.name, spec.size)
-                if spec is specs[-1]:
-                    result = _mirrored(result, mirror)
-            yield result
+            last = spec is specs[-1]
+            if ray is not None and last:
+                ray.close()
+            yield _finished(summary, spec, kept, where, mirror, last)
+
+
+def _all_new(specs: Sequence[Spec], store: str | Path, where: Where) -> bool:
+    """Whether Ray is needed for certain, so that it may come up while the workloads are imported.
+
+    A store that knows one of the sweeps may have nothing left to do; a cluster must first be told what code to bring.
+    """
+    known = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
+    return not where.inline and not where.address and not any(path.exists() for path in known)
+
+
+def _finished(summary: Summary, spec: Spec, store: Store, where: Where, mirror: Background | None, last: bool) -> Result:
+    """The rows judged and reported; the last sweep's result waits until MLflow says it all too."""
+    if mirror is not None:
+        mirror.ask(spec.name, spec.size, files=False)
+    result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, store)
+    if mirror is not None:
+        mirror.ask(spec.name, spec.size)
+    return _mirrored(result, mirror) if mirror is not None and last else result
 
 
 @contextmanager

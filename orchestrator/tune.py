@@ -38,6 +38,7 @@ from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.batch import Batch, Outcome, Terms
+from orchestrator.connection import Cluster
 from orchestrator.dispatch import Death
 from orchestrator.errors import StoreError, SweepError, WorkloadError
 from orchestrator.execute import Pace, execute
@@ -54,16 +55,6 @@ SILENT = 15.0  # seconds without the recorder or the raylet after which a driver
 SAID = 1000  # characters kept of what Ray says of a dead worker
 MEMORY = ("running low on memory", "OutOfMemoryError")  # how Ray says that its memory monitor ended a worker
 Show = Callable[[int, dict[str, int]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where to run: a running cluster's `address`, or a local Ray with so many CPUs and GPUs (None: what is there)."""
-
-    address: str | None = None
-    cpus: int | None = None
-    gpus: int | None = None
-    code: tuple[str, ...] = ()  # folders and files with code that other nodes need
 
 
 @contextmanager
@@ -108,8 +99,8 @@ def slots(cpu: float, gpu: float) -> int:
     for name, need in (("CPU", cpu), ("GPU", gpu)):
         if need > have.get(name, 0):
             raise SweepError(
-                f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; choose "
-                f"another --size or cluster (--address), or declare what is missing with --{name.lower()}s N to try the schedule."
+                f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; "
+                f"choose another --size or cluster (--address), or declare it with --{name.lower()}s N to try the schedule."
             )
     return max(1, int(min(have["CPU"] / cpu if cpu else 10**6, have.get("GPU", 0) / gpu if gpu else 10**6)))
 

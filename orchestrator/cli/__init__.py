@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -89,7 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stdout = None
         code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    leave(code if isinstance(code, int) else 0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; where an error came while Ray was still coming up, without waiting for it."""
+    connection = sys.modules.get("orchestrator.connection")
+    if connection is not None and connection.under_way():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def complain(text: str, code: int) -> int:

@@ -16,7 +16,7 @@ def sync_command(store: str, tracking_uri: str | None) -> None:
     from orchestrator.cli import show
     from orchestrator.store import open_store
 
-    show.table([vars(done) for done in track.sync(open_store(store), tracking_uri)])
+    show.table([{**vars(done), "seconds": f"{done.seconds:.1f}"} for done in track.sync(open_store(store), tracking_uri)])
 
 
 @click.command("import")

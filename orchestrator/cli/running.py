@@ -50,7 +50,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
         results.append(result)
         if options["as_json"]:
             click.echo(json.dumps(result.as_json()))
-        elif not options["quiet"]:
+        else:
             show.result(result)
     if options["notify"]:
         post(options["notify"], {"results": [result.as_json() for result in results]})

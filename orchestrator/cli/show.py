@@ -42,7 +42,9 @@ def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
 
     rows = []
     for verdict in found:
-        texts = dict.fromkeys(text for finding in verdict["findings"] for text, _ in told(finding["numbers"]))
+        texts = dict.fromkeys(
+            _named(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
+        )
         rows.append(
             {
                 "claim": verdict["id"],
@@ -53,6 +55,11 @@ def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
         )
     if rows:
         table(rows)
+
+
+def _named(group: Mapping[str, Any]) -> str:
+    """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
+    return ", ".join(f"{name} {_cell(value)}" for name, value in group.items()) + ": " if group else ""
 
 
 def result(done: Result) -> None:
@@ -66,6 +73,8 @@ def result(done: Result) -> None:
     )
     if summary.missing:
         click.echo(f"  {summary.missing:,} points are missing ({summary.why}); run the same command again to finish them.")
+    if summary.held_failed:
+        click.echo(f"  {summary.held_failed:,} of those without a result: --retry measures them again")
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
