@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,12 +22,9 @@ from orchestrator.workload import Workload
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     """Positions of the points without a final row; with `retry` also of those whose final row is no ok."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    kept = {
-        point
-        for point, status in zip(finals["point"].to_pylist(), finals["status"].to_pylist(), strict=True)
-        if status == "ok" or not retry
-    }
-    return [i for i, point in enumerate(plan.ids) if point not in kept]
+    kept = finals.filter(pc.equal(finals["status"], "ok")) if retry else finals
+    there = pc.is_in(pa.array(plan.ids, pa.string()), value_set=kept["point"].combine_chunks())
+    return np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
 
 
 def failed(plan: Plan, store: Store) -> int:

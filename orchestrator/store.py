@@ -93,9 +93,9 @@ class Store:
             return _no_rows(columns)
         schema = parts.unify(found)
         final = pc.field("final")
-        rows = parts.read(found, schema, columns, final)
-        if parts.alone(found) or pc.count_distinct(rows["point"]).as_py() == rows.num_rows:
-            return rows
+        rows = parts.read(found, schema, list(dict.fromkeys([*columns, *duplicates.WATCHED])), final)
+        if parts.alone(found) or duplicates.distinct(rows):
+            return rows.select(columns)
         wide = list(dict.fromkeys([*columns, *duplicates.COLUMNS]))
         return duplicates.finals(parts.read(found, schema, wide, final)).select(columns)
 

@@ -89,10 +89,11 @@ def run_all(
         mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
         if not where.inline and ray is None and any(schedule.missing(plan, kept, retry) for _, plan in prepared):
             ray = stack.enter_context(measure.connect(where, workloads))
-        for spec, ready in zip(specs, prepared, strict=True):
+        for spec in specs:
+            ready = [prepared.pop(0)]  # the plan goes with the run: a million points are not held while they are judged
             if ray is not None:
                 ray.wait()
-            summary = measure.run(spec, store, where, workload, retry, ready)
+            summary = measure.run(spec, store, where, workload, retry, ready.pop())
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, kept, where)
                 return

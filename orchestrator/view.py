@@ -11,8 +11,6 @@ import pyarrow.compute as pc
 from orchestrator import duplicates, parts
 from orchestrator.parts import Part
 
-WATCHED = ("point", "step", "final")
-
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -32,7 +30,7 @@ def view(found: Sequence[Part]) -> View:
     schema = parts.unify(found)
     groups = tuple((group, parts.readable(group, schema)) for group in parts.by_version(found))
     nobody = pa.array([], pa.string())
-    contested = nobody if parts.alone(found) else duplicates.contested(parts.read(found, schema, WATCHED))
+    contested = nobody if parts.alone(found) else duplicates.contested(parts.read(found, schema, duplicates.WATCHED))
     rows = parts.read(found, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None
     settled = schema.empty_table() if rows is None else duplicates.settle(rows)
     return View(schema=schema, groups=groups, contested=contested, settled=settled)

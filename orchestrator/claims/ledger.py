@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
     from orchestrator.spec_claims import Claim
@@ -35,8 +37,9 @@ def claim_hash(claim: Claim) -> str:
 
 def sample(points: list[str], seeds: list[int]) -> Sample:
     """The sample of a plan's points, in any order."""
-    known = hashlib.blake2b("\n".join(sorted(set(points))).encode(), digest_size=8).hexdigest()
-    return Sample(points=len(set(points)), seeds=len(set(seeds)), hash=known)
+    different = np.unique(np.asarray(points, dtype=bytes))
+    known = hashlib.blake2b(different.tobytes(), digest_size=8).hexdigest()
+    return Sample(points=len(different), seeds=len(set(seeds)), hash=known)
 
 
 def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, seen: bool) -> dict[str, Any]:
