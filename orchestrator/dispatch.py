@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Positions = NDArray[np.int64]  # slices of an array are views, so a million points are cut into packs without a copy
 
 MAX_PACKS = 5000  # Tune's driver keeps every trial; beyond this the state of a run costs more than its points
-SHORTEST = 0.2  # seconds; below this a pack is all start-up (27 ms a trial, measured)
+SHORTEST = 0.5  # seconds; a trial costs a worker about a tenth of a second between two packs
 PATIENCE = 3  # deaths of nobody's fault that a pack may see before its points come under suspicion
 
 

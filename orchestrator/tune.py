@@ -124,7 +124,7 @@ def run_packs(session: Session, show: Show) -> None:
             search_alg=_Feed(driver.key),
             scheduler=_Ledger(driver.key),
             num_samples=-1,
-            max_concurrent_trials=session.queue.workers,
+            max_concurrent_trials=session.queue.workers + 1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
