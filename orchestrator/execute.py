@@ -15,7 +15,7 @@ import numpy as np
 
 from orchestrator.batch import Batch, Outcome, Terms
 from orchestrator.context import Context
-from orchestrator.rows import NO_RESULT, Block, to_table
+from orchestrator.rows import NO_RESULT, Block, Row, to_table
 from orchestrator.watch import PointAbandoned, PointTimeout, Watchdog
 from orchestrator.workload import Workload
 
@@ -71,6 +71,7 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
         pass  # the run is stopping and this point took too long to wait for: it stays undone
     run.hand_back(place)
     run.flush()
+    watchdog.rest()
     run.outcome.seconds = time.monotonic() - run.begun
     return run.outcome
 
@@ -103,6 +104,13 @@ class _Run:
         self._blocks: list[Block] = []
         self._flushed = time.monotonic()
         self._values = _reader([f.name for f in self.workload.results])
+        # Looked up once: a cheap point takes as long as a dozen look-ups.
+        module: Any = self.workload.module
+        self._run: Any = getattr(module, "run", None)
+        self._params = module.Params
+        self._names = tuple(self.batch.params)
+        self._given = list(zip(*self.batch.params.values(), strict=True)) or [()] * len(self.batch)
+        self._seeds, self._device = self.batch.seeds, self.terms.device
 
     def over(self) -> bool:
         """Whether to measure no further point: the run stops, or the pack's time is used up."""
@@ -149,50 +157,49 @@ class _Run:
 
     def _arguments(self, at: int) -> tuple[Any, Context]:
         """Params and context of one point of the batch."""
-        params = self.workload.module.Params(**{name: column[at] for name, column in self.batch.params.items()})
-        return params, Context(self.batch.seeds[at], self.terms.device)
+        return self._params(**dict(zip(self._names, self._given[at], strict=True))), Context(self._seeds[at], self._device)
 
     def _singles(self, start: int, stop: int) -> int:
         """Measure points one by one until half a second has passed; the place after the last one."""
         block = Block(started=time.time())
-        rows: list[tuple[Any, ...]] = []
+        rows: list[Row] = []
         self._blocks.append(block)
         end = time.monotonic() + CHUNK
         at = start
         try:
             while at < stop:
                 self.desk.mark(at, at + 1)
-                rows += self._single(block, at)
+                self._single(rows, at)
                 at += 1
                 if time.monotonic() > end or self.desk.stopping():
                     break
         finally:  # an abandoned point must not take the measured ones with it
-            block.values = list(zip(*rows, strict=True))
+            block.fill(rows)
         return at
 
-    def _single(self, block: Block, at: int) -> list[tuple[Any, ...]]:
-        """Measure one point: its rows go into the block, their values are returned."""
-        begun = time.perf_counter()
-        rows: list[tuple[int, float, tuple[Any, ...]]] = []  # step, seconds, values: one append, which no signal splits
-
-        def measure() -> None:
-            for step, result in self.workload.module.run(*self._arguments(at)):
-                _check_step(rows[-1][0] if rows else -1, step)
-                rows.append((step, time.perf_counter() - begun, self._values(result)))
-            if not rows:
-                raise ValueError("run gave no result; yield at least one (step, Result).")
-
-        failed = attempt(measure, self.watchdog)
+    def _single(self, rows: list[Row], at: int) -> None:
+        """Measure one point: its rows come to the others, the last one as final; none where it is abandoned."""
+        first, begun = len(rows), time.perf_counter()
+        try:
+            failed = attempt(lambda: self._steps(rows, at, begun), self.watchdog)
+        except PointAbandoned:
+            del rows[first:]
+            raise
         if failed:
-            rows.append((NO_RESULT, time.perf_counter() - begun, (None,) * len(self.workload.results)))
-        last = len(rows) - 1
-        block.at += [at] * len(rows)
-        block.step += [step for step, _, _ in rows]
-        block.seconds += [seconds for _, seconds, _ in rows]
-        block.final += [i == last for i in range(len(rows))]
-        block.status += ["ok"] * last + [failed.status if failed else "ok"]
-        block.error += [None] * last + [failed.error if failed else None]
-        return [values for _, _, values in rows]
+            nothing = (None,) * len(self.workload.results)
+            rows.append((at, NO_RESULT, True, failed.status, failed.error, time.perf_counter() - begun, nothing))
+        else:
+            rows[-1] = (*rows[-1][:2], True, *rows[-1][3:])
+
+    def _steps(self, rows: list[Row], at: int, begun: float) -> None:
+        """Append what `run` yields at one point: a row is one append, which no signal splits."""
+        before = -1
+        for step, result in self._run(*self._arguments(at)):
+            _check_step(before, step)
+            rows.append((at, step, False, "ok", None, time.perf_counter() - begun, self._values(result)))
+            before = step
+        if before < 0:
+            raise ValueError("run gave no result; yield at least one (step, Result).")
 
     def _packed(self, start: int, stop: int) -> None:
         """Measure points in one call; where it fails, in halves, down to the point that is at fault."""

@@ -14,6 +14,9 @@ from orchestrator.batch import Batch, Terms
 from orchestrator.parts import row_schema
 from orchestrator.workload import Field, Workload
 
+Row = tuple[int, int, bool, str, str | None, float, tuple[Any, ...]]
+"""Place in the batch, step, final, status, error, seconds and the results' values."""
+
 NO_RESULT = -1  # the step of a failure row
 MISFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)  # how Arrow says that a value is of another type
 
@@ -36,6 +39,13 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        """Take in rows that were measured one by one."""
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            self.at, self.step, self.final, self.status, self.error, self.seconds, values = columns
+            self.values = list(zip(*values, strict=True))
 
 
 def to_table(block: Block, batch: Batch, workload: Workload, terms: Terms) -> pa.Table:

@@ -9,10 +9,9 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 MARK = struct.Struct("<qq")
 NOTHING = (-1, -1)
@@ -74,23 +73,40 @@ class Watchdog:
         self._limit = limit
         self._main = threading.current_thread() is threading.main_thread()
         self._trace = trace.open("w") if trace and limit else None
-        self._armed = 0.0
-        self._abandoned = self._watching = False
+        self._armed = self._began = 0.0
+        self._abandoned = self._watching = self._timing = False
         if self._main:
             signal.signal(signal.SIGALRM, self._raise)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """While inside, the limit counts."""
+    def watching(self) -> Self:
+        """A context: while inside, the limit counts."""
+        return self
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
         self._watching = True
-        try:
-            if self._limit:
-                self._arm(self._limit)
-            yield
-        finally:
-            self._watching = False
-            if self._main and self._limit:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._limit:
+            # One timer runs on from point to point; where it finds a younger one it waits for the rest of that one's time.
+            if self._main and not self._timing:
+                self._timing = True
+                signal.setitimer(signal.ITIMER_REAL, self._limit)
+            # Arming the second line starts a thread (20 µs), so it is done again only once the last one has aged.
+            if self._trace and self._began - self._armed > GRACE / 2:
+                self._armed = self._began
+                faulthandler.dump_traceback_later(self._limit + GRACE, exit=True, file=self._trace)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._watching = False
+
+    def rest(self) -> None:
+        """Let no time run on while nothing is measured."""
+        if self._timing:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._timing = False
+        if self._trace:
+            faulthandler.cancel_dump_traceback_later()
+            self._armed = 0.0
 
     def abandon(self) -> None:
         """End the point that is being measured, from another thread, because the run is over."""
@@ -100,18 +116,18 @@ class Watchdog:
 
     def close(self) -> None:
         """Watch no more."""
+        self.rest()
         if self._trace:
-            faulthandler.cancel_dump_traceback_later()
             self._trace.close()
 
-    def _arm(self, limit: float) -> None:
-        if self._main:
-            signal.setitimer(signal.ITIMER_REAL, limit)
-        # Arming the second line starts a thread (20 µs), so it is done again only once the last one has aged.
-        if self._trace and time.monotonic() - self._armed > GRACE / 2:
-            self._armed = time.monotonic()
-            faulthandler.dump_traceback_later(limit + GRACE, exit=True, file=self._trace)
-
     def _raise(self, number: int, frame: FrameType | None) -> None:
-        if self._watching:
-            raise PointAbandoned if self._abandoned else PointTimeout
+        if self._abandoned and self._watching:
+            raise PointAbandoned
+        self._timing = False
+        if not (self._watching and self._limit):
+            return
+        left = self._limit - (time.monotonic() - self._began)
+        if left <= 0:
+            raise PointTimeout
+        self._timing = True
+        signal.setitimer(signal.ITIMER_REAL, left)
