@@ -101,3 +101,8 @@ def test_between_is_relaxed_at_both_ends() -> None:
 
 def test_sides_of_a_comparison_are_sql() -> None:
     assert sides("a + 1 < 2 * b") == ("(a + 1)", "<", "(2 * b)")
+
+
+def test_a_row_that_is_no_number_supports_nothing() -> None:
+    found = judged({"holds": "y > 0"}, rows(y=pl.when(pl.col("d") > 2).then(pl.col("y")).otherwise(float("nan"))))
+    assert found.verdict == "undecided" and found.numbers["lost"] == 4

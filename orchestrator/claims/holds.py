@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ def judge(case: Case) -> list[Finding]:
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     claim = case.claim
     assert claim.holds is not None
-    ok = rows.filter(rows["status"] == "ok")
+    ok = _numbered(rows.filter(rows["status"] == "ok"), claim.holds)
     lost = len(rows) - len(ok)
     if not len(ok):
         told = "too little data: no row has a result"
@@ -44,6 +46,16 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
         # A comparison of columns that are texts has no tolerance.
         truths = sql.truths(ok, claim.holds, f"claims.{claim.id}.holds")
     return _told(case, ok, np.array([t is False for t in truths]), np.array([t is None for t in truths]), lost, group)
+
+
+def _numbered(rows: pl.DataFrame, condition: str) -> pl.DataFrame:
+    """The rows that have a number in every column the condition names: SQL takes NaN for the largest number of all."""
+    named = [name for name in spoken(condition) if name in rows.columns and rows[name].dtype.is_float()]
+    return (
+        rows.filter(~functools.reduce(operator.or_, [rows[name].is_nan().fill_null(False) for name in named]))
+        if named
+        else rows
+    )
 
 
 def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, group: dict[str, Any]) -> Finding:

@@ -45,15 +45,13 @@ class Params:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found, and between what it was proved to lie."""
+    """What was found, and between what bounds it lies."""
 
     capacity: Annotated[float, "most memories that a code known here stores; real where a bound and no code gives it", FOUND]
     ln_capacity: Annotated[float, "natural logarithm of capacity", FOUND]
-    capacity_lower: Annotated[
-        float, "memories that some code is proved to store (Gilbert-Varshamov, simplex, orthoplex)", FOUND
-    ]
+    capacity_lower: Annotated[float, "memories that some code is known to store (Gilbert-Varshamov, simplex, orthoplex)", FOUND]
     capacity_upper: Annotated[
-        float | None, "memories that no code can exceed (Hamming, Rankin); null where nothing is proved", {"bound": "upper"}
+        float | None, "memories that no code can exceed (Hamming, Rankin); null where nothing is known", {"bound": "upper"}
     ]
     ceiling: Annotated[float | None, "at fixed beta, what no dimension exceeds once M is at least d + 2; null at a fixed angle"]
     separation: Annotated[float, "1 - cos of the least angle of the code that gives capacity; NaN for one memory"]

@@ -49,16 +49,16 @@ class Result:
     delta_typical: Annotated[
         float | None, "median over the restarts of the delta that each has, as a property of these codes; absent for bounds"
     ]
-    delta_upper: Annotated[float, "least proved upper bound on delta at this dimension", {"bound": "upper"}]
-    delta_exists: Annotated[float, "a delta proved to exist at this dimension", {"bound": "lower"}]
+    delta_upper: Annotated[float, "least upper bound on delta at this dimension that is a theorem", {"bound": "upper"}]
+    delta_exists: Annotated[float, "a delta known to exist at this dimension", {"bound": "lower"}]
     delta_known: Annotated[float | None, "delta of the best code known at this dimension, absent where no table has it"]
     reached: Annotated[bool | None, "whether delta reached the target within 1e-3 of it; absent for bounds"]
     demand: Annotated[
         int | None,
-        "smallest D for which memories with the target are proved to exist; absent where there are none",
+        "smallest D for which memories with the target are known to exist; absent where there are none",
         {"bound": "upper"},
     ]
-    demand_lower: Annotated[int | None, "smallest D that no proved bound forbids; absent where all do", {"bound": "lower"}]
+    demand_lower: Annotated[int | None, "smallest D that no known bound forbids; absent where all do", {"bound": "lower"}]
 
 
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
