@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -90,15 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stdout = None
         code = 0
-    leave(code if isinstance(code, int) else 0)
+    leave(code if isinstance(code, int) else 0, at_once=arguments is None)
 
 
-def leave(code: int) -> NoReturn:
-    """End the process; where an error came while Ray was still coming up, without waiting for it."""
+def leave(code: int, at_once: bool) -> NoReturn:
+    """End the process; where an error came while Ray was still coming up, without waiting for it.
+
+    At once means without taking every module down in order, which takes Ray, torch and Polars half a second.
+    """
     connection = sys.modules.get("orchestrator.connection")
-    if connection is not None and connection.under_way():
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if at_once or (connection is not None and connection.under_way()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError, AttributeError):
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 
