@@ -42,7 +42,7 @@ class Entry:
 class Entries:
     """What MLflow should hold of one sweep at one size: curves, their invocations, and the latest one's files.
 
-    `whole` is the invocation that carries the files; `rows` are those of `results.parquet`.
+    `whole` is the invocation that carries the files; `rows` are those of `results.parquet`, and `digest` identifies them.
     """
 
     sweep: str
@@ -51,6 +51,7 @@ class Entries:
     curves: tuple[Entry, ...]
     whole: int
     rows: pl.LazyFrame
+    digest: str
     record: Mapping[str, Any]
 
 
@@ -72,6 +73,7 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
         curves=curves,
         whole=whole,
         rows=rows,
+        digest=_digest(lines, record["created"]),
         record=record,
     )
 

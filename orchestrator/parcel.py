@@ -24,10 +24,17 @@ SAID = ("claims", "verdicts")
 LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
 
 
-def pack(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
-    """Files by the name they should have: rows, plan, what is known of the sweep, and its report; written into the folder."""
+def tables(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
+    """Files with the sweep's rows and plan, by the name they should have; written into the folder."""
     import pyarrow.parquet as pq
 
+    pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
+    shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
+    return {name: folder / name for name in (ROWS, PLAN)}
+
+
+def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
+    """Files with what is known and said of the sweep, and its report, by the name they should have."""
     sweep = wanted.sweep
     about = {
         "plan": dict(wanted.record),
@@ -36,13 +43,11 @@ def pack(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
         "verdicts": verdicts(store, wanted.record) or None,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
-    pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
-    shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
     report = store.path / "reports" / sweep
     # The report is that of the size which was judged last.
     ours = verdicts(store, wanted.record) or not store.load("verdicts", sweep)
     shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
-    return {**{name: folder / name for name in FILES}, **shown}
+    return {ABOUT: folder / ABOUT, **shown}
 
 
 def table(store: Store, wanted: Entries) -> pa.Table:

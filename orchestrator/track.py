@@ -79,7 +79,7 @@ def prepare(store: Store, uri: str | None = None) -> None:
 def mirror(store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True) -> Mirrored:
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
-    Without `files` only the curves: for a first call while the claims are still being judged.
+    Without `files` only curves and tables, no verdict and report: for a first call while the claims are still being judged.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
@@ -228,6 +228,8 @@ def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool)
     for entry in wanted.invocations:
         run = known.get(str(entry.generation)) or _begin(client, experiment, entry)
         parents[entry.generation] = str(run.info.run_id)
+        if entry.generation == wanted.whole and run.data.tags.get(PREFIX + "rows") != wanted.digest:
+            _carry(client, store, wanted, run)
         if files and (run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE):
             _invocation(client, store, wanted, entry, run)
     kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
@@ -289,12 +291,19 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
+def _carry(client: MlflowClient, store: Store, wanted: Entries, run: Run) -> None:
+    """Put the sweep's rows and plan among the files of a run; they may be there before the claims are judged."""
+    with tempfile.TemporaryDirectory() as folder:
+        _attach(client, run, parcel.tables(store, wanted, Path(folder)))
+    _tag(client, run.info.run_id, {PREFIX + "rows": wanted.digest})
+
+
 def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entry, run: Run) -> None:
     """Make an invocation's run say what the entry says; written in place, for curves hang under it."""
     whole = {PREFIX + "carries": parcel.ROWS} if entry.generation == wanted.whole else {}
     if whole:
         with tempfile.TemporaryDirectory() as folder:
-            _attach(client, run, parcel.pack(store, wanted, Path(folder)))
+            _attach(client, run, parcel.told(store, wanted, Path(folder)))
     _tag(client, run.info.run_id, {**_tags(entry), **whole, "mlflow.note.content": parcel.note(store, wanted.record)})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)
