@@ -86,6 +86,9 @@ def run_all(
         if not where.inline:
             _check_conditions(specs, workloads)
         kept = open_store(store, create=True)
+        for spec in specs:
+            with kept.hold(spec.name):
+                pass  # another run of the sweep is told of now, not when Ray is up
         mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
         if not where.inline and ray is None and any(schedule.missing(plan, kept, retry) for _, plan in prepared):
             ray = stack.enter_context(measure.connect(where, workloads))

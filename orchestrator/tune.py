@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -142,10 +143,13 @@ def run_packs(session: Session, show: Show) -> None:
             tuner.fit()
     finally:
         driver.over.set()
-        monitor.join(timeout=2 * POLL)
+        monitor.join(timeout=LAST)
         del _DRIVERS[driver.key]
         ray.kill(recorder)
         shutil.rmtree(folder, ignore_errors=True)
+        # Ray ends the process where a handle is let go after its shutdown, which may come any moment now.
+        del tuner, trainable, recorder, driver, monitor
+        gc.collect()
 
 
 def _remote(code: Any, **options: Any) -> Any:
@@ -289,6 +293,8 @@ class PackTrial(tune.Trainable):
         self._mark = Mark(self._folder / MARK_FILE)
         self._watchdog = Watchdog(terms.limit, self._folder / TRACE_FILE)
         self._broken = ""
+        # Read by the linear algebra when the workload imports it; whoever began this run may have set another number.
+        os.environ.update(OMP_NUM_THREADS=str(terms.threads), MKL_NUM_THREADS=str(terms.threads))
         try:
             sys.path += [entry for entry in terms.path if entry not in sys.path]
             self._workload = terms.load()

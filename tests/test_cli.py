@@ -127,7 +127,7 @@ WRONG = [
     (("query", "select * from halvs", "STORE"), "halves"),
     (("query", "delete from points", "STORE"), "lawsweep: "),
     (("report", "halfs", "STORE"), "halfs"),
-    (("claims", "SPEC", "--size", "more", "STORE"), "must hold a plan of sweep 'halves' of size more"),
+    (("claims", "SPEC", "--size", "more", "STORE"), "must hold a plan of sweep 'halves' at size more"),
     (("status", "--store", "NOWHERE"), "it must be a folder that 'lawsweep run' made, but nothing is there"),
     (("check-workload", "khm.capacty"), "did you mean 'khm.capacity'?"),
     (("completion", "fisch"), "fisch"),

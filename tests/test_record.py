@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from running import RUN, Basket, batch_of, made, measured
 
@@ -28,7 +29,7 @@ def handed(recorder: Recorder, n: int = 2, pack: str = "p", **tally: Any) -> boo
     """Hand over n measured points; the recorder's answer."""
     desk = Basket()
     measured(HALVES, batch_of(HALVES, n), desk)
-    (table,) = desk.tables
+    table = pa.concat_tables(desk.tables)
     counts = {"rows": n, "seconds": 0.5, "failures": {}, **tally}
     return recorder.write("halves", part_name(table), part_bytes(table), pack, list(range(100, 100 + n)), counts)
 

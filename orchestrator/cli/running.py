@@ -23,7 +23,7 @@ from orchestrator.cli.options import size_option, spec_argument, store_option, t
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
 @click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted.")
 @click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines on standard output.")
 def run_command(specs: tuple[str, ...], **options: Any) -> int:
     """Measure what is missing of each SPEC, then judge its claims and write its report.
@@ -50,7 +50,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
         results.append(result)
         if options["as_json"]:
             click.echo(json.dumps(result.as_json()))
-        else:
+        elif not options["quiet"]:
             show.result(result)
     if options["notify"]:
         post(options["notify"], {"results": [result.as_json() for result in results]})
