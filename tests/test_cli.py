@@ -127,6 +127,7 @@ WRONG = [
     (("query", "select * from halvs", "STORE"), "halves"),
     (("query", "delete from points", "STORE"), "lawsweep: "),
     (("report", "halfs", "STORE"), "halfs"),
+    (("run", "SPEC", "--inline", "--gpus", "1", "STORE"), "--cpus and --gpus must not be given; leave them out"),
     (("claims", "SPEC", "--size", "more", "STORE"), "must hold a plan of sweep 'halves' at size more"),
     (("status", "--store", "NOWHERE"), "it must be a folder that 'lawsweep run' made, but nothing is there"),
     (("check-workload", "khm.capacty"), "did you mean 'khm.capacity'?"),

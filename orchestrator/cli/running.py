@@ -63,6 +63,8 @@ def _where(options: dict[str, Any]) -> Any:
 
     if options["inline"] and options["address"]:
         raise SweepError("--inline and --address: a sweep runs in this process or on a cluster, not both; leave one out.")
+    if options["inline"] and (options["cpus"] or options["gpus"]):
+        raise SweepError("--inline: this process offers what it has, so --cpus and --gpus must not be given; leave them out.")
     progress = "json" if options["as_json"] else "quiet" if options["quiet"] else "auto"
     return Where(
         inline=options["inline"], address=options["address"], cpus=options["cpus"], gpus=options["gpus"], progress=progress
