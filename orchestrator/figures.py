@@ -89,9 +89,7 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
         kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory}
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
-        layered = layered.facet(
-            facet=alt.Facet("facet:N", title=figure.facet, sort=_numerically({p["facet"] for p in drawn.points})), columns=2
-        )
+        layered = layered.facet(facet=alt.Facet("facet:N", title=figure.facet, sort=_labels(drawn, "facet")), columns=2)
     found: dict[str, Any] = _styled(layered.properties(title=figure.title or "")).to_dict()
     return found
 
@@ -148,9 +146,9 @@ def _named(powers: list[float]) -> str:
     return f"({{{table}}})[round(log(datum.value) / LN10)]"
 
 
-def _labels(drawn: Drawn) -> list[str]:
-    """The colours' labels in order: numbers by value, names as the sweep has them."""
-    labels = list(dict.fromkeys(p["color"] for p in drawn.points))
+def _labels(drawn: Drawn, of: str = "color") -> list[str]:
+    """The labels of the colours or facets in order: numbers by value, names as the sweep has them."""
+    labels = list(dict.fromkeys(p[of] for p in drawn.points))
     try:
         return sorted(labels, key=float)
     except ValueError:
@@ -245,15 +243,3 @@ def _names(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> Any:
     named = [{**r, "kind": "names"} for r in last.values() if r["label"]]
     base = alt.Chart(alt.Data(values=named)) if figure.facet is None else alt.Chart().transform_filter("false")
     return base.mark_text(align="right", dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")
-
-
-def _numerically(labels: set[str]) -> list[str]:
-    """The labels in the order of their numbers, 8 before 32; those that are no numbers after them."""
-
-    def place(text: str) -> tuple[float, str]:
-        try:
-            return float(text), text
-        except ValueError:
-            return float("inf"), text
-
-    return sorted(labels, key=place)
