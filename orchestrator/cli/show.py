@@ -59,7 +59,12 @@ def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
 
 def _named(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
-    return ", ".join(f"{name} {_cell(value)}" for name, value in group.items()) + ": " if group else ""
+    told = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in group.items()
+        if value is not None
+    ]
+    return ", ".join(told) + ": " if told else ""
 
 
 def result(done: Result) -> None:
