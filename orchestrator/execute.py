@@ -69,9 +69,9 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
+    watchdog.rest()
     run.hand_back(place)
     run.flush()
-    watchdog.rest()
     run.outcome.seconds = time.monotonic() - run.begun
     return run.outcome
 

@@ -13,8 +13,6 @@ from orchestrator.errors import nearest
 from orchestrator.expressions import Expression, Value
 from orchestrator.reading import Keys
 
-Given = Mapping[str, Any]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:

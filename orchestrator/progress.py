@@ -11,7 +11,6 @@ from typing import Any
 
 EVERY = 10.0  # seconds between two plain lines
 Show = Callable[[int, dict[str, int]], None]
-STYLES = ("auto", "plain", "json", "quiet")
 
 
 @contextmanager

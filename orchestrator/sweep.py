@@ -93,10 +93,10 @@ def run_all(
         if not where.inline and ray is None and any(schedule.missing(plan, kept, retry) for _, plan in prepared):
             ray = stack.enter_context(measure.connect(where, workloads))
         for spec in specs:
-            ready = [prepared.pop(0)]  # the plan goes with the run: a million points are not held while they are judged
             if ray is not None:
                 ray.wait()
-            summary = measure.run(spec, store, where, workload, retry, ready.pop())
+            # The plan goes with the run: a million points are not held while they are judged.
+            summary = measure.run(spec, store, where, workload, retry, prepared.pop(0))
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, kept, where)
                 return
