@@ -32,7 +32,7 @@ class Shape:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Parameters by name; weights are (in, out)."""
         w, a = self.width, self.heads * self.head_dim
-        block = {"query": (w, a), "key": (w, a), "value": (w, a), "out": (a, w)}
+        block: dict[str, tuple[int, ...]] = {"query": (w, a), "key": (w, a), "value": (w, a), "out": (a, w)}
         block |= {"up": (w, self.ff), "up_bias": (self.ff,), "down": (self.ff, w), "down_bias": (w,)}
         return {f"block{i}.{name}": shape for i in range(self.depth) for name, shape in block.items()}
 
