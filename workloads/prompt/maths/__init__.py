@@ -1,0 +1,1 @@
+"""Mathematics of prompted attention, in plain batched torch."""
