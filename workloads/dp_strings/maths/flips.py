@@ -29,6 +29,11 @@ def noise(shape: tuple[int, ...], q: float, generator: torch.Generator) -> Tenso
     return torch.rand(shape, generator=generator, dtype=torch.float64) < q
 
 
+def exponentials(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Exponential numbers of mean 1; the difference of two is Laplace's, without the infinity of its textbook formula."""
+    return torch.empty(shape, dtype=torch.float64).exponential_(generator=generator)
+
+
 def counts(odd: Tensor, cells: int, q: float, generator: torch.Generator) -> Tensor:
     """How many of `cells` bits are 1 after flips where `odd` of them were 1; float64 of the same shape.
 

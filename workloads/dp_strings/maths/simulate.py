@@ -67,7 +67,7 @@ def direct(method: Method, z: int, trials: int, generator: torch.Generator) -> T
         return (ones - method.flip * method.n) / (1 - 2 * method.flip)
     if method.variant == "trivial":
         return torch.full((trials,), method.k / 2, dtype=torch.float64)
-    sides = torch.empty(2, trials, dtype=torch.float64).exponential_(generator=generator)
+    sides = flips.exponentials((2, trials), generator)
     return z + (sides[0] - sides[1]) / method.eps_each
 
 

@@ -1,0 +1,162 @@
+"""Turns a method into seconds: to release a string, to encode a query, and to compare the two."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from workloads.dp_strings.maths import codes, fingerprints, flips, landau, pairs, tree
+from workloads.dp_strings.maths import sketch as sketches
+from workloads.dp_strings.maths.codes import Words
+from workloads.dp_strings.maths.methods import MAXIMA, Method
+
+Stream = Callable[[str], torch.Generator]
+# Trees are timed nearly without noise: what an answer costs when it is right.
+RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Task:
+    """Strings of n bits, how many, and how often each time is taken."""
+
+    n: int
+    k: int
+    strings: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds to release one string, to encode one query and to compare it with one string; bits kept of a string."""
+
+    init: float
+    encode: float
+    query: float
+    bits: int
+    tests: float | None = None
+
+
+def shortest(work: Callable[[], object], repeats: int) -> float:
+    """Seconds of the fastest of several calls, after one that is not counted."""
+    work()
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def sketch(task: Task, method: Method, stream: Stream) -> Times:
+    """Times of a Hamming sketch, whose buckets are packed into whole words."""
+    hashed = sketches.hashes(method, stream("hashes"))
+    strings = torch.randint(2, (task.strings, task.n), generator=stream("strings"), dtype=torch.uint8)
+    noisy = np.stack([_released(row, hashed, stream("flips")) for row in strings[:, None]], axis=1)
+    init = shortest(lambda: _released(strings[:1], hashed, stream("flips")), task.repeats)
+    encode = shortest(lambda: _packed(sketches.encode(strings[:1], hashed), method), task.repeats)
+    clean = _packed(sketches.encode(strings[:1], hashed), method)
+    held = np.ascontiguousarray(np.moveaxis(noisy, 0, -1))  # (strings, rows, buckets, words)
+    query = np.ascontiguousarray(np.moveaxis(clean, 0, -1))
+
+    def answers() -> list[float]:
+        return [_answer(own, query, method) for own in held]
+
+    return Times(init, encode, shortest(answers, task.repeats) / task.strings, method.bits)
+
+
+def _released(strings: torch.Tensor, hashed: sketches.Hashes, generator: torch.Generator) -> Words:
+    clean = sketches.encode(strings, hashed)
+    noise = flips.noise(tuple(clean.shape), hashed.method.flip, generator)
+    return _packed(clean ^ noise, hashed.method)
+
+
+def _packed(bits: torch.Tensor, method: Method) -> Words:
+    """Sketch bits (1, rows, N) as words (words of a bucket, rows, buckets)."""
+    return codes.pack(bits[0].unflatten(-1, (method.buckets, -1)).numpy())
+
+
+def _answer(own: Words, query: Words, method: Method) -> float:
+    """The estimate from one noisy sketch and the query's, (rows, buckets, words) each."""
+    differ = np.bitwise_count(own ^ query)
+    if method.variant in MAXIMA:
+        return float(differ.sum(-1, dtype=np.int32).max(0).sum()) / 2
+    return float(differ.sum(dtype=np.int64))
+
+
+def packed(task: Task, stream: Stream, noisy: bool) -> Times:
+    """Times of comparing whole strings, 64 bits at a time; with flips on the private ones where `noisy`."""
+    strings = torch.randint(2, (task.strings, task.n), generator=stream("strings"), dtype=torch.uint8).bool()
+
+    def release() -> Words:
+        row = strings[:1]
+        return codes.pack((row ^ flips.noise(tuple(row.shape), 0.1, stream("flips")) if noisy else row).numpy())
+
+    held = np.ascontiguousarray(codes.pack(strings.numpy()).T)  # (strings, words)
+    query = held[0].copy()
+
+    def answers() -> list[int]:
+        return [int(np.bitwise_count(own ^ query).sum(dtype=np.int64)) for own in held]
+
+    init = shortest(release, task.repeats)
+    encode = shortest(lambda: codes.pack(strings[:1].numpy()), task.repeats)
+    return Times(init, encode, shortest(answers, task.repeats) / task.strings, task.n)
+
+
+def edit(task: Task, stream: Stream) -> Times:
+    """Times of exact edit distances with a cutoff at k; nothing is released."""
+    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    rows = [(x.tobytes(), y[:m].tobytes()) for x, y, m in zip(made.a, made.b, made.length, strict=True)]
+
+    def answers() -> list[int]:
+        return [Levenshtein.distance(x, y, score_cutoff=task.k) for x, y in rows]
+
+    return Times(0.0, 0.0, shortest(answers, task.repeats) / task.strings, task.n)
+
+
+def offset_tree(task: Task, sizes: tuple[int, int], stream: Stream) -> Times:
+    """Times of a tree with offset hashing: encoding sketches every segment of B on every diagonal, up to k of them."""
+    own, shape, cap = codes.code("offset", *sizes), tree.Shape(task.n), task.k
+    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    words = codes.words(own, task.n, stream("hashes"))[:, None]
+    noise = codes.pack(flips.noise((task.strings, shape.nodes, own.bits), RATE, stream("flips")).numpy())
+    clean = tree.differences(~landau.equal(made.a, made.b, made.lengths, cap), words.repeat(task.strings, 1), shape)
+    one = made.part(0, 1)
+
+    def release() -> Words:
+        return tree.differences(one.a[:, None] == 1, words, shape) ^ noise[:, :1, None]
+
+    def encode() -> Words:
+        return tree.differences(~landau.equal(one.a, one.b, one.lengths, cap), words, shape)
+
+    def answers(asked: landau.Bools | None = None) -> None:
+        test = tree.tabulated(tree.outcomes(clean, noise, own.threshold(RATE)), shape, asked)
+        landau.distances(tree.oracle(test, made.lengths, shape, 2 * cap + 1), made.lengths, cap)
+
+    asked = np.zeros(clean.shape[1:], dtype=bool)
+    answers(asked)
+    query = shortest(answers, task.repeats) / task.strings
+    init, once = shortest(release, task.repeats), shortest(encode, task.repeats)
+    return Times(init, once, query, own.bits * shape.nodes, float(asked.sum()) / task.strings)
+
+
+def rabin_tree(task: Task, degree: int, stream: Stream) -> Times:
+    """Times of a tree of Rabin fingerprints: encoding is one pass over B, and every test is made when it is asked for."""
+    own, shape, cap = codes.code("rabin", degree, 2), tree.Shape(task.n), task.k
+    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    modulus, start = codes.rabin(degree, stream("hashes"))
+    words, tables = codes.rabin_words(own, task.n, stream("hashes"))[0], fingerprints.shifts(shape.top, modulus, degree)
+    private = np.stack([fingerprints.sketched(row, words, shape) for row in made.a])
+    public = np.stack([fingerprints.suffixes(row, start, modulus, degree) for row in made.b])
+    test = fingerprints.asked(private, (public, tables), shape, cap, own.threshold(RATE))
+
+    def answers() -> None:
+        landau.distances(tree.oracle(test, made.lengths, shape, 2 * cap + 1), made.lengths, cap)
+
+    init = shortest(lambda: fingerprints.sketched(made.a[0], words, shape), task.repeats)
+    encode = shortest(lambda: fingerprints.suffixes(made.b[0], start, modulus, degree), task.repeats)
+    return Times(init, encode, shortest(answers, task.repeats) / task.strings, own.bits * shape.nodes)
