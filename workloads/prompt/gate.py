@@ -45,9 +45,7 @@ class Result:
     gate_max: Annotated[float, "largest such share"]
     gate_zero: Annotated[float, "p/(p + Z), what the share is for scores of 0 on the prompt, mean over the queries"]
     gate_rise: Annotated[float | None, "smallest change of a query's gate as a token is appended; null for one token"]
-    identity_error: Annotated[
-        float, "largest entry of O - (gate u + (1 - gate) a)", {"aggregate": "max", "finite": True}
-    ]
+    identity_error: Annotated[float, "largest entry of O - (gate u + (1 - gate) a)", {"aggregate": "max", "finite": True}]
     relative_error: Annotated[
         float, "largest change, by the prompt, of a context token's share of the attention on the context", {"aggregate": "max"}
     ]
@@ -55,9 +53,7 @@ class Result:
     copies_error: Annotated[
         float, "largest difference between every token repeated and ln(copies) added to its score", {"aggregate": "max"}
     ]
-    sdpa_error: Annotated[
-        float, "largest difference from torch's own attention over [P, X], in float64", {"aggregate": "max"}
-    ]
+    sdpa_error: Annotated[float, "largest difference from torch's own attention over [P, X], in float64", {"aggregate": "max"}]
 
 
 EXAMPLES = (
@@ -109,9 +105,7 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
         "relative_error": _largest(_kept(prompt_scores, scores) - torch.softmax(scores, -1)),
         "order_error": _largest(
             whole
-            - attention.attend(
-                torch.cat([prompt_scores.flip(-1), scores], -1), torch.cat([prompt_values.flip(-2), values], -2)
-            )
+            - attention.attend(torch.cat([prompt_scores.flip(-1), scores], -1), torch.cat([prompt_values.flip(-2), values], -2))
         ),
         "copies_error": _largest(_copies(p.copies, prompt_scores, prompt_values, scores, values)),
         "sdpa_error": _largest(
