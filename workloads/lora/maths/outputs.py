@@ -1,0 +1,41 @@
+"""Turns products of queries and keys into the error that a Taylor polynomial of them makes in entries and in outputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workloads.maths import attention, polynomial_attention
+
+
+def compared(products: Tensor, values: Tensor, bound: float, degree: int) -> tuple[float, float]:
+    """Relative error of the outputs (Frobenius norms), and the smallest row sum of the approximation over the exact one.
+
+    Products (n, L) lie in [-1, 1] and scores are `bound` times them; values are (L, w).
+    """
+    wrong = total = 0.0
+    least = float("inf")
+    for part in attention.blocks(len(products), products.shape[1]):
+        scores = bound * products[part]
+        near = polynomial_attention.evaluate(scores, polynomial_attention.taylor(degree))
+        weights = scores.exp_()
+        sums, near_sums = weights.sum(1, keepdim=True), near.sum(1, keepdim=True)
+        output = weights @ values / sums
+        wrong += float((near @ values / near_sums - output).square().sum())
+        total += float(output.square().sum())
+        least = min(least, float((near_sums / sums).min()))
+    return (wrong / total) ** 0.5, least
+
+
+def entry_error(queries: Tensor, keys: Tensor, scale: float, degree: int, dtype: torch.dtype) -> float:
+    """Largest relative error of the Taylor features of that type, queries (n, d) and keys (L, d), against exp in theirs."""
+    coefficients = polynomial_attention.taylor(degree)
+    rank = polynomial_attention.rank(queries.shape[1], degree)
+    weights = polynomial_attention.weights(queries.shape[1], coefficients, scale, queries.to(dtype))
+    left = (polynomial_attention.features(queries.to(dtype), degree) * weights[:, None]).mT
+    worst = 0.0
+    for part in attention.blocks(len(keys), max(rank, len(queries))):
+        near = (left @ polynomial_attention.features(keys[part].to(dtype), degree)).double()
+        exact = torch.exp(scale * queries @ keys[part].mT)
+        worst = max(worst, float((near / exact - 1).abs().max()))
+    return worst

@@ -1,0 +1,127 @@
+"""Turns queries and keys into attention operators: weights that are applied to values and never held whole.
+
+An operator stands for row-stochastic weights f (..., n, m) of n queries and m keys. `apply` gives f V, `transpose` gives f^T U;
+both walk over rows in blocks, so memory grows with n and m and not with their product. Leading dimensions are batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ELEMENTS = 1 << 22
+"""Numbers of a block of weights or features, for each member of a batch: 32 MB in double precision."""
+
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Weights f (..., n, m) as two maps, and the rank of what stands for exp(scores): m where it is exact."""
+
+    apply: Map  # (..., m, w) to (..., n, w)
+    transpose: Map  # (..., n, w) to (..., m, w)
+    rank: int
+
+
+def blocks(n: int, width: int) -> Iterator[slice]:
+    """Slices of n rows, so many that a row of `width` numbers each fills at most ELEMENTS."""
+    rows = max(1, ELEMENTS // max(width, 1))
+    for start in range(0, n, rows):
+        yield slice(start, min(start + rows, n))
+
+
+def exact(queries: Tensor, keys: Tensor, scale: float) -> Attention:
+    """Softmax attention of scores `scale * q.k`, queries (..., n, d), keys (..., m, d)."""
+    n, m = queries.shape[-2], keys.shape[-2]
+
+    def weights(part: slice) -> Tensor:
+        return torch.softmax(scale * queries[..., part, :] @ keys.mT, dim=-1)
+
+    def apply(values: Tensor) -> Tensor:
+        return torch.cat([weights(part) @ values for part in blocks(n, m)], dim=-2)
+
+    def transpose(rows: Tensor) -> Tensor:
+        return added(weights(part).mT @ rows[..., part, :] for part in blocks(n, m))
+
+    return Attention(apply, transpose, m)
+
+
+def factored(queries: Tensor, keys: Tensor, of_queries: Map, of_keys: Map, weights: Tensor) -> Attention:
+    """Normalised attention of the kernel sum_a weights_a φ_a(q) φ_a(k), whose row sums must not vanish.
+
+    `of_queries` and `of_keys` turn rows (..., n, d) into features (..., k, n), feature first; `weights` is (k,), of any sign.
+    """
+    n, m, rank = queries.shape[-2], keys.shape[-2], weights.shape[-1]
+
+    def moments(values: Tensor) -> Tensor:
+        parts = (of_keys(keys[..., part, :]) @ values[..., part, :] for part in blocks(m, rank))
+        return weights[:, None] * added(parts)  # (..., k, w)
+
+    def apply(values: Tensor) -> Tensor:
+        held = moments(torch.cat([values, torch.ones_like(values[..., :1])], dim=-1))
+        found = torch.cat([of_queries(queries[..., part, :]).mT @ held for part in blocks(n, rank)], dim=-2)
+        return found[..., :-1] / found[..., -1:]
+
+    def transpose(rows: Tensor) -> Tensor:
+        mass = moments(torch.ones_like(keys[..., :1]))
+
+        def turned(part: slice) -> Tensor:
+            features = of_queries(queries[..., part, :])  # (..., k, n)
+            return features @ (rows[..., part, :] / (features.mT @ mass))
+
+        held = weights[:, None] * added(turned(part) for part in blocks(n, rank))
+        return torch.cat([of_keys(keys[..., part, :]).mT @ held for part in blocks(m, rank)], dim=-2)
+
+    return Attention(apply, transpose, rank)
+
+
+def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -> Attention:
+    """Positive random features exp(ω.x - |x|²/2) of x = √scale q, k, for standard normal directions ω (features, d).
+
+    Choromanski et al. 2021, arXiv:2009.14794, lemma 1: their mean over ω is exp(scale q.k).
+    """
+    root = math.sqrt(scale)
+
+    def features(rows: Tensor) -> Tensor:
+        x = root * rows
+        return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
+
+    count = directions.shape[0]
+    return factored(queries, keys, features, features, directions.new_full((count,), 1 / count))
+
+
+def nystroem(queries: Tensor, keys: Tensor, scale: float, landmarks: int) -> Attention:
+    """Weights through the means of `landmarks` runs of queries and of keys (Xiong et al. 2021, arXiv:2102.03902).
+
+    Their rows need not sum to one. The number of landmarks must divide n and m.
+    """
+    of_queries, of_keys = _means(queries, landmarks), _means(keys, landmarks)
+    left = torch.softmax(scale * queries @ of_keys.mT, dim=-1)  # (..., n, landmarks)
+    right = torch.softmax(scale * of_queries @ keys.mT, dim=-1)  # (..., landmarks, m)
+    middle = torch.linalg.pinv(torch.softmax(scale * of_queries @ of_keys.mT, dim=-1))
+    return Attention(
+        apply=lambda values: left @ (middle @ (right @ values)),
+        transpose=lambda rows: right.mT @ (middle.mT @ (left.mT @ rows)),
+        rank=landmarks,
+    )
+
+
+def _means(rows: Tensor, parts: int) -> Tensor:
+    """Means of `parts` runs of neighbouring rows (..., parts, d)."""
+    n = rows.shape[-2]
+    if parts < 1 or n % parts:
+        raise ValueError(f"landmarks must divide the number of rows, but got {parts} of {n}; choose a divisor of {n}.")
+    return rows.unflatten(-2, (parts, n // parts)).mean(-2)
+
+
+def added(parts: Iterator[Tensor]) -> Tensor:
+    """The sum of tensors, each dropped once it is added."""
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
