@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -58,42 +58,40 @@ def quadrature(t0: float, horizon: float, points: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(t), torch.from_numpy(weights * half * t / (horizon - t0))
 
 
-def schedule(t0: float, horizon: float, *, step: float = 0.0, steps: int = 0) -> list[float]:
-    """Times falling from horizon to t0: steps of equal length `step` (the last may be shorter), or `steps` of equal ratio."""
+def schedule(t0: float, horizon: float, *, step: float = 0.0, steps: int = 0) -> Tensor:
+    """Times falling from horizon to t0, float64: steps of equal length `step` (the last may be shorter), or of equal ratio."""
     if step > 0:
         whole = math.ceil((horizon - t0) / step - 1e-9)
-        return [horizon - k * step for k in range(whole)] + [t0]
-    return [horizon * (t0 / horizon) ** (k / steps) for k in range(steps)] + [t0]
+        return torch.tensor([horizon - k * step for k in range(whole)] + [t0], dtype=torch.float64)
+    ratios = [horizon * (t0 / horizon) ** (k / steps) for k in range(steps)]
+    return torch.tensor([*ratios, t0], dtype=torch.float64)
 
 
-def backward(
-    field: Field, start: Tensor, grid: Sequence[float], noise: Callable[[int], Tensor], scheme: str = "bridge"
-) -> Tensor:
-    """Points at the last time of a decreasing grid, from `start` (models, points, D) at its first, by the reversed diffusion.
+def backward(field: Field, start: Tensor, grid: Tensor, noise: Callable[[int], Tensor], scheme: str = "bridge") -> Tensor:
+    """Points at the last time of each model's falling grid (models, steps + 1), from `start` at its first, backwards.
 
     "euler": the paper's step, drift x/2 + score held still; `field` gives scores. "bridge": `field` gives beta E[x_0 | x_t],
-    whose E[x_0 | x_t] is held still while the rest is solved exactly. `noise(k)` is standard normal of the shape of `start`.
+    whose E[x_0 | x_t] is held still while the rest is solved exactly. `noise(k)` is standard normal, shaped as `start`.
     """
     x = start
-    for k, (t, to) in enumerate(itertools.pairwise(grid)):
-        x = (_euler if scheme == "euler" else _bridge)(field, x, t, to, noise(k))
+    for k in range(grid.shape[1] - 1):
+        x = (_euler if scheme == "euler" else _bridge)(field, x, grid[:, k], grid[:, k + 1], noise(k))
     return x
 
 
-def _at(x: Tensor, t: float) -> Tensor:
-    return x.new_full(x.shape[:-1], t)
+def _euler(score: Field, x: Tensor, t: Tensor, to: Tensor, noise: Tensor) -> Tensor:
+    mu = (t - to).to(x)[:, None, None]
+    return x + mu * (0.5 * x + score(x, t.to(x)[:, None].expand(x.shape[:2]))) + mu.sqrt() * noise
 
 
-def _euler(score: Field, x: Tensor, t: float, to: float, noise: Tensor) -> Tensor:
-    return x + (t - to) * (0.5 * x + score(x, _at(x, t))) + math.sqrt(t - to) * noise
-
-
-def _bridge(prediction: Field, x: Tensor, t: float, to: float, noise: Tensor) -> Tensor:
+def _bridge(prediction: Field, x: Tensor, t: Tensor, to: Tensor, noise: Tensor) -> Tensor:
     """A draw of x_to given x_t and x_0, the predicted one: the diffusion's own bridge."""
-    clean = prediction(x, _at(x, t)) * math.exp(0.5 * t)
-    passed, now, then = -math.expm1(to - t), -math.expm1(-t), -math.expm1(-to)
-    mean = math.exp(0.5 * (to - t)) * then / now * x + math.exp(-0.5 * to) * passed / now * clean
-    return mean + math.sqrt(passed * then / now) * noise
+    passed, now, then = variance(t - to), variance(t), variance(to)
+    of_x = torch.exp(0.5 * (to - t)) * then / now
+    of_clean = torch.exp(0.5 * (t - to)) * passed / now
+    spread = (passed * then / now).sqrt()
+    factors = [part.to(x)[:, None, None] for part in (of_x, of_clean, spread)]
+    return factors[0] * x + factors[1] * prediction(x, t.to(x)[:, None].expand(x.shape[:2])) + factors[2] * noise
 
 
 def drift_error(predicted: Field, exact: Field, x: Tensor, t: Tensor, x_late: Tensor, late: Tensor, scheme: str) -> Tensor:
@@ -108,7 +106,7 @@ def drift_error(predicted: Field, exact: Field, x: Tensor, t: Tensor, x_late: Te
 
 
 def girsanov(
-    predicted: Field, exact: Field, clean: Callable[[int], Tensor], grid: Sequence[float], draw: Draws, scheme: str
+    predicted: Field, exact: Field, clean: Callable[[int], Tensor], grid: Tensor, draw: Draws, scheme: str = "bridge"
 ) -> tuple[Tensor, Tensor]:
     """Twice the divergence KL(true path | sampled path) of `backward` from the same start, and its standard error; (models,).
 
@@ -116,26 +114,23 @@ def girsanov(
     random. `clean(k)` gives points (models, points, D) of step k, `draw(k, i)` standard normal noise for i = 0, 1 and uniform
     numbers (models, points) for i = 2.
     """
-    total: Tensor | float = 0.0
-    spread: Tensor | float = 0.0
-    for k, (late, early) in enumerate(itertools.pairwise(grid)):
-        x0 = clean(k)
-        t = early + (late - early) * draw(k, 2)
+    means, errors = [], []
+    for k in range(grid.shape[1] - 1):
+        x0, uniform = clean(k), draw(k, 2)
+        late, early = (grid[:, k + i].to(x0)[:, None].expand(uniform.shape) for i in (0, 1))
+        t = early + (late - early) * uniform
         x = noisy(x0, t, draw(k, 0))
-        to = torch.full_like(t, late)
-        found = (late - early) * drift_error(predicted, exact, x, t, later(x, t, to, draw(k, 1)), to, scheme).double()
-        total = total + found.mean(1)
-        spread = spread + found.var(1) / found.shape[1]
-    assert isinstance(total, Tensor) and isinstance(spread, Tensor)
-    return total, spread.sqrt()
+        found = (late - early) * drift_error(predicted, exact, x, t, later(x, t, late, draw(k, 1)), late, scheme)
+        means.append(found.double().mean(1))
+        errors.append(found.double().var(1) / found.shape[1])
+    return torch.stack(means).sum(0), torch.stack(errors).sum(0).sqrt()
 
 
 def orthogonal_variances(t0: float, horizon: float, step: float) -> Iterator[float]:
     """Variance of one coordinate in which all data are zero, start included, along Euler's steps with the exact score."""
-    grid = schedule(t0, horizon, step=step)
     v = 1.0
     yield v
-    for t, to in itertools.pairwise(grid):
+    for t, to in itertools.pairwise(schedule(t0, horizon, step=step).tolist()):
         mu = t - to
         v = (1.0 + mu * (0.5 + 1.0 / math.expm1(-t))) ** 2 * v + mu
         yield v

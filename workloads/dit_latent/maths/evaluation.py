@@ -1,0 +1,225 @@
+"""Turns a prediction into its errors: of the score, by time and by direction, of its loss, of the points it samples.
+
+Source: arXiv:2407.01079, Lemma 2.1 (the parts of a score), Thm 3.2 (squared error, averaged over t), Cor. 3.2.1 (i) to (iii);
+the total-variation bound is Girsanov's and Pinsker's, with the discretisation inside of it. One value for each model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workloads.dit_latent.maths import estimators, latents, problem, training
+from workloads.dit_latent.maths.problem import Problem
+from workloads.maths import diffusion, diffusion_distances
+from workloads.maths.diffusion import Field
+from workloads.maths.ensemble import generator
+
+TIMES = 12  # of the quadrature over the diffusion time
+BINS, REACH = 8, 5.0  # cells an axis of the binned total variation, and how far they reach
+DIRECTIONS = 64
+ERRORS = 5.0  # standard errors of the path divergence that its bound is given
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The noisy points that a problem's predictions are compared on, all (models, times * points, ...)."""
+
+    time: Tensor
+    weight: Tensor  # (models, times * points), so that sums are averages over uniform time and the points
+    x: Tensor  # from new data: what the score's error is measured on
+    exact: Tensor  # the true prediction there
+    x_train: Tensor  # from the training data
+    gap: Tensor  # squared distance of the true prediction there from beta x_0, the exact score's loss
+    target: Tensor  # beta x_0 there
+    learnt: Tensor  # the same for the minimiser of the training loss over all functions; empty unless asked for
+
+
+def exact(task: Problem) -> Field:
+    """The true beta E[x_0 | x_t] in the ambient space."""
+    places: dict[latents.Latent, list[int]] = {}
+    for i, law in enumerate(task.laws):
+        places.setdefault(law, []).append(i)
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        h = torch.bmm(x, task.basis)
+        q = torch.empty_like(h)
+        for law, at in places.items():
+            q[at] = latents.prediction(law, h[at], t[at])
+        on = torch.bmm(q, task.basis.mT)
+        jitter = training.column(task, "ambient_noise")
+        if not bool(jitter.any()):
+            return on
+        # Ambient noise outside of the subspace is normal too: its prediction shrinks towards zero.
+        left = (diffusion.signal(t) * jitter[:, None]).square()
+        share = (left / (left + diffusion.variance(t)))[..., None]
+        return on + share * (x - torch.bmm(h, task.basis.mT))
+
+    return predict
+
+
+def probe(task: Problem, memory: bool = False) -> Probe:
+    """The points of a problem, the same whenever they are asked for."""
+    p, like = task.first, task.data
+    grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
+    time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
+    x = diffusion.noisy(_clean(task, "test", time.shape[1]), time, _normal(task, "test noise", time.shape[1]))
+    seen = [
+        training.drawn(task, i, time.shape[1], generator(ctx, "seen data")).to(like.dtype) for i, ctx in enumerate(task.ctxs)
+    ]
+    x_train = diffusion.noisy(torch.stack(seen), time, _normal(task, "seen noise", time.shape[1]))
+    target = diffusion.signal(time)[..., None] * torch.stack(seen)
+    true = exact(task)
+    gap = (true(x_train, time) - target).square().sum(-1)
+    learnt = _remembered(task, x_train, time, target) if memory else gap.new_empty(0)
+    return Probe(time, weight / p.points, x, true(x, time), x_train, gap, target, learnt)
+
+
+def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
+    """Squared distance from beta x_0 of the prediction that knows the training data and nothing else."""
+    found = [estimators.smoothed(task.data[i, : p.n], clip=False)(x[i], t[i]) - target[i] for i, p in enumerate(task.params)]
+    return torch.stack(found).square().sum(-1)
+
+
+def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
+    """Errors of the score and of the training loss, averaged over uniform time, and how they depend on it."""
+    away = predict(at.x, at.time) - at.exact
+    on = torch.bmm(away, task.basis)
+    precise = at.weight / diffusion.variance(at.time).square()
+    squares, squares_on = away.square().sum(-1), on.square().sum(-1)
+    baseline = (precise * at.exact.square().sum(-1)).sum(1)
+    total = (precise * squares).sum(1)
+    on_support = (precise * squares_on).sum(1)
+    loss = (precise * (predict(at.x_train, at.time) - at.target).square().sum(-1)).sum(1)
+    true_loss = (precise * at.gap).sum(1)
+    found = {
+        "score_mse": total,
+        "score_mse_on_support": on_support,
+        "score_mse_orthogonal": (precise * (squares - squares_on).clamp_min(0.0)).sum(1),
+        "relative_mse": total / baseline,
+        "subspace_error": (span @ span.mT - task.basis @ task.basis.mT).square().sum((1, 2)),
+        "train_loss": loss,
+        "true_loss": true_loss,
+        "optimisation_gap": loss - true_loss,
+        **_by_time(task, at, squares / diffusion.variance(at.time).square()),
+    }
+    if len(at.learnt):
+        found["memory_loss"] = (precise * at.learnt).sum(1)
+    return found
+
+
+def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
+    """How the error depends on t: the slope of ln RMSE in ln sigma(t), and the largest sigma(t) RMSE / sqrt(d0)."""
+    shape = (len(squares), TIMES, task.first.points)
+    rmse = squares.view(shape).mean(2).sqrt().double()
+    sigma = diffusion.variance(at.time.view(shape)[..., 0]).double()
+    x, y = sigma.log(), rmse.log()
+    x = x - x.mean(1, keepdim=True)
+    slope = (x * y).sum(1) / x.square().sum(1)
+    return {"sigma_slope": slope, "scaled_rmse": (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)}
+
+
+def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, scheme: str = "bridge") -> dict[str, Tensor]:
+    """Distances of sampled points at T0 from true ones, and what bounds them; in the space of B, but for the bounds.
+
+    The sampler goes backward along each model's falling times `grid` (models, steps + 1), to its t0.
+    """
+    p, like = task.first, task.data
+    drawn = _normals(task, "sampler", p.samples)
+    mine, theirs = (predict, exact(task)) if scheme == "bridge" else (scored(predict), scored(exact(task)))
+    x = diffusion.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
+    least = torch.tensor([[q.t0] for q in task.params], dtype=like.dtype, device=like.device)
+    true = diffusion.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), _normal(task, "true noise", p.samples))
+    on, true_on = torch.bmm(x, task.basis), torch.bmm(true, task.basis)
+    across = diffusion_distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
+    return {
+        "energy_distance": diffusion_distances.energy(on, true_on),
+        "sliced_wasserstein": diffusion_distances.sliced_wasserstein(on, true_on, across),
+        "orthogonal_variance": _orthogonal(x, span),
+        "orthogonal_bound": math.e * (grid[:, -1] + (grid[:, :-1] - grid[:, 1:])[:, -1]),
+        **_total_variation(task, on),
+        **_bound(task, mine, theirs, grid, scheme),
+    }
+
+
+def ratios(task: Problem) -> Tensor:
+    """The sampler's times of a training, each a fixed share of the one before; (models, steps + 1)."""
+    grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
+    return torch.stack(grids).to(task.data.device)
+
+
+def scored(predict: Field) -> Field:
+    """The score of a prediction."""
+    return lambda x, t: (predict(x, t) - x) / diffusion.variance(t)[..., None]
+
+
+def _orthogonal(x: Tensor, span: Tensor) -> Tensor:
+    """Mean square of a coordinate of (I - W W') x; NaN where W spans everything."""
+    rest = x.shape[2] - span.shape[2]
+    away = x - torch.bmm(torch.bmm(x, span), span.mT)
+    return away.square().sum(-1).mean(1) / rest if rest else x.new_full((len(x),), math.nan)
+
+
+def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
+    """Binned total variation in the first two latent coordinates, a lower bound of the whole, and what chance may add."""
+    found = []
+    for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
+        seen = law.first(2)
+        density = latents.Density(seen, p.t0)
+        found.append(diffusion_distances.binned_tv(points[i : i + 1, :, : seen.dim].double(), density, REACH, BINS))
+    return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv", "tv_noise"))}
+
+
+def _bound(task: Problem, mine: Field, theirs: Field, grid: Tensor, scheme: str) -> dict[str, Tensor]:
+    """What total variation can be at most: half the root of the path integral, and what the start adds (L6 of our notes).
+
+    TV <= 1/2 sqrt(integral of E|drift error|^2) + sqrt(1/2 [e^-T KL(P_h | N) + (D - d0)/2 (sigma(T) - 1 - ln sigma(T))]).
+    """
+    points = task.first.points
+    noise = _draws(task, points)
+    integral, error = diffusion.girsanov(mine, theirs, lambda k: _clean(task, f"path {k}", points), grid, noise, scheme)
+    start = [
+        math.nan
+        if q.ambient_noise > 0
+        else math.sqrt(0.5 * diffusion.start_divergence(law.divergence, q.ambient_dim - q.latent_dim, q.horizon))
+        for q, law in zip(task.params, task.laws, strict=True)
+    ]
+    begun = torch.tensor(start, dtype=torch.float64, device=integral.device)
+    return {"path_integral": integral, "tv_bound": 0.5 * (integral + ERRORS * error).sqrt() + begun}
+
+
+def _clean(task: Problem, stream: str, count: int) -> Tensor:
+    """New clean points (models, count, D)."""
+    made = [
+        problem.clean(p, task.laws[i], task.basis[i], count, generator(ctx, stream))
+        for i, (p, ctx) in enumerate(zip(task.params, task.ctxs, strict=True))
+    ]
+    return torch.stack(made)
+
+
+def _normal(task: Problem, stream: str, count: int) -> Tensor:
+    """Standard normal noise (models, count, D)."""
+    like, size = task.data, (count, task.first.ambient_dim)
+    made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
+    return torch.stack(made)
+
+
+def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
+    return lambda k: _normal(task, f"{stream} {k}", count)
+
+
+def _draws(task: Problem, count: int) -> diffusion.Draws:
+    """Noise of step k: two normal ones, and uniform numbers."""
+    like = task.data
+
+    def draw(k: int, i: int) -> Tensor:
+        if i < 2:
+            return _normal(task, f"path noise {k} {i}", count)
+        streams = [generator(ctx, f"path time {k}") for ctx in task.ctxs]
+        return torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])
+
+    return draw

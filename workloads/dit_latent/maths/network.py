@@ -1,0 +1,64 @@
+"""Turns noisy points and times into W_B f(W_B' x, t), the prediction whose score is (prediction - x)/sigma(t).
+
+Source: arXiv:2407.01079, (2.5) and Def. 3.1 to 3.3. Ours: tokens are widened before the blocks and narrowed behind them; the
+time enters there by a scale and a shift (the theorem has one network for each time), and scales a path around the blocks.
+Symbols: W_B (models, D, d0) · u = W_B' x · tokens (models, points, L, d).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workloads.dit_latent.maths import problem
+from workloads.dit_latent.maths.problem import Params
+from workloads.maths import diffusion_network
+from workloads.maths.diffusion_network import linear
+from workloads.maths.ensemble import Layout, Stack
+
+FEATURES, HIDDEN = 8, 32  # of the time
+
+
+def layout(p: Params) -> Layout:
+    """All parameters of one model."""
+    tokens, size = problem.reshape(p)
+    shapes: dict[str, tuple[int, ...]] = {
+        "subspace": (p.ambient_dim, p.latent_dim),
+        "widen": (size, p.width),
+        "position": (tokens * p.width,),
+        "time_up": (FEATURES, HIDDEN),
+        "time_up_bias": (HIDDEN,),
+        "time_down": (HIDDEN, 2 * p.width + 1),
+        "narrow": (p.width, size),
+    }
+    return Layout(shapes | problem.transformer(p).shapes())
+
+
+def initial(p: Params, generator: torch.Generator) -> Stack:
+    """One model's first parameters, W_B on its manifold."""
+    made = diffusion_network.initial(layout(p).shapes, generator, problem.dtype(p))
+    columns = torch.arange(p.width, dtype=torch.float64)
+    tokens = torch.arange(problem.reshape(p)[0], dtype=torch.float64)
+    # Positions start as waves over the tokens, so that they differ.
+    made["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / p.width).flatten().to(problem.dtype(p))
+    return {**made, "subspace": problem.orthonormal(made["subspace"]), "narrow": 0.1 * made["narrow"]}
+
+
+def predict(parameters: Stack, x: Tensor, t: Tensor, p: Params) -> Tensor:
+    """W_B f(W_B' x, t), estimating beta(t) E[x_0 | x_t = x], of points (models, points, D) at times (models, points)."""
+    down = parameters["subspace"]
+    return torch.bmm(latent(parameters, torch.bmm(x, down), t, p), down.mT)
+
+
+def latent(parameters: Stack, u: Tensor, t: Tensor, p: Params) -> Tensor:
+    """f(u, t) of latent points (models, points, d0)."""
+    tokens, size = problem.reshape(p)
+    features = diffusion_network.time_features(t)
+    hidden = torch.relu(linear(features, parameters["time_up"], parameters["time_up_bias"]))
+    change = linear(hidden, parameters["time_down"]).unsqueeze(2)  # (models, points, 1, 2 width + 1)
+    scale, shift, around = change.split([p.width, p.width, 1], dim=-1)
+    cells = u.view(*u.shape[:2], tokens, size)
+    wide = linear(cells, parameters["widen"]) * (1.0 + scale) + shift
+    wide = wide + parameters["position"].view(-1, 1, tokens, p.width)
+    narrow = linear(diffusion_network.blocks(parameters, wide, problem.transformer(p)), parameters["narrow"])
+    return (cells * (1.0 + around) + narrow).reshape(u.shape)

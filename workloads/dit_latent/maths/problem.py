@@ -1,0 +1,175 @@
+"""Turns the params of a training into its problem: the latent law, the subspace, the data and the network's shape.
+
+Source: arXiv:2407.01079, A2.1 (x = B h) and Def. 3.1 (reshape layer); `ambient_noise` leaves A2.1 and says so.
+Symbols: D = ambient_dim · d0 = latent_dim · B (D, d0), orthonormal columns · tokens (L, d) with d L = d0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from torch import Tensor
+
+from workloads.dit_latent.maths import latents
+from workloads.dit_latent.maths.latents import Latent
+from workloads.maths.diffusion_network import Shape
+
+if TYPE_CHECKING:
+    from orchestrator.context import Context
+
+ESTIMATORS = ("transformer", "plugin", "empirical")
+SPREADS = ("log", "uniform")
+SCHEDULES = ("cosine", "constant")
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Params:
+    """What fixes one training: its data, its network, how it is trained and what it is measured with."""
+
+    latent_dim: Annotated[int, "dimension d0 of the latent law", {"shape": True}]
+    ambient_dim: Annotated[int, "dimension D of the data", {"shape": True}] = 8
+    n: Annotated[int, "training points"] = 128
+    fresh: Annotated[bool, "new data at every step, as if n were infinite: what error remains is no lack of data"] = False
+    family: Annotated[str, "latent law: gaussian | mixture | laplace"] = "mixture"
+    ambient_noise: Annotated[float, "standard deviation of normal noise on the clean data; above 0 outside of A2.1"] = 0.0
+    estimator: Annotated[
+        str, "transformer | plugin (a Gaussian fitted to the data) | empirical (score of the smoothed data)", {"shape": True}
+    ] = "transformer"
+    tokens: Annotated[
+        int, "tokens L of the reshape layer, a divisor of latent_dim; 0 for 4-dimensional ones", {"shape": True}
+    ] = 0
+    depth: Annotated[int, "transformer blocks K", {"shape": True}] = 2
+    heads: Annotated[int, "heads r of a block", {"shape": True}] = 2
+    head_dim: Annotated[int, "size m of a head", {"shape": True}] = 8
+    ff: Annotated[int, "width of the ReLU layer", {"shape": True}] = 64
+    width: Annotated[int, "width of a token between the blocks", {"shape": True}] = 32
+    steps: Annotated[int, "training steps", {"shape": True}] = 800
+    batch: Annotated[int, "noisy points of a training step", {"shape": True}] = 96
+    learning_rate: Annotated[float, "Adam's first rate"] = 3e-3
+    schedule: Annotated[str, "what becomes of the rate: cosine (to zero at the last step) | constant", {"shape": True}] = (
+        "cosine"
+    )
+    clip: Annotated[float, "longest gradient, Euclidean norm over a model's parameters"] = 10.0
+    weight: Annotated[float, "power k of 1/sigma(t) in the loss: 2 is score matching, 0 regression on the clean point"] = 1.0
+    spread: Annotated[
+        str, "training times even in ln t (log) or in t (uniform); log with weight k is about uniform with k + 1"
+    ] = "log"
+    t0: Annotated[float, "least time of training and sampling, T0"] = 0.02
+    horizon: Annotated[float, "largest time, T"] = 4.0
+    every: Annotated[int, "training steps from one row to the next; 0 for a last row alone", {"shape": True}] = 0
+    points: Annotated[int, "test points for each of 12 times", {"shape": True}] = 256
+    samples: Annotated[int, "points drawn by the trained sampler; 0 for none", {"shape": True}] = 1024
+    sampler_steps: Annotated[int, "steps of the sampler, of equal ratio of times", {"shape": True}] = 40
+    precision: Annotated[str, "float32 | float64", {"shape": True}] = "float32"
+
+
+def check(p: Params) -> None:
+    """Refuse params that mean nothing."""
+    latents.check(p.family)
+    for name, value, known in (
+        ("estimator", p.estimator, ESTIMATORS),
+        ("spread", p.spread, SPREADS),
+        ("schedule", p.schedule, SCHEDULES),
+        ("precision", p.precision, tuple(PRECISIONS)),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{value}'; write one of them.")
+    if not 1 <= p.latent_dim <= p.ambient_dim:
+        raise ValueError(
+            f"latent_dim must lie between 1 and ambient_dim, but got {p.latent_dim} and {p.ambient_dim}; raise ambient_dim."
+        )
+    if p.tokens and p.latent_dim % p.tokens:
+        raise ValueError(f"tokens must divide latent_dim = {p.latent_dim}, but got {p.tokens}; write 0 for the default.")
+    if not 0 < p.t0 < p.horizon:
+        raise ValueError(f"times must have 0 < t0 < horizon, but got t0 = {p.t0}, horizon = {p.horizon}; mend them.")
+    _check_counts(p)
+
+
+def _check_counts(p: Params) -> None:
+    least = {"n": 1, "depth": 1, "heads": 1, "head_dim": 1, "ff": 1, "width": 1, "steps": 1, "batch": 1, "points": 2}
+    for name, low in {**least, "every": 0, "samples": 0, "sampler_steps": 1}.items():
+        if getattr(p, name) < low:
+            raise ValueError(f"{name} must be at least {low}, but got {getattr(p, name)}; raise it.")
+    if p.samples == 1:
+        raise ValueError("samples must be 0 or at least 2, but got 1; distances of samples need two.")
+    if p.estimator != "transformer" and (p.fresh or (p.estimator == "plugin" and p.n <= p.latent_dim)):
+        raise ValueError(
+            f"estimator '{p.estimator}' needs data at once, and 'plugin' more than latent_dim of them, but got "
+            f"fresh = {p.fresh}, n = {p.n}; train a transformer, or raise n."
+        )
+
+
+def reshape(p: Params) -> tuple[int, int]:
+    """(L, d) of the reshape layer: tokens of 4 numbers where d0 is 8 or more, as patches of 2 x 2; else two tokens or one.
+
+    The paper asks for d = (patch size)^2 of at least 4; smaller latent spaces are our relaxation of it.
+    """
+    if p.tokens:
+        return p.tokens, p.latent_dim // p.tokens
+    if p.latent_dim >= 8 and p.latent_dim % 4 == 0:
+        return p.latent_dim // 4, 4
+    tokens = 2 if p.latent_dim % 2 == 0 else 1
+    return tokens, p.latent_dim // tokens
+
+
+def transformer(p: Params) -> Shape:
+    """The shape of the network's blocks."""
+    return Shape(depth=p.depth, heads=p.heads, head_dim=p.head_dim, ff=p.ff, width=p.width)
+
+
+def dtype(p: Params) -> torch.dtype:
+    """Floating type of the point's arrays."""
+    return PRECISIONS[p.precision]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Trainings of one shape: their params, surroundings, subspaces (models, D, d0) and clean data (models, n_max, D)."""
+
+    params: Sequence[Params]
+    ctxs: Sequence["Context"]
+    laws: Sequence[Latent]
+    basis: Tensor
+    data: Tensor
+
+    @property
+    def first(self) -> Params:
+        """The params of one of them, for what they share."""
+        return self.params[0]
+
+
+def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
+    """The problem of params that agree in everything that sets shapes; data of fewer points are filled up with zeros."""
+    laws = [Latent(p.family, p.latent_dim, jitter=p.ambient_noise) for p in params]
+    bases = [subspace(p.ambient_dim, p.latent_dim, ctx.generator("subspace")) for p, ctx in zip(params, ctxs, strict=True)]
+    most = max(1 if p.fresh else p.n for p in params)
+    data = torch.zeros(len(params), most, params[0].ambient_dim, dtype=dtype(params[0]))
+    for i, (p, ctx) in enumerate(zip(params, ctxs, strict=True)):
+        if not p.fresh:
+            data[i, : p.n] = clean(p, laws[i], bases[i], p.n, ctx.generator("data")).to(data.dtype)
+    device = ctxs[0].device
+    basis = torch.stack(bases).to(device, data.dtype)
+    return Problem(params, ctxs, laws, basis, data.to(device))
+
+
+def subspace(ambient: int, latent: int, generator: torch.Generator) -> Tensor:
+    """A uniformly random B (D, d0) with orthonormal columns, float64."""
+    return orthonormal(torch.randn(ambient, latent, generator=generator, dtype=torch.float64))
+
+
+def orthonormal(weight: Tensor) -> Tensor:
+    """The orthonormal columns that QR makes of those of (..., D, d0); unique, for diag R is made positive."""
+    q, r = torch.linalg.qr(weight)
+    sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
+    return q * sign.unsqueeze(-2)
+
+
+def clean(p: Params, law: Latent, basis: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Clean points x = B h (count, D), with the ambient noise asked for; typed as the basis, on the generator's device."""
+    x = latents.sample(law, count, generator, basis.dtype) @ basis.mT
+    if p.ambient_noise > 0:
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        x = x + p.ambient_noise * noise
+    return x
