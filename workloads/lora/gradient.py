@@ -59,8 +59,8 @@ class Result:
     grad_b: Annotated[float, "largest entry of dL/dB over the adapted matrices"]
     error_a: Annotated[float, "largest error of an entry of dL/dA over the adapted matrices", {"finite": True}]
     error_b: Annotated[float, "largest error of an entry of dL/dB over the adapted matrices", {"finite": True}]
-    rel_error_a: Annotated[float, "error_a / grad_a"]
-    rel_error_b: Annotated[float, "error_b / grad_b"]
+    rel_error_a: Annotated[float, "Frobenius norm of the error of dL/dA over that of dL/dA, adapted matrices together"]
+    rel_error_b: Annotated[float, "Frobenius norm of the error of dL/dB over that of dL/dB, adapted matrices together"]
     bound_a: Annotated[float | None, "what error_a cannot exceed; null where rel_error reaches 1"]
     bound_b: Annotated[float | None, "what error_b cannot exceed; null where rel_error reaches 1"]
     bound_use: Annotated[
@@ -133,7 +133,11 @@ def _columns(
         uses += [errors[n] / held[n] for n in exact]
         columns[f"grad_{name}"] = torch.stack([gradient.largest(exact[n][place]).cpu() for n in exact]).amax(0)
         columns[f"error_{name}"] = torch.stack(list(errors.values())).amax(0)
-        columns[f"rel_error_{name}"] = columns[f"error_{name}"] / columns[f"grad_{name}"]
+        sizes = [
+            torch.stack([(near[n][place] - exact[n][place]).square().sum((-2, -1)) for n in exact]),
+            torch.stack([exact[n][place].square().sum((-2, -1)) for n in exact]),
+        ]
+        columns[f"rel_error_{name}"] = (sizes[0].sum(0) / sizes[1].sum(0)).sqrt().cpu()
         columns[f"bound_{name}"] = torch.stack(list(held.values())).amax(0)
     columns["bound_use"] = torch.stack(uses).amax(0)
     listed: dict[str, list[Any]] = {name: column.tolist() for name, column in columns.items()}

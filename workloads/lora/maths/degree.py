@@ -16,13 +16,15 @@ from scipy import optimize, special
 Array = np.ndarray[Any, np.dtype[np.float64]]
 HIGHEST = 400
 """The largest degree that is looked at."""
+TINY = 1e-300
 POLICIES = ("rank_le_l", "rank_le_sqrt_l", "flops_le_exact", "rank_eq_l")
 
 
 def taylor_error(x: Array | float, degree: float) -> Array:
     """Relative error of the Taylor polynomial at each score x; the degree may be real (the same integral)."""
     size = np.abs(np.asarray(x, dtype=np.float64))
-    below = size ** (degree + 1) / special.gamma(degree + 2) * special.hyp1f1(degree + 1, degree + 2, size)
+    power = (degree + 1) * np.log(np.maximum(size, TINY)) - special.gammaln(degree + 2)
+    below = np.exp(power) * special.hyp1f1(degree + 1, degree + 2, size)
     return np.where(np.asarray(x) < 0, below, special.gammainc(degree + 1, size))
 
 
