@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import laws, spec_claims, unsupported
+from orchestrator import laws, spec_claims
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
 from orchestrator.spec import IDENTITY, TRANSPORT, Spec, find, parse, read, shipped
@@ -144,7 +144,7 @@ def test_an_assignment_has_all_its_values() -> None:
 
 
 def test_a_searched_param_may_stand_in_expressions() -> None:
-    text = "axes: {n: [64]}\nderive: {r: b/n}\nsearch: {boundary: {along: b, of: e, level: 0}}\n"
+    text = "axes: {n: [64]}\nderive: {r: b/n}\nsearch: {boundary: {along: b, of: e, level: 0, between: [1, 2]}}\n"
     assert spec(text).grids()[0].searched == ("b",)
 
 
@@ -259,17 +259,16 @@ def test_another_sweeps_columns_are_not_checked_here() -> None:
 
 def test_what_cannot_run_yet_is_told_by_its_place() -> None:
     found = read(GOLDEN / "lora_boundary.yaml").unsupported()
-    assert [text.split(":")[2].strip() for text in found] == ["search.boundary", "claims[0].from", "claims[1].collapse"]
+    assert [text.split(":")[2].strip() for text in found] == ["search.boundary"]
 
 
 def test_the_first_example_runs_now() -> None:
     assert read(GOLDEN / "khm_capacity.yaml").unsupported() == ()
 
 
-def test_the_laws_of_the_grammar_are_those_that_can_be_fitted_or_must_wait() -> None:
+def test_the_laws_of_the_grammar_are_those_that_can_be_fitted() -> None:
     fitted = {name: tuple(parameter.name for parameter in law.parameters) for name, law in laws.LAWS.items()}
-    waiting = {name: parameters for name, parameters in spec_claims.LAWS.items() if name in unsupported.LAWS}
-    assert fitted | waiting == spec_claims.LAWS
+    assert fitted == spec_claims.LAWS
 
 
 def test_a_path_comes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,16 +317,5 @@ def test_the_columns_of_an_example_are_checked_one_by_one(path: Path) -> None:
 
 def test_an_example_of_every_kind_tells_all_that_must_wait() -> None:
     text = "\n".join(line for path in FILES for line in read(path).unsupported())
-    waiting = ["boundary", "level_set", "optuna", "halving", "median", "until", "trend", "collapse", "equals"]
-    waiting += [
-        "interaction",
-        "floor",
-        "unmet_if",
-        "matched",
-        "sweep:khm_capacity",
-        "saturating",
-        "logistic",
-        "piecewise",
-        "heatmap",
-    ]
-    assert [word for word in waiting if word not in text] == []
+    waiting = ["boundary", "level_set", "optuna", "halving", "median", "until", "heatmap"]
+    assert [word for word in waiting if word not in text] == [] and "claims" not in text

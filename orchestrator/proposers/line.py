@@ -1,0 +1,60 @@
+"""Turns a searched interval into a line on which even steps make sense, and places on it into values of the param."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+DIGITS = 12  # a point's id holds as many, so a value is the same when it comes back from the store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """How one param is searched: evenly, or by equal factors (`geom`); `integer` params take whole values."""
+
+    geom: bool = False
+    integer: bool = False
+
+    def place(self, value: float) -> float:
+        """Where a value lies: itself, or its logarithm."""
+        return math.log(value) if self.geom else float(value)
+
+    def value(self, place: float) -> float | int:
+        """The value at a place, rounded as the store keeps it."""
+        raw = math.exp(place) if self.geom else place
+        return settled(raw, self.integer)
+
+    def even(self, low: float, high: float, count: int, taken: Collection[float] = ()) -> list[float | int]:
+        """At most `count` new values strictly between two, evenly; where one of them is taken, a finer division."""
+        a, b = self.place(low), self.place(high)
+        if self.integer and high - low <= count + 1:
+            return [k for k in range(int(low) + 1, int(high)) if k not in taken]
+        for parts in range(count + 1, count + 4 + len(taken)):
+            found = {self.value(a + (b - a) * k / parts) for k in range(1, parts)} - {low, high, *taken}
+            if len(found) >= count:
+                return _spread(sorted(found), count)
+        return []
+
+    def closed(self, low: float, high: float, tolerance: float) -> bool:
+        """Whether a bracket is narrow enough: `tolerance` is absolute, on a geom line relative; whole numbers must adjoin."""
+        if self.integer:
+            return high - low <= max(1.0, tolerance)
+        return self.parts(low, high, tolerance) <= 1
+
+    def parts(self, low: float, high: float, tolerance: float) -> int:
+        """Into how many equal parts a bracket must fall for each to be narrow enough."""
+        step = math.log1p(tolerance) if self.geom else tolerance
+        return math.ceil(round((self.place(high) - self.place(low)) / (max(step, 1.0) if self.integer else step), 9))
+
+
+def settled(value: float, integer: bool = False) -> float | int:
+    """A value as a point holds it."""
+    return round(value) if integer else float(f"{value:.{DIGITS}g}")
+
+
+def _spread(values: list[float | int], count: int) -> list[float | int]:
+    """`count` of sorted values, evenly chosen, both halves alike."""
+    if len(values) <= count:
+        return values
+    return [values[(2 * k + 1) * len(values) // (2 * count)] for k in range(count)]
