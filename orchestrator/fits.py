@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from orchestrator.intervals import Array, Interval, combine, student, without_each
 from orchestrator.laws import TINY, Law, Space
+from orchestrator.series import Series, series
+
+__all__ = ["Fit", "Series", "advantage", "aicc", "fit", "held_out", "project", "rivals", "series", "space_of"]
 
 PRIOR = 30.0
 """Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
@@ -17,55 +19,8 @@ MISFIT = 0.05
 EXACT = 1e-9
 """Relative size of a residual that counts as rounding."""
 DRAWS = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Series:
-    """Replicates of y along x: `x` is `(k,)` and rising, `values` is `(k, n)`, a column a unit, NaN where it has none."""
-
-    x: Array
-    values: Array
-    units: tuple[object, ...]
-    aggregate: str = "mean"
-
-    @cached_property
-    def y(self) -> Array:
-        """The combined values `(k,)`."""
-        return combine(self.values, self.aggregate)
-
-    @cached_property
-    def noisy(self) -> bool:
-        """Whether units differ anywhere by more than rounding; the best of n is one number, whatever the units."""
-        if self.aggregate == "max" or len(self.units) < 2:
-            return False
-        spread = np.nanmax(self.values, axis=1) - np.nanmin(self.values, axis=1)
-        return bool((spread > 1e-12 * np.maximum(np.abs(self.y), TINY)).any())
-
-    @property
-    def decades(self) -> float:
-        """Powers of ten that x spans; 0 where x is not positive."""
-        return float(np.log10(self.x[-1] / self.x[0])) if len(self.x) and self.x[0] > 0 else 0.0
-
-    def window(self, dropped: int, held_out: int = 0) -> Series:
-        """The curve without its smallest and its largest x."""
-        part = slice(dropped, len(self.x) - held_out)
-        return Series(x=self.x[part], values=self.values[part], units=self.units, aggregate=self.aggregate)
-
-
-def series(x: Array, y: Array, units: Array, aggregate: str = "mean") -> Series:
-    """Rows `(r,)` of x, y and their unit as a Series; several rows of one x and unit are combined first."""
-    xs, at = np.unique(x, return_inverse=True)
-    names, of = np.unique(units, return_inverse=True)
-    values = np.full((len(xs), len(names)), np.nan)
-    order = np.lexsort((of, at))
-    keys = at[order] * len(names) + of[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    if len(starts) == len(keys):
-        values[at, of] = y
-    else:
-        for key, group in zip(keys[starts], np.split(y[order], starts[1:]), strict=True):
-            values[divmod(int(key), len(names))] = combine(group, aggregate)
-    return Series(x=xs.astype(float), values=values, units=tuple(names.tolist()), aggregate=aggregate)
+ENDLESS = 1e6
+"""Degrees of freedom of an error that is known, not estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +28,9 @@ class Fit:
     """A law fitted to a curve, in the internal parameters `theta` `(p,)`.
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
-    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show. `lack` is the
-    probability of residuals as large under the law and the replicates' noise, None where there is no noise to compare with.
+    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
+    that a search's brackets leave. `lack` is the probability of residuals as large under the law and the noise of replicates or
+    brackets, None where there is neither.
     """
 
     law: Law
@@ -87,6 +43,7 @@ class Fit:
     replicas: Array | None
     factor: float
     lack: float | None
+    bracket: Array | None = None
 
     @property
     def freedom(self) -> int:
@@ -94,11 +51,14 @@ class Fit:
         return len(self.series.x) - self.law.size
 
     @property
+    def rounding(self) -> Array:
+        """Residuals `(k,)` that rounding leaves."""
+        return np.asarray(EXACT * np.maximum(np.abs(project(self.series.y, self.space)), 1.0))
+
+    @property
     def squares(self) -> float:
         """Weighted sum of squared residuals, not below what rounding leaves."""
-        z = np.abs(project(self.series.y, self.space))
-        least = float(self.weights @ (EXACT * np.maximum(z, 1.0)) ** 2)
-        return max(float(self.weights @ self.residuals**2), least)
+        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2))
 
     def estimate(self, name: str) -> float:
         """The fitted value of a parameter by its name."""
@@ -122,12 +82,19 @@ class Fit:
         """Half the interval of an internal parameter, its degrees of freedom and its method."""
         scatter = student(level, self.freedom) * float(self.scatter[index]) if self.freedom > 0 else float("inf")
         if self.replicas is None:
-            return scatter, self.freedom, "scatter about the law"
+            return self._unrepeated(index, level, scatter)
         n = len(self.series.units)
         noise = student(level, n - 1) * self.factor * float(np.std(self.replicas[:, index], ddof=1))
         if self.freedom > 0 and self.lack is not None and self.lack < MISFIT and scatter > noise:
             return scatter, self.freedom, "scatter about the law, which exceeds the noise"
         return noise, n - 1, f"t over {n} units"
+
+    def _unrepeated(self, index: int, level: float, scatter: float) -> tuple[float, float, str]:
+        """Half the interval without replicates: the scatter, or the brackets of a search where they leave more."""
+        left = 0.0 if self.bracket is None else student(level, ENDLESS) * float(self.bracket[index])
+        if left > scatter:
+            return left, ENDLESS, "brackets of the search"
+        return scatter, self.freedom, "scatter about the law"
 
 
 def project(y: Array, space: Space) -> Array:
@@ -148,23 +115,24 @@ def fit(law: Law, found: Series, space: Space | None = None, weights: Array | No
     space = space or space_of((law,), found)
     z = project(found.y, space)
     replicas, factor = _replicas(found, space)
-    variances = _variances(replicas, factor, len(found.units))
+    variances, freedom = _variances(replicas, factor, found, space)
     given = weights is not None
     w = weights if weights is not None else _precision(variances, 0.0, len(found.x))
     theta = _solve(law, found, z, space, w)
-    misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances)
+    misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances, freedom)
     if not given and misfit > 0:
         w = _precision(variances, misfit, len(found.x))
-        theta = _solve(law, found, z, space, w)
+        theta = _solve(law, found, z, space, w, theta)
     residuals = z - law.fitted(theta, found.x, space)
     slope = _slope(law, found.x, space, theta)
     inverse = np.linalg.pinv(slope.T @ (w[:, None] * slope))
-    moved = None if replicas is None else theta + (replicas - z) @ (inverse @ (slope.T * w)).T
-    freedom = max(len(found.x) - law.size, 1)
-    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / freedom)
+    step = inverse @ (slope.T * w)  # (p, k)
+    moved = None if replicas is None else theta + (replicas - z) @ step.T
+    bracket = np.sqrt(step**2 @ variances) if replicas is None and variances is not None else None
+    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(found.x) - law.size, 1))
     return Fit(
         law=law, space=space, series=found, theta=theta, weights=w, residuals=residuals, scatter=scatter,
-        replicas=moved, factor=factor, lack=lack,
+        replicas=moved, factor=factor, lack=lack, bracket=bracket,
     )  # fmt: skip
 
 
@@ -185,12 +153,20 @@ def _replicas(found: Series, space: Space) -> tuple[Array | None, float]:
     return project(drawn, space), float(np.sqrt(n / (n - 1)))
 
 
-def _variances(replicas: Array | None, factor: float, units: int) -> Array | None:
-    """Squared standard errors `(k,)` of the curve, drawn towards their mean where there are few units."""
-    if replicas is None:
-        return None
-    own = factor**2 * np.var(replicas, axis=0, ddof=1)
-    return np.asarray((PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1))
+def _variances(replicas: Array | None, factor: float, found: Series, space: Space) -> tuple[Array | None, float]:
+    """Squared standard errors `(k,)` of the curve and their degrees of freedom; None where nothing tells of them.
+
+    Those of replicates are drawn towards their mean where there are few units; a value lies anywhere in a search's bracket.
+    """
+    if replicas is not None:
+        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), len(found.units)
+        drawn = (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
+        return np.asarray(drawn), len(found.x) * (units - 1)
+    if found.halves is None:
+        return None, 0.0
+    halves = found.halves / np.maximum(np.abs(found.y), TINY) if space == "log" else found.halves
+    known = halves**2 / 3
+    return np.asarray(np.maximum(known, 1e-6 * known.max())), ENDLESS
 
 
 def _precision(variances: Array | None, misfit: float, k: int) -> Array:
@@ -200,14 +176,15 @@ def _precision(variances: Array | None, misfit: float, k: int) -> Array:
     return np.asarray(weights / weights.mean())
 
 
-def _solve(law: Law, found: Series, z: Array, space: Space, w: Array) -> Array:
+def _solve(law: Law, found: Series, z: Array, space: Space, w: Array, start: Array | None = None) -> Array:
     root = np.sqrt(w)
     if law.linear(space):
         assert law.design is not None
         return np.asarray(np.linalg.lstsq(root[:, None] * law.design(found.x), root * z, rcond=None)[0])
     from scipy.optimize import least_squares
 
-    start = law.start(found.x, found.y)
+    near = found.near
+    start = law.start(near.x, near.y) if start is None else start
     return np.asarray(
         least_squares(
             lambda t: root * (z - law.fitted(t, found.x, space)), start, x_scale="jac", xtol=1e-13, ftol=1e-13, gtol=1e-13
@@ -229,9 +206,12 @@ def _slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
 
 
 def _lack(
-    law: Law, found: Series, residuals: Array, space: Space, theta: Array, variances: Array | None
+    law: Law, found: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, known: float
 ) -> tuple[float, float | None]:
-    """Variance of the misfit above the noise, and the F test's probability of a misfit as large by noise alone."""
+    """Variance of the misfit above the noise, and the F test's probability of a misfit as large by noise alone.
+
+    `known` are the degrees of freedom of the variances.
+    """
     freedom = len(found.x) - law.size
     if variances is None or freedom < 1:
         return 0.0, None
@@ -242,7 +222,7 @@ def _lack(
     slope = _slope(law, found.x, space, theta)
     leverage = np.trace(np.linalg.pinv(slope.T @ (w[:, None] * slope)) @ (slope.T @ (w[:, None] ** 2 * slope)))
     misfit = max(0.0, (excess - freedom) / max(float(w.sum() - leverage), TINY))
-    return misfit, float(fdtrc(freedom, len(found.x) * (len(found.units) - 1), excess / freedom))
+    return misfit, float(fdtrc(freedom, known, excess / freedom))
 
 
 def rivals(laws: tuple[Law, ...], found: Series) -> tuple[Fit, ...]:

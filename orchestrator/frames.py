@@ -64,3 +64,9 @@ def sweep(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
 
 def _nothing() -> pl.LazyFrame:
     return pl.LazyFrame(schema=_types(parts.engine_schema()))
+
+
+def boundaries(store: Store, name: str, size: str) -> pl.DataFrame | None:
+    """What a sweep's search found at a size, a row a curve; None where it has found nothing yet."""
+    path = store.boundaries_path(name, size)
+    return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None

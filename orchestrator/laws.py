@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from orchestrator import scans
 from orchestrator.errors import SpecError, nearest
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -17,11 +18,15 @@ TINY = 1e-300
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A number that a law is reported by: entry `index` of the internal vector, as it is, its exponential, or its negative."""
+    """A number that a law is reported by: entry `index` of the internal vector, as it is, its exponential, or its negative.
+
+    A `place` lies along x: larger y do not make it larger.
+    """
 
     name: str
     index: int
     scale: Literal["plain", "exp", "negative"] = "plain"
+    place: bool = False
 
     def outer(self, inner: float) -> float:
         """The reported number of an internal one."""
@@ -39,8 +44,9 @@ class Parameter:
 class Law:
     """A family of curves y(x); `value(theta, x)` takes internal parameters `(p,)` and x `(k,)`, and gives y `(k,)`.
 
-    `design(x)` is the matrix `(k, p)` of the law in its own `space`, None where no space makes it linear. `growth` orders
-    laws by how fast they grow in the end, `domain` is the smallest x that they take (exclusive).
+    `design(x)` is the matrix `(k, p)` of the law in its own `space`, None where no space makes it linear; then `scan(x, y)`
+    gives where to start. `growth` orders laws by how fast they grow in the end, `domain` is the smallest x that they take
+    (exclusive).
     """
 
     name: str
@@ -52,6 +58,12 @@ class Law:
     design: Callable[[Array], Array] | None
     growth: int
     domain: float = -np.inf
+    scan: Callable[[Array, Array], Array] | None = None
+
+    @property
+    def floored(self) -> bool:
+        """Whether the law runs into a floor of its own."""
+        return any(parameter.name == "floor" for parameter in self.parameters)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of that name; SpecError where the law has none."""
@@ -74,7 +86,8 @@ class Law:
     def start(self, x: Array, y: Array) -> Array:
         """Internal parameters `(p,)` to start a search from: the law's own closed form, or a scan where it has none."""
         if self.design is None:
-            return _scan_floor(x, y)
+            assert self.scan is not None
+            return self.scan(x, y)
         z = np.log(np.maximum(y, TINY)) if self.space == "log" else y
         return np.asarray(np.linalg.lstsq(self.design(x), z, rcond=None)[0])
 
@@ -83,16 +96,12 @@ def _ones(*columns: Array) -> Array:
     return np.column_stack([np.ones_like(columns[0]), *columns])
 
 
-def _scan_floor(x: Array, y: Array) -> Array:
-    """Start of `floor + a x^e`: for each exponent of a grid the rest is linear; the best one with a positive `a` wins."""
-    best, found = np.inf, np.array([0.0, -1.0, float(np.min(y))])
-    for exponent in np.concatenate([np.linspace(-4, -0.05, 80), np.linspace(0.05, 4, 80)]):
-        matrix = _ones(x**exponent)
-        (floor, factor), *_ = np.linalg.lstsq(matrix, y, rcond=None)
-        rest = matrix @ np.array([floor, factor]) - y
-        if factor > 0 and rest @ rest < best:
-            best, found = float(rest @ rest), np.array([np.log(factor), exponent, floor])
-    return found
+def _logistic(t: Array, x: Array) -> Array:
+    return np.asarray(t[0] + (t[1] - t[0]) / (1 + np.exp(-np.clip((x - t[2]) / np.exp(t[3]), -500, 500))))
+
+
+def _saturating(t: Array, x: Array) -> Array:
+    return np.asarray(-t[0] * np.expm1(-np.exp(min(t[1], 500.0)) * x))
 
 
 _PREFACTOR = Parameter(name="prefactor", index=0, scale="exp")
@@ -171,6 +180,50 @@ LAWS: dict[str, Law] = {
             design=None,
             growth=2,
             domain=0.0,
+            scan=scans.floor,
+        ),
+        Law(
+            name="logistic",
+            formula="low + (high - low) / (1 + exp(-(x - centre) / width))",
+            space="linear",
+            size=4,
+            parameters=(
+                Parameter(name="low", index=0),
+                Parameter(name="high", index=1),
+                Parameter(name="centre", index=2, place=True),
+                Parameter(name="width", index=3, scale="exp", place=True),
+            ),
+            value=_logistic,
+            design=None,
+            growth=0,
+            scan=scans.logistic,
+        ),
+        Law(
+            name="saturating",
+            formula="ceiling · (1 - exp(-rate · x))",
+            space="linear",
+            size=2,
+            parameters=(Parameter(name="ceiling", index=0), Parameter(name="rate", index=1, scale="exp", place=True)),
+            value=_saturating,
+            design=None,
+            growth=0,
+            scan=scans.saturating,
+        ),
+        Law(
+            name="piecewise",
+            formula="intercept + slope_before · min(x, knot) + slope_after · max(x - knot, 0)",
+            space="linear",
+            size=4,
+            parameters=(
+                Parameter(name="intercept", index=0),
+                Parameter(name="knot", index=1, place=True),
+                Parameter(name="slope_before", index=2),
+                Parameter(name="slope_after", index=3),
+            ),
+            value=lambda t, x: scans.bend(x, t[1]) @ t[[0, 2, 3]],
+            design=None,
+            growth=2,
+            scan=scans.piecewise,
         ),
     )
 }

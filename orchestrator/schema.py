@@ -52,6 +52,7 @@ SAYS = {
         "expect": "where the number lies: {at_least, at_most} or {between: [a, b]}, by its name",
         "floor": "the arm that measures what error remains",
         "unmet_if": "SQL condition under which the claim is not judged",
+        "unit": "column whose values are the independent repeats that intervals rest on; the seed unless told",
         "require": "what the rows must have before the claim is judged",
         "se": "column with the standard error, for holds",
         "tolerance": "relative tolerance of holds",

@@ -11,7 +11,7 @@ from orchestrator.expressions import Expression
 from orchestrator.grids import Misplaced
 from orchestrator.reading import Keys
 from orchestrator.search import Interval
-from orchestrator.spec_claims import Claim, Compare
+from orchestrator.spec_claims import LAWS, PARAMETERS, Claim, Compare
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
@@ -27,11 +27,24 @@ def check_claims(spec: Spec) -> None:
         ids[claim.id] = index
         if claim.from_ == "boundary" and spec.search is None:
             raise Misplaced((*at, "from"), "'from: boundary' must have a 'search', but the sweep has none; add one.")
+        _check_trend(spec, index)
         for keys, name, known in _named(spec, claim):
             if name not in known:
                 has = ", ".join(sorted(known)) or "none"
                 text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, known)} It has {has}."
                 raise Misplaced((*at, *keys), text)
+
+
+def _check_trend(spec: Spec, index: int) -> None:
+    """Refuse a trend of a fitted parameter that no earlier claim's fit has."""
+    trend = spec.claims[index].trend
+    if trend is None or trend.of not in PARAMETERS:
+        return
+    earlier = [claim.fit.law for claim in spec.claims[:index] if claim.fit is not None]
+    if not any(trend.of in LAWS[law] for law in earlier):
+        fits = f"fits {', '.join(earlier)}" if earlier else "has no fit"
+        text = f"a trend of '{trend.of}' must have a claim before it whose fit gives it, but what stands there {fits}; add one."
+        raise Misplaced(("claims", index, "trend", "of"), text)
 
 
 def check_search(spec: Spec) -> None:

@@ -45,7 +45,7 @@ LAWS: dict[str, tuple[str, ...]] = {
 PARAMETERS = frozenset(name for names in LAWS.values() for name in names)
 KINDS = ("fit", "prefer", "compare", "trend", "collapse", "holds", "equals")
 ORIGINS = ("rows", "boundary")
-QUANTITIES = {"compare": ("difference",), "collapse": ("spread",)}
+QUANTITIES = {"compare": ("difference", "interaction"), "collapse": ("spread",)}
 BOUNDS = ("at_least", "at_most", "between")
 DIFFERENCE = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*")
 LAW_NAME = Literal[
@@ -274,7 +274,10 @@ class Require(Section):
 
 
 class Claim(Section):
-    """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend."""
+    """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend.
+
+    `unit` is the column whose values are independent repeats (a tree, a data set), which intervals rest on; the seed unless told.
+    """
 
     id: Label
     says: str = ""
@@ -292,6 +295,7 @@ class Claim(Section):
     expect: Expect | None = None
     floor: Floor | None = None
     unmet_if: Text | None = None
+    unit: Column | None = None
     require: Require = Require()
     se: Column | None = None
     tolerance: Annotated[Real, Field(ge=0)] = 1e-9
@@ -335,6 +339,10 @@ def _check_kinds(claim: Claim) -> None:
         _check_compare(claim.compare, claim.fit)
     if claim.se is not None and claim.holds is None:
         raise wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se")
+    if claim.require.matched and claim.compare is None:
+        raise wrong("'matched' must stand beside 'compare', but this claim has none; remove it.", "require", "matched")
+    if claim.floor is not None and (claim.holds is not None or claim.equals is not None):
+        raise wrong(f"a floor must be below a curve, but a claim of kind '{claim.kind}' has none; remove it.", "floor")
 
 
 def _check_compare(compare: Compare, fit: Fit | None) -> None:
@@ -358,9 +366,11 @@ def _check_expect(claim: Claim) -> None:
                 raise _no_parameter(claim.fit.law, name, "expect")
         return
     allowed = QUANTITIES.get(claim.kind, ())
+    if claim.compare is not None and claim.compare.interaction is None:
+        allowed = allowed[:1]
     for name in claim.expect or {}:
         if name not in allowed:
-            may = f"may expect {allowed[0]}" if allowed else "must expect nothing"
+            may = f"may expect {' and '.join(allowed)}" if allowed else "must expect nothing"
             raise wrong(f"a claim of kind '{claim.kind}' {may}, but got '{name}'{nearest(name, allowed)}", "expect", name)
 
 

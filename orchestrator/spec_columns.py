@@ -20,10 +20,18 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
     return tuple((keys, name) for keys, text in _texts(spec) for name in sorted(Expression(text).names))
 
 
+def boundary_columns(spec: Spec) -> tuple[str, ...]:
+    """Columns that a table of boundaries has beside the params and derived names of its curves."""
+    along = spec.search.boundary.along if spec.search is not None and spec.search.boundary is not None else None
+    bracket = () if along is None else (f"{along}_lower", f"{along}_upper")
+    return (*bracket, "curve", "along", "of", "level", "evaluations", "status")
+
+
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim))
+            given = boundary_columns(spec) if claim.from_ == "boundary" else ()
+            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in given)
     for index, figure in enumerate(spec.figures):
         yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
     yield from _of_search(spec)
@@ -48,8 +56,9 @@ def _of_claim(claim: Claim) -> Named:
             if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
                 yield (kind, field), getattr(model, field)
     yield from _list(("by",), claim.by)
-    if claim.se is not None:
-        yield ("se",), claim.se
+    for key in ("se", "unit"):
+        if getattr(claim, key) is not None:
+            yield (key,), getattr(claim, key)
     yield from _of_rows(claim)
 
 

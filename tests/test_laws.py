@@ -17,6 +17,9 @@ TRUE = {
     "constant": [3.0],
     "sqrt_log": [1.0, 2.0],
     "power_with_floor": [0.5, -1.0, 0.2],
+    "logistic": [0.1, 0.9, 6.0, 0.5],
+    "saturating": [2.0, -1.0],
+    "piecewise": [1.0, 5.0, 0.5, 2.0],
 }
 
 

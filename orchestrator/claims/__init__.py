@@ -6,21 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims import compare, fit, holds, ledger, prefer, verdict
+from orchestrator.claims import collapse, compare, equals, fit, holds, ledger, limits, prefer, trend, verdict, words
 from orchestrator.claims.case import Case, mixed
-from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, derived, gather
+from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather, select
+from orchestrator.claims.sources import BASE, Source, absent, own, rows_of, sources
 from orchestrator.claims.verdict import Finding, Verdict, restore
-from orchestrator.errors import SpecError, WorkloadError
+from orchestrator.claims.words import label
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.claims.sources import Rows as Rows
     from orchestrator.spec import Spec
     from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
-
-    Rows = tuple[pl.DataFrame, dict[str, Described]]
-    """A sweep's rows, and what its params and results are."""
 
 __all__ = [
     "ABSENT",
@@ -28,9 +27,12 @@ __all__ = [
     "LEVEL",
     "Described",
     "Finding",
+    "Source",
     "Verdict",
     "judge",
+    "judge_all",
     "judge_rows",
+    "label",
     "register",
     "restore",
     "rows_of",
@@ -38,9 +40,15 @@ __all__ = [
 
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
-JUDGES = {"fit": fit.judge, "prefer": prefer.judge, "compare": compare.judge, "holds": holds.judge}
-BASE = "base"
-LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
+JUDGES = {
+    "fit": fit.judge,
+    "prefer": prefer.judge,
+    "compare": compare.judge,
+    "trend": trend.judge,
+    "collapse": collapse.judge,
+    "holds": holds.judge,
+    "equals": equals.judge,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,21 @@ class Bookkeeping:
     book: Mapping[str, Any]
     size: str
     drawn: ledger.Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A claim with the rows it is judged on; `model` is the claim whose fit a trend's parameter comes from."""
+
+    claim: Claim
+    source: Source
+    evidence: Evidence
+    model: Claim | None = None
+
+    @property
+    def rows_claim(self) -> Claim:
+        """The claim that says which rows are meant."""
+        return self.model or self.claim
 
 
 def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict, ...]:
@@ -62,7 +85,7 @@ def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict,
     plan = store.plan(spec.name, size)
     drawn = ledger.sample(plan["point"].unique().to_pylist(), plan["seed"].unique().to_pylist())
     old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
-    verdicts = judge_rows(spec, rows, fields, Bookkeeping(book=old, size=size, drawn=drawn))
+    verdicts = judge_all(spec, sources(spec, store, (rows, fields)), Bookkeeping(book=old, size=size, drawn=drawn))
     seen = bool((rows["status"] != ABSENT).any())
     store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
     store.save("verdicts", spec.name, [v.record() for v in verdicts])
@@ -76,57 +99,6 @@ def register(spec: Spec, store: Store) -> None:
     ledger.register(spec, store, size, ledger.sample(plan["point"].unique().to_pylist(), plan["seed"].unique().to_pylist()))
 
 
-def rows_of(spec: Spec, store: Store) -> Rows:
-    """The sweep's rows, a row of status `absent` for each planned point without one, and what its columns are."""
-    import polars as pl
-
-    size = spec.size or BASE
-    lazy = store.sweep(spec.name, size)
-    # A label that stands in a million rows is kept once, and a number in each.
-    labels = [name for name in LABELS if name in lazy.collect_schema().names()]
-    rows = lazy.with_columns(pl.col(labels).cast(pl.Categorical)).sort("arm", "point", "step").collect()
-    plan = pl.from_arrow(store.plan(spec.name, size))
-    assert isinstance(plan, pl.DataFrame)
-    if rows["final"].sum() < len(plan):
-        missing = plan.join(rows.select("arm", "point").unique(), on=["arm", "point"], how="anti")
-        rows = pl.concat([rows, _absent(spec, missing)], how="diagonal_relaxed").sort("arm", "point", "step")
-    name = store.latest(spec.name, size)["workload"]
-    return rows, _fields(store, name)
-
-
-def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
-    """Rows of planned points that have none, with their params where the workload can be loaded."""
-    import polars as pl
-
-    from orchestrator.plan import expand
-    from orchestrator.workload import load
-
-    try:
-        plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
-        params = pl.DataFrame({"point": plan.ids, **plan.params}, strict=False)
-    except WorkloadError:  # a module that was passed to `run` by hand has no name to load it by
-        params = pl.DataFrame({"point": []}, schema={"point": pl.String})
-    return missing.join(params, on="point", how="left").with_columns(
-        pl.lit(ABSENT).alias("status"), pl.lit(True).alias("final"), pl.lit(-1, dtype=pl.Int64).alias("step")
-    )
-
-
-def _fields(store: Store, workload: str) -> dict[str, Described]:
-    """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
-    if workload not in store.workloads():
-        return {}
-    return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
-
-
-def _field(column: Any) -> tuple[str, Described]:
-    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
-    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
-
-
-def _said(column: Any, key: str) -> str:
-    return str((column.metadata or {}).get(key.encode(), b"").decode())
-
-
 def judge_rows(
     spec: Spec, rows: pl.DataFrame, fields: Columns | None = None, kept: Bookkeeping | None = None
 ) -> tuple[Verdict, ...]:
@@ -134,41 +106,69 @@ def judge_rows(
 
     Raises SpecError where a claim names what the rows do not have.
     """
-    known = fields or {}
-    table = derived(spec, rows)
-    evidences = [gather(spec, claim, table, _columns(claim)) for claim in spec.claims]
-    tests = sum(_intervals(claim, evidence) for claim, evidence in zip(spec.claims, evidences, strict=True))
+    return judge_all(spec, {"rows": own(spec, rows, fields)}, kept)
+
+
+def judge_all(spec: Spec, known: Mapping[str, Source], kept: Bookkeeping | None = None) -> tuple[Verdict, ...]:
+    """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
+    subjects = [_subject(spec, claim, known) for claim in spec.claims]
+    tests = sum(_intervals(one) for one in subjects)
     level = 1 - (1 - LEVEL) / max(tests, 1)
-    cases = [
-        Case(claim=claim, evidence=evidence, fields=known, level=level)
-        for claim, evidence in zip(spec.claims, evidences, strict=True)
-    ]
-    return tuple(_verdict(case, spec, kept) for case in cases)
+    return tuple(_verdict(one, level, spec, kept) for one in subjects)
+
+
+def _subject(spec: Spec, claim: Claim, known: Mapping[str, Source]) -> Subject:
+    """The rows of a claim, those set apart that something else limits."""
+    model = trend.merged(spec.claims, claim) if trend.fitted(claim) else None
+    meant = model or claim
+    source = known[meant.from_] if meant.from_ in known else absent(spec, meant)
+    columns = _columns(meant)
+    if source.missing:
+        empty = Evidence(rows=source.rows, sql=select(source.spec, meant, columns, source.table))
+        return Subject(claim=claim, source=source, evidence=empty, model=model)
+    evidence = gather(source.spec, meant, source.rows, columns, source.table)
+    evidence = limits.split(meant, evidence, source.fields, _groups(meant))
+    return Subject(claim=claim, source=source, evidence=evidence, model=model)
 
 
 def _columns(claim: Claim) -> list[str]:
     """The columns and formulas that a claim speaks of, outside its SQL."""
     model = claim.fit or claim.prefer
     named = [] if model is None else [model.x, model.y]
-    groups = list(claim.by) or (["arm"] if claim.compare is not None else [])
-    return list(dict.fromkeys([*groups, *named, *([claim.se] if claim.se else [])]))
+    if claim.trend is not None:
+        named += [claim.trend.along, claim.trend.of]
+    if claim.collapse is not None:
+        named += [claim.collapse.curves, claim.collapse.x, claim.collapse.y]
+    if claim.equals is not None:
+        named += list(claim.equals.table[0])
+    if claim.compare is not None and claim.compare.paired:
+        named += [*claim.compare.pair, claim.compare.of]
+    extra = [name for name in (claim.se, claim.unit) if name is not None]
+    return list(dict.fromkeys([*_groups(claim), *named, *extra]))
 
 
-def _intervals(claim: Claim, evidence: Evidence) -> int:
+def _groups(claim: Claim) -> list[str]:
+    """The columns that groups differ in."""
+    return list(claim.by) or (["arm"] if claim.compare is not None and not claim.compare.paired else [])
+
+
+def _intervals(subject: Subject) -> int:
     """How many intervals decide a claim: groups times what is expected; an exact or AICc decision has none."""
+    claim, evidence = subject.claim, subject.evidence
+    if claim.kind == "trend":
+        outer = subject.model.by[:-1] if subject.model is not None else claim.by
+        return sum(1 for _ in evidence.groups(outer))
     groups = sum(1 for _ in evidence.groups(claim.by))
-    if claim.kind == "fit":
-        return groups * len(claim.expect or {})
-    if claim.kind == "compare":
-        return max(1, groups // 2)
-    return groups if claim.se is not None else 0
+    if claim.compare is not None and claim.compare.paired:
+        return groups * (2 if claim.compare.interaction else 1)
+    each = {"fit": len(claim.expect or {}), "compare": 0, "collapse": 1, "equals": 1, "holds": int(claim.se is not None)}
+    return max(1, groups // 2) if claim.kind == "compare" else groups * each.get(claim.kind, 0)
 
 
-def _verdict(case: Case, spec: Spec, kept: Bookkeeping | None) -> Verdict:
-    claim = case.claim
-    if claim.kind not in JUDGES:
-        raise SpecError(f"{spec.name}: claims.{claim.id}: a claim must be one of {', '.join(JUDGES)}, but is a '{claim.kind}'.")
-    findings = JUDGES[claim.kind](case) if len(case.evidence.rows) else [_nothing()]
+def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | None) -> Verdict:
+    claim, evidence = subject.claim, subject.evidence
+    case = Case(claim=claim, evidence=evidence, fields=subject.source.fields, level=level, model=subject.model)
+    findings = _findings(subject, case)
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
     return Verdict(
@@ -176,17 +176,17 @@ def _verdict(case: Case, spec: Spec, kept: Bookkeeping | None) -> Verdict:
         says=claim.says,
         kind=claim.kind,
         verdict=word,
-        expected=expected(claim),
+        expected=words.expected(claim),
         basis=basis,
         source=source,
-        sentence=sentence(word, basis, source, findings),
+        sentence=words.sentence(word, basis, source, findings),
         numbers=_numbers(findings),
-        sql=case.evidence.sql,
-        rows=len(case.evidence.rows),
-        seeds=case.evidence.seeds,
+        sql=evidence.sql,
+        rows=len(evidence.rows),
+        seeds=evidence.seeds,
         size=kept.size if kept is not None else spec.size or BASE,
-        failed=case.evidence.failed,
-        level=case.level,
+        failed=evidence.failed,
+        level=level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(kept.book, claim, kept.size, kept.drawn) if kept is not None else "",
         reasons=(*_reasons(findings), *_mixed(case)),
@@ -194,8 +194,18 @@ def _verdict(case: Case, spec: Spec, kept: Bookkeeping | None) -> Verdict:
     )
 
 
-def _nothing() -> Finding:
-    return Finding(verdict="unmet", sentence="too little data: no row fulfils 'where'", reasons=("no row fulfils 'where'",))
+def _findings(subject: Subject, case: Case) -> list[Finding]:
+    """What the rows say, group by group, and what they cannot say."""
+    meant, evidence = subject.rows_claim, subject.evidence
+    if subject.source.missing:
+        return [_nothing(subject.source.missing)]
+    found = JUDGES[subject.claim.kind](case) if len(evidence.rows) else []
+    outer = meant.by[:-1] if subject.model is not None else meant.by
+    return limits.told(meant, evidence, found, outer) or [_nothing("no row fulfils 'where'")]
+
+
+def _nothing(why: str) -> Finding:
+    return Finding(verdict="unmet", sentence=f"too little data: {why}", reasons=(why,))
 
 
 def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -204,52 +214,15 @@ def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 
 def _mixed(case: Case) -> tuple[str, ...]:
-    model = case.claim.fit or case.claim.prefer
+    claim = case.model or case.claim
+    model = claim.fit or claim.prefer
     if model is None or not len(case.evidence.rows):
         return ()
     params = frozenset(name for name, field in case.fields.items() if field.role == "param")
-    by = case.claim.by or (("arm",) if case.claim.compare is not None else ())
-    return mixed(case.evidence.rows, model.x, model.y, params, by)
+    return mixed(case.evidence.rows, model.x, model.y, params, (*_groups(claim), *([claim.unit] if claim.unit else [])))
 
 
 def _numbers(findings: Sequence[Finding]) -> dict[str, Any]:
     if len(findings) == 1:
         return findings[0].numbers
     return {"groups": [{"group": f.group, "verdict": f.verdict, **f.numbers} for f in findings]}
-
-
-def label(group: Mapping[str, Any]) -> str:
-    """A group as text: `beta = 8, d = 2`."""
-    return ", ".join(f"{name} = {verdict.text(value)}" for name, value in group.items()) or "all rows"
-
-
-def expected(claim: Claim) -> str:
-    """What the claim expects, in words."""
-    if claim.prefer is not None:
-        rivals = ", ".join(claim.prefer.over)
-        return f"{claim.prefer.law} over {rivals} by {claim.prefer.aicc:g} AICc and by predicting the largest {claim.prefer.x}"
-    if claim.holds is not None:
-        return f"{claim.holds} on every row" + (f", noise {claim.se}" if claim.se else "")
-    bounds = {name: f"{_bound(bound.low, bound.high)}" for name, bound in (claim.expect or {}).items()}
-    if claim.compare is not None:
-        difference = f"{claim.compare.of}: {claim.compare.left} - {claim.compare.right}"
-        return f"{difference} {bounds.get('difference', 'at least 0')}"
-    return "; ".join(f"{name} {text}" for name, text in bounds.items())
-
-
-def _bound(low: Any, high: Any) -> str:
-    ends = [None if end is None else verdict.text(end) for end in (low, high)]
-    if None not in ends:
-        return f"between {ends[0]} and {ends[1]}"
-    return f"at least {ends[0]}" if low is not None else f"at most {ends[1]}"
-
-
-def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) -> str:
-    """A sentence that a paper could print: whose claim, the verdict, the numbers of each group, and what unsettled it."""
-    parts = []
-    for finding in findings:
-        opening = f"for {label(finding.group)}, " if finding.group else ""
-        closing = f" ({'; '.join(finding.reasons)})" if finding.reasons and finding.verdict != "unmet" else ""
-        parts.append(f"{opening}{finding.sentence}{closing}")
-    told = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
-    return f"{verdict.owner(basis, source)} is {word}: {told}."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.claims import limits
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, bound
 from orchestrator.claims.measured import Measured, measured
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import count
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
+from orchestrator.fits import Series
 from orchestrator.laws import Law
 
 if TYPE_CHECKING:
@@ -23,16 +25,41 @@ FINITE = "finite size"
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One claim to be judged: its rows, what the workload says of its columns, and the level of each interval."""
+    """One claim to be judged: its rows, what the workload says of its columns, and the level of each interval.
+
+    `model` is the claim whose fit a trend's parameter comes from; its evidence is that claim's.
+    """
 
     claim: Claim
     evidence: Evidence
     fields: Columns
     level: float
+    model: Claim | None = None
 
-    def series(self, rows: pl.DataFrame, x: str, y: str) -> Measured:
-        """The series of y over x in a group's rows, seeds combined as the workload says."""
-        return measured(rows, x, y, aggregate(self.fields, y))
+    def series(self, rows: pl.DataFrame, x: str, y: str, law: Law | None = None) -> Measured:
+        """The series of y over x in a group's rows, seeds combined as the workload says.
+
+        Where the law has a floor and the claim an arm that measures it, the series runs into that.
+        """
+        floor = self.floor(rows, x, y) if law is not None and law.floored else None
+        return measured(rows, x, y, aggregate(self.fields, y), self.claim.unit or "seed", floor)
+
+    def floor(self, rows: pl.DataFrame, x: str, y: str) -> Series | None:
+        """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""
+        import polars as pl
+
+        found = limits.beside(self.model or self.claim, self.evidence, rows)
+        if found is None:
+            return None
+        one = found.with_columns(pl.lit(0.0).alias(x))
+        return measured(one, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
+
+    def without_floor(self, found: Measured, rows: pl.DataFrame, x: str, y: str) -> list[Series]:
+        """The series less its floor, for a law that has none of its own: what the floor adds must not turn a verdict."""
+        floor = self.floor(rows, x, y) if not found.series.floor else None
+        if floor is None or not len(floor.x):
+            return []
+        return [replace(found.series, values=found.series.values - float(floor.y[0]))]
 
     def bound(self, column: str) -> str:
         """Whether the column is exact, a lower or an upper bound."""
@@ -79,6 +106,8 @@ def guarded(law: Law, name: str, region: Region, kind: str) -> str:
 
     Values found by search from below say nothing of how fast the truth grows at most; from above, at least.
     """
+    if law.parameter(name).place and kind != "exact":
+        return f"the values are {kind} bounds found by search, which cannot support where along x a law turns"
     turned = law.parameter(name).scale == "negative"
     open_ends = {"lower": region.high if not turned else -region.low, "upper": -region.low if not turned else region.high}
     if kind not in open_ends or open_ends[kind] == float("inf"):

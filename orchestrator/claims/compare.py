@@ -1,4 +1,4 @@
-"""Turns the rows of a `compare` claim into findings: a fitted parameter's difference between groups, with its interval."""
+"""Turns the rows of a `compare` claim into findings: the difference of a fitted parameter between groups, with its interval."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import laws
+from orchestrator.claims import matched, paired
 from orchestrator.claims.case import Case, said
-from orchestrator.claims.fit import WINDOWS, Placed, least, reported, settle, summary, weighed
+from orchestrator.claims.fit import (
+    FLOOR,
+    WINDOWS,
+    Placed,
+    corners,
+    least,
+    reported,
+    rounded,
+    settle,
+    stepped,
+    stuck,
+    summary,
+    weighed,
+)
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span
@@ -37,6 +51,8 @@ def judge(case: Case) -> list[Finding]:
     """A finding for each outer group: the columns of `by` but the one whose values the comparison names."""
     asked = case.claim.compare
     assert asked is not None
+    if asked.paired:
+        return paired.judge(case, asked)
     assert case.claim.fit is not None
     law = laws.law(case.claim.fit.law)
     return [_fitted(case, asked, law, side) for side in sides(case, asked)]
@@ -46,8 +62,8 @@ def sides(case: Case, asked: Compare) -> list[Sides]:
     """The two groups of the comparison in each outer group; SpecError where a label is no value of a `by` column."""
     import polars as pl
 
-    rows, by = case.evidence.rows, case.claim.by
-    named = _named(rows, by or ("arm",), asked, case)
+    by = case.claim.by
+    named = _named(case, by or ("arm",), asked)
     outer = tuple(name for name in by if name != named)
     split = []
     for group, part in case.evidence.groups(outer):
@@ -56,30 +72,32 @@ def sides(case: Case, asked: Compare) -> list[Sides]:
     return split
 
 
-def _named(rows: pl.DataFrame, by: tuple[str, ...], asked: Compare, case: Case) -> str:
+def _named(case: Case, by: tuple[str, ...], asked: Compare) -> str:
     import polars as pl
 
-    values = {name: set(rows[name].cast(pl.String).drop_nulls().unique().to_list()) for name in by}
+    every = [rows for rows in (case.evidence.rows, case.evidence.limited) if rows is not None]
+    values = {name: {v for rows in every for v in rows[name].cast(pl.String).drop_nulls().unique()} for name in by}
     for name, known in values.items():
         if {asked.left, asked.right} <= known:
             return name
-    every = sorted(set().union(*values.values()))
-    wrong = next(label for label in (asked.left, asked.right, asked.left) if label not in every or label is asked.right)
+    labels = sorted(set().union(*values.values()))
+    wrong = next(label for label in (asked.left, asked.right, asked.left) if label not in labels or label is asked.right)
     raise SpecError(
         f"claims.{case.claim.id}.compare: both sides must be values of one of {', '.join(by)}, but got '{wrong}'"
-        f"{nearest(wrong, every)} They are {', '.join(every) or 'none yet'}."
+        f"{nearest(wrong, labels)} They are {', '.join(labels) or 'none yet'}."
     )
 
 
 def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
     assert case.claim.fit is not None
     x, y = case.claim.fit.x, case.claim.fit.y
-    pair = case.series(side.left, x, y), case.series(side.right, x, y)
+    pair = case.series(side.left, x, y, law), case.series(side.right, x, y, law)
     short = [
         f"{label}: {text}"
         for label, found in zip((asked.left, asked.right), pair, strict=True)
         for text in lacking(case.claim, found.series, (law,), least(law))
     ]
+    short += matched.by_x(case.claim, x, {asked.left: side.left, asked.right: side.right})
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
     region = _region(case, side)
@@ -88,6 +106,9 @@ def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
     bounded = case.bound(y)
     guard = f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
     word, reason = settle(placed.word, placed.reason, others, guard)
+    less = [case.without_floor(found, rows, x, y) for found, rows in zip(pair, (side.left, side.right), strict=True)]
+    beneath = [place(a, b, law, asked.of, region, case.level).word for a, b in zip(*less, strict=False)]
+    word, reason = settle(word, reason, beneath, why=FLOOR)
     numbers = {
         "difference": reported(placed, region),
         asked.left: summary(fit(law, pair[0].series)),
@@ -111,12 +132,21 @@ def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
 
 
 def place(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
-    """The difference of a parameter against its region, the smallest one and two x dropped included."""
-    found = difference(fit(law, left), fit(law, right), name, level)
+    """The difference of a parameter against its region, the smallest one and two x dropped and corners of steps included."""
+    full = fit(law, left), fit(law, right)
+    found = difference(*full, name, level)
     windows = tuple(
         fit(law, left.window(drop)).estimate(name) - fit(law, right.window(drop)).estimate(name) for drop in WINDOWS
     )
-    return weighed("the difference", found, windows, region, left.noisy and right.noisy)
+    placed = weighed("the difference", found, windows, region, left.noisy and right.noisy)
+    read: list[list[float]] = []
+    for one in full:
+        at = corners(one) if stepped(one) else ()
+        if at is None:
+            return stuck(placed, one.series)
+        read.append([one.estimate(name), *(corner.estimate(name) for corner in at)])
+    values = tuple(a - b for a in read[0] for b in read[1])
+    return rounded(placed, values, region) if len(values) > 1 else placed
 
 
 def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:

@@ -9,10 +9,14 @@ import pyarrow as pa
 
 from orchestrator.claims import sql
 from orchestrator.parts import row_schema
+from orchestrator.spec_columns import boundary_columns
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
     from orchestrator.workload import Workload
+
+LIMITS = ("floor", "x", "y")
+"""What `unmet_if` may name beside columns: the floor, and the claim's x and y."""
 
 
 def check(spec: Spec, workload: Workload) -> None:
@@ -25,16 +29,21 @@ def check(spec: Spec, workload: Workload) -> None:
     whole = pa.schema([*labels, *schema, *(pa.field(name, pa.float64()) for name in sorted(derived))])
     rows = pl.from_arrow(whole.empty_table())
     assert isinstance(rows, pl.DataFrame)
-    for where, condition in _conditions(spec):
-        sql.truths(rows, condition, where)
+    for where, condition, more in _conditions(spec):
+        missing = [pl.lit(None, dtype=pl.Float64).alias(name) for name in more if name not in rows.columns]
+        sql.truths(rows.with_columns(*missing), condition, where)
 
 
-def _conditions(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Every SQL text of the spec with the place where it stands."""
+def _conditions(spec: Spec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Every SQL text of the spec with the place where it stands and the numbers it may name beside the rows' own columns.
+
+    Another sweep's columns are not known here.
+    """
     for index, claim in enumerate(spec.claims):
-        for key in ("where", "holds", "unmet_if"):
+        more = boundary_columns(spec) if claim.from_ == "boundary" else ()
+        for key in ("where", "holds", "unmet_if") if not claim.from_.startswith("sweep:") else ():
             if (text := getattr(claim, key)) is not None:
-                yield spec.where("claims", index, key), text
+                yield spec.where("claims", index, key), text, (*more, *(LIMITS if key == "unmet_if" else ()))
     for index, figure in enumerate(spec.figures):
         if figure.where is not None:
-            yield spec.where("figures", index, "where"), figure.where
+            yield spec.where("figures", index, "where"), figure.where, ()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ABSENT = "absent"
 """Status of a planned point that has no row yet."""
+SETTLED = "has a result"
+"""Column of a boundary table: whether the row can be judged. No workload has such a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +41,26 @@ Columns = Mapping[str, Described]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The rows of one claim, one a point (all steps where the claim speaks of `step`), and the SQL that gives them."""
+    """The rows of one claim, one a point (all steps where the claim speaks of `step`), and the SQL that gives them.
+
+    `floor` are the rows of the arm that measures what remains; `limited` those that `unmet_if` keeps from being judged.
+    """
 
     rows: pl.DataFrame
     sql: str
+    floor: pl.DataFrame | None = None
+    limited: pl.DataFrame | None = None
 
     @property
     def failed(self) -> dict[str, int]:
         """How many points have no result, by status."""
-        lost = self.rows.filter(self.rows["status"] != "ok")["status"]
+        lost = self.rows.filter(~settled(self.rows))["status"]
         return dict(sorted(lost.value_counts().iter_rows()))
 
     @property
     def seeds(self) -> int:
         """How many seeds gave a result."""
-        return int(self.rows.filter(self.rows["status"] == "ok")["seed"].n_unique())
+        return int(self.rows.filter(settled(self.rows))["seed"].n_unique())
 
     def groups(self, by: Sequence[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
         """The rows by the values of those columns, in order; one group of all where there is none."""
@@ -63,6 +70,21 @@ class Evidence:
         whole = self.rows.sort(list(by))
         for key, rows in whole.group_by(list(by), maintain_order=True):
             yield dict(zip(by, key, strict=True)), rows
+
+
+def settled(rows: pl.DataFrame) -> pl.Series:
+    """Whether each row has a result."""
+    return rows[SETTLED] if SETTLED in rows.columns else rows["status"] == "ok"
+
+
+def lower(y: str) -> str:
+    """The column of a boundary table that holds the lower end of a column's bracket; no workload has such a name."""
+    return f"{y} from"
+
+
+def upper(y: str) -> str:
+    """The column of a boundary table that holds the upper end of a column's bracket; no workload has such a name."""
+    return f"{y} to"
 
 
 def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
@@ -121,38 +143,84 @@ def with_column(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
     return rows.with_columns(computed(rows, Expression(text), where).alias(text))
 
 
-def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str]) -> Evidence:
-    """The evidence for a claim of rows that hold derived columns; `columns` are the names and formulas it speaks of."""
+def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str], table: str | None = None) -> Evidence:
+    """The evidence for a claim of rows that hold derived columns; `columns` are the names and formulas it speaks of.
+
+    `table` is what SQL calls the rows, the sweep's own unless told. The arm that a floor is measured in stands apart.
+    """
     import polars as pl
 
     place = f"{spec.name}: claims.{claim.id}"
-    kept = rows
+    kept, floor = rows, None
     if "step" not in " ".join(columns).split():
         kept = kept.filter(pl.col("final"))
+    if claim.floor is not None:
+        apart = pl.col("arm").cast(pl.String) == claim.floor.arm
+        kept, floor = kept.filter(~apart), kept.filter(apart)
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
         truths = pl.Series(sql.truths(kept, claim.where, f"{place}.where"), dtype=pl.Boolean)
         kept = kept.filter(truths.fill_null(False) | (truths.is_null() & (kept["status"] == ABSENT)))
+    if SETTLED in kept.columns and (claim.holds is not None or claim.equals is not None):
+        kept = kept.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
     for column in columns:
-        kept = with_column(kept, column, place)
-    return Evidence(rows=kept, sql=select(spec, claim, columns))
+        kept = bracketed(kept, column, place)
+        floor = None if floor is None else with_column(floor, column, place)
+    return Evidence(rows=kept, sql=select(spec, claim, columns, table), floor=floor)
 
 
-def select(spec: Spec, claim: Claim, columns: Sequence[str]) -> str:
+def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
+    """The rows with a column of that name; a formula of what a search found has its bracket beside it."""
+    import polars as pl
+
+    found = [name for name in rows.columns if lower(name) in rows.columns and name in Expression(text).names]
+    rows = with_column(rows, text, where)
+    if not found or lower(text) in rows.columns:
+        return rows
+    ends = []
+    for end in (lower, upper):
+        moved = rows.drop(text).with_columns(pl.col(end(name)).alias(name) for name in found)
+        ends.append(with_column(moved, text, where)[text].cast(pl.Float64))
+    turned = (ends[0] > ends[1]).fill_null(False) | _falling(rows, text, found[0], where)
+    low, high = (
+        pl.select(pl.when(turned).then(ends[1]).otherwise(ends[0])),
+        pl.select(pl.when(turned).then(ends[0]).otherwise(ends[1])),
+    )
+    return rows.with_columns(low.to_series().alias(lower(text)), high.to_series().alias(upper(text)))
+
+
+def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
+    """Whether the formula falls along what was searched, at the one edge that a row has."""
+    import polars as pl
+
+    edge = pl.coalesce(pl.col(lower(name)), pl.col(upper(name)))
+    steps = [
+        with_column(rows.drop(text).with_columns((edge * k).alias(name)), text, where)[text].cast(pl.Float64)
+        for k in (1.0, 1.01)
+    ]
+    return (steps[1] < steps[0]).fill_null(False)
+
+
+def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None) -> str:
     """The query that gives a claim's rows from a store, derived names written out."""
+    found = table is not None and table.startswith("boundaries.")
     formulas: dict[str, Expression] = {}
-    for grid in spec.grids():
+    for grid in spec.grids() if not found else ():  # a table of boundaries holds derived names
         formulas = {**grid.derive, **formulas}
-    chosen = [_aliased(column, formulas) for column in dict.fromkeys(("arm", "seed", "status", *columns))]
-    conditions = ["final"] if "step" not in columns else []
+    chosen = [
+        _aliased(column, formulas) for column in dict.fromkeys(("arm", *(() if found else ("seed",)), "status", *columns))
+    ]
+    conditions = ["final"] if "step" not in columns and not found else []
     if claim.where is not None:
-        conditions.append(f"({_inlined(claim.where, formulas)})")
+        where = _inlined(claim.where, formulas)
+        conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
     if claim.holds is not None:
-        chosen.insert(3, "point")
+        if not found:
+            chosen.insert(3, "point")
         chosen.append(f"({_inlined(claim.holds, formulas)}) AS holds")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(chosen)} FROM sweeps.{table_name(spec.name)}{condition}{ordered}"
+    return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
 
 
 def _aliased(column: str, formulas: Mapping[str, Expression]) -> str:

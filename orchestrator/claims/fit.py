@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from orchestrator import laws
 from orchestrator.claims import verdict
@@ -18,6 +20,9 @@ from orchestrator.laws import Law
 if TYPE_CHECKING:
     import polars as pl
 
+STAIRCASE = "staircase"
+LOST = "the points without a result could turn it"
+FLOOR = "less its floor it has another verdict"
 WINDOWS = (1, 2)
 """How many of the smallest x are dropped to see whether a law holds beyond them."""
 
@@ -40,18 +45,59 @@ def least(law: Law) -> int:
 def place(found: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """A parameter of the law against its region, dropping the smallest one and two x included.
 
-    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law.
+    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law;
+    a staircase, as wide as what it does where the law goes through the corners of the steps.
     """
     full = fit(law, found)
     interval = full.interval(name, level)
     windows = tuple(fit(law, found.window(drop), full.space).estimate(name) for drop in WINDOWS)
-    return weighed(name, interval, windows, region, found.noisy)
+    placed = weighed(name, interval, windows, region, found.noisy)
+    if not stepped(full):
+        return placed
+    at = corners(full)
+    if at is None:
+        return stuck(placed, found)
+    return rounded(placed, tuple(one.estimate(name) for one in at), region)
+
+
+def stepped(found: Fit) -> bool:
+    """Whether a staircase was fitted that the law does not go through."""
+    return found.series.near.stepped and found.squares > 2 * float(found.weights @ found.rounding**2)
+
+
+def corners(found: Fit) -> tuple[Fit, Fit] | None:
+    """The law through where the steps begin and through where they end; None where there are too few steps for it."""
+    at = found.series.corners()
+    if any(len(one.x) < found.law.size for one in at):
+        return None
+    begin, end = (fit(found.law, one, found.space) for one in at)
+    return begin, end
+
+
+def stuck(placed: Placed, found: Series) -> Placed:
+    """The verdict on a staircase with too few steps to tell how its corners lie."""
+    steps = len(np.unique(found.near.steps))
+    return Placed(
+        word="undecided",
+        interval=placed.interval,
+        windows=placed.windows,
+        reason=f"{STAIRCASE}: {len(found.near.x)} x share {steps} values, too few to tell a law from rounding",
+    )
+
+
+def rounded(placed: Placed, values: tuple[float, ...], region: Region) -> Placed:
+    """The verdict on a staircase: undecided where the law through the corners of the steps has another."""
+    whole = widened(placed.interval, values, "the corners of the steps")
+    if placed.word == "undecided" or region.place(whole.low, whole.high) == placed.word:
+        return replace(placed, interval=whole)
+    reason = f"{STAIRCASE}: through the corners of the steps it is {' and '.join(map(shown, values))}"
+    return Placed(word="undecided", interval=whole, windows=placed.windows, reason=reason)
 
 
 def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: Region, noisy: bool) -> Placed:
     """The verdict on an interval: undecided where the estimates without the smallest x fall on the region's other side."""
     word = region.place(interval.low, interval.high)
-    whole = interval if noisy else widened(interval, windows)
+    whole = interval if noisy else widened(interval, windows, "what dropping x does")
     if word == "undecided":
         return Placed(word=word, interval=whole, windows=windows)
     moved = any(region.holds(value) != (word == "supported") for value in windows)
@@ -61,14 +107,14 @@ def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: R
     return Placed(word=word, interval=whole, windows=windows)
 
 
-def widened(interval: Interval, values: tuple[float, ...]) -> Interval:
+def widened(interval: Interval, values: tuple[float, ...], by: str) -> Interval:
     """The interval stretched to hold those values too."""
     return Interval(
         estimate=interval.estimate,
         low=min(interval.low, *values),
         high=max(interval.high, *values),
         units=interval.units,
-        method=f"{interval.method}, and what dropping x does",
+        method=f"{interval.method}, and {by}",
     )
 
 
@@ -83,18 +129,21 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
     claim = case.claim
     assert claim.fit is not None
     x, y = claim.fit.x, claim.fit.y
-    found = case.series(rows, x, y)
+    found = case.series(rows, x, y, law)
     short = lacking(claim, found.series, (law,), least(law))
     if short:
         return Finding(
             verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
         )
+    extremes, lowered = found.extremes(), case.without_floor(found, rows, x, y)
     words, sentences, reasons, numbers = [], [], list(said(found)), summary(fit(law, found.series))
     for name, expected in (claim.expect or {}).items():
         region = case.region(expected, rows)
         placed = place(found.series, law, name, region, case.level)
-        others = [place(e, law, name, region, case.level).word for e in found.extremes()]
+        others = [place(e, law, name, region, case.level).word for e in extremes]
         word, reason = settle(placed.word, placed.reason, others, guarded(law, name, region, case.bound(y)))
+        beneath = [place(e, law, name, region, case.level).word for e in lowered]
+        word, reason = settle(word, reason, beneath, why=FLOOR)
         words.append(word)
         reasons += [reason] if reason else []
         sentences.append(_sentence(name, placed, region, case.level))
@@ -103,10 +152,10 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
     return Finding(verdict=verdict.combine(words), sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
 
 
-def settle(word: str, reason: str, extremes: list[str], guard: str) -> tuple[str, str]:
+def settle(word: str, reason: str, extremes: list[str], guard: str = "", why: str = LOST) -> tuple[str, str]:
     """A verdict after what lost points could have done and what a bound cannot say, with the reason that decided."""
     if word in ("supported", "refuted") and any(other != word for other in extremes):
-        return "undecided", "the points without a result could turn it"
+        return "undecided", why
     if word == "supported" and guard:
         return "undecided", guard
     return word, reason
@@ -133,9 +182,9 @@ def summary(found: Fit) -> dict[str, Any]:
         "law": found.law.name,
         "space": found.space,
         "parameters": {p.name: found.estimate(p.name) for p in found.law.parameters},
-        "x_points": len(found.series.x),
-        "x_from": float(found.series.x[0]),
-        "x_to": float(found.series.x[-1]),
+        "x_points": len(found.series.near.x),
+        "x_from": float(found.series.near.x[0]),
+        "x_to": float(found.series.near.x[-1]),
         "seeds": len(found.series.units),
         "lack_of_fit": found.lack,
         "noisy": found.series.noisy,

@@ -11,7 +11,7 @@ import numpy as np
 
 from orchestrator.claims import sql
 from orchestrator.claims.case import Case
-from orchestrator.claims.evidence import with_column
+from orchestrator.claims.evidence import SETTLED, settled, with_column
 from orchestrator.claims.verdict import Finding, count, jsonable, level_text, shown, text
 from orchestrator.errors import SpecError
 from orchestrator.intervals import Array
@@ -32,7 +32,7 @@ def judge(case: Case) -> list[Finding]:
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     claim = case.claim
     assert claim.holds is not None
-    ok = _numbered(rows.filter(rows["status"] == "ok"), claim.holds)
+    ok = _numbered(rows.filter(settled(rows)), claim.holds)
     lost = len(rows) - len(ok)
     if not len(ok):
         told = "too little data: no row has a result"
@@ -82,7 +82,8 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     """The first rows that break the condition: point, seed and the columns that it names."""
     import polars as pl
 
-    names = [name for name in rows.columns if name in ("point", "arm", "seed") or name in spoken(case.claim.holds or "")]
+    about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
+    names = [name for name in rows.columns if name in about or name in spoken(case.claim.holds or "")]
     names += [name for name in case.claim.by if name not in names]
     held = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
     order = [*(c for c in rows.columns if c in case.fields and case.fields[c].role == "param"), "seed"]

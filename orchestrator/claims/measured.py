@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.claims.evidence import lower, settled, upper
 from orchestrator.fits import Series, series
 from orchestrator.intervals import Array
 from orchestrator.laws import Law
@@ -18,65 +21,117 @@ if TYPE_CHECKING:
 
 SEEDS = 4
 """Seeds that a noisy series must have where the claim asks for none: two have a t quantile of 12.7."""
+Place = tuple[float, Any]
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A group's series; `lost` are the (x, seed) that gave no number, `hollow` counts results that are null and left out."""
+    """A group's series; `lost` are the (x, unit) that gave no number, `hollow` counts results that are null and left out.
+
+    `edges` says of a lost value between what it must lie, infinite where that side is open. `floor` is the series of one x
+    that the curve runs into.
+    """
 
     series: Series
-    lost: tuple[tuple[float, int], ...]
+    lost: tuple[Place, ...]
     hollow: int
+    edges: Mapping[Place, Ends] = field(default_factory=dict)
+    floor: Series | None = None
 
     def extremes(self) -> list[Series]:
         """The series as lost points could have made it: all low, all high, tilted both ways along x; none where none is lost.
 
-        A lost point lies within what its x and those beside it show, or, where its x gave nothing, within all measured.
+        A lost point lies within what its x and those beside it show, or, where its x gave nothing, within all measured; one
+        that a search found beyond its interval lies between that edge and as far behind it as the measured values span.
         """
-        if not self.lost or not len(self.series.x):
+        if not self.lost or not len(self.series.near.x):
             return []
         xs = np.unique([x for x, _ in self.lost])
         middle = float(np.median(xs))
         tilts = [(0, 0), (1, 1), (0, 1), (1, 0)] if len(xs) > 1 else [(0, 0), (1, 1)]
-        return [self._filled(middle, below, above) for below, above in tilts]
+        filled = [self._filled(middle, below, above) for below, above in tilts]
+        return [found.above(self.floor) if self.floor is not None else found for found in filled]
 
     def _filled(self, middle: float, below: int, above: int) -> Series:
-        known = self.series
+        known = self.series.near
         names = np.unique([*known.units, *(unit for _, unit in self.lost)])
         xs = np.unique([*known.x, *(x for x, _ in self.lost)])
         values = np.full((len(xs), len(names)), np.nan)
         rows, columns = np.searchsorted(xs, known.x), np.searchsorted(names, np.asarray(known.units))
         values[np.ix_(rows, columns)] = known.values
+        halves = None
+        if known.halves is not None:
+            halves = np.zeros(len(xs))
+            halves[rows] = known.halves
         for x, unit in self.lost:
-            ends = self._range(x)
+            ends = self._range((x, unit))
             values[np.searchsorted(xs, x), np.searchsorted(names, unit)] = ends[below if x <= middle else above]
-        return Series(x=xs, values=values, units=tuple(names.tolist()), aggregate=known.aggregate)
+        return replace(known, x=xs, values=values, units=tuple(names.tolist()), halves=halves)
 
-    def _range(self, x: float) -> tuple[float, float]:
-        known = self.series
-        at = np.flatnonzero(known.x == x)
+    def _range(self, place: Place) -> Ends:
+        known = self.series.near
+        if place in self.edges:
+            return beyond(known.values, self.edges[place])
+        at = np.flatnonzero(known.x == place[0])
         near = known.values[max(0, at[0] - 1) : at[0] + 2] if len(at) else known.values
         return float(np.nanmin(near)), float(np.nanmax(near))
 
 
-def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str) -> Measured:
+def beyond(values: Array, edges: Ends) -> Ends:
+    """Two finite ends of a value between edges: an open side reaches as far as the measured values span."""
+    low, high = edges
+    least, most = float(np.nanmin(values)), float(np.nanmax(values))
+    if least > 0 and (low > 0 or (high > 0 and math.isinf(low))):
+        ratio = max(most / least, 2.0)
+        return (low if math.isfinite(low) else high / ratio), (high if math.isfinite(high) else low * ratio)
+    reach = max(most - least, abs(low) if math.isfinite(low) else abs(high))
+    return (low if math.isfinite(low) else high - reach), (high if math.isfinite(high) else low + reach)
+
+
+def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "seed", floor: Series | None = None) -> Measured:
     """The series of y over x in these rows; a result that is not finite is lost like a failure, a null one is absent."""
     import polars as pl
 
-    ok = rows["status"] == "ok"
+    ok = settled(rows)
     present = rows.filter(ok & rows[x].is_not_null() & rows[y].is_not_null())
-    xs, ys, seeds = _floats(present[x]), _floats(present[y]), present["seed"].to_numpy()
+    xs, ys, units = _floats(present[x]), _floats(present[y]), present[unit].to_numpy()
     finite = np.isfinite(ys) & np.isfinite(xs)
-    gone = rows.filter(~ok & rows[x].is_not_null()).select(pl.col(x).cast(pl.Float64), "seed")
-    broken = zip(xs[~finite].tolist(), seeds[~finite].tolist(), strict=True)
-    lost = {*gone.iter_rows(), *broken}
+    gone = rows.filter(~ok & rows[x].is_not_null() & rows[unit].is_not_null())
+    places = gone.select(pl.col(x).cast(pl.Float64), unit).rows()
+    broken = zip(xs[~finite].tolist(), units[~finite].tolist(), strict=True)
+    lost = {*places, *broken}
     if lost:
-        lost -= set(zip(xs[finite].tolist(), seeds[finite].tolist(), strict=True))
+        lost -= set(zip(xs[finite].tolist(), units[finite].tolist(), strict=True))
+    found = series(xs[finite], ys[finite], units[finite], aggregate, _halves(present, y, finite))
+    anchored = floor is not None and len(floor.x) and len(found.x)
     return Measured(
-        series=series(xs[finite], ys[finite], seeds[finite], aggregate),
+        series=found.above(floor) if floor is not None and anchored else found,
         lost=tuple(sorted(lost)),
         hollow=int(ok.sum()) - len(present),
+        edges=_edges(gone, places, y),
+        floor=floor if anchored else None,
     )
+
+
+def _halves(rows: pl.DataFrame, y: str, finite: Any) -> Array | None:
+    """Half the bracket of each value: the farther of its ends; None for rows that no search left."""
+    if lower(y) not in rows.columns:
+        return None
+    values, low, high = (_floats(rows[name])[finite] for name in (y, lower(y), upper(y)))
+    return np.asarray(np.maximum(np.nan_to_num(values - low), np.nan_to_num(high - values)))
+
+
+def _edges(rows: pl.DataFrame, places: list[Place], y: str) -> dict[Place, Ends]:
+    """Between what a value lies that a search did not find; places where it does not say are left out."""
+    if lower(y) not in rows.columns:
+        return {}
+    ends = zip(places, rows[lower(y)].to_list(), rows[upper(y)].to_list(), strict=True)
+    return {
+        place: (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        for place, low, high in ends
+        if (low is None) != (high is None)
+    }
 
 
 def _floats(column: pl.Series) -> Array:
@@ -88,14 +143,14 @@ def _floats(column: pl.Series) -> Array:
 def lacking(claim: Claim, found: Series, laws: tuple[Law, ...], least: int) -> tuple[str, ...]:
     """What the series has too little of, as sentences: x, decades, seeds, or values that the laws take.
 
-    `least` x are what the laws and the finite-size rule cannot do without; the claim's `require` may ask for more, and sets
-    the seeds, two at least for a noisy series.
+    `least` x are what the laws and the finite-size rule cannot do without, a measured floor counted as one; the claim's
+    `require` may ask for more, and sets the seeds, two at least for a noisy series.
     """
-    require = claim.require
-    points, seeds = max(least, require.x_points or 0), _seeds(require.seeds, found.noisy)
-    lowest, decades = max(law.domain for law in laws), require.x_decades or 0.0
+    require, near = claim.require, found.near
+    points, seeds = max(least - found.floor, require.x_points or 0), _seeds(require.seeds, found.noisy)
+    lowest, decades = max((law.domain for law in laws), default=-math.inf), require.x_decades or 0.0
     short = {
-        f"it has {len(found.x)} x and needs {points}": len(found.x) < points,
+        f"it has {len(near.x)} x and needs {points}": len(near.x) < points,
         f"its x span {found.decades:.2f} decades and it needs {decades:g}": found.decades < decades * (1 - 1e-9),
         f"it has {len(found.units)} seeds and needs {seeds}": len(found.units) < seeds,
         f"x must lie above {lowest:g} for these laws, and does not": bool((found.x <= lowest).any()),

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WORDS = ("supported", "refuted", "undecided", "unmet")
+LIMITED = "optimisation-limited"
+"""How a reason begins where a floor that is not the theory's keeps a claim from being judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +28,10 @@ class Finding:
 class Verdict:
     """The answer to one claim, as it is saved and printed.
 
-    `kind` is fit, prefer, compare or holds; `expected` is the claim's condition in words; `basis` (quoted, reviewed, recalled,
-    derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows; `failed` counts rows without
-    a result by status; `level` is that of each interval after the correction for many; `changed` says what changed after data
-    were seen, or nothing; `findings` are the groups.
+    `kind` is fit, prefer, compare, trend, collapse, holds or equals; `expected` is the claim's condition in words; `basis`
+    (quoted, reviewed, recalled, derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
+    `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
+    says what changed after data were seen, or nothing; `findings` are the groups.
     """
 
     id: str

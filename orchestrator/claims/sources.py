@@ -1,0 +1,175 @@
+"""Turns a store into the rows that claims are judged on: the sweep's own, its boundaries, or another sweep's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.evidence import ABSENT, SETTLED, Columns, Described, derived, lower, upper
+from orchestrator.errors import WorkloadError
+from orchestrator.workload import table_name
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim
+    from orchestrator.store import Store
+
+    Rows = tuple[pl.DataFrame, dict[str, Described]]
+    """A sweep's rows, and what its params and results are."""
+
+BASE = "base"
+LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
+OTHER = "sweep:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Rows that claims are judged on, derived columns included; `spec` defines those, `table` is the rows' name in SQL.
+
+    `missing` says why there are none to be read.
+    """
+
+    spec: Spec
+    rows: pl.DataFrame
+    fields: Columns
+    table: str
+    missing: str = ""
+
+
+def sources(spec: Spec, store: Store, found: Rows) -> dict[str, Source]:
+    """What each `from` of the spec's claims stands for; `found` is what `rows_of` gives of the sweep itself."""
+    known = {"rows": own(spec, *found)}
+    for claim in spec.claims:
+        if claim.from_ not in known:
+            name = claim.from_.removeprefix(OTHER)
+            known[claim.from_] = boundaries(spec, store) if claim.from_ == "boundary" else other(spec, store, name)
+    return known
+
+
+def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
+    """The sweep's own rows."""
+    return Source(spec=spec, rows=derived(spec, rows), fields=fields or {}, table=f"sweeps.{table_name(spec.name)}")
+
+
+def absent(spec: Spec, claim: Claim) -> Source:
+    """No rows, for a claim whose rows nobody gave."""
+    name = claim.from_.removeprefix(OTHER)
+    if claim.from_ == "boundary":
+        return absent_boundary(spec)
+    return _nothing(spec, f"sweeps.{table_name(name)}", f"the store holds no rows of sweep '{name}' yet; run it first")
+
+
+def _nothing(spec: Spec, table: str, why: str) -> Source:
+    import polars as pl
+
+    schema = {"arm": pl.String, "seed": pl.Int64, "status": pl.String, "final": pl.Boolean}
+    return Source(spec=spec, rows=pl.DataFrame(schema=schema), fields={}, table=table, missing=why)
+
+
+def other(spec: Spec, store: Store, name: str) -> Source:
+    """The rows of another sweep of the store, at this sweep's size where it has that, else of its latest run."""
+    from orchestrator.spec import parse
+
+    sizes = [plan["size"] for plan in store.plans() if plan["sweep"] == name]
+    size = next((s for s in sizes if s == (spec.size or BASE)), sizes[-1] if sizes else None)
+    if size is None:
+        return _nothing(spec, f"sweeps.{table_name(name)}", f"the store holds no rows of sweep '{name}' yet; run it first")
+    said = store.latest(name, size).get("spec")
+    theirs = parse(json.dumps(said), name) if said else spec
+    return own(theirs, *rows_at(theirs, store, name, size))
+
+
+def boundaries(spec: Spec, store: Store) -> Source:
+    """What the sweep's search found, a row for each boundary (with its bracket) or point of a level set's curve."""
+    from orchestrator import frames
+
+    size = spec.size or BASE
+    rows = frames.boundaries(store, spec.name, size)
+    if rows is None or not len(rows) or spec.search is None:
+        return absent_boundary(spec)
+    return boundary(spec, rows, fields_of(store, store.latest(spec.name, size)["workload"]))
+
+
+def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
+    """A table of boundaries as rows of claims: one a point without noise, settled where there is a position."""
+    import polars as pl
+
+    assert spec.search is not None
+    along = spec.search.names
+    params = {name: field for name, field in fields.items() if field.role == "param" and name in rows.columns}
+    known = {name: field for name, field in params.items() if name not in along}
+    for name in along:
+        about = params.get(name, Described(name=name, role="param", says=name))
+        known[name] = Described(
+            name=name, role="result", says=f"{about.says}, where the measure crosses its level", unit=about.unit
+        )
+    known["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
+    brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
+    settled = rows.with_columns(
+        *(pl.lit(value).alias(name) for name, value in {"seed": 0, "step": 0, "final": True}.items()),
+        *(pl.col(column).alias(name) for name, column in brackets.items() if column in rows.columns),
+        pl.all_horizontal(pl.col(name).is_not_null() for name in along).alias(SETTLED),
+    )
+    return Source(spec=spec, rows=derived(spec, settled), fields=known, table=f"boundaries.{table_name(spec.name)}")
+
+
+def absent_boundary(spec: Spec) -> Source:
+    """No boundary yet."""
+    return _nothing(spec, f"boundaries.{table_name(spec.name)}", "no boundary was found yet")
+
+
+def rows_of(spec: Spec, store: Store) -> Rows:
+    """The sweep's rows, a row of status `absent` for each planned point without one, and what its columns are."""
+    return rows_at(spec, store, spec.name, spec.size or BASE)
+
+
+def rows_at(spec: Spec, store: Store, name: str, size: str) -> Rows:
+    """The rows of a sweep at a size, and what its columns are."""
+    import polars as pl
+
+    lazy = store.sweep(name, size)
+    # A label that stands in a million rows is kept once, and a number in each.
+    labels = [name for name in LABELS if name in lazy.collect_schema().names()]
+    rows = lazy.with_columns(pl.col(labels).cast(pl.Categorical)).sort("arm", "point", "step").collect()
+    plan = pl.from_arrow(store.plan(name, size))
+    assert isinstance(plan, pl.DataFrame)
+    if rows["final"].sum() < len(plan):
+        missing = plan.join(rows.select("arm", "point").unique(), on=["arm", "point"], how="anti")
+        rows = pl.concat([rows, _absent(spec, missing)], how="diagonal_relaxed").sort("arm", "point", "step")
+    return rows, fields_of(store, store.latest(name, size)["workload"])
+
+
+def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
+    """Rows of planned points that have none, with their params where the workload can be loaded."""
+    import polars as pl
+
+    from orchestrator.plan import expand
+    from orchestrator.workload import load
+
+    try:
+        plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
+        params = pl.DataFrame({"point": plan.ids, **plan.params}, strict=False)
+    except WorkloadError:  # a module that was passed to `run` by hand has no name to load it by
+        params = pl.DataFrame({"point": []}, schema={"point": pl.String})
+    return missing.join(params, on="point", how="left").with_columns(
+        pl.lit(ABSENT).alias("status"), pl.lit(True).alias("final"), pl.lit(-1, dtype=pl.Int64).alias("step")
+    )
+
+
+def fields_of(store: Store, workload: str) -> dict[str, Described]:
+    """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
+    if workload not in store.workloads():
+        return {}
+    return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
+
+
+def _field(column: Any) -> tuple[str, Described]:
+    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
+    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
+
+
+def _said(column: Any, key: str) -> str:
+    return str((column.metadata or {}).get(key.encode(), b"").decode())
