@@ -26,6 +26,7 @@ COMMANDS = {
     "query": "looking",
     "report": "looking",
     "ui": "looking",
+    "dashboard": "dashboard",
     "doctor": "looking",
     "sync": "keeping",
     "import": "keeping",

@@ -1,0 +1,216 @@
+"""Turns the parts of a store into what is known of each plan's points, reading every part and every plan once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from orchestrator import parts
+from orchestrator.columns import STATUSES
+
+PARTIAL = 255
+"""Code of a row that is not its point's last; other codes are places in STATUSES."""
+READ = pa.schema(
+    {"point": pa.string(), "final": pa.bool_(), "status": pa.string(), "generation": pa.int64(), "seconds": pa.float64()}
+)
+KINDS: dict[str, Any] = {"part": np.int32, "key": np.uint64, "code": np.uint8, "generation": np.int64, "seconds": np.float64}
+Columns = dict[str, NDArray[Any]]
+"""Rows as equally long columns, named as KINDS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far a plan is: its points, those that have ended by status, their seconds, the parts that hold their rows."""
+
+    points: int
+    statuses: Mapping[str, int]
+    seconds: float
+    parts: frozenset[str]
+    changed: float
+
+    @property
+    def done(self) -> int:
+        """Points with a final row."""
+        return sum(self.statuses.values())
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Points without a result, by status."""
+        return {status: n for status, n in self.statuses.items() if status != "ok"}
+
+
+@dataclass
+class _Plan:
+    """The points of one plan as sorted numbers, and the rows that have been found of them."""
+
+    keys: NDArray[np.uint64]
+    rows: Columns
+    standing: Standing | None = None
+
+
+@dataclass
+class Index:
+    """The points of all parts below `rows` of a store, as numbers of 64 bits; parts never change, so each is read once."""
+
+    rows: Path
+    known: dict[str, int] = field(default_factory=dict)
+    plans: dict[tuple[str, int], _Plan] = field(default_factory=dict)
+    held: Columns = field(default_factory=lambda: _none())
+    count: int = 0
+    guard: threading.RLock = field(default_factory=threading.RLock)
+
+    def refresh(self) -> None:
+        """Take in the parts that have come, and drop those that are gone."""
+        with self.guard:
+            parts.settled(self._refresh)
+
+    def _refresh(self) -> None:
+        listed = [str(path) for folder in self.rows.glob("workload=*") for path in parts.listing(folder)]
+        gone = [self.known[path] for path in self.known.keys() - set(listed)]
+        new = [path for path in listed if path not in self.known]
+        found = _read(new, self.count) if new else _none()
+        if gone:
+            self.held = _kept(self.held, ~np.isin(self.held["part"], gone))
+            self.known = {path: number for path, number in self.known.items() if path in set(listed)}
+        self.known |= {path: self.count + i for i, path in enumerate(new)}
+        self.count += len(new)
+        self.held = _joined(self.held, found) if new else self.held
+        for plan in self.plans.values() if new or gone else ():
+            matched = _matches(plan.keys, found)
+            rows = _joined(_kept(plan.rows, ~np.isin(plan.rows["part"], gone)) if gone else plan.rows, matched)
+            if len(matched["key"]) or len(rows["key"]) != len(plan.rows["key"]):
+                plan.rows, plan.standing = rows, None
+
+    def standing(self, path: Path) -> Standing:
+        """How far the plan in that file is, by the parts that were there at the last `refresh`."""
+        with self.guard:
+            plan = self._plan(path)
+            if plan.standing is None:
+                plan.standing = self._standing(plan)
+            return plan.standing
+
+    def holding(self, point: str) -> tuple[str, ...]:
+        """Paths of the parts that hold rows of a point."""
+        with self.guard:
+            numbers = set(self.held["part"][self.held["key"] == _keys(pa.chunked_array([[point]], pa.string()))[0]].tolist())
+            return tuple(sorted(path for path, number in self.known.items() if number in numbers))
+
+    def _plan(self, path: Path) -> _Plan:
+        key = _named(path)
+        if key not in self.plans:
+            points = _points(path)
+            self.plans = {k: plan for k, plan in self.plans.items() if k[0] != key[0]}
+            self.plans[key] = _Plan(points, _matches(points, self.held))
+        return self.plans[key]
+
+    def match(self, paths: Iterable[Path]) -> None:
+        """Find the rows of many plans at once: one sort of all rows instead of a search for each plan."""
+        with self.guard:
+            new = [path for path in paths if _named(path) not in self.plans]
+            order = np.argsort(self.held["key"]) if len(new) > 1 else np.zeros(0, np.intp)
+            ordered = self.held["key"][order]
+            for path in new if len(new) > 1 else ():
+                points = _points(path)
+                low, high = np.searchsorted(ordered, points), np.searchsorted(ordered, points, "right")
+                lengths = high - low
+                places = np.repeat(high - np.cumsum(lengths), lengths) + np.arange(lengths.sum())
+                self.plans[_named(path)] = _Plan(points, _kept(self.held, order[places]))
+
+    def _standing(self, plan: _Plan) -> Standing:
+        rows = plan.rows
+        touched = set(np.unique(rows["part"]).tolist())
+        paths = frozenset(path for path, number in self.known.items() if number in touched)
+        finals = _counting(_kept(rows, rows["code"] != PARTIAL))
+        counts = np.bincount(finals["code"], minlength=len(STATUSES)).tolist()
+        statuses = {status: n for status, n in zip(STATUSES, counts, strict=True) if n}
+        changed = max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
+        seconds = float(np.nansum(finals["seconds"]))
+        return Standing(
+            points=len(plan.keys),
+            statuses=statuses,
+            seconds=seconds,
+            parts=paths,
+            changed=changed,
+        )
+
+
+def _none() -> Columns:
+    return {name: np.zeros(0, kind) for name, kind in KINDS.items()}
+
+
+def _kept(rows: Columns, keep: Any) -> Columns:
+    return {name: column[keep] for name, column in rows.items()}
+
+
+def _joined(first: Columns, second: Columns) -> Columns:
+    return {name: np.concatenate([first[name], second[name]]) for name in KINDS}
+
+
+def _read(paths: Sequence[str], first: int) -> Columns:
+    """What the index keeps of these parts' rows, the parts numbered from `first`."""
+    numbers = {path: first + i for i, path in enumerate(paths)}
+    batches, places = [], []
+    for tagged in ds.dataset(list(paths), schema=READ, format="parquet").scanner(columns=READ.names).scan_batches():
+        batches.append(tagged.record_batch)
+        places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
+    table = pa.Table.from_batches(batches, READ)
+    code = pc.fill_null(pc.index_in(table["status"], value_set=pa.array(STATUSES)), 1)
+    code = pc.if_else(table["final"], code, PARTIAL)
+    return {
+        "part": np.concatenate([np.zeros(0, np.int32), *places]),
+        "key": _keys(table["point"]),
+        "code": code.to_numpy().astype(np.uint8),
+        "generation": pc.fill_null(table["generation"], 0).to_numpy(),
+        "seconds": pc.fill_null(table["seconds"], 0.0).to_numpy(),
+    }
+
+
+def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """A number for each id, the same for the same id as long as this process lives."""
+    series = pl.from_arrow(points)
+    assert isinstance(series, pl.Series)
+    return series.hash(seed=0).to_numpy()
+
+
+def _matches(keys: NDArray[np.uint64], rows: Columns) -> Columns:
+    """The rows whose point is among the sorted keys."""
+    if not len(keys) or not len(rows["key"]):
+        return _none()
+    places = np.minimum(np.searchsorted(keys, rows["key"]), len(keys) - 1)
+    return _kept(rows, keys[places] == rows["key"])
+
+
+def _counting(finals: Columns) -> Columns:
+    """Of several final rows of a point, the one that counts: ok before failure, then the higher generation."""
+    if _firsts(np.sort(finals["key"])).all():
+        return finals
+    order = np.lexsort((finals["generation"], finals["code"] == STATUSES.index("ok"), finals["key"]))
+    keys = finals["key"][order]
+    last = np.append(keys[1:] != keys[:-1], True)
+    return _kept(finals, order[last])
+
+
+def _points(path: Path) -> NDArray[np.uint64]:
+    """The points of a plan, sorted."""
+    keys = np.sort(_keys(pq.read_table(path, columns=["point"])["point"]))
+    return keys[_firsts(keys)]
+
+
+def _firsts(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Where a number of a sorted row differs from the one before it."""
+    return np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
+
+
+def _named(path: Path) -> tuple[str, int]:
+    return str(path), path.stat().st_mtime_ns

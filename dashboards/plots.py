@@ -1,0 +1,148 @@
+"""Turns a choice of axes, a query's result or paired differences into Vega-Lite charts in the theme of the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from dashboards.choice import Choice, numeric, varied
+from dashboards.shelf import Rows
+from orchestrator import redraw
+from orchestrator.claims.verdict import shown
+from orchestrator.differences import Difference, Differences
+from orchestrator.errors import QueryError
+from orchestrator.figures import COLORS, GREY, HEIGHT, INK, WIDTH, Drawing
+
+MARKS = 5_000
+ROWS = 300_000
+"""Rows that one figure is worked out from."""
+Chart = dict[str, Any]
+LINE = "https://vega.github.io/schema/vega-lite/v6.json"
+
+
+def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
+    """The choice with axes where it names none: those of the sweep's first figure, else its x over its first result."""
+    import dataclasses
+
+    if choice.x and choice.y:
+        return choice
+    names = axes(rows)
+    figures = [f for f in redraw.declared(record) if {f.x, f.y} <= {*names["x"], *names["y"]}]
+    if figures and not (choice.x or choice.y):
+        first = figures[0]
+        color, facet = choice.color or first.color or "", choice.facet or first.facet or ""
+        log = choice.log or tuple(axis for axis in first.log if axis != "color")
+        return dataclasses.replace(choice, x=first.x, y=first.y, color=color, facet=facet, log=log)
+    x = choice.x or next((n for n in (record.get("x"), *varied(rows.frame, rows.fields), *names["x"]) if n in names["x"]), "")
+    y = choice.y or next((name for name in names["y"] if name != x), "")
+    return dataclasses.replace(choice, x=x, y=y)
+
+
+def axes(rows: Rows) -> dict[str, list[str]]:
+    """The columns that may be axes, by axis: what was set first for x, what was measured first for y."""
+    params = [name for name, field in rows.fields.items() if field.role == "param"]
+    results = [name for name, field in rows.fields.items() if field.role == "result"]
+    several = varied(rows.frame, rows.fields)
+    groups = ["arm", *several, "status", "seed", "device", "host", "commit", "generation"]
+    return {
+        "x": numeric(rows.frame, [*several, *(p for p in params if p not in several), *results, "seed", "step", "seconds"]),
+        "y": numeric(rows.frame, [*results, "seconds", *params]),
+        "color": [name for name in groups if name in rows.frame.columns],
+        "facet": [name for name in groups if name in rows.frame.columns],
+    }
+
+
+def explore(choice: Choice, rows: Rows, kept: pl.DataFrame, record: Mapping[str, Any]) -> Drawing:
+    """The figure with the chosen axes; QueryError where it would have too many marks, SpecError where an axis is none."""
+    finals = kept.filter(pl.col("final")) if choice.x != "step" else kept
+    if len(finals) > ROWS:
+        raise QueryError(f"figure: it must rest on at most {ROWS:,} rows, but there are {len(finals):,}; add a filter.")
+    if choice.x in finals.columns and choice.x != "step":
+        names = [n for n in (choice.x, choice.color, choice.facet) if n in finals.columns]
+        marks = finals.select(list(dict.fromkeys(names))).n_unique()
+        if marks > MARKS:
+            raise QueryError(
+                f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
+            )
+    chosen = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
+    return redraw.explore(record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
+
+
+@lru_cache(maxsize=1)
+def theme() -> Chart:
+    """Fonts and lines of the figures."""
+    return dict(redraw.theme())
+
+
+def of_result(table: pl.DataFrame, x: str, y: str, color: str, log: Sequence[str]) -> Chart:
+    """A query's result as a chart: points and lines over a number, bars over a name."""
+    number = table.schema[x].is_numeric()
+    names = [n for n in dict.fromkeys((x, y, color)) if n]
+    records = [{f"c{i}": _plain(row[name]) for i, name in enumerate(names)} for row in table.select(names).to_dicts()]
+    places = {name: f"c{i}" for i, name in enumerate(names)}
+    scale = {"zero": False, "nice": True}
+    across: Chart = {"field": places[x], "title": x, "type": "quantitative" if number else "nominal"}
+    across |= {"scale": _log(scale, "x" in log)} if number else {"sort": None, "axis": {"labelLimit": 140}}
+    upward: Chart = {"field": places[y], "title": y, "type": "quantitative"}
+    upward["scale"] = _log(scale, "y" in log) if number or "y" in log else {"nice": True}
+    encoding = {"x": across, "y": upward, "tooltip": [{"field": places[n], "title": n} for n in names]}
+    if color:
+        encoding["color"] = {
+            "field": places[color],
+            "title": color,
+            "type": "nominal",
+            "scale": _colors(table[color].n_unique()),
+        }
+    mark: Chart = {"type": "line", "point": {"size": 50}, "strokeWidth": 1.2} if number else {"type": "bar"}
+    return _whole(
+        {"data": {"values": records}, "mark": {**mark, **({} if color else {"color": COLORS[0]})}, "encoding": encoding}
+    )
+
+
+def _colors(many: int) -> Chart:
+    return {"range": list(COLORS)} if many <= len(COLORS) else {"scheme": "viridis"}
+
+
+def _log(scale: Chart, wanted: bool) -> Chart:
+    return {"type": "log", "nice": True} if wanted else scale
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def of_differences(found: Differences) -> Chart:
+    """The differences of all settings as dots with their intervals around a line at zero, in the order of the settings."""
+    ordered = [_dot(found, difference) for difference in found.settings[:MARKS]]
+    y = {"field": "setting", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260, "grid": True}}
+    tips = [{"field": name, "title": name} for name in ("setting", "difference", "low", "high", "pairs")]
+    x = {"field": "difference", "type": "quantitative", "title": f"difference in {found.column}", "scale": {"zero": True}}
+    ink = {
+        "field": "apart",
+        "type": "nominal",
+        "legend": None,
+        "scale": {"domain": [True, False], "range": [COLORS[1], COLORS[0]]},
+    }
+    layers: list[Chart] = [
+        {"mark": {"type": "rule", "color": GREY, "strokeDash": [4, 3]}, "encoding": {"x": {"datum": 0}}},
+        {"mark": {"type": "rule", "strokeWidth": 1.6}, "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}}},
+        {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1}, "encoding": {"x": x, "tooltip": tips}},
+    ]
+    for layer in layers[1:]:
+        layer["encoding"] |= {"y": y, "color": ink}
+    return _whole({"data": {"values": ordered}, "layer": layers, "height": {"step": 20}})
+
+
+def _dot(found: Differences, one: Difference) -> dict[str, Any]:
+    named = ", ".join(f"{name} {shown(value) if isinstance(value, float) else value}" for name, value in one.setting.items())
+    low, high = (one.estimate if end is None else end for end in (one.low, one.high))
+    value = None if one.estimate != one.estimate else one.estimate
+    ends = {"low": low, "high": high} if value is not None else {"low": None, "high": None}
+    return {"setting": named or "all", "difference": value, **ends, "pairs": one.pairs, "apart": one.apart}
+
+
+def _whole(chart: Chart) -> Chart:
+    return {"$schema": LINE, "width": WIDTH, "height": HEIGHT, "config": {**theme(), "mark": {"color": INK}}, **chart}

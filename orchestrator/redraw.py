@@ -1,0 +1,60 @@
+"""Turns a stored sweep and its rows into drawings: the figures of its own, or one with axes chosen by whoever looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.evidence import Columns
+from orchestrator.errors import SpecError
+from orchestrator.figures import Drawing, draw
+from orchestrator.spec import Spec, parse
+from orchestrator.spec_claims import Figure
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def declared(record: Mapping[str, Any]) -> tuple[Figure, ...]:
+    """The figures that a sweep's plan was saved with; none where the spec cannot be read any more."""
+    return spec_of(record).figures
+
+
+def redraw(record: Mapping[str, Any], index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
+    """The figure of that index, as the sweep declares it; SpecError where it names what the rows do not have."""
+    return draw(spec_of(record), index, rows, fields)
+
+
+def explore(record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
+    """A curve of the sweep's rows with these axes: `x, y`, and where wanted `color, facet, log, title`.
+
+    Laws of claims on the same axes are drawn too. Raises SpecError where an axis is no column and no formula over columns.
+    """
+    try:
+        figure = Figure.model_validate({"kind": "curve", **chosen})
+    except ValueError as error:
+        raise SpecError(
+            f"figure: axes must be columns or formulas over them, but got {dict(chosen)}; choose others."
+        ) from error
+    return draw(spec_of(record).model_copy(update={"figures": (figure,)}), 0, rows, fields)
+
+
+def spec_of(record: Mapping[str, Any]) -> Spec:
+    """The spec that a plan was saved with; one without claims and figures where an older version wrote it."""
+    said = record.get("spec") or {}
+    try:
+        return parse(json.dumps(said), str(record["sweep"]))
+    except SpecError:
+        least = {"question": str(record.get("question") or "none"), "workload": str(record["workload"]), "axes": {"any": [0]}}
+        return parse(json.dumps(least), "sweep")
+
+
+def theme() -> dict[str, Any]:
+    """The part of a Vega-Lite chart that holds the figures' fonts, lines and legend, to draw others like them."""
+    import altair as alt
+
+    from orchestrator.figures import _styled
+
+    found: dict[str, Any] = _styled(alt.Chart().mark_point()).to_dict()["config"]
+    return found
