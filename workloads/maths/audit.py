@@ -12,6 +12,8 @@ from scipy.special import betaincinv
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 # Thresholds that the first half of the runs may choose from, spread over the quantiles of its scores.
 CANDIDATES = 512
+# Confidence at which candidates are compared: at the audit's own, the luckiest of many rare events would win.
+SELECTION = 0.9999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def epsilon_lower(null: Array, alternative: Array, confidence: float = 0.95) -> 
             "run both databases equally often."
         )
     half = len(null) // 2
-    threshold, below = _chosen(null[:half], alternative[:half], confidence)
+    threshold, below = _chosen(null[:half], alternative[:half], max(confidence, SELECTION))
     hits, false_hits = (int(k[0]) for k in _counts(null[half:], alternative[half:], np.array([threshold]), below))
     runs = len(null) - half
     epsilon = float(surely(hits, false_hits, runs, confidence))
