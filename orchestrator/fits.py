@@ -184,7 +184,8 @@ def _solve(law: Law, found: Series, z: Array, space: Space, w: Array, start: Arr
     from scipy.optimize import least_squares
 
     near = found.near
-    start = law.start(near.x, near.y) if start is None else start
+    if start is None:
+        start = law.above(near.x, near.y, float(found.y[-1])) if found.floor else law.start(near.x, near.y)
     return np.asarray(
         least_squares(
             lambda t: root * (z - law.fitted(t, found.x, space)), start, x_scale="jac", xtol=1e-13, ftol=1e-13, gtol=1e-13

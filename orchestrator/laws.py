@@ -91,6 +91,12 @@ class Law:
         z = np.log(np.maximum(y, TINY)) if self.space == "log" else y
         return np.asarray(np.linalg.lstsq(self.design(x), z, rcond=None)[0])
 
+    def above(self, x: Array, y: Array, floor: float) -> Array:
+        """Internal parameters `(p,)` to start from where the floor was measured; a fit that starts below zero stays there."""
+        rest = np.maximum(y - floor, 0.05 * np.abs(y))
+        factor, exponent = np.linalg.lstsq(_ones(np.log(x)), np.log(np.maximum(rest, TINY)), rcond=None)[0]
+        return np.array([factor, min(exponent, -0.05), floor])
+
 
 def _ones(*columns: Array) -> Array:
     return np.column_stack([np.ones_like(columns[0]), *columns])

@@ -62,11 +62,11 @@ FIELDS = {
 }
 
 
-def spec_of(*listed: Mapping[str, Any], seeds: int = 8, **more: Any) -> Spec:
+def spec_of(*listed: Mapping[str, Any], seeds: int = 8, name: str = "toy_sweep", **more: Any) -> Spec:
     """A sweep of the toy with those claims."""
     said = {"question": "How does it grow?", "source": "a paper", "workload": "toy.law", "seeds": seeds}
     axes = {} if "axes" in more or "arms" in more else {"axes": {"d": list(KISSING)}}
-    return parse(yaml.safe_dump({**said, **axes, "claims": list(listed), **more}), "toy_sweep")
+    return parse(yaml.safe_dump({**said, **axes, "claims": list(listed), **more}), name)
 
 
 def rows_of(

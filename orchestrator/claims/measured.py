@@ -43,7 +43,7 @@ class Measured:
         """The series as lost points could have made it: all low, all high, tilted both ways along x; none where none is lost.
 
         A lost point lies within what its x and those beside it show, or, where its x gave nothing, within all measured; one
-        that a search found beyond its interval lies between that edge and as far behind it as the measured values span.
+        that a search found beyond its interval lies between that edge and some of the largest steps behind it (`beyond`).
         """
         if not self.lost or not len(self.series.near.x):
             return []
@@ -72,21 +72,27 @@ class Measured:
     def _range(self, place: Place) -> Ends:
         known = self.series.near
         if place in self.edges:
-            return beyond(known.values, self.edges[place])
-        at = np.flatnonzero(known.x == place[0])
-        near = known.values[max(0, at[0] - 1) : at[0] + 2] if len(at) else known.values
-        return float(np.nanmin(near)), float(np.nanmax(near))
+            xs = np.unique([*known.x, *(x for x, _ in self.lost)])
+            at, held = np.searchsorted(xs, place[0]), np.searchsorted(xs, known.x)
+            return beyond(known.y, self.edges[place], 1 + int(np.min(np.abs(held - at))))
+        near = np.flatnonzero(known.x == place[0])
+        values = known.values[max(0, near[0] - 1) : near[0] + 2] if len(near) else known.values
+        return float(np.nanmin(values)), float(np.nanmax(values))
 
 
-def beyond(values: Array, edges: Ends) -> Ends:
-    """Two finite ends of a value between edges: an open side reaches as far as the measured values span."""
+def beyond(y: Array, edges: Ends, steps: int) -> Ends:
+    """Two finite ends of a value between edges, one of them open: that side reaches `steps` of the largest step of y `(k,)`.
+
+    Steps are factors where all is positive; that from the nearest value to the edge is one of them.
+    """
     low, high = edges
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    if least > 0 and (low > 0 or (high > 0 and math.isinf(low))):
-        ratio = max(most / least, 2.0)
-        return (low if math.isfinite(low) else high / ratio), (high if math.isfinite(high) else low * ratio)
-    reach = max(most - least, abs(low) if math.isfinite(low) else abs(high))
-    return (low if math.isfinite(low) else high - reach), (high if math.isfinite(high) else low + reach)
+    edge = high if math.isinf(low) else low
+    factors = bool((y > 0).all()) and edge > 0
+    z, at = (np.log(y), math.log(edge)) if factors else (y, edge)
+    reach = steps * max(float(np.max(np.abs(np.diff(z)), initial=0.0)), float(np.min(np.abs(z - at))))
+    end = at - reach if math.isinf(low) else at + reach
+    far = math.exp(end) if factors else end
+    return (far, high) if math.isinf(low) else (low, far)
 
 
 def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "seed", floor: Series | None = None) -> Measured:
