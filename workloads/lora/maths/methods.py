@@ -1,0 +1,77 @@
+"""Turns the name of a method into one forward attention, ready to be called, and the operations that it costs.
+
+Operations count a multiplication and an addition as two, exponentials not at all. L = length · d = dimension · k = features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workloads.maths import attention, polynomial_attention
+
+NAMES = ("exact", "sdpa", "softmax_1", "polynomial", "performer", "nystroem")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A method and how large it is: the degree of a polynomial, features of Performer, landmarks of Nyström."""
+
+    name: str
+    degree: int = 0
+    features: int = 0
+
+
+def forward(asked: Asked, rows: tuple[Tensor, Tensor, Tensor], scale: float, directions: Tensor) -> Callable[[], Tensor]:
+    """The call that gives outputs (L, d) of queries, keys and values (L, d); Performer takes the first of `directions`."""
+    queries, keys, values = rows
+    calls: dict[str, Callable[[], Tensor]] = {
+        "exact": lambda: attention.exact(queries, keys, scale).apply(values),
+        "sdpa": lambda: fused(queries, keys, values, scale),
+        "softmax_1": lambda: outlier_free(queries, keys, values, scale),
+        "polynomial": lambda: polynomial_attention.polynomial(
+            queries, keys, scale, polynomial_attention.taylor(asked.degree)
+        ).apply(values),
+        "performer": lambda: attention.performer(queries, keys, scale, directions[: asked.features]).apply(values),
+        "nystroem": lambda: attention.nystroem(queries, keys, scale, asked.features).apply(values),
+    }
+    if asked.name not in calls:
+        raise ValueError(f"method must be one of {', '.join(NAMES)}, but got '{asked.name}'; write one of them.")
+    return calls[asked.name]
+
+
+def fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """Torch's own attention, with the back end that it chooses."""
+    heads = queries[None, None], keys[None, None], values[None, None]
+    return torch.nn.functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], scale=scale)[0, 0]
+
+
+def outlier_free(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """Attention by exp(x_i) / (1 + sum exp(x_j)), as in outlier-free Hopfield layers (Hu et al. 2024, arXiv:2404.03828)."""
+    found = []
+    for part in attention.blocks(len(queries), len(keys)):
+        scores = scale * queries[part] @ keys.mT
+        top = scores.amax(1, keepdim=True).clamp_min(0)
+        weights = torch.exp(scores - top)
+        found.append(weights @ values / (weights.sum(1, keepdim=True) + torch.exp(-top)))
+    return torch.cat(found)
+
+
+def flops(asked: Asked, seq_len: int, dim: int) -> float:
+    """Operations of one forward attention: 4 L² d, 4 L k (d+1) + 2 L k, 4 L k (2d+1), or 8 L k d + 20 k³ by landmarks."""
+    n, k = float(seq_len), float(asked.features)
+    if asked.name == "polynomial":
+        k = math.comb(dim + asked.degree, asked.degree)
+        return 4 * n * k * (dim + 1) + 2 * n * k
+    if asked.name == "performer":
+        return 4 * n * k * (2 * dim + 1)
+    return 8 * n * k * dim + 20 * k**3 if asked.name == "nystroem" else 4 * n * n * dim
+
+
+def crossover(degree: int, dim: int) -> float:
+    """The length from which the polynomial costs fewer operations than exact attention at that dimension."""
+    return math.comb(dim + degree, degree) * (4 * (dim + 1) + 2) / (4 * dim)
