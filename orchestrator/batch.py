@@ -17,7 +17,8 @@ from orchestrator.workload import Value, Workload, load
 class Batch:
     """The points of one pack in columns; `index` holds their positions in the plan, `seconds` how long it may take.
 
-    Points of one shape stand together. A worker that has used up `seconds` hands the rest back.
+    Points of one shape stand together. A worker that has used up `seconds` hands the rest back. With `until`, points pause
+    once they have come to that step; with `together`, so many are measured in one vectorised call.
     """
 
     pack: str
@@ -26,6 +27,8 @@ class Batch:
     seeds: list[int]
     params: dict[str, list[Value | None]]
     seconds: float
+    until: int | None = None
+    together: int | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -65,6 +68,8 @@ class Terms:
 class Outcome:
     """What a worker says of its pack at the end; `left` are the positions in the plan that it hands back.
 
+    `paused` are those that came to the step at which they were to pause.
+
     `seconds` are those of the points after the first `startup` ones, whose time went into imports.
     """
 
@@ -74,10 +79,13 @@ class Outcome:
     seconds: float = 0.0
     failures: dict[str, int] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
+    paused: list[int] = field(default_factory=list)
     halt: str = ""  # why the whole run has to stop: the store cannot be written, the workload does not import
 
 
-def gather(plan: Plan, pack: str, index: Sequence[int], seconds: float) -> Batch:
+def gather(
+    plan: Plan, pack: str, index: Sequence[int], seconds: float, until: int | None = None, together: int | None = None
+) -> Batch:
     """The batch that holds these positions of the plan."""
     return Batch(
         pack=pack,
@@ -86,4 +94,6 @@ def gather(plan: Plan, pack: str, index: Sequence[int], seconds: float) -> Batch
         seeds=[plan.seeds[i] for i in index],
         params={name: [column[i] for i in index] for name, column in plan.params.items()},
         seconds=seconds,
+        until=until,
+        together=together,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+    from orchestrator.checkpoints import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class Context:
 
     seed: int
     device: str = "cpu"
+    _shelf: Shelf | None = field(default=None, repr=False, compare=False)
+    _place: int = field(default=0, repr=False, compare=False)
 
     def generator(self, stream: str = "") -> torch.Generator:
         """A CPU generator that depends on the seed and the stream's name alone, so arms can share data and queries."""
@@ -25,10 +29,16 @@ class Context:
 
     def load(self) -> Any:
         """The state that an earlier attempt at this point saved; None where there is none."""
-        return None
+        return self._shelf.get(self._place) if self._shelf is not None else None
 
     def save(self, state: Any) -> None:
-        """Keep a state to resume this point from."""
+        """Offer a state to resume this point from: a dict of tensors, numbers, texts and such dicts and lists.
+
+        Call it just before a yield, as often as you like: the state is read while the generator waits there, now and then,
+        so nothing needs to be copied. A resumed point must yield the steps after the one it saved at.
+        """
+        if self._shelf is not None:
+            self._shelf.put(self._place, state)
 
 
 def stream_seed(seed: int, stream: str) -> int:

@@ -160,6 +160,13 @@ class _Desk:
         """It never stops."""
         return False
 
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Nothing: no point is measured again."""
+
+    def kept(self, point: str) -> bytes | None:
+        """No state was kept."""
+        return None
+
 
 def measure(workload: Workload, points: Sequence[Point], folder: Path) -> list[Rows]:
     """The rows of each point, all measured by the engine in one pack."""

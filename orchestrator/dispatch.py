@@ -26,6 +26,7 @@ class Pack:
     groups: tuple[int, ...]  # group of each point
     deaths: int = 0  # processes that these points are suspected to have killed
     mishaps: int = 0  # processes that died of something else with these points
+    until: int | None = None  # the step at which the points pause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ class Queue:
     """The points still to do, as packs on demand; every point leaves it measured, failed or still waiting.
 
     `groups` are positions of the plan that share tensor shapes; `rates` are seconds per point of each group where known.
+    With `together`, a pack holds so many points of one group, whatever they cost.
     """
 
     groups: Sequence[Sequence[int]]
@@ -84,11 +86,13 @@ class Queue:
     seconds: float = 5.0
     rates: Sequence[float | None] = ()
     prefix: str = ""
+    together: int | None = None
     taken: int = 0
     open: dict[str, Pack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rates = [_Rate() for _ in self.groups]
+        self._until: dict[int, int | None] = {}
         for rate, known in zip(self._rates, self.rates, strict=False):
             if known is not None:
                 rate.add(1, known)
@@ -97,6 +101,16 @@ class Queue:
         if known_rates:
             self._overall.add(len(known_rates), sum(known_rates))
         self._waiting = deque(_Work(_positions(index), group) for group, index in enumerate(self.groups) if len(index))
+
+    def add(self, groups: Sequence[Sequence[int]], rates: Sequence[float | None] = (), until: int | None = None) -> None:
+        """Let further points wait, in groups of their own; with `until`, only up to that step."""
+        self._until |= dict.fromkeys(range(len(self._rates), len(self._rates) + len(groups)), until)
+        first = len(self._rates)
+        self._rates += [_Rate() for _ in groups]
+        for rate, known in zip(self._rates[first:], rates, strict=False):
+            if known is not None:
+                rate.add(1, known)
+        self._waiting.extend(_Work(_positions(index), first + i) for i, index in enumerate(groups) if len(index))
 
     @property
     def waiting(self) -> int:
@@ -115,7 +129,9 @@ class Queue:
         target = self._target()
         head = self._waiting[0]
         parts = [self._slice(target)]
-        while self._waiting and not head.alone and not self._waiting[0].alone and self._left(parts, target) > 0:
+        alone = head.alone or self.together is not None
+        until = self._until.get(head.group)
+        while self._waiting and not alone and self._joins(self._waiting[0], until) and self._left(parts, target) > 0:
             parts.append(self._slice(self._left(parts, target)))
         pack = Pack(
             id=f"{self.prefix}{self.taken:04d}",
@@ -124,10 +140,15 @@ class Queue:
             seconds=max(1.5 * target, 1.0),
             deaths=head.deaths,
             mishaps=head.mishaps,
+            until=until,
         )
         self.taken += 1
         self.open[pack.id] = pack
         return pack
+
+    def _joins(self, work: _Work, until: int | None) -> bool:
+        """Whether a pack whose points pause there may hold this work too."""
+        return not work.alone and self._until.get(work.group) == until
 
     def finished(self, pack_id: str, done: int, seconds: float, left: Collection[int]) -> None:
         """A worker hands back the points in `left`; of the others, `done` took `seconds` and tell what points cost."""
@@ -210,7 +231,10 @@ class Queue:
         each = self._each(work.group)
         # A pack of unknown cost takes a share of everything; its worker hands back what does not fit the time.
         share = -(-(self.waiting + len(work.index)) // (4 * self.workers))
-        size = len(work.index) if work.alone else max(1, int(target / each) if each else share)
+        if self.together is not None:
+            size = min(self.together, len(work.index))
+        else:
+            size = len(work.index) if work.alone else max(1, int(target / each) if each else share)
         if size < len(work.index):
             self._waiting.appendleft(_Work(work.index[size:], work.group, work.deaths, work.mishaps))
         return _Work(work.index[:size], work.group, work.deaths, work.mishaps)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Protocol
 
-import numpy as np
-
 from orchestrator.batch import Batch, Outcome, Terms
+from orchestrator.checkpoints import Shelf
 from orchestrator.context import Context
+from orchestrator.intake import Intake, Taken
 from orchestrator.rows import NO_RESULT, Block, Row, to_table
 from orchestrator.watch import PointAbandoned, PointTimeout, Watchdog
 from orchestrator.workload import Workload
@@ -36,17 +37,31 @@ class Desk(Protocol):
     def stopping(self) -> bool:
         """Whether the run is being ended."""
 
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Keep one checkpoint of these points durably."""
+
+    def kept(self, point: str) -> bytes | None:
+        """The latest checkpoint that holds the point."""
+
 
 @dataclass
 class Pace:
-    """Points per vectorised call for each shape, learnt as calls are made; `warm` after a process's first call."""
+    """Points per vectorised call for each shape, learnt as calls are made; `warm` after a process's first call.
+
+    `caps` remembers the shapes of which a call ran out of memory.
+    """
 
     sizes: dict[Any, int] = field(default_factory=dict)
+    caps: dict[Any, int] = field(default_factory=dict)
     warm: bool = False
 
-    def size(self, shape: Any) -> int:
-        """How many points of the shape to measure in the next call."""
-        return self.sizes.get(shape, FIRST_CHUNK)
+    def size(self, shape: Any, wanted: int | None = None) -> int:
+        """How many points of the shape to measure in the next call: as many as wanted, or as fit half a second."""
+        return min(wanted or self.sizes.get(shape, FIRST_CHUNK), self.caps.get(shape, sys.maxsize))
+
+    def cap(self, shape: Any, n: int) -> None:
+        """A call on more than `n` points of the shape ran out of memory."""
+        self.caps[shape] = min(max(n, 1), self.caps.get(shape, sys.maxsize))
 
     def learn(self, shape: Any, n: int, seconds: float) -> None:
         """A call on `n` points took `seconds`; grow at most eightfold, for a first call pays start-up."""
@@ -69,6 +84,9 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
+    except DeskFailed as failed:
+        watchdog.rest()
+        raise failed.__cause__ or failed from None
     watchdog.rest()
     run.hand_back(place)
     run.flush()
@@ -120,7 +138,8 @@ class _Run:
         """Measure points from `start` on, one call or half a second's worth; the place after the last one."""
         begun = time.monotonic()
         if self.workload.vectorised:
-            stop = min(stop, start + self.pace.size(shape))
+            stop = min(stop, start + self.pace.size(shape, self.batch.together))
+            self._shape = shape
             self._packed(start, stop)
             self.pace.learn(shape, stop - start, time.monotonic() - begun)
         else:
@@ -155,9 +174,14 @@ class _Run:
         self.outcome.failures = dict(Counter(self.outcome.failures) + failures)
         self.desk.deliver(table, [at for at, _ in ends], dict(failures))
 
-    def _arguments(self, at: int) -> tuple[Any, Context]:
+    def _arguments(self, at: int, call: _Call) -> tuple[Any, Context]:
         """Params and context of one point of the batch."""
-        return self._params(**dict(zip(self._names, self._given[at], strict=True))), Context(self._seeds[at], self._device)
+        params = self._params(**dict(zip(self._names, self._given[at], strict=True)))
+        return params, Context(self._seeds[at], self._device, call.shelf, at - call.start)
+
+    def _call(self, start: int, stop: int) -> _Call:
+        intake = Intake(stop - start, [f.name for f in self.workload.results], self._values)
+        return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
 
     def _singles(self, start: int, stop: int) -> int:
         """Measure points one by one until half a second has passed; the place after the last one."""
@@ -182,50 +206,132 @@ class _Run:
         first, begun = len(rows), time.perf_counter()
         try:
             failed = attempt(lambda: self._steps(rows, at, begun), self.watchdog)
-        except PointAbandoned:
+        except BaseException:
             del rows[first:]
             raise
         if failed:
             nothing = (None,) * len(self.workload.results)
             rows.append((at, NO_RESULT, True, failed.status, failed.error, time.perf_counter() - begun, nothing))
-        else:
+        elif len(rows) > first:
             rows[-1] = (*rows[-1][:2], True, *rows[-1][3:])
 
     def _steps(self, rows: list[Row], at: int, begun: float) -> None:
-        """Append what `run` yields at one point: a row is one append, which no signal splits."""
-        before = -1
-        for step, result in self._run(*self._arguments(at)):
+        """Append what `run` yields at one point: a row is one append, which no signal splits. A long point is streamed."""
+        first, before, call = len(rows), -1, self._call(at, at + 1)
+        stream = iter(self._run(*self._arguments(at, call)))
+        for step, result in stream:
             _check_step(before, step)
+            if call.shelf.busy or self.batch.until is not None or time.perf_counter() - begun > HAND_OVER:
+                call.intake.enter([(row[1], row[6]) for row in rows[first:]])
+                del rows[first:]
+                return self._flow(call, ((0, *item) for item in chain([(step, result)], stream)))
             rows.append((at, step, False, "ok", None, time.perf_counter() - begun, self._values(result)))
             before = step
-        if before < 0:
+        if call.shelf.busy:
+            self._flow(call, iter(()))
+        elif before < 0:
             raise ValueError("run gave no result; yield at least one (step, Result).")
 
     def _packed(self, start: int, stop: int) -> None:
         """Measure points in one call; where it fails, in halves, down to the point that is at fault."""
         self.desk.mark(start, stop)
-        block = Block(started=time.time())
-        begun = time.perf_counter()
-        places = range(start, stop)
+        call = self._call(start, stop)
 
         def measure() -> None:
-            arguments = [self._arguments(at) for at in places]
-            given = self.workload.module.run_pack([p for p, _ in arguments], [c for _, c in arguments])
-            _fill(block, list(given), [f.name for f in self.workload.results], self._values, start, len(places))
+            given = [self._arguments(at, call) for at in range(start, stop)]
+            self._flow(call, self.workload.module.run_pack([p for p, _ in given], [c for _, c in given]))
 
         failed = attempt(measure, self.watchdog)
-        if failed and len(places) > 1:
+        if failed and stop - start > 1:
             if self.desk.stopping():
                 raise PointAbandoned  # no time to find which point is at fault: none of them is blamed
             middle = (start + stop) // 2
+            if failed.status == "oom":
+                self.pace.cap(self._shape, middle - start)
             self._packed(start, middle)
             self._packed(middle, stop)
-            return
-        share = (time.perf_counter() - begun) / len(places)
-        if failed:
-            block = _failure_block(block.started, places, failed, len(self.workload.results))
-        block.seconds = [share] * len(block)
-        self._blocks.append(block)
+        elif failed:
+            block = _failure_block(call.started, range(start, stop), failed, len(self.workload.results))
+            block.seconds = [time.perf_counter() - call.begun]
+            self._blocks.append(block)
+
+    def _flow(self, call: _Call, stream: Iterable[Any]) -> None:
+        """Take in the rows of a call as they come, and hand over what waits too long; the last rows are final."""
+        for item in stream:
+            call.prime()
+            call.intake.take(item)
+            if call.paused(self.batch.until):
+                self._keep(call)
+                self.outcome.paused += self.batch.index[call.start : call.stop]
+                return
+            if self.desk.stopping() and call.shelf.busy:
+                self._keep(call)
+                raise PointAbandoned
+            if call.shelf.due():
+                self._keep(call)
+            elif time.monotonic() - self._flushed > HAND_OVER:
+                self._blocks.append(call.block(call.intake.partial(everything=False)))
+                self._hand_over()
+        call.prime()
+        self._blocks.append(call.block(call.intake.whole()))
+
+    def _keep(self, call: _Call) -> None:
+        """Make what a call came to so far durable: its rows first, then the states that go on from them."""
+        self._blocks.append(call.block(call.intake.partial(everything=True)))
+        self._hand_over()
+        try:
+            call.shelf.write(call.intake.kept())
+        except Exception as error:
+            raise DeskFailed from error
+
+    def _hand_over(self) -> None:
+        """Deliver in the middle of a point; a desk that fails is no fault of the point's."""
+        try:
+            self.flush()
+        except Exception as error:
+            raise DeskFailed from error
+
+
+class DeskFailed(BaseException):
+    """Rows or states cannot be kept. No Exception, so that it is not taken for an error of the workload."""
+
+
+@dataclass
+class _Call:
+    """One call of the workload on the points from `start` up to `stop` of the batch, while its rows come in."""
+
+    start: int
+    stop: int
+    intake: Intake
+    shelf: Shelf
+    started: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.perf_counter)
+    _primed: bool = False
+
+    def prime(self) -> None:
+        """Once the workload has begun: take in the rows at which it was saved, should it go on from a checkpoint."""
+        if not self._primed:
+            self._primed = True
+            self.intake.resume(self.shelf.rows())
+
+    def paused(self, until: int | None) -> bool:
+        """Whether every point has come to the step at which it is to pause."""
+        return until is not None and bool((self.intake.steps() >= until).all())
+
+    def block(self, taken: Taken) -> Block:
+        """The rows as a block; each took an equal share of the time so far."""
+        share = (time.perf_counter() - self.begun) / (self.stop - self.start)
+        n = len(taken.index)
+        return Block(
+            started=self.started,
+            at=(taken.index + self.start).tolist(),
+            step=taken.step.tolist(),
+            final=taken.final.tolist(),
+            status=["ok"] * n,
+            error=[None] * n,
+            seconds=[share] * n,
+            values=taken.values,
+        )
 
 
 @dataclass(frozen=True)
@@ -279,75 +385,3 @@ def _failure_block(started: float, places: Sequence[int], failed: Failed, result
         error=[failed.error] * n,
         values=[[None] * n for _ in range(results)],
     )
-
-
-def _fill(
-    block: Block, given: Sequence[Any], names: Sequence[str], values: Callable[[Any], tuple[Any, ...]], start: int, n: int
-) -> None:
-    """Put what run_pack gave into the block: rows one by one, or whole columns."""
-    if given and all(isinstance(item, Mapping) for item in given):
-        places, steps, *measured = _columns(given, ("index", "step", *names))
-    else:
-        places, steps = [item[0] for item in given], [item[1] for item in given]
-        measured = list(zip(*(values(item[2]) for item in given), strict=True))
-    index, step = _whole(places, "index"), _whole(steps, "step")
-    _check_index(index, n)
-    _check_steps(index, step)
-    last = {at: row for row, at in enumerate(index.tolist())}
-    final = np.zeros(len(index), dtype=bool)
-    final[list(last.values())] = True
-    block.at = (index + start).tolist()
-    block.step = step.tolist()
-    block.final = final.tolist()
-    block.status = ["ok"] * len(index)
-    block.error = [None] * len(index)
-    block.values = measured
-
-
-def _columns(given: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
-    """The columns of all parts, joined; ValueError where a part lacks one or has them of different lengths."""
-    for part in given:
-        lengths = {name: len(part[name]) for name in names if name in part}
-        if len(lengths) < len(names) or len(set(lengths.values())) > 1:
-            raise ValueError(
-                f"run_pack must give the columns {list(names)}, all of one length, but got {lengths}; "
-                f"{list(part)} stand in what it gave."
-            )
-    return [_joined([part[name] for part in given]) for name in names]
-
-
-def _whole(column: Any, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The column as whole numbers; ValueError where it holds others."""
-    array = np.asarray(column)
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"run_pack's column '{what}' must hold ints, but got {array[:5].tolist()}; count from 0.")
-    return array.astype(np.int64)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """One column out of its parts: an array where they are arrays or tensors, else a list."""
-    if all(hasattr(part, "__array__") for part in parts):
-        return np.concatenate([np.asarray(part) for part in parts])
-    return [value for part in parts for value in part]
-
-
-def _check_index(index: np.ndarray[Any, np.dtype[np.int64]], n: int) -> None:
-    """Every point must have a row, and no row another point."""
-    missing = np.setdiff1d(np.arange(n), index)
-    strange = np.setdiff1d(index, np.arange(n))
-    if len(missing) or len(strange):
-        raise ValueError(
-            f"run_pack must give rows for the indices 0 to {n - 1}, but {missing[:5].tolist()} have none and "
-            f"{strange[:5].tolist()} are not there; yield (index, step, Result) for each point."
-        )
-
-
-def _check_steps(index: np.ndarray[Any, np.dtype[np.int64]], step: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-    """The steps of each point must count up, from 0 at the least."""
-    order = np.argsort(index, kind="stable")
-    again = np.diff(index[order]) == 0
-    if step.min() < 0 or (again & (np.diff(step[order]) <= 0)).any():
-        raise ValueError(
-            f"run_pack's steps must count up for each index, from 0 at the least, but got {step[order][:10].tolist()} for the "
-            f"indices {index[order][:10].tolist()}; number the rows of a point 0, 1, 2, …"
-        )

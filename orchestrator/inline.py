@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.execute import Pace, execute
+from orchestrator.progress import Show
 from orchestrator.session import Session, interruptible
 from orchestrator.store import part_bytes, part_name
 from orchestrator.watch import Watchdog
@@ -19,7 +21,8 @@ class _Desk:
     """Writes rows straight into the store."""
 
     session: Session
-    show: Callable[[int, dict[str, int]], None]
+    show: Show
+    checkpoints: Checkpoints
     seen: int = 0
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -30,19 +33,29 @@ class _Desk:
         """Write the rows and show how far the run is."""
         self.session.store.put(self.session.plan.workload.name, part_name(table), part_bytes(table))
         self.session.first = self.session.first or time.time()
+        self.checkpoints.drop(table["point"].filter(table["final"]).to_pylist())
         self.seen += len(places)
         self.failures.update(failures)
-        self.show(self.seen, dict(self.failures))
+        self.show(self.seen, self.session.total, dict(self.failures))
 
     def stopping(self) -> bool:
         """Whether the session ends."""
         return self.session.stopping()
 
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Write the states straight into the store."""
+        self.checkpoints.keep(points, data)
 
-def run_inline(session: Session, show: Callable[[int, dict[str, int]], None]) -> None:
+    def kept(self, point: str) -> bytes | None:
+        """The latest states that hold the point's."""
+        return self.checkpoints.kept(point)
+
+
+def run_inline(session: Session, show: Show) -> None:
     """Measure every pack of the session here; `show` is told the points done and the failures so far."""
     workload, terms = session.plan.workload, session.terms
-    desk, watchdog, pace = _Desk(session, show), Watchdog(terms.limit), Pace()
+    checkpoints = Checkpoints(session.store, workload.name, workload.version)
+    desk, watchdog, pace = _Desk(session, show, checkpoints), Watchdog(terms.limit), Pace()
     with interruptible(session):
         while (batch := session.next()) is not None:
             session.finished(execute(workload, batch, terms, desk, watchdog, pace))

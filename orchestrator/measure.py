@@ -14,6 +14,7 @@ from orchestrator.batch import Terms
 from orchestrator.connection import Cluster, Connection
 from orchestrator.dispatch import Queue
 from orchestrator.errors import SpecError, StoreError
+from orchestrator.growth import Grower, Waves, growing, grows
 from orchestrator.inline import run_inline
 from orchestrator.plan import Plan, expand, machine
 from orchestrator.progress import Show, showing
@@ -52,6 +53,7 @@ class Summary:
     first: float | None = None  # when the first row was recorded, seconds since the epoch
     seconds: float = 0.0  # wall time of the run
     why: str = ""
+    note: dict[str, object] = field(default_factory=dict)  # of a plan that grew: rounds, seeds spent
 
     @property
     def missing(self) -> int:
@@ -74,8 +76,7 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     for grid in spec.grids():
         for name in grid.derive.keys() & {f.name for f in found.results}:
             raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
-    device = "cuda" if spec.needs.gpu else "cpu"
-    return found, expand(spec, found, machine(device, spec.needs.cpu))
+    return found, expand(spec, found, _machine(spec))
 
 
 def _folder(spec: Spec) -> Path:
@@ -102,10 +103,17 @@ def run(
     kept = open_store(store, create=True)
     kept.check(found)
     with kept.hold(spec.name):
-        todo = schedule.missing(plan, kept, retry)
+        growth = growing(spec, plan, kept, retry, _machine(spec))
+        waves: Waves = growth.more() if growth else {None: schedule.missing(plan, kept, retry)}
+        todo = [i for wave in waves.values() for i in wave]
         runner = _runner(spec, where.inline) if todo else None  # refuses what the cluster has not, before anything is written
         terms = _terms(spec, found, workload, kept, len(todo), where)
-        kept.save_plan(schedule.table(plan), schedule.record(spec, plan, terms.generation))
+        grower = Grower(growth, spec, plan, kept, terms, set(todo)) if growth else None
+        if grower:
+            grower.stop()
+            grower.save()
+        else:
+            kept.save_plan(schedule.table(plan), schedule.record(spec, plan, terms.generation))
         held = len(plan) - len(todo)
         summary = Summary(
             sweep=spec.name,
@@ -116,10 +124,28 @@ def run(
             held_failed=schedule.failed(plan, kept) if held and not retry else 0,
         )
         if runner:
-            _measure(spec, plan, kept, terms, todo, where, runner, summary)
+            _measure(spec, plan, kept, terms, waves, where, runner, summary, grower)
+        if grower:
+            grower.save()
+            summary.points, summary.note = len(plan), grower.growth.note()
+            summary.held = len(plan) - len(grower.known) if runner else len(plan)
         summary.seconds = time.time() - begun
-        kept.finish(terms.generation, {"measured": summary.measured, "failures": summary.failures, "why": summary.why})
+        said = {"measured": summary.measured, "failures": summary.failures, "why": summary.why}
+        kept.finish(terms.generation, {**said, "note": summary.note} if summary.note else said)
     return summary
+
+
+def unfinished(spec: Spec, plan: Plan, store: Store, retry: bool = False) -> bool:
+    """Whether any point of the sweep is still to be measured."""
+    if not grows(spec):
+        return bool(schedule.missing(plan, store, retry))
+    growth = growing(spec, expand(spec, plan.workload, _machine(spec)), store, retry, _machine(spec))
+    return growth is not None and any(growth.more().values())
+
+
+def _machine(spec: Spec) -> str:
+    """What the cost of a point depends on beside its params."""
+    return machine("cuda" if spec.needs.gpu else "cpu", spec.needs.cpu)
 
 
 def _terms(
@@ -153,25 +179,24 @@ def _measure(
     plan: Plan,
     store: Store,
     terms: Terms,
-    todo: list[int],
+    waves: Waves,
     where: Where,
     runner: tuple[int, Runner],
     summary: Summary,
+    grower: Grower | None,
 ) -> None:
-    """Run the packs of these points and enter into the summary what came of them."""
-    groups = schedule.groups(plan, todo)
-    rates = schedule.rates(plan, groups, store)
-    order = schedule.longest_first(plan, groups, rates)
+    """Run the packs of these points, and of those that come of them, and enter into the summary what became of them."""
     workers, run_packs = runner
     queue = Queue(
-        groups=[groups[i] for i in order],
-        rates=[rates[i] for i in order],
-        workers=workers,
-        seconds=spec.pack.seconds,
-        prefix=f"{terms.generation:06d}-",
+        groups=(), workers=workers, seconds=spec.pack.seconds, prefix=f"{terms.generation:06d}-", together=spec.pack.points
     )
-    session = Session(spec, plan, queue, store, terms)
-    with showing(spec.name, session.total, where.progress) as show:
+    for until, todo in waves.items():
+        groups = schedule.groups(plan, todo)
+        rates = schedule.rates(plan, groups, store)
+        order = schedule.longest_first(plan, groups, rates)
+        queue.add([groups[i] for i in order], [rates[i] for i in order], until)
+    session = Session(spec, plan, queue, store, terms, grower)
+    with showing(spec.name, where.progress) as show:
         run_packs(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
     summary.first = session.first

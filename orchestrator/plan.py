@@ -59,36 +59,58 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
             f"{spec.where('axes')}: the plan makes {total:,} points, above the limit of {spec.limits.points:,}; "
             f"narrow an axis or set 'limits: {{points: {total}}}'."
         )
-    plan = Plan(
-        sweep=spec.name,
-        size=spec.size or "",
-        workload=workload,
-        ids=[],
-        seeds=[],
-        params={field.name: [] for field in workload.params},
-        arms=tuple((grid.arm, []) for grid in spec.grids()),
-    )
-    known: dict[str, int] = {}
-    identity = Identity(workload, machine if workload.measures == "cost" else "")
-    for grid, (_, members) in zip(spec.grids(), plan.arms, strict=True):
-        for values in _assignments(spec, grid, workload):
-            _add(plan, known, members, values, identity, spec.seeds.count)
-        members[:] = dict.fromkeys(members)  # values that agree to 12 digits are one point
-    return plan
+    builder = Builder(spec, workload, machine)
+    if spec.search is None:
+        for grid in spec.grids():
+            for values in assignments(spec, grid, workload):
+                builder.add(grid.arm, values, range(spec.seeds.count))
+    return builder.finished()
 
 
-def _add(
-    plan: Plan, known: dict[str, int], members: list[int], values: dict[str, Value | None], identity: Identity, seeds: int
-) -> None:
-    """Append the points of one assignment, one for each seed, unless they are there already."""
-    for seed, point in enumerate(identity.points(values, seeds)):
-        position = known.setdefault(point, len(plan.ids))
-        if position == len(plan.ids):
-            plan.ids.append(point)
-            plan.seeds.append(seed)
-            for name, column in plan.params.items():
-                column.append(values[name])
-        members.append(position)
+class Builder:
+    """Makes the plan of a spec point by point; a run that searches goes on adding to it."""
+
+    def __init__(self, spec: Spec, workload: Workload, machine: str = "") -> None:
+        self.plan = Plan(
+            sweep=spec.name,
+            size=spec.size or "",
+            workload=workload,
+            ids=[],
+            seeds=[],
+            params={field.name: [] for field in workload.params},
+            arms=tuple((grid.arm, []) for grid in spec.grids()),
+        )
+        self._identity = Identity(workload, machine if workload.measures == "cost" else "")
+        self._known: dict[str, int] = {}
+        self._arms = dict(self.plan.arms)
+
+    @classmethod
+    def of(cls, spec: Spec, plan: Plan, machine: str) -> Builder:
+        """A builder that adds to a plan that is there."""
+        builder = cls(spec, plan.workload, machine)
+        builder.plan, builder._arms = plan, dict(plan.arms)
+        builder._known = {point: position for position, point in enumerate(plan.ids)}
+        return builder
+
+    def add(self, arm: str, values: Mapping[str, Value | None], seeds: range) -> list[int]:
+        """The positions of the points of one assignment, one for each seed; appended where they are not there already."""
+        plan, positions = self.plan, []
+        for seed, point in zip(seeds, self._identity.points(values, seeds), strict=True):
+            position = self._known.setdefault(point, len(plan.ids))
+            if position == len(plan.ids):
+                plan.ids.append(point)
+                plan.seeds.append(seed)
+                for name, column in plan.params.items():
+                    column.append(values[name])
+            positions.append(position)
+        self._arms[arm] += positions
+        return positions
+
+    def finished(self) -> Plan:
+        """The plan, every point once in an arm: values that agree to 12 digits are one point."""
+        for _, members in self.plan.arms:
+            members[:] = dict.fromkeys(members)
+        return self.plan
 
 
 class Identity:
@@ -100,12 +122,12 @@ class Identity:
         head = [str(KEY_VERSION), workload.name, str(workload.version), *([machine] if machine else [])]
         self._head = "\n".join(head)
 
-    def points(self, values: Mapping[str, Value | None], seeds: int) -> Iterator[str]:
-        """Ids of the points with these params and the seeds 0, 1, …"""
+    def points(self, values: Mapping[str, Value | None], seeds: range) -> Iterator[str]:
+        """Ids of the points with these params and seeds."""
         others = [(f.name, canonical(values[f.name])) for f in self._fields if values[f.name] != f.default]
         named = [f"{name}={text}" for name, text in others if text != self._defaults.get(name)]
         base = hashlib.blake2b("\n".join([self._head, *named, ""]).encode(), digest_size=8)
-        for seed in range(seeds):
+        for seed in seeds:
             point = base.copy()
             point.update(str(seed).encode())
             yield point.hexdigest()
@@ -116,12 +138,12 @@ def canonical(value: Value | None) -> str:
     return f"{value + 0.0:.{MAX_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)  # + 0.0: -0.0 is 0.0
 
 
-def _assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str, Value | None]]:
+def assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str, Value | None]]:
     """Every assignment of an arm, all params resolved, in the order of its axes.
 
     Literals are cast once an axis; expressions are evaluated for each assignment, and only where an arm has any.
     """
-    cast = _Cast(spec, grid, workload)
+    cast = Cast(spec, grid, workload)
     cast.check_names()
     base = {field.name: field.default for field in workload.params} | cast(grid.fixed)
     groups = [[cast(dict(zip(axis.names, row, strict=True))) for row in axis.rows] for axis in grid.axes]
@@ -133,7 +155,7 @@ def _assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[st
 
 
 @dataclass(frozen=True)
-class _Cast:
+class Cast:
     """Turns values of an arm into their params' types, and says where a wrong one stands."""
 
     spec: Spec

@@ -25,6 +25,7 @@ __all__ = ["Results", "connect", "render", "results", "run"]
 SECONDS = 60.0
 MEMORY = "4GB"
 # Set while a connection is made: none of it can be undone by SQL once the configuration is locked.
+SCHEMAS = ("workloads", "sweeps", "boundaries")
 STARTED_WITH: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
     "python_enable_replacements": "false",
@@ -74,8 +75,8 @@ def results(path: str | os.PathLike[str]) -> Results:
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection that sees the store's tables as they are now, and no file, network, setting or extension.
 
-    Tables: `points, plans, boundaries, claims, runs`, each workload in schema `workloads`, each sweep in schema `sweeps`;
-    a plain name is looked for in that order: tables, sweeps, workloads.
+    Tables: `points, plans, boundaries, claims, runs`, each workload in schema `workloads`, each sweep in schema `sweeps`, what
+    each search found in schema `boundaries`; a plain name is looked for in that order: tables, sweeps, workloads.
     """
     import duckdb
 
@@ -83,7 +84,11 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     sources, views = tables.views(store)
     for name, source in sources.items():
         connection.register(name, source)
-    for statement in ("create schema workloads", "create schema sweeps", *views, *(f"set {s}" for s in THEN_SET)):
+    for statement in (
+        *(f"create schema {name}" for name in ("workloads", "sweeps", "boundaries")),
+        *views,
+        *(f"set {s}" for s in THEN_SET),
+    ):
         connection.execute(statement)
     return connection
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.batch import Batch
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.store import open_store
 
 
@@ -25,7 +26,7 @@ class Progress:
     """What the recorder has seen since it began: counters, and the rows' points of each pack."""
 
     life: str
-    points: int = 0
+    points: float = 0.0  # final ones, and the parts of long ones
     rows: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     busy_seconds: float = 0.0
@@ -45,6 +46,8 @@ class Recorder:
         self._recorded: dict[str, list[int]] = {}
         self._where: dict[str, Where] = {}
         self._offers: dict[str, Batch] = {}
+        self._checkpoints: dict[tuple[str, int], Checkpoints] = {}
+        self._underway: dict[int, float] = {}
         self._stop = False
         self._lock = threading.Lock()
 
@@ -57,7 +60,34 @@ class Recorder:
         with self._lock:
             self._recorded.setdefault(pack, []).extend(index)
             self._count(tally, len(index))
+            self._underway |= tally["underway"]
+            for i in index:
+                self._underway.pop(i, None)
+            for checkpoints in self._checkpoints.values():
+                checkpoints.drop(self._ids(pack, index))
         return self._stop
+
+    def _ids(self, pack: str, index: list[int]) -> list[str]:
+        batch = self._offers.get(pack)
+        ids = dict(zip(batch.index, batch.ids, strict=True)) if batch is not None else {}
+        return [ids[i] for i in index if i in ids]
+
+    def keep(self, workload: str, version: int, points: list[str], data: bytes) -> bool:
+        """Keep one checkpoint of these points durably. True when the worker should stop."""
+        with self._lock:
+            self._kept_of(workload, version).keep(points, data)
+        return self._stop
+
+    def kept(self, workload: str, version: int, point: str) -> bytes | None:
+        """The latest checkpoint that holds the point; None where there is none."""
+        with self._lock:
+            return self._kept_of(workload, version).kept(point)
+
+    def _kept_of(self, workload: str, version: int) -> Checkpoints:
+        key = (workload, version)
+        if key not in self._checkpoints:
+            self._checkpoints[key] = Checkpoints(self._store, workload, version)
+        return self._checkpoints[key]
 
     def _count(self, tally: dict[str, Any], points: int) -> None:
         import time
@@ -98,4 +128,6 @@ class Recorder:
     def progress(self) -> Progress:
         """The counters as they are now."""
         with self._lock:
-            return Progress(**vars(self._progress))
+            progress = Progress(**vars(self._progress))
+            progress.points += sum(self._underway.values())
+            return progress

@@ -66,6 +66,21 @@ def to_table(block: Block, batch: Batch, workload: Workload, terms: Terms) -> pa
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
+def underway(table: pa.Table, batch: Batch, workload: Workload) -> dict[int, float]:
+    """The part that is done of each point that has come to a step but not to its end, by its position in the plan.
+
+    Known where the workload's module names in STEPS the param that says how many steps a point has.
+    """
+    steps = batch.params.get(getattr(workload.module, "STEPS", ""))
+    if steps is None or bool(table["final"].to_numpy().all()):
+        return {}
+    place = {point: at for at, point in enumerate(batch.ids)}
+    reached: dict[int, int] = {}
+    for point, step in zip(table["point"].to_pylist(), table["step"].to_pylist(), strict=True):
+        reached[place[point]] = max(step, reached.get(place[point], 0))
+    return {batch.index[at]: min(1.0, step / max(1.0, float(steps[at] or 1))) for at, step in reached.items()}
+
+
 def _engine(block: Block, batch: Batch, workload: Workload, terms: Terms) -> dict[str, pa.Array]:
     n = len(block)
     started = datetime.datetime.fromtimestamp(block.started, datetime.UTC)

@@ -20,18 +20,22 @@ from orchestrator.workload import Workload
 
 
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
-    """Positions of the points without a final row; with `retry` also of those whose final row is no ok."""
+    """Positions of the points without a final row; with `retry` also of those that failed."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    kept = finals.filter(pc.equal(finals["status"], "ok")) if retry else finals
+    kept = finals.filter(_ended_well(finals)) if retry else finals
     there = pc.is_in(pa.array(plan.ids, pa.string()), value_set=kept["point"].combine_chunks())
     return np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
 
 
 def failed(plan: Plan, store: Store) -> int:
-    """How many of the plan's points have a final row that is no ok."""
+    """How many of the plan's points have failed; to be stopped early is no failure."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    bad = finals.filter(pc.not_equal(finals["status"], "ok"))["point"].to_pylist()
+    bad = finals.filter(pc.invert(_ended_well(finals)))["point"].to_pylist()
     return len(set(bad) & set(plan.ids)) if bad else 0
+
+
+def _ended_well(finals: pa.Table) -> pa.Array:
+    return pc.is_in(finals["status"], value_set=pa.array(["ok", "stopped", "censored"]))
 
 
 def shape(plan: Plan, position: int) -> tuple[Any, ...]:

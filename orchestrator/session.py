@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,16 +19,19 @@ from orchestrator.spec import Spec
 from orchestrator.store import Store, part_bytes, part_name
 
 INTERRUPTED = "interrupted"
+Grow = Callable[["Session"], int]
 
 
 class Session:
     """The state that a runner (Ray Tune, or this process) shares with the sweep it runs.
 
-    `total` points are to do; `why` is empty until something ends the run before they are done.
+    `total` points are to do; `why` is empty until something ends the run before they are done. Where the plan grows,
+    `grow` puts further points into the queue as soon as nothing waits, and says how many are new.
     """
 
-    def __init__(self, spec: Spec, plan: Plan, queue: Queue, store: Store, terms: Terms) -> None:
+    def __init__(self, spec: Spec, plan: Plan, queue: Queue, store: Store, terms: Terms, grow: Grow | None = None) -> None:
         self.spec, self.plan, self.queue, self.store, self.terms = spec, plan, queue, store, terms
+        self._grow = grow
         self.total = queue.waiting
         self.done = 0
         self.failures: Counter[str] = Counter()
@@ -38,18 +41,24 @@ class Session:
         self.first: float | None = None  # when the first row was recorded, as a clock time
         self._stop = threading.Event()
         self._begun = time.monotonic()
+        self._news = False  # whether points have become final since further ones were asked for
 
     def next(self) -> Batch | None:
         """The next pack; None where none waits now."""
         if self.stopping():
             return None
         pack = self.queue.take()
-        return gather(self.plan, pack.id, pack.index, pack.seconds) if pack else None
+        if pack is None and self._grow is not None and self._news:
+            self._news = False
+            self.total += self._grow(self)
+            pack = self.queue.take()
+        return gather(self.plan, pack.id, pack.index, pack.seconds, pack.until, self.spec.pack.points) if pack else None
 
     def finished(self, outcome: Outcome) -> None:
         """Take in a pack whose worker came to its end."""
         self.queue.finished(outcome.pack, outcome.done - outcome.startup, outcome.seconds, outcome.left)
-        self.done += outcome.done
+        self.done += outcome.done - len(outcome.paused)
+        self._news = True
         self.busy += outcome.seconds
         self.failures.update(outcome.failures)
         if outcome.halt:
@@ -59,27 +68,11 @@ class Session:
     def died(self, pack: str, recorded: Collection[int], death: Death) -> None:
         """Take in a pack whose worker died: what is beyond doubt at fault becomes a failure row."""
         failures = self.queue.died(pack, recorded, death)
+        self._news = True
         self.done += len(recorded) + len(failures)
         if failures:
-            self._record(pack, failures)
+            record(self.plan, self.store, self.terms, pack, failures)
             self.failures.update(failure.status for failure in failures)
-
-    def _record(self, pack: str, failures: Sequence[Failure]) -> None:
-        """Write the rows of points that no worker lived to report."""
-        n = len(failures)
-        block = Block(
-            started=time.time(),
-            at=list(range(n)),
-            step=[NO_RESULT] * n,
-            final=[True] * n,
-            status=[f.status for f in failures],
-            error=[f.error for f in failures],
-            seconds=[0.0] * n,
-            values=[[None] * n for _ in self.plan.workload.results],
-        )
-        batch = gather(self.plan, pack, [f.index for f in failures], 0.0)
-        table = to_table(block, batch, self.plan.workload, self.terms)
-        self.store.put(self.plan.workload.name, part_name(table), part_bytes(table))
 
     def end(self, why: str) -> None:
         """Let workers stop at their next point; the first reason counts."""
@@ -103,6 +96,24 @@ class Session:
         spent = self.busy * self.spec.needs.gpu / 3600
         if allowed is not None and spent >= allowed:
             self.end("limits.gpu_hours was reached")
+
+
+def record(plan: Plan, store: Store, terms: Terms, pack: str, failures: Sequence[Failure]) -> None:
+    """Write the rows of points that no worker reports: those whose processes died, and those that were stopped."""
+    n = len(failures)
+    block = Block(
+        started=time.time(),
+        at=list(range(n)),
+        step=[NO_RESULT] * n,
+        final=[True] * n,
+        status=[f.status for f in failures],
+        error=[f.error for f in failures],
+        seconds=[0.0] * n,
+        values=[[None] * n for _ in plan.workload.results],
+    )
+    batch = gather(plan, pack, [f.index for f in failures], 0.0)
+    table = to_table(block, batch, plan.workload, terms)
+    store.put(plan.workload.name, part_name(table), part_bytes(table))
 
 
 @contextmanager

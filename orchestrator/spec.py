@@ -102,9 +102,10 @@ class Needs(Section):
 
 
 class Pack(Section):
-    """How long one trial should take."""
+    """How long one trial should take, or how many points of one shape it holds and measures together."""
 
     seconds: Seconds = 5.0
+    points: Count | None = None
 
 
 class Limits(Section):

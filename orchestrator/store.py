@@ -169,6 +169,14 @@ class Store:
                 f"plan {path}: it must be a whole Parquet file, but got '{error}'; run the sweep again."
             ) from error
 
+    def save_boundaries(self, sweep: str, size: str | None, table: pa.Table) -> None:
+        """Keep what a search has found, one row a boundary."""
+        durable.write(self.boundaries_path(sweep, size), part_bytes(table))
+
+    def boundaries_path(self, sweep: str, size: str | None) -> Path:
+        """Where the boundaries of a sweep at one size lie, if any were searched."""
+        return self.path / "boundaries" / _name(sweep, "a sweep") / f"{_name(size or BASE, 'a size')}.parquet"
+
     # Runs and what is said of sweeps
 
     def begin(self, record: Mapping[str, Any]) -> int:

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import measure, schedule
+from orchestrator import measure
 from orchestrator.measure import Summary, Where
+from orchestrator.plan import Plan
 from orchestrator.session import INTERRUPTED
 from orchestrator.spec import Spec, read
 from orchestrator.store import BASE, Store, open_store
@@ -90,7 +91,7 @@ def run_all(
             with kept.hold(spec.name):
                 pass  # another run of the sweep is told of now, not when Ray is up
         mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
-        if not where.inline and ray is None and any(schedule.missing(plan, kept, retry) for _, plan in prepared):
+        if not where.inline and ray is None and _unfinished(specs, prepared, kept, retry):
             ray = stack.enter_context(measure.connect(where, workloads))
         for spec in specs:
             if ray is not None:
@@ -113,6 +114,11 @@ def _all_new(specs: Sequence[Spec], store: str | Path, where: Where) -> bool:
     """
     known = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
     return not where.inline and not where.address and not any(path.exists() for path in known)
+
+
+def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]], store: Store, retry: bool) -> bool:
+    """Whether there is anything to measure."""
+    return any(measure.unfinished(spec, plan, store, retry) for spec, (_, plan) in zip(specs, prepared, strict=True))
 
 
 def _finished(summary: Summary, spec: Spec, store: Store, where: Where, mirror: Background | None, last: bool) -> Result:

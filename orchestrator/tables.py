@@ -39,23 +39,24 @@ BOUNDARIES = {
     "along": S,
     "of": S,
     "level": F,
-    "at": F,
+    "position": F,
     "lower": F,
     "upper": F,
-    "round": N,
 }
+BOUNDARIES |= {"evaluations": N, "status": S}
 Sources = dict[str, pa.Table | ds.Dataset]
 
 
 def views(store: Store) -> tuple[Sources, list[str]]:
     """What is to be registered by name, and the statements that make tables, schemas `workloads` and `sweeps` of it."""
-    sources: Sources = {"_runs": _records(store.runs(), RUNS), "_claims": _claims(store), "_boundaries": _empty(BOUNDARIES)}
+    sources: Sources = {"_runs": _records(store.runs(), RUNS), "_claims": _claims(store)}
     sources |= {"_plans": _empty(PLANS), "_points": parts.engine_schema().empty_table()}
-    statements = [f"create view {name} as select * from _{name}" for name in ("runs", "claims", "boundaries")]
+    statements = [f"create view {name} as select * from _{name}" for name in ("runs", "claims")]
     workloads = identifiers(store.workloads())
     for name, identifier in workloads.items():
         statements.append(_workload_view(store.view(name), identifier, sources))
     statements += _sweep_views(store, workloads, sources)
+    statements += _boundary_views(store, sources)
     statements.append(_points_view(workloads.values()))
     return sources, statements
 
@@ -128,6 +129,31 @@ def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -
                 f"from {key} p join {rows} r on p.point = r.point"
             )
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]
+
+
+def _boundary_views(store: Store, sources: Sources) -> list[str]:
+    """A view in schema `boundaries` for each sweep that searched, with all it has, and one table of what they share."""
+    records = [record for record in store.plans() if store.boundaries_path(record["sweep"], record["size"]).exists()]
+    latest = {record["sweep"]: record for record in records}
+    names, statements, selects = identifiers(latest), [], ["select * from _boundaries"]
+    sources["_boundaries"] = _empty(BOUNDARIES)
+    for number, record in enumerate(records):
+        key = f"_boundaries_{number}"
+        found = ds.dataset(str(store.boundaries_path(record["sweep"], record["size"])), format="parquet")
+        sources[key] = found
+        said = f"{_literal(record['sweep'])} as sweep, {_literal(record['size'])} as size"
+        bracket = [f'"along", "of", level, {at}, evaluations, status' for at in (_bracket(found.schema.names),)]
+        selects.append(f"select {said}, arm, curve, {', '.join(bracket)} from {key}")
+        if latest[record["sweep"]] is record:
+            statements.append(f"create view boundaries.{_quoted(names[record['sweep']])} as select {said}, * from {key}")
+    return [*statements, f"create view boundaries as {' union all '.join(selects)}"]
+
+
+def _bracket(names: Sequence[str]) -> str:
+    """The position on a line and its bracket; nothing of a level set, whose positions have several coordinates."""
+    along = next((n for n in names if f"{n}_lower" in names and f"{n}_upper" in names), None)
+    ends = [along, f"{along}_lower", f"{along}_upper"] if along else []
+    return ", ".join(_quoted(name) for name in ends) or "null::double, null::double, null::double"
 
 
 def _points_view(identifiers: Iterable[str]) -> str:

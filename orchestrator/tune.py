@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +44,12 @@ from orchestrator.dispatch import Death
 from orchestrator.errors import StoreError, SweepError, WorkloadError
 from orchestrator.execute import Pace, execute
 from orchestrator.parts import part_bytes, part_name
+from orchestrator.progress import Show
 from orchestrator.record import Progress, Recorder, Where
+from orchestrator.rows import underway
 from orchestrator.session import INTERRUPTED, Session, interruptible
 from orchestrator.watch import MARK_FILE, TRACE_FILE, Mark, Watchdog, read_relic
+from orchestrator.workload import Workload
 
 POLL = 0.25  # seconds between two looks at the recorder
 BEAT = 1.0  # seconds between a worker's two questions whether to stop
@@ -55,7 +58,6 @@ LAST = 10.0  # seconds after which a driver that is stopping leaves without its 
 SILENT = 15.0  # seconds without the recorder or the raylet after which a driver leaves
 SAID = 1000  # characters kept of what Ray says of a dead worker
 MEMORY = ("running low on memory", "OutOfMemoryError")  # how Ray says that its memory monitor ended a worker
-Show = Callable[[int, dict[str, int]], None]
 
 
 @contextmanager
@@ -173,7 +175,7 @@ class _Driver:
         self.over = threading.Event()
         self._offered: dict[str, tuple[Batch, str]] = {}  # open packs and the recorder's life they were offered in
         self._seen = Progress(life=ray.get(recorder.progress.remote()).life)
-        self._before = 0  # points that earlier lives of the recorder counted
+        self._before = 0.0  # points that earlier lives of the recorder counted
         self._raylet = _local_servers()
 
     # Tune's side, in the main thread
@@ -232,7 +234,7 @@ class _Driver:
             return False
         self._seen = progress
         self.session.first = self.session.first or progress.first
-        self.show(min(self._before + progress.points, self.session.total), progress.failures)
+        self.show(min(self._before + progress.points, self.session.total), self.session.total, progress.failures)
         return True
 
     def _leave(self, why: str) -> None:
@@ -315,7 +317,7 @@ class PackTrial(tune.Trainable):
             return _told(Outcome(pack=self._pack, halt=self._broken))
         self._mark.clear()
         batch = self._fetch()
-        desk = _Desk(self._recorder, self._workload.name, batch, self._mark, self._stop)
+        desk = _Desk(self._recorder, self._workload, batch, self._mark, self._stop)
         try:
             outcome = execute(self._workload, batch, self._terms, desk, self._watchdog, self._pace)
         except StoreError as error:
@@ -354,7 +356,7 @@ class _Desk:
     """A worker's way to the recorder."""
 
     recorder: Any
-    workload: str
+    workload: Workload
     batch: Batch
     marks: Mark
     stop: threading.Event
@@ -370,14 +372,25 @@ class _Desk:
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
         """Hand rows over and wait until they are on disk."""
         now = time.monotonic()
-        tally = {"rows": table.num_rows, "seconds": now - self.begun, "failures": failures}
+        long = underway(table, self.batch, self.workload)
+        tally = {"rows": table.num_rows, "seconds": now - self.begun, "failures": failures, "underway": long}
         self.begun = now
         index = [self.batch.index[at] for at in places]
         written = self.recorder.write.remote(
-            self.workload, part_name(table), part_bytes(table), self.batch.pack, index, tally
+            self.workload.name, part_name(table), part_bytes(table), self.batch.pack, index, tally
         )  # fmt: skip
         if ray.get(written):
             self.stop.set()
+
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Hand states over and wait until they are on disk."""
+        if ray.get(self.recorder.keep.remote(self.workload.name, self.workload.version, list(points), data)):
+            self.stop.set()
+
+    def kept(self, point: str) -> bytes | None:
+        """The latest states that hold the point's, from whichever node."""
+        found: bytes | None = ray.get(self.recorder.kept.remote(self.workload.name, self.workload.version, point))
+        return found
 
     def stopping(self) -> bool:
         """Whether the recorder has said stop."""

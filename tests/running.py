@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,7 @@ class Basket:
     marks: list[tuple[int, int]] = field(default_factory=list)
     tables: list[pa.Table] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
 
     def mark(self, start: int, stop: int) -> None:
         """Keep the mark."""
@@ -121,6 +123,14 @@ class Basket:
     def stopping(self) -> bool:
         """Whether enough was marked."""
         return self.stop_after is not None and len(self.marks) >= self.stop_after
+
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Keep the states."""
+        self.states.update(dict.fromkeys(points, data))
+
+    def kept(self, point: str) -> bytes | None:
+        """The states kept last."""
+        return self.states.get(point)
 
     @property
     def rows(self) -> list[dict[str, Any]]:

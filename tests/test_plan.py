@@ -45,7 +45,7 @@ def described(line: str) -> str:
 
 def one_id(workload: Workload, **given: Any) -> str:
     """The id of the point with these params and seed 0."""
-    return next(Identity(workload).points(workload.resolve(given, "here"), 1))
+    return next(Identity(workload).points(workload.resolve(given, "here"), range(1)))
 
 
 def same(a: Plan, b: Plan) -> bool:
@@ -133,7 +133,7 @@ def test_a_param_may_be_derived() -> None:
 @given(draw=st.randoms(), i=st.integers(-(2**60), 2**60), scale=NUMBERS, label=st.none() | st.text(max_size=5))
 def test_an_id_does_not_depend_on_the_order_of_params(draw: random.Random, i: int, scale: float, label: str | None) -> None:
     values = {"i": i, "scale": scale, "label": label}
-    ids = [next(Identity(HALVES).points(given, 1)) for given in (values, shuffled(values, draw))]
+    ids = [next(Identity(HALVES).points(given, range(1))) for given in (values, shuffled(values, draw))]
     assert ids[0] == ids[1] and len(ids[0]) == 16
 
 
@@ -196,7 +196,7 @@ def test_an_id_depends_on(other: Workload) -> None:
 
 
 def test_seeds_are_points_of_their_own() -> None:
-    assert len(set(Identity(HALVES).points({"i": 1, "scale": 1.0, "label": None}, 100))) == 100
+    assert len(set(Identity(HALVES).points({"i": 1, "scale": 1.0, "label": None}, range(100)))) == 100
 
 
 def test_more_seeds_keep_the_points_there_are() -> None:

@@ -19,10 +19,10 @@ import sys
 from orchestrator import progress
 progress.EVERY = 0.0
 style, total = sys.argv[1], int(sys.argv[2])
-with progress.showing("halves", total, style) as show:
-    show(0, {})
-    show(total // 2, {"error": 2, "oom": 1})
-    show(total, {"error": 2})
+with progress.showing("halves", style) as show:
+    show(0, total, {})
+    show(total // 2, total, {"error": 2, "oom": 1})
+    show(total, total, {"error": 2})
 """
 
 
@@ -62,16 +62,20 @@ def test_quiet_says_nothing() -> None:
     assert shown("quiet") == ("", "")
 
 
-def test_a_run_of_nothing_shows_nothing() -> None:
-    assert shown("plain", total=0) == ("", "")
+def test_the_part_of_a_long_point_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with showing("long", "plain") as show:
+        show(2.5, 12, {})
+    assert capsys.readouterr().err.startswith("long: 2.5 of 12 points, ")
 
 
 def test_json_lines_hold_the_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = iter([0.0, 4.0, 4.5, 8.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    with showing("halves", 100, "json") as show:
+    with showing("halves", "json") as show:
         for done in (20, 25, 50):
-            show(done, {"error": 1})
+            show(done, 100, {"error": 1})
     first, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == {"sweep": "halves", "done": 20, "total": 100, "rate": 5.0, "eta_seconds": 16.0, "failures": {"error": 1}}
     assert (last["done"], last["rate"], last["eta_seconds"]) == (50, 6.25, 8.0)

@@ -30,7 +30,7 @@ def handed(recorder: Recorder, n: int = 2, pack: str = "p", **tally: Any) -> boo
     desk = Basket()
     measured(HALVES, batch_of(HALVES, n), desk)
     table = pa.concat_tables(desk.tables)
-    counts = {"rows": n, "seconds": 0.5, "failures": {}, **tally}
+    counts = {"rows": n, "seconds": 0.5, "failures": {}, "underway": {}, **tally}
     return recorder.write("halves", part_name(table), part_bytes(table), pack, list(range(100, 100 + n)), counts)
 
 
