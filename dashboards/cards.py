@@ -43,7 +43,7 @@ def _card(verdict: Record) -> dict[str, Any]:
 
 def _group(finding: Record) -> dict[str, Any]:
     numbers = {key: _open(value) for key, value in (finding.get("numbers") or {}).items()}
-    group = finding.get("group") or {}
+    group = {name: value for name, value in (finding.get("group") or {}).items() if value is not None}
     lines = [{"text": text, "bar": bar(interval) if interval else None} for text, interval in told(numbers)]
     offenders = [row for row in numbers.get("offenders") or () if isinstance(row, dict)]
     return {"label": label(group) if group else "", "verdict": finding.get("verdict"), "lines": lines, "offenders": offenders}

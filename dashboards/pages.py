@@ -177,17 +177,23 @@ def drawing(shelf: Shelf, name: str, query: QueryParams) -> tuple[str, View]:
     chosen = choice.read(query)
     found = shelf.sweep(name, chosen.size or None)
     rows = shelf.rows(found)
-    figure = query.get("figure", "")
+    key = (found.name, found.size, str(found.record.get("generation")), rows.stamp, str(query))
+    drawn: View = shelf.once(key, lambda: _drawn(found, rows, chosen, query.get("figure", "")))
+    return rows.stamp, drawn
+
+
+def _drawn(found: Sweep, rows: Rows, chosen: Choice, figure: str) -> View:
     try:
         if figure.isdecimal() and int(figure) < len(redraw.declared(found.record)):
             if len(rows.frame) > plots.ROWS:
                 raise QueryError(f"figure: it must rest on at most {plots.ROWS:,} rows, but there are {len(rows.frame):,}.")
             drawn = redraw.redraw(found.record, int(figure), rows.frame, rows.fields)
         else:
-            drawn = plots.explore(plots.completed(chosen, rows, found.record), rows, chosen.filtered(rows.frame), found.record)
+            chosen = plots.completed(chosen, rows, found.record)
+            drawn = plots.explore(chosen, rows, chosen.filtered(rows.frame), found.record)
     except SweepError as error:
-        return rows.stamp, {"fault": str(error)}
-    return rows.stamp, {"chart": drawn.chart, "title": drawn.title, "caption": drawn.caption}
+        return {"fault": str(error)}
+    return {"chart": drawn.chart, "title": drawn.title, "caption": drawn.caption}
 
 
 def point(shelf: Shelf, name: str) -> View:

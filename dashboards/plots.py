@@ -14,7 +14,7 @@ from orchestrator import redraw
 from orchestrator.claims.verdict import shown
 from orchestrator.differences import Difference, Differences
 from orchestrator.errors import QueryError
-from orchestrator.figures import COLORS, GREY, HEIGHT, INK, WIDTH, Drawing
+from orchestrator.figures import COLORS, GREY, HEIGHT, WIDTH, Drawing
 
 MARKS = 5_000
 ROWS = 300_000
@@ -96,7 +96,9 @@ def of_result(table: pl.DataFrame, x: str, y: str, color: str, log: Sequence[str
             "type": "nominal",
             "scale": _colors(table[color].n_unique()),
         }
-    mark: Chart = {"type": "line", "point": {"size": 50}, "strokeWidth": 1.2} if number else {"type": "bar"}
+    once = len(table.select(list(dict.fromkeys(n for n in (x, color) if n))).unique()) == len(table)
+    line: Chart = {"type": "line", "point": {"size": 50}, "strokeWidth": 1.2} if once else {"type": "point", "filled": True}
+    mark = line if number else {"type": "bar"} if once else {"type": "tick"}
     return _whole(
         {"data": {"values": records}, "mark": {**mark, **({} if color else {"color": COLORS[0]})}, "encoding": encoding}
     )
@@ -145,4 +147,4 @@ def _dot(found: Differences, one: Difference) -> dict[str, Any]:
 
 
 def _whole(chart: Chart) -> Chart:
-    return {"$schema": LINE, "width": WIDTH, "height": HEIGHT, "config": {**theme(), "mark": {"color": INK}}, **chart}
+    return {"$schema": LINE, "width": WIDTH, "height": HEIGHT, "config": theme(), **chart}

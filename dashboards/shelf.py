@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KEPT = 4_000_000
 """Rows of sweeps that are kept in memory; of the longest unused, those above it are let go."""
+MADE = 200
+"""Figures that are kept."""
 SILENCE = 30.0
 """Seconds without a new part after which a run on another machine counts as ended."""
 LABELS = ("arm", "workload", "pack", "commit", "host", "device", "torch", "status")
@@ -86,6 +88,7 @@ class Shelf:
         self.ready = threading.Event()
         self._rows: OrderedDict[tuple[str, ...], tuple[frozenset[str], Rows]] = OrderedDict()
         self._guard = threading.Lock()
+        self._made: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
     def warm(self) -> None:
         """Read all points of the store once; pages before that say that they are being counted."""
@@ -126,6 +129,14 @@ class Shelf:
                 self._rows.popitem(last=False)
             return rows
 
+    def once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for a key; the key names what it was made of, as a `stamp` does."""
+        if key not in self._made:
+            self._made[key] = make()
+            while len(self._made) > MADE:
+                self._made.popitem(last=False)
+        return self._made[key]
+
     def point(self, point: str) -> tuple[Record, ...]:
         """All rows ever written of a point, repeats too, the first written first."""
         self.ready.wait()
@@ -156,9 +167,10 @@ class Shelf:
             return Rows(_frame(parts.engine_schema().empty_table()).with_columns(arm=pl.lit("")), {}, (), "none")
         seen = view(found)
         measured = _frame(table(seen, seen.schema.names))
-        frame = plan.join(measured, on="point", how="inner").sort("arm", "point", "step")
-        frame = frame.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS)
         described = tuple(parts.describe(seen.schema))
+        params = [d["name"] for d in described if d["role"] == "param"]
+        frame = plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step")
+        frame = frame.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS)
         fields = {d["name"]: Described(**_known(d)) for d in described if d["role"] != "engine"}
         return Rows(frame, fields, described, f"{len(wanted)}-{hash(wanted) & 0xFFFFFFFF:08x}")
 

@@ -21,6 +21,16 @@
     if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, k === "data" || k === "datasets" ? v : darkened(v)]));
     return value;
   };
+  const NIGHT_TEXT = {
+    legend: {labelColor: "#e6e6e3", titleColor: "#e6e6e3"}, header: {labelColor: "#e6e6e3", titleColor: "#e6e6e3"},
+    axis: {labelColor: "#e6e6e3", titleColor: "#e6e6e3", domainColor: "#a5a8ab", tickColor: "#a5a8ab", gridColor: "#2b3036"},
+    title: {color: "#e6e6e3"}, view: {stroke: "#6b7178"},
+  };
+  const atNight = spec => {
+    const found = darkened(spec), config = {...found.config};
+    for (const [part, colors] of Object.entries(NIGHT_TEXT)) config[part] = {...config[part], ...colors};
+    return {...found, config};
+  };
   const fitted = (spec, figure, plot) => {
     const room = Math.min(plot.clientWidth || 640, 860) - 8;
     const found = {...spec, background: "transparent"};
@@ -31,7 +41,7 @@
   const draw = async (figure, spec) => {
     const plot = figure.querySelector(".plot");
     figure.chart?.finalize?.();
-    const shown = fitted(dark() ? darkened(spec) : spec, figure, plot);
+    const shown = fitted(dark() ? atNight(spec) : spec, figure, plot);
     const options = {ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: {disableDefaultStyle: true, theme: "plain"}};
     try {
       figure.chart = await vegaEmbed(plot, shown, options);

@@ -1,0 +1,111 @@
+"""A headless Chromium, the pages served on a free port of loopback, and stores to show in them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from dashboards.app import build
+from dashboards.security import LOOPBACK
+from orchestrator.query import results
+
+SHOTS = Path(__file__).parent / "shots"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 60_000
+"""Milliseconds that a page may take on a busy machine."""
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium; a test that needs it fails where there is none."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail(
+            "these tests need a browser, but there is no chromium; install it: apt-get install -y chromium", pytrace=False
+        )
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def serving(store: Path, **options: Any) -> Iterator[str]:
+    """The address of the pages on a store, served by a thread."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        options = {"hosts": frozenset(LOOPBACK), **options}
+        server = uvicorn.Server(uvicorn.Config(build(results(store), **options), log_level="warning", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        listening.listen()
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@contextlib.contextmanager
+def opened(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page of a browser without memory; an error of a script, a broken policy or a dialog fails the test."""
+    wrong: list[str] = []
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console", lambda said: wrong.append(said.text) if said.type == "error" and "Failed to load" not in said.text else None
+    )
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    try:
+        yield page
+    finally:
+        context.close()
+    assert wrong == []
+
+
+def drawn(page: Page) -> int:
+    """How many figures there are, once all are drawn."""
+    figures = page.locator("figure.chart").all()
+    for figure in figures:
+        figure.locator(".plot svg").first.wait_for()
+    return len(figures)
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page."""
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+
+def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and body of an address; nothing is followed."""
+    opener = urllib.request.build_opener(_Stay)
+    try:
+        with opener.open(urllib.request.Request(url, headers=dict(headers or {})), timeout=60) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """No request."""
+        return
