@@ -1,0 +1,277 @@
+"""Turns completed rounds into the next points around the curve on which a measure meets its level, and in the end into it.
+
+A Gaussian process over the searched region says at each candidate where the measure lies and how sure that is; the next
+round are the candidates whose side is most in doubt ("straddle": B. Bryan et al. 2005), each as if those before it in the
+round had come out as expected. The search ends when little of the region is in doubt. Candidates are a fixed set, so ties
+and rounding cannot move a point by a little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.proposals import Found, Proposal, Rounds, Value
+from orchestrator.proposers.line import Line
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor  # type: ignore[import-untyped]
+
+    from orchestrator.expressions import Expression
+    from orchestrator.search import LevelSet
+
+SURE = 1.96  # deviations beyond which a side is not in doubt
+CANDIDATES = 1024
+CELLS = 2048  # of the grid on which the curve is read off, over all axes
+AREA = 0.02  # share of the region that may stay in doubt where no tolerance is given
+FAR = 4.0  # values further from the level than so many typical distances say no more than that
+JITTER = 1e-6
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelSetTask:
+    """A curve (or surface) to find: `of` at `level` over params with (low, high, scale) each, in rounds, `points` at most.
+
+    `tolerance` is the share of the region that may stay in doubt; `integers` names params that take whole values.
+    """
+
+    over: Mapping[str, tuple[float, float, str]]
+    of: str
+    level: float
+    round: int = 8
+    points: int = 64
+    tolerance: float | None = None
+    integers: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def lines(self) -> dict[str, Line]:
+        """How each param is searched, by name, sorted."""
+        return {n: Line(geom=self.over[n][2] == "geom", integer=n in self.integers) for n in sorted(self.over)}
+
+    @property
+    def start(self) -> int:
+        """Points that fill the region before the first Gaussian process."""
+        return min(max(self.round, 4 * len(self.over)), self.points)
+
+
+def task(model: LevelSet, value: Callable[[float | Expression], float]) -> LevelSetTask:
+    """The task of a spec's model; `value` evaluates its expressions for the study."""
+    return LevelSetTask(
+        over={name: (value(given.low), value(given.high), given.scale) for name, given in model.over.items()},
+        of=model.of,
+        level=value(model.level),
+        round=model.round,
+        points=model.points,
+        tolerance=model.tolerance,
+        integers=frozenset(name for name, given in model.over.items() if given.integer),
+    )
+
+
+def columns(task: LevelSetTask) -> tuple[str, ...]:
+    """The column that the search looks at."""
+    return (task.of,)
+
+
+def propose(task: LevelSetTask, rounds: Rounds) -> Proposal:
+    """The next round; empty where little is in doubt or `points` are measured."""
+    data = _measured(task, rounds)
+    wanted = min(task.round, task.points - data.count)
+    if wanted <= 0 or _finished(task, data):
+        return ()
+    free = _free(task, data)
+    if data.count < task.start:
+        return _values(task, free[: min(wanted, task.start - data.count)])
+    return _values(task, _straddle(task, data, free, wanted))
+
+
+def conclude(task: LevelSetTask, rounds: Rounds) -> Found:
+    """Points of the curve, by `status`: found, unresolved (out of points), open (unfinished), absent (no crossing), failed."""
+    data = _measured(task, rounds)
+    if len(data.values) < 2:
+        return Found(status="open" if data.count < task.start else "failed", evaluations=data.count)
+    finished = _finished(task, data)
+    curve = _curve(task, data)
+    status = "found" if finished else "unresolved" if data.count >= task.points else "open"
+    return Found(status=status if curve or status == "open" else "absent", evaluations=data.count, points=curve)
+
+
+def forecast(task: LevelSetTask) -> tuple[int, int]:
+    """How many assignments a study usually takes (it may end earlier), and at most."""
+    return task.points, task.points
+
+
+def classify(task: LevelSetTask, rounds: Rounds, at: Sequence[Mapping[str, Value]]) -> list[bool]:
+    """Whether the process that these rounds gave expects the measure at or above the level, at each assignment."""
+    data = _measured(task, rounds)
+    unit = np.array([[_unit(task, name, float(values[name])) for name in task.lines] for values in at])
+    return [bool(side) for side in _process(data).predict(unit) >= 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """What was measured, in the unit cube: places with a value (its distance from the level, its variance), and without."""
+
+    places: Array  # (n, axes)
+    values: Array  # (n,)
+    noise: Array  # (n,)
+    failed: Array  # (m, axes)
+    far: float  # distance from the level beyond which a value says no more
+
+    @property
+    def count(self) -> int:
+        return len(self.values) + len(self.failed)
+
+
+def _measured(task: LevelSetTask, rounds: Rounds) -> _Data:
+    places, values, noise, failed = [], [], [], []
+    for seen in (seen for found in rounds for seen in found):
+        place = [_unit(task, name, float(seen.values[name])) for name in task.lines]
+        good = [float(y) for y in seen.results[task.of] if y is not None and not math.isnan(y)]
+        if not good or math.isnan(mean := math.fsum(good) / len(good)):
+            failed.append(place)
+            continue
+        places.append(place)
+        values.append(mean - task.level)
+        noise.append(float(np.var(good, ddof=1)) / len(good) if len(good) > 1 and math.isfinite(mean) else 0.0)
+    size = len(task.over)
+    # Of the points that fill the region: later ones lie near the level.
+    typical = [abs(value) for value in values[: task.start] if math.isfinite(value)]
+    return _Data(
+        places=np.array(places).reshape(-1, size),
+        values=np.array(values),
+        noise=np.array(noise),
+        failed=np.array(failed).reshape(-1, size),
+        far=FAR * float(np.median(typical)) if any(typical) else 1.0,
+    )
+
+
+def _unit(task: LevelSetTask, name: str, value: float) -> float:
+    low, high, _ = task.over[name]
+    line = task.lines[name]
+    return (line.place(value) - line.place(low)) / (line.place(high) - line.place(low))
+
+
+def _value(task: LevelSetTask, name: str, place: float) -> float | int:
+    low, high, _ = task.over[name]
+    line = task.lines[name]
+    return line.value(line.place(low) + float(place) * (line.place(high) - line.place(low)))
+
+
+def _values(task: LevelSetTask, places: Array) -> Proposal:
+    return tuple({name: _value(task, name, place[k]) for k, name in enumerate(task.lines)} for place in places)
+
+
+def _candidates(task: LevelSetTask) -> Array:
+    """A Sobol set over the region, with its corners; places that stand for the same values stand once."""
+    from scipy.stats import qmc
+
+    size = len(task.over)
+    spread = qmc.Sobol(size, scramble=True, seed=0).random(CANDIDATES)
+    corners = np.array(list(product((0.0, 1.0), repeat=size))) if size <= 4 else np.empty((0, size))
+    distinct: dict[tuple[Value, ...], Array] = {}
+    for place in (*spread, *corners):
+        values = {name: _value(task, name, place[k]) for k, name in enumerate(task.lines)}
+        kept = np.array([_unit(task, name, float(value)) for name, value in values.items()])
+        distinct.setdefault(tuple(values.values()), kept)
+    return np.array(list(distinct.values()))
+
+
+def _free(task: LevelSetTask, data: _Data) -> Array:
+    """Candidates that were not measured."""
+    every = _candidates(task)
+    taken = np.concatenate([data.places, data.failed])
+    if not len(taken):
+        return every
+    apart: Array = np.abs(every[:, None, :] - taken[None, :, :]).max(axis=2).min(axis=1)
+    return every[apart > 1e-9]
+
+
+def _process(data: _Data) -> GaussianProcessRegressor:
+    """A Gaussian process of the distances from the level, far ones cut off, with its kernel fitted and rounded."""
+    import warnings
+
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # type: ignore[import-untyped]
+
+    size = data.places.shape[1]
+    values = np.clip(data.values, -data.far, data.far)
+    scale = float(np.std(values)) or 1.0
+    kernel = ConstantKernel(1.0, (0.05, 50.0)) * Matern([0.5] * size, [(0.05, 10.0)] * size, nu=2.5) + WhiteKernel(
+        1e-4, (JITTER, 0.3)
+    )
+    made = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a length scale at its bound is an answer
+        fitted = made.fit(data.places, values / scale)
+    # What another machine would fit differs in the last digits; rounded, the process is the same.
+    fixed = fitted.kernel_.clone_with_theta(np.round(fitted.kernel_.theta, 2))
+    return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, values / scale)
+
+
+def _finished(task: LevelSetTask, data: _Data) -> bool:
+    """Whether the share of the region whose side is in doubt is small enough."""
+    if data.count < task.start or len(data.values) < 2:
+        return False
+    mean, deviation = _process(data).predict(_candidates(task), return_std=True)
+    share = float(np.mean(np.abs(mean) < SURE * deviation))
+    return share <= (AREA if task.tolerance is None else task.tolerance)
+
+
+def _straddle(task: LevelSetTask, data: _Data, free: Array, wanted: int) -> Array:
+    """The candidates most in doubt, one after the other, each as if those before it (and failed ones) met expectation."""
+    if len(data.values) < 2:
+        return free[:wanted]
+    mean, covariance = _process(data).predict(np.concatenate([free, data.failed]), return_cov=True)
+    covariance = np.array(covariance)
+    for index in range(len(free), len(mean)):
+        covariance = _given(covariance, index)
+    chosen: list[int] = []
+    for _ in range(min(wanted, len(free))):
+        doubt = SURE * np.sqrt(np.maximum(np.diag(covariance), 0.0)) - np.abs(mean)
+        doubt[[*chosen, *range(len(free), len(mean))]] = -np.inf
+        best = int(np.argmax(np.round(doubt, 6)))
+        chosen.append(best)
+        covariance = _given(covariance, best)
+    return free[chosen]
+
+
+def _given(covariance: Array, index: int) -> Array:
+    """The covariance once the value at that index is known."""
+    column = covariance[:, index]
+    return covariance - np.outer(column, column) / max(float(covariance[index, index]), JITTER)
+
+
+def _curve(task: LevelSetTask, data: _Data) -> Proposal:
+    """Where the process meets the level on the lines of a grid, interpolated between neighbours."""
+    size = len(task.over)
+    side = max(4, round(CELLS ** (1 / size)))
+    steps = np.linspace(0.0, 1.0, side)
+    grid = np.stack(np.meshgrid(*[steps] * size, indexing="ij"), axis=-1)
+    mean = _process(data).predict(grid.reshape(-1, size)).reshape([side] * size)
+    found = []
+    for axis in range(size):
+        left, right = (np.take(mean, range(k, side - 1 + k), axis=axis) for k in (0, 1))
+        start = np.take(grid, range(side - 1), axis=axis)
+        for index in np.argwhere((left >= 0) != (right >= 0)):
+            place = start[tuple(index)].copy()
+            low, high = float(left[tuple(index)]), float(right[tuple(index)])
+            place[axis] += low / (low - high) / (side - 1)
+            found.append(place)
+    bare = {name: Line(geom=line.geom) for name, line in task.lines.items()}
+    return tuple(_bare(task, bare, place) for place in sorted(map(tuple, found)))
+
+
+def _bare(task: LevelSetTask, lines: Mapping[str, Line], place: Sequence[float]) -> dict[str, Value]:
+    """Values at a place, whole params between whole values too: the curve passes there."""
+    ends = {name: (line.place(task.over[name][0]), line.place(task.over[name][1])) for name, line in lines.items()}
+    return {
+        name: lines[name].value(low + float(at) * (high - low))
+        for (name, (low, high)), at in zip(ends.items(), place, strict=True)
+    }
