@@ -14,10 +14,11 @@ from orchestrator.batch import gather
 from orchestrator.context import Context
 from orchestrator.dispatch import MAX_PACKS, SHORTEST
 from orchestrator.execute import attempt
-from orchestrator.measure import prepare
+from orchestrator.growth import growing
+from orchestrator.measure import machine_of, prepare
 from orchestrator.plan import Plan
 from orchestrator.spec import Spec
-from orchestrator.store import open_store
+from orchestrator.store import Store, open_store
 from orchestrator.watch import Watchdog
 
 PILOTS = 24  # shapes that a pilot measures at most; the others are taken to cost their mean
@@ -41,6 +42,8 @@ class Forecast:
     wall_seconds: float | None
     gpu_hours: float | None
     basis: str  # recorded, pilot or none
+    grows: bool = False  # whether points depend on what others give: `todo` is what they usually come to
+    most: int = 0  # points that the plan may grow to
 
     def as_json(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -52,7 +55,13 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
     workload, plan = prepare(spec)
     path = Path(store)
     kept = open_store(path) if path.exists() else None
-    todo = schedule.missing(plan, kept) if kept else list(range(len(plan)))
+    growth = growing(spec, plan, kept or Store(path), False, machine_of(spec))
+    if growth is not None:
+        todo = [i for wave in growth.more().values() for i in wave]
+    else:
+        todo = schedule.missing(plan, kept) if kept else list(range(len(plan)))
+    usual, most = growth.forecast() if growth is not None else (len(plan), len(plan))
+    left = max(len(todo), usual - len(plan) + len(todo)) if todo else 0
     groups = schedule.groups(plan, todo)
     rates = schedule.rates(plan, groups, kept) if kept else [None] * len(groups)
     recorded = any(rate is not None for rate in rates)
@@ -60,6 +69,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
         every = -(-len(groups) // PILOTS)
         rates = [_pilot(plan, group[0], spec.limits.seconds) if i % every == 0 else None for i, group in enumerate(groups)]
     seconds = schedule.estimate(groups, rates)
+    seconds = None if seconds is None else seconds * left / max(1, len(todo))
     workers = max(1, int((os.cpu_count() or 1) / max(spec.needs.cpu, 1e-9)))
     wall = None if seconds is None else seconds / workers
     return Forecast(
@@ -69,13 +79,15 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
         points=len(plan),
         arms={arm: len(members) for arm, members in plan.arms},
         done=len(plan) - len(todo),
-        todo=len(todo),
+        todo=left,
         shapes=len(groups),
         packs=_packs(seconds, workers, spec.pack.seconds) if todo else 0,
         workers=workers,
         worker_seconds=seconds,
         wall_seconds=wall,
         gpu_hours=None if seconds is None else seconds * spec.needs.gpu / 3600,
+        grows=growth is not None,
+        most=max(most, len(plan)),
         basis="pilot" if pilot and todo else "recorded" if recorded else "none",
     )
 

@@ -33,6 +33,9 @@ class Growth(Protocol):
     def save(self, store: Store) -> None:
         """Keep what was found so far."""
 
+    def forecast(self) -> tuple[int, int]:
+        """How many points the plan usually comes to, and at most."""
+
     def note(self) -> dict[str, object]:
         """What the run record says of it at the end: rounds, points spent."""
 

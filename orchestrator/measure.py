@@ -76,7 +76,7 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     for grid in spec.grids():
         for name in grid.derive.keys() & {f.name for f in found.results}:
             raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
-    return found, expand(spec, found, _machine(spec))
+    return found, expand(spec, found, machine_of(spec))
 
 
 def _folder(spec: Spec) -> Path:
@@ -103,7 +103,7 @@ def run(
     kept = open_store(store, create=True)
     kept.check(found)
     with kept.hold(spec.name):
-        growth = growing(spec, plan, kept, retry, _machine(spec))
+        growth = growing(spec, plan, kept, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: schedule.missing(plan, kept, retry)}
         todo = [i for wave in waves.values() for i in wave]
         runner = _runner(spec, where.inline) if todo else None  # refuses what the cluster has not, before anything is written
@@ -139,11 +139,11 @@ def unfinished(spec: Spec, plan: Plan, store: Store, retry: bool = False) -> boo
     """Whether any point of the sweep is still to be measured."""
     if not grows(spec):
         return bool(schedule.missing(plan, store, retry))
-    growth = growing(spec, expand(spec, plan.workload, _machine(spec)), store, retry, _machine(spec))
+    growth = growing(spec, expand(spec, plan.workload, machine_of(spec)), store, retry, machine_of(spec))
     return growth is not None and any(growth.more().values())
 
 
-def _machine(spec: Spec) -> str:
+def machine_of(spec: Spec) -> str:
     """What the cost of a point depends on beside its params."""
     return machine("cuda" if spec.needs.gpu else "cpu", spec.needs.cpu)
 

@@ -51,6 +51,10 @@ class Replicating:
         """Nothing is stopped early."""
         return ()
 
+    def forecast(self) -> tuple[int, int]:
+        """What the plan has now, and what it comes to where every assignment takes all its seeds."""
+        return len(self._builder.plan), len(self._cells) * self._task.max
+
     def save(self, store: Store) -> None:
         """Nothing beside the plan: the rows tell what was found."""
 

@@ -49,6 +49,12 @@ class Searching:
         """Nothing is stopped early."""
         return ()
 
+    def forecast(self) -> tuple[int, int]:
+        """How many points the plan usually comes to, and at most: points that studies share are counted for each."""
+        each = [live.study.forecast() for live in self._live]
+        seeds, limit = self._spec.seeds.count, self._spec.limits.points
+        return min(sum(usual for usual, _ in each) * seeds, limit), min(sum(most for _, most in each) * seeds, limit)
+
     def save(self, store: Store) -> None:
         """Keep the boundaries found so far."""
         boundaries.save(self._spec, self.concluded(), store)

@@ -57,6 +57,10 @@ class Stopping:
         stopped, self._stopped = self._stopped, []
         return stopped
 
+    def forecast(self) -> tuple[int, int]:
+        """The points of the plan; most of them are stopped early."""
+        return len(self._plan), len(self._plan)
+
     def save(self, store: Store) -> None:
         """Nothing beside the plan: the rows tell who was stopped."""
 

@@ -58,6 +58,11 @@ class Study:
         proposal: Proposal = self.proposer.propose(self.task, rounds)
         return proposal
 
+    def forecast(self) -> tuple[int, int]:
+        """How many assignments the study usually takes, and at most."""
+        usual, most = self.proposer.forecast(self.task)
+        return usual, most
+
     def conclude(self, rounds: Rounds) -> Found | None:
         """What the study came to; None where its proposer finds no boundary but best points."""
         found = self.proposer.conclude(self.task, rounds)

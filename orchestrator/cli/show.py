@@ -76,6 +76,8 @@ def result(done: Result) -> None:
         f"{summary.sweep}: {summary.points:,} points; {summary.measured:,} measured in {duration(summary.seconds)}{held}"
         + (f"; failed: {failed}" if failed else "")
     )
+    if summary.note:
+        click.echo("  " + ", ".join(f"{name.replace('_', ' ')}: {value:,}" for name, value in summary.note.items()))
     if summary.missing:
         click.echo(f"  {summary.missing:,} points are missing ({summary.why}); run the same command again to finish them.")
     if summary.held_failed:
@@ -99,10 +101,12 @@ def outlook(found: Forecast) -> None:
     lines = {
         "points": f"{found.points:,} ({arms})",
         "done": f"{found.done:,}",
-        "to do": f"{found.todo:,} in {found.shapes:,} shapes",
+        "to do": f"{found.todo:,} in {found.shapes:,} shapes" if not found.grows else f"about {found.todo:,}, in rounds",
         "packs": "unknown" if found.packs is None else f"about {found.packs:,} for {found.workers} workers",
         "time": _time(found),
     }
+    if found.grows:
+        lines["points"] = f"{found.points:,} so far ({arms}), at most {found.most:,}: rows decide which come next"
     if found.gpu_hours:
         lines["GPU"] = f"{found.gpu_hours:.3g} GPU-hours"
     for name, text in lines.items():
