@@ -32,6 +32,7 @@ TOLERANCE = 1e-4
 class Params(problem.Params):
     """A training, and how densely its steps are looked at."""
 
+    learning_rate: Annotated[float, "Adam's first rate"] = 3e-3
     schedule: Annotated[str, "what becomes of the rate: cosine (to zero at the last step) | constant", {"shape": True}] = (
         "constant"
     )

@@ -59,10 +59,11 @@ def quadrature(t0: float, horizon: float, points: int) -> tuple[Tensor, Tensor]:
 
 
 def schedule(t0: float, horizon: float, *, step: float = 0.0, steps: int = 0) -> Tensor:
-    """Times falling from horizon to t0, float64: steps of equal length `step` (the last may be shorter), or of equal ratio."""
+    """Times falling from horizon to t0, float64: in equal steps of at most `step`, or in `steps` of equal ratio."""
     if step > 0:
-        whole = math.ceil((horizon - t0) / step - 1e-9)
-        return torch.tensor([horizon - k * step for k in range(whole)] + [t0], dtype=torch.float64)
+        count = math.ceil((horizon - t0) / step - 1e-9)
+        even = [horizon - k * (horizon - t0) / count for k in range(count)]
+        return torch.tensor([*even, t0], dtype=torch.float64)
     ratios = [horizon * (t0 / horizon) ** (k / steps) for k in range(steps)]
     return torch.tensor([*ratios, t0], dtype=torch.float64)
 

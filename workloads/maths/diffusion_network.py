@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from workloads.maths.ensemble import Stack
 
@@ -52,9 +53,21 @@ def initial(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, d
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Each model's own map on the last axis: (models, ..., in) by (models, in, out), and a bias (models, out)."""
-    rows = x.reshape(len(x), -1, x.shape[-1])
-    made = torch.bmm(rows, weight) if bias is None else torch.baddbmm(bias[:, None], rows, weight)
-    return made.view(*x.shape[:-1], weight.shape[-1])
+    made = product(x.reshape(len(x), -1, x.shape[-1]), weight).view(*x.shape[:-1], weight.shape[-1])
+    return made if bias is None else made + bias.view(len(x), *[1] * (x.dim() - 2), -1)
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix products (models, n, k) by (models, k, m), each with the same last digits in any company.
+
+    A lone product with a side of 1 is one of a vector, which sums in another order; no gradient of these is such a one.
+    """
+    inner, outer = right.shape[1], right.shape[2]
+    if inner == 1:
+        left, right = pad(left, (0, 1)), pad(right, (0, 0, 0, 1))
+    if outer == 1:
+        return torch.bmm(left, pad(right, (0, 1)))[..., :1]
+    return torch.bmm(left, right)
 
 
 def blocks(parameters: Stack, x: Tensor, shape: Shape) -> Tensor:

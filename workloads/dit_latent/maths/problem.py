@@ -46,12 +46,12 @@ class Params:
     ff: Annotated[int, "width of the ReLU layer", {"shape": True}] = 64
     width: Annotated[int, "width of a token between the blocks", {"shape": True}] = 32
     steps: Annotated[int, "training steps", {"shape": True}] = 800
-    batch: Annotated[int, "noisy points of a training step", {"shape": True}] = 96
-    learning_rate: Annotated[float, "Adam's first rate"] = 3e-3
+    batch: Annotated[int, "noisy points of a training step", {"shape": True}] = 64
+    learning_rate: Annotated[float, "Adam's first rate"] = 1e-2
     schedule: Annotated[str, "what becomes of the rate: cosine (to zero at the last step) | constant", {"shape": True}] = (
         "cosine"
     )
-    clip: Annotated[float, "longest gradient, Euclidean norm over a model's parameters"] = 10.0
+    clip: Annotated[float, "longest gradient, Euclidean norm over a model's parameters"] = 1.0
     weight: Annotated[float, "power k of 1/sigma(t) in the loss: 2 is score matching, 0 regression on the clean point"] = 1.0
     spread: Annotated[
         str, "training times even in ln t (log) or in t (uniform); log with weight k is about uniform with k + 1"
