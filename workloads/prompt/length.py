@@ -44,7 +44,7 @@ class Params:
         {"shape": True},
     ] = "sums"
     restarts: Annotated[int, "random prompts from which the solver starts; the best end counts", {"shape": True}] = 8
-    steps: Annotated[int, "moves of the solver from each", {"shape": True}] = 200
+    steps: Annotated[int, "moves of the solver from each", {"shape": True}] = 120
 
 
 @dataclass(frozen=True)

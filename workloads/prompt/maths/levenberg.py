@@ -9,32 +9,37 @@ from torch import Tensor
 
 DONE = 1e-28
 """Sum of squares from which a problem is left as it is."""
-LOOSEST, TIGHTEST = 1e-12, 1e12
+LOOSEST, TIGHTEST = 1e-12, 1e8
+STILL = 1e-12
+"""Relative fall of the sum of squares below which a problem has ended where it is."""
 
 
 def solve(residual: Callable[..., Tensor], start: Tensor, data: tuple[Tensor, ...], steps: int) -> tuple[Tensor, Tensor]:
     """Unknowns (b, n) and squared residuals (b,) after `steps` tried moves from `start` (b, n).
 
     `residual(x, *own)` gives the equations (m,) of one problem at x (n,), `own` being its rows of `data`. A move that raises
-    the sum of squares is not made but damped more; a problem that is solved stays where it is, whatever the others do.
+    the sum of squares is not made but damped more; one that is solved or stands still is left there, whatever others do.
     """
     values = torch.func.vmap(residual)
     few = values(start[:1], *(part[:1] for part in data)).shape[-1] <= start.shape[-1]
     slope = torch.func.vmap(torch.func.jacrev(residual) if few else torch.func.jacfwd(residual))
     x, damping = start.clone(), torch.full_like(start[:, 0], 1e-2)
-    r, gradient = values(x, *data), slope(x, *data)
+    r = values(x, *data)
     cost = r.square().sum(-1)
+    going = cost > DONE
     for _ in range(steps):
-        tried = x + _move(gradient, r, damping)
+        if not going.any():
+            break
+        tried = x + _move(slope(x, *data), r, damping)
         again = values(tried, *data)
-        better = (again.square().sum(-1) < cost) & (cost > DONE)
+        new = again.square().sum(-1)
+        better = (new < cost) & going
+        still = better & (new > (1 - STILL) * cost)
         x = torch.where(better[:, None], tried, x)
         r = torch.where(better[:, None], again, r)
-        cost = r.square().sum(-1)
-        damping = torch.where(better, damping / 3, damping * 4).clamp(LOOSEST, TIGHTEST)
-        if not ((cost > DONE) & (damping < TIGHTEST)).any():
-            break
-        gradient = slope(x, *data)
+        cost = torch.where(better, new, cost)
+        damping = torch.where(better, damping / 3, damping * 4).clamp_min(LOOSEST)
+        going = going & (cost > DONE) & (damping < TIGHTEST) & ~still
     return x, cost
 
 
