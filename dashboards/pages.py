@@ -67,7 +67,7 @@ def card(sweep: Sweep) -> View:
         "ago": ago(sweep.changed),
         "pace": pace(sweep),
         "seconds": duration(standing.seconds) if standing else "",
-        "stamp": f"{done}-{len(standing.parts)}" if standing else "counting",
+        "stamp": f"{done}-{len(standing.parts)}-{sweep.judged:.3f}" if standing else "counting",
     }
 
 

@@ -47,6 +47,7 @@ class Sweep:
     sizes: tuple[str, ...]
     running: bool
     changed: datetime
+    judged: float
 
     @property
     def name(self) -> str:
@@ -181,12 +182,14 @@ class Shelf:
         path = self.store.plan_path(record)
         standing = self.index.standing(path) if counted else None
         mine = tuple(run for run in runs if run.get("sweep") == record["sweep"])
+        verdicts = self.store.path / "verdicts" / f"{record['sweep']}.json"
         changed = max(path.stat().st_mtime, standing.changed if standing else 0.0)
         sizes = dict.fromkeys(str(p["size"]) for p in plans if p["sweep"] == record["sweep"])
         return Sweep(
             record=record,
             standing=standing,
-            verdicts=tuple(v for v in _listed(self.store.path / "verdicts", record["sweep"])),
+            verdicts=tuple(_listed(verdicts)),
+            judged=verdicts.stat().st_mtime if verdicts.exists() else 0.0,
             runs=mine,
             sizes=tuple(sizes),
             running=self._running(record, mine, held, changed),
@@ -214,10 +217,9 @@ def _known(described: Mapping[str, str]) -> dict[str, str]:
     return {key: described[key] for key in ("name", "role", "says", "unit", "aggregate", "bound") if key in described}
 
 
-def _listed(folder: Path, sweep: str) -> list[Record]:
-    """The verdicts of a sweep; none where its file is none."""
-    path = folder / f"{sweep}.json"
-    said = durable.load(path) if "/" not in sweep and path.exists() else []
+def _listed(path: Path) -> list[Record]:
+    """The verdicts in a file; none where it is not there."""
+    said = durable.load(path) if path.exists() else []
     found = said if isinstance(said, list) else said.get("verdicts", [])
     return [verdict for verdict in found if isinstance(verdict, dict)]
 

@@ -92,14 +92,17 @@ def paired(left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns
 def _keys(
     left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns, on: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The params to pair on, and what is to be said of the others."""
+    """The params to pair on, and what is to be said of the others; one that has the same value everywhere needs no pairing."""
+    import polars as pl
+
     shared = [name for name in left.columns if name in right.columns]
     for name in (column, *on):
         if name not in shared:
             raise QueryError(f"differences: '{name}' must be a column of both tables, but is not{nearest(name, shared)}")
     params = [n for n, f in fields.items() if f.role == "param" and (n in left.columns or n in right.columns)]
     apart = {name for name in params if name in shared and _apart(left, right, name)}
-    keys = list(on) or [name for name in params if name in shared and name not in apart]
+    free = [name for name in params if name in shared and name not in apart]
+    keys = list(on) or [name for name in free if pl.concat([left[name], right[name]]).n_unique() > 1]
     told = [
         f"{name} is {_one(left, name)} on the left and {_one(right, name)} on the right" for name in sorted(apart - {*keys})
     ]

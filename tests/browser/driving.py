@@ -22,7 +22,7 @@ from orchestrator.query import results
 
 SHOTS = Path(__file__).parent / "shots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 60_000
+PATIENCE = 40_000
 """Milliseconds that a page may take on a busy machine."""
 
 

@@ -188,7 +188,8 @@ def test_the_keyboard_alone_reaches_a_sweep(browser: Browser, url: str) -> None:
 
 
 def test_every_field_has_a_name_and_every_page_one_heading(browser: Browser, url: str) -> None:
-    nameless = "() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')].filter(e => !e.labels.length).length"
+    fields = "input:not([type=hidden]), select, textarea"
+    nameless = f"() => [...document.querySelectorAll('{fields}')].filter(e => !e.labels.length).length"
     with opened(browser) as page:
         for path in ("/", "/sweep/khm_capacity", "/compare", "/sql"):
             page.goto(url + path)
