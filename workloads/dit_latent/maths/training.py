@@ -22,10 +22,7 @@ RETRACT = 10
 
 
 def train(task: Problem, states: Sequence[Mapping[str, Any]] | None, marks: Sequence[int]) -> Iterator[Ensemble]:
-    """The models after each of the marked steps; those that were passed before the saved states are left out.
-
-    Where the states stand at the last mark, it is given again, so that every training ends with it.
-    """
+    """The models after each of the marked steps that lies behind the one at which their states were saved."""
     p = task.first
     layout, device = network.layout(p), str(task.data.device)
     if states is None:
@@ -42,7 +39,7 @@ def train(task: Problem, states: Sequence[Mapping[str, Any]] | None, marks: Sequ
         batch = feed(step)
         return loss(parameters, batch["clean"], batch["time"], batch["noise"], power, p)
 
-    for mark in [m for m in marks if m > trained.step] or list(marks[-1:]):
+    for mark in [m for m in marks if m > trained.step]:
         ensemble.advance(trained, losses, recipe, mark, _retract)
         yield trained
 
