@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ELEMENTS = 1 << 20
-"""Numbers of a block of weights or features, for each member of a batch: 8 MB in double precision."""
+ELEMENTS = 1 << 18
+"""Numbers of a block of weights or features, for each member of a batch: 2 MB in double precision."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -51,34 +51,43 @@ def exact(queries: Tensor, keys: Tensor, scale: float) -> Attention:
     return Attention(apply, transpose, m)
 
 
-def factored(queries: Tensor, keys: Tensor, of_queries: Map, of_keys: Map, weights: Tensor) -> Attention:
-    """Normalised attention of the kernel sum_a weights_a φ_a(q) φ_a(k), whose row sums must not vanish.
+@dataclass(frozen=True)
+class Kernel:
+    """Features φ (k,) of rows (..., n, d), as two maps that never hold all of them.
 
-    `of_queries` and `of_keys` turn rows (..., n, d) into features (..., k, n), feature first; `weights` is (k,), of any sign.
+    `gather` turns rows and columns (..., w, n) into sum_i columns_i φ(row_i), (..., w, k); `spread` turns rows and (..., w, k)
+    into its products with φ(row_i), (..., w, n). Few columns stand first: so products are twice as fast on a CPU.
     """
-    n, m, rank = queries.shape[-2], keys.shape[-2], weights.shape[-1]
 
-    # Products are (w, k) and (w, n), never the other way round: with few columns that is twice as fast on a CPU.
-    def moments(values: Tensor) -> Tensor:
-        turned = values.mT  # (..., w, m)
-        return weights * added(turned[..., part] @ of_keys(keys[..., part, :]).mT for part in blocks(m, rank))
+    gather: Callable[[Tensor, Tensor], Tensor]
+    spread: Callable[[Tensor, Tensor], Tensor]
+
+
+def held(features: Map, width: int) -> Kernel:
+    """The kernel of features that are made for a block of rows (..., n, d) at a time, (..., width, n)."""
+
+    def gather(rows: Tensor, columns: Tensor) -> Tensor:
+        return added(columns[..., part] @ features(rows[..., part, :]).mT for part in blocks(rows.shape[-2], width))
+
+    def spread(rows: Tensor, moments: Tensor) -> Tensor:
+        return torch.cat([moments @ features(rows[..., part, :]) for part in blocks(rows.shape[-2], width)], dim=-1)
+
+    return Kernel(gather, spread)
+
+
+def factored(queries: Tensor, keys: Tensor, kernel: Kernel, weights: Tensor) -> Attention:
+    """Normalised attention of sum_a weights_a φ_a(q) φ_a(k), whose row sums must not vanish; weights (k,) of any sign."""
 
     def apply(values: Tensor) -> Tensor:
-        held = moments(torch.cat([values, torch.ones_like(values[..., :1])], dim=-1))  # (..., w + 1, k)
-        found = torch.cat([held @ of_queries(queries[..., part, :]) for part in blocks(n, rank)], dim=-1)
+        columns = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1).mT
+        found = kernel.spread(queries, weights * kernel.gather(keys, columns.contiguous()))  # (..., w + 1, n)
         return (found[..., :-1, :] / found[..., -1:, :]).mT
 
     def transpose(rows: Tensor) -> Tensor:
-        mass, turned = moments(torch.ones_like(keys[..., :1])), rows.mT  # (..., 1, k), (..., w, n)
+        sums = kernel.spread(queries, weights * kernel.gather(keys, torch.ones_like(keys[..., :1]).mT))  # (..., 1, n)
+        return kernel.spread(keys, weights * kernel.gather(queries, rows.mT / sums)).mT
 
-        def gathered(part: slice) -> Tensor:
-            features = of_queries(queries[..., part, :])  # (..., k, n)
-            return (turned[..., part] / (mass @ features)) @ features.mT
-
-        held = weights * added(gathered(part) for part in blocks(n, rank))
-        return torch.cat([held @ of_keys(keys[..., part, :]) for part in blocks(m, rank)], dim=-1).mT
-
-    return Attention(apply, transpose, rank)
+    return Attention(apply, transpose, weights.shape[-1])
 
 
 def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -> Attention:
@@ -93,7 +102,7 @@ def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -
         return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
 
     count = directions.shape[0]
-    return factored(queries, keys, features, features, directions.new_full((count,), 1 / count))
+    return factored(queries, keys, held(features, count), directions.new_full((count,), 1 / count))
 
 
 def nystroem(queries: Tensor, keys: Tensor, scale: float, landmarks: int) -> Attention:

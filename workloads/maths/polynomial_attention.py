@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.maths.attention import Attention, blocks, factored
+from workloads.maths.attention import Attention, Kernel, blocks, factored, held
 
 
 def rank(dim: int, degree: int) -> int:
@@ -35,8 +35,9 @@ def features(rows: Tensor, degree: int) -> Tensor:
     dim, x = rows.shape[-1], rows.mT.contiguous()  # (..., d, n)
     found = x.new_empty((*x.shape[:-2], rank(dim, degree), x.shape[-1]))
     found[..., 0, :] = 1
-    before = slice(0, 1)  # the monomials of one degree less
-    for m in range(1, degree + 1):
+    found[..., 1 : dim + 1, :] = x if degree else 1
+    before = slice(1, dim + 1)  # the monomials of one degree less
+    for m in range(2, degree + 1):
         place = before.stop
         for j in range(dim):
             kept = math.comb(j + m - 1, m - 1)  # of degree m - 1 in variables 0..j
@@ -45,6 +46,10 @@ def features(rows: Tensor, degree: int) -> Tensor:
             place += kept
         before = slice(before.stop, place)
     return found
+
+
+LIFTED = 3
+"""The degree from which making fewer features outweighs more and smaller products."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -81,12 +86,48 @@ def polynomial(queries: Tensor, keys: Tensor, scale: float, coefficients: Sequen
 
     A p that is negative at some score may make a row sum vanish: the even Taylor polynomials are positive everywhere.
     """
-    degree = len(coefficients) - 1
+    degree, dim = len(coefficients) - 1, queries.shape[-1]
+    kernel = held(lambda rows: features(rows, degree), rank(dim, degree)) if degree < LIFTED else _lifted(dim, degree)
+    return factored(queries, keys, kernel, weights(dim, coefficients, scale, queries))
 
-    def lifted(rows: Tensor) -> Tensor:
-        return features(rows, degree)
 
-    return factored(queries, keys, lifted, lifted, weights(queries.shape[-1], coefficients, scale, queries))
+def _lifted(dim: int, degree: int) -> Kernel:
+    """The kernel of all monomials, of which those of the highest degree are never made.
+
+    A monomial that ends in variable j is one of degree g - 1 times variable j: so the columns, or what comes out, are
+    multiplied by it instead, and a block holds C(d+g-1, g-1) numbers a row.
+    """
+    lower = rank(dim, degree - 1)
+    first, ends = (
+        rank(dim, degree - 2),
+        list(accumulate((math.comb(j + degree - 1, degree - 1) for j in range(dim)), initial=lower)),
+    )
+
+    def parts(top: Tensor) -> Iterator[tuple[int, slice, Tensor]]:
+        """For each variable: its place in the features, and the monomials of degree g - 1 that it multiplies."""
+        for j, (start, stop) in enumerate(pairwise(ends)):
+            yield j, slice(start, stop), top[..., : stop - start, :]
+
+    def gather(rows: Tensor, columns: Tensor) -> Tensor:
+        found = columns.new_zeros((*columns.shape[:-1], ends[-1]))
+        for part in blocks(rows.shape[-2], lower):
+            made, block, x = features(rows[..., part, :], degree - 1), columns[..., part], rows[..., part, :].mT
+            found[..., :lower] += block @ made.mT
+            for j, place, below in parts(made[..., first:, :]):
+                found[..., place] += (block * x[..., j : j + 1, :]) @ below.mT
+        return found
+
+    def spread(rows: Tensor, moments: Tensor) -> Tensor:
+        found = []
+        for part in blocks(rows.shape[-2], lower):
+            made, x = features(rows[..., part, :], degree - 1), rows[..., part, :].mT
+            block = moments[..., :lower] @ made
+            for j, place, below in parts(made[..., first:, :]):
+                block.addcmul_(moments[..., place] @ below, x[..., j : j + 1, :])
+            found.append(block)
+        return torch.cat(found, dim=-1)
+
+    return Kernel(gather, spread)
 
 
 def entries(queries: Tensor, keys: Tensor, scale: float, coefficients: Sequence[float]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -15,21 +14,25 @@ from torch.utils._pytree import tree_leaves
 
 Call = Callable[[], Tensor]
 SIDE = 1024
-"""Rows of the square matrices whose product says how fast the machine multiplies."""
+"""Rows of the square matrix whose product says how fast the machine multiplies."""
 
 
 def interleaved(calls: Sequence[Call], repeats: int, device: str) -> list[float]:
-    """Median seconds of each call; a round runs all of them, and the first of `repeats + 1` rounds does not count."""
+    """Least seconds of each call over the rounds; a round runs all of them, and the first of `repeats + 1` does not count.
+
+    Where torch has one thread, seconds are the thread's own, without those in which other programs had the processor.
+    """
     rounds = [[_seconds(call, device) for call in calls] for _ in range(repeats + 1)][1:]
-    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def _seconds(call: Call, device: str) -> float:
+    now = time.thread_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     _settle(device)
-    begun = time.perf_counter()
+    begun = now()
     call()
     _settle(device)
-    return time.perf_counter() - begun
+    return now() - begun
 
 
 def _settle(device: str) -> None:
@@ -37,10 +40,10 @@ def _settle(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def product(dtype: torch.dtype, device: str) -> tuple[Call, float]:
-    """A product of two square matrices, and its operations (a multiplication and an addition count as two)."""
-    left = torch.ones(SIDE, SIDE, dtype=dtype, device=device)
-    return (lambda: left @ left), 2.0 * SIDE**3
+def product(rows: int, dtype: torch.dtype, device: str) -> tuple[Call, float]:
+    """A product of few rows with a square matrix, and its operations (a multiplication and an addition count as two)."""
+    left, right = (torch.ones(n, SIDE, dtype=dtype, device=device) for n in (rows, SIDE))
+    return (lambda: left @ right), 2.0 * rows * SIDE**2
 
 
 def peak_bytes(call: Call) -> int:
