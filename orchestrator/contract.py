@@ -168,7 +168,7 @@ class _Desk:
         return None
 
 
-def measure(workload: Workload, points: Sequence[Point], folder: Path) -> list[Rows]:
+def measure(workload: Workload, points: Sequence[Point], folder: Path, device: str = "cpu") -> list[Rows]:
     """The rows of each point, all measured by the engine in one pack."""
     desk = _Desk()
     batch = Batch(
@@ -186,12 +186,12 @@ def measure(workload: Workload, points: Sequence[Point], folder: Path) -> list[R
         commit="none",
         dirty=False,
         host="here",
-        device="cpu",
+        device=device,
         device_name="cpu",
         threads=1,
         limit=LIMIT,
     )
-    execute(workload, batch, terms, desk, Watchdog(LIMIT), Pace())
+    execute(workload, batch, terms.here(), desk, Watchdog(LIMIT), Pace())
     rows: dict[str, Rows] = {point: [] for point in batch.ids}
     for row in desk.rows:
         rows[row["point"]].append(row)
@@ -293,7 +293,7 @@ def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, toler
         for row, other in zip(before, after, strict=True):
             for field in subject.workload.results:
                 a, b = row[field.name], other[field.name]
-                if not _equal(a, b, tolerance if subject.workload.measures == "value" else None):
+                if not equal(a, b, tolerance if subject.workload.measures == "value" else None):
                     return (
                         f"{_named(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
                         f"alone{f' (TOLERANCE = {tolerance:g})' if tolerance else ''}."
@@ -301,7 +301,7 @@ def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, toler
     return None
 
 
-def _equal(a: Any, b: Any, tolerance: float | None) -> bool:
+def equal(a: Any, b: Any, tolerance: float | None) -> bool:
     """Whether two values are one: floats within the relative tolerance, NaN like NaN; with None only absence counts."""
     if a is None or b is None:
         return a is b

@@ -68,7 +68,7 @@ class Summary:
 
 def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
-    found = load(workload if workload is not None else spec.workload, _folder(spec))
+    found = load(workload if workload is not None else spec.workload, folder_of(spec))
     missing = spec.unsupported()
     if missing:
         raise SpecError("\n".join(missing))
@@ -79,7 +79,7 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     return found, expand(spec, found, machine_of(spec))
 
 
-def _folder(spec: Spec) -> Path:
+def folder_of(spec: Spec) -> Path:
     """The folder from which a workload's path counts."""
     return spec.path.resolve().parent if spec.path else Path.cwd()
 
@@ -156,7 +156,7 @@ def _terms(
     generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
     return Terms(
         workload=_reference(reference if reference is not None else spec.workload, where),
-        folder=str(_folder(spec)),
+        folder=str(folder_of(spec)),
         generation=generation,
         commit=code.commit,
         dirty=code.dirty,

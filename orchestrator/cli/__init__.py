@@ -27,6 +27,8 @@ COMMANDS = {
     "report": "looking",
     "ui": "looking",
     "dashboard": "dashboard",
+    "diff": "comparing",
+    "audit": "comparing",
     "doctor": "looking",
     "sync": "keeping",
     "import": "keeping",

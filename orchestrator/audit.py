@@ -1,0 +1,182 @@
+"""Measures a random sample of a sweep's points once more, and compares what comes with what is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator import contract
+from orchestrator.errors import SpecError, StoreError
+from orchestrator.measure import folder_of, prepare
+from orchestrator.spec import Spec
+from orchestrator.store import Store
+from orchestrator.workload import Workload
+
+FRACTION = 0.05
+OTHER_DEVICE = 1e-4  # relative, between a CPU and a GPU, for a workload that states no tolerance
+ALPHA = 0.001  # of a column of a sampled workload: how rarely the same distribution may be taken for another
+SHOWN = 50  # mismatches that are kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What an audit found: points measured again, those that agree, and where the others differ.
+
+    `tolerance` is relative, 0 is bitwise. `measures` says how rows were compared: `value` row by row; `sample` by the signs of
+    paired differences, a column at a time; `cost` not at all, but for the ratio of seconds.
+    """
+
+    sweep: str
+    size: str
+    workload: str
+    measures: str
+    fraction: float
+    seed: int
+    points: int
+    agreeing: int
+    tolerance: float
+    device: str
+    host: str
+    when: str
+    seconds_ratio: float | None
+    mismatches: tuple[dict[str, Any], ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every point agrees."""
+        return not self.mismatches
+
+    def as_json(self) -> dict[str, Any]:
+        """The findings as JSON values."""
+        return dataclasses.asdict(self)
+
+
+def audit(
+    spec: Spec, store: Store, *, fraction: float = FRACTION, seed: int = 0, device: str = "cpu", tolerance: float | None = None
+) -> Audit:
+    """Measure a sample again, each point alone and in this process, and keep the findings in the store as audits/<sweep>.json.
+
+    Raises SpecError for a fraction that is none, StoreError where the sweep has no points to sample.
+    """
+    if not 0 < fraction <= 1:
+        raise SpecError(f"--fraction: it must lie above 0 and up to 1, but got {fraction:g}; 0.05 takes one point in twenty.")
+    workload, _ = prepare(spec)
+    stored = _stored(store, spec, workload)
+    chosen = _sample(sorted(stored), fraction, seed)
+    points = [_point(stored[name][-1], workload) for name in chosen]
+    again = [contract.measure(workload, [point], folder_of(spec), device)[0] for point in points]
+    allowed = _tolerance(workload, device, [stored[name] for name in chosen]) if tolerance is None else tolerance
+    pairs = [(stored[name], rows) for name, rows in zip(chosen, again, strict=True)]
+    wrong = list(_differences(workload, pairs, allowed))
+    found = Audit(
+        sweep=spec.name,
+        size=spec.size or "base",
+        workload=workload.name,
+        measures=workload.measures,
+        fraction=fraction,
+        seed=seed,
+        points=len(chosen),
+        agreeing=len(chosen) - len({row["point"] for row in wrong}),
+        tolerance=allowed,
+        device=device,
+        host=socket.gethostname(),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_ratio=_ratio(pairs),
+        mismatches=tuple(wrong[:SHOWN]),
+    )
+    store.save("audits", spec.name, found.as_json())
+    return found
+
+
+def _stored(store: Store, spec: Spec, workload: Workload) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the sweep's points that ended well and are of this VERSION, by point, in the order of their steps."""
+    import polars as pl
+
+    rows = store.sweep(spec.name, spec.size).filter(pl.col("version") == workload.version).unique(["point", "step"]).collect()
+    well = rows.filter(pl.col("final") & (pl.col("status") == "ok"))["point"]
+    if not len(well):
+        raise StoreError(
+            f"store {store.path}: sweep '{spec.name}' must have points of version {workload.version} that ended well, but has "
+            "none; run it first."
+        )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.filter(pl.col("point").is_in(well.to_list())).sort("step").iter_rows(named=True):
+        found.setdefault(row["point"], []).append(row)
+    return found
+
+
+def _sample(points: Sequence[str], fraction: float, seed: int) -> list[str]:
+    """A share of the points, at least one, the same for the same seed."""
+    return sorted(random.Random(seed).sample(points, max(1, round(fraction * len(points)))))
+
+
+def _point(row: Mapping[str, Any], workload: Workload) -> tuple[dict[str, Any], int]:
+    return {field.name: row[field.name] for field in workload.params}, row["seed"]
+
+
+def _tolerance(workload: Workload, device: str, stored: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """What the workload states; between devices at least what other sums cost in single precision."""
+    stated = float(getattr(workload.module, "TOLERANCE", 0.0))
+    elsewhere = any(not str(rows[-1]["device"]).startswith(device) for rows in stored)
+    return max(stated, OTHER_DEVICE) if elsewhere else stated
+
+
+Pair = tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
+
+
+def _differences(workload: Workload, pairs: Sequence[Pair], tolerance: float) -> Iterator[dict[str, Any]]:
+    """Where what was measured again is not what is stored; one for each point, or for each column of a sampled workload."""
+    for before, after in pairs:
+        if [(r["step"], r["status"]) for r in before] != [(r["step"], r["status"]) for r in after]:
+            steps = [f"{r['status']} at step {r['step']}" for r in (before[-1], after[-1])]
+            yield _mismatch(workload, before[-1], "status", *steps)
+        elif workload.measures == "value":
+            yield from _unequal(workload, before, after, tolerance)
+    if workload.measures == "sample":
+        yield from _shifted(workload, [(before[-1], after[-1]) for before, after in pairs])
+
+
+def _unequal(workload: Workload, before: Any, after: Any, tolerance: float) -> Iterator[dict[str, Any]]:
+    """The first value of a point that is not what it was."""
+    for row, other in zip(before, after, strict=True):
+        for field in workload.results:
+            if not contract.equal(row[field.name], other[field.name], tolerance):
+                yield _mismatch(workload, row, field.name, row[field.name], other[field.name])
+                return
+
+
+def _shifted(workload: Workload, ends: Sequence[tuple[Any, Any]]) -> Iterator[dict[str, Any]]:
+    """Columns whose new values lie above the stored ones too often, or too seldom: two draws of one distribution do neither."""
+    for field in workload.results:
+        if field.kind in (int, float):
+            signs = [_sign(row[field.name], other[field.name]) for row, other in ends]
+            above, below = signs.count(1), signs.count(-1)
+            if _sign_test(above, below) < ALPHA / len(workload.results):
+                yield _mismatch(workload, ends[0][0], field.name, f"below in {above} points", f"below in {below} points")
+
+
+def _sign(a: Any, b: Any) -> int:
+    return 0 if a is None or b is None or a == b or a != a or b != b else 1 if b > a else -1
+
+
+def _sign_test(above: int, below: int) -> float:
+    """How probable so uneven a split is where both sides are alike, two-sided."""
+    n, k = above + below, max(above, below)
+    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k, n + 1)) / 2**n) if n else 1.0
+
+
+def _mismatch(workload: Workload, row: Mapping[str, Any], column: str, stored: Any, again: Any) -> dict[str, Any]:
+    params = {field.name: row[field.name] for field in workload.params}
+    return {"point": row["point"], "column": column, "stored": stored, "again": again, "seed": row["seed"], "params": params}
+
+
+def _ratio(pairs: Sequence[Pair]) -> float | None:
+    """How much longer the points took now, all together; None where nothing took any time."""
+    before, after = (sum(rows[-1]["seconds"] for rows in side) for side in zip(*pairs, strict=True))
+    return after / before if before > 0 else None

@@ -1,0 +1,84 @@
+"""The commands that compare: two sides with each other, and what is stored with what is measured again."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from orchestrator.cli.options import size_option, store_option, sweep_names
+
+
+@click.command("diff")
+@click.argument("left", shell_complete=sweep_names)
+@click.argument("right", shell_complete=sweep_names)
+@click.option("--column", "columns", multiple=True, help="A result to compare; all numbers if none is named.")
+@size_option
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, every setting with its interval.")
+def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | None, store: str, as_json: bool) -> None:
+    """Compare two sides, each [STORE:]SWEEP[@COLUMN=VALUE]: paired differences, boundaries moved, verdicts changed.
+
+    \b
+    lawsweep diff khm_codes khm_codes_v2
+    lawsweep diff results:khm_codes /data/other:khm_codes --column delta
+    lawsweep diff khm_codes@device=cpu khm_codes@device=cuda
+    lawsweep diff khm_codes@commit=3f2a khm_codes@commit=81bc
+    """
+    from orchestrator import diff
+    from orchestrator.cli import show
+
+    found = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), default=str))
+        return
+    click.echo(f"{found.left} minus {found.right}, paired by params and seed; intervals at 95 %")
+    show.table(found.rows())
+    for note in dict.fromkeys(note for column in found.columns for note in column.notes):
+        click.echo(f"  {note}")
+    if found.boundaries:
+        click.echo("boundaries")
+        show.table(found.boundaries, ["arm", "curve", "position", "position_right", "moved", "apart"])
+    click.echo(f"verdicts changed: {len(found.verdicts)}")
+    show.table(found.verdicts)
+
+
+@click.command("audit")
+@click.argument("sweep", shell_complete=sweep_names)
+@click.option("--fraction", type=float, default=0.05, show_default=True, help="Share of the points that are measured again.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the sample.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to measure again.")
+@click.option("--tolerance", type=float, help="Relative; the workload's own if none, 0 is bitwise.")
+@size_option
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def audit_command(
+    sweep: str,
+    fraction: float,
+    seed: int,
+    device: str,
+    tolerance: float | None,
+    size: str | None,
+    store: str,
+    as_json: bool,
+) -> int:
+    """Measure a random sample of a sweep's points again, each alone in this process, and compare; 1 where one differs.
+
+    \b
+    lawsweep audit khm_codes --fraction 0.05
+    lawsweep audit khm_codes --device cuda      what a GPU gives for points of a CPU
+    """
+    from orchestrator import audit
+    from orchestrator.cli import show
+    from orchestrator.kept import open_sweep
+
+    spec, kept = open_sweep(sweep, size, store)
+    found = audit.audit(spec, kept, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), default=str))
+    else:
+        how = "bit for bit" if found.tolerance == 0 else f"within {found.tolerance:g}"
+        compared = {"value": how, "sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}
+        click.echo(f"{found.sweep}: {found.agreeing:,} of {found.points:,} points agree, {compared[found.measures]}")
+        show.table([{**row, "params": json.dumps(row["params"])} for row in found.mismatches])
+    return 0 if found.passed else 1
