@@ -33,7 +33,6 @@ EXAMPLES = (
     Params(latent_dim=2, n=64, estimator="plugin", family="gaussian", points=16, samples=64),
     Params(latent_dim=2, n=64, estimator="empirical", points=16, samples=64),
 )
-FOUND = {"bound": "lower"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ class Result:
     tv: Annotated[
         float | None,
         "total variation of sampled from true points at t0, in 8 cells an axis of the first two latent coordinates",
-        FOUND,
     ]
     tv_noise: Annotated[float | None, "what chance may add to tv, at most (probability 1 - 1e-9)"]
     tv_bound: Annotated[

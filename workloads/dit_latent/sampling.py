@@ -60,7 +60,6 @@ class Result:
     tv: Annotated[
         float,
         "total variation of sampled from true points at t0, in 8 cells an axis of the first two latent coordinates",
-        {"bound": "lower"},
     ]
     tv_noise: Annotated[float, "what chance may add to tv, at most (probability 1 - 1e-9)"]
     tv_bound: Annotated[
