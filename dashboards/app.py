@@ -111,6 +111,8 @@ def _templates(mlflow: str) -> Callable[..., Response]:
     environment.globals.update(
         link=pages.link, mlflow=mlflow if mlflow.startswith(("http://", "https://")) else "", version=_version()
     )
+    for name in environment.list_templates():
+        environment.get_template(name)  # compiled now, not at the first request
     return lambda name, view, status=200: HTMLResponse(environment.get_template(name).render(view), status)
 
 

@@ -41,7 +41,7 @@ def overview(shelf: Shelf, query: QueryParams) -> View:
         and state in ("", c["state"])
         and (not verdict or verdict in dict(c["tally"]))
     ]
-    live = any(c["state"] in ("running", "counting") for c in found)
+    live = any(c["state"] == "running" or not c["counted"] for c in found)
     return {"sweeps": kept, "all": len(found), "text": text, "state": state, "verdict": verdict, "live": live}
 
 
@@ -58,6 +58,7 @@ def card(sweep: Sweep) -> View:
         "source": str(sweep.record.get("source") or ""),
         "workload": str(sweep.record.get("workload") or ""),
         "state": sweep.state,
+        "counted": standing is not None,
         "points": points,
         "done": done,
         "failed": standing.failed if standing else {},

@@ -99,7 +99,7 @@ class Shelf:
             self.store.parts(workload)
         self.ready.set()
 
-    def sweeps(self, wait: float = 0.2) -> tuple[Sweep, ...]:
+    def sweeps(self, wait: float = 0.1) -> tuple[Sweep, ...]:
         """All sweeps at the size of their latest run, the latest change first."""
         counted = self.ready.wait(wait)
         if counted:
