@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.intervals import Array, Interval, combine, student, without_each
+from orchestrator.intervals import Array, Interval, combine, student
 from orchestrator.laws import TINY, Law, Space
 from orchestrator.series import Series, series
 
-__all__ = ["Fit", "Series", "advantage", "aicc", "fit", "held_out", "project", "rivals", "series", "space_of"]
+__all__ = ["Fit", "Series", "advantage", "aicc", "fit", "held_out", "project", "rivals", "series", "slope", "space_of"]
 
 PRIOR = 30.0
 """Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
@@ -107,8 +107,8 @@ def space_of(laws: tuple[Law, ...], found: Series) -> Space:
     return "log" if any(law.space == "log" for law in laws) and bool((found.y > 0).all()) else "linear"
 
 
-def fit(law: Law, found: Series, space: Space | None = None, weights: Array | None = None) -> Fit:
-    """The law fitted to the curve; weights `(k,)` are the replicates' precision with the misfit added, unless given.
+def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
+    """The law fitted to the curve; weights `(k,)` are the replicates' precision, with the misfit added.
 
     The misfit is a variance common to all x (DerSimonian and Laird 1986): without replicates all x weigh the same.
     """
@@ -116,17 +116,16 @@ def fit(law: Law, found: Series, space: Space | None = None, weights: Array | No
     z = project(found.y, space)
     replicas, factor = _replicas(found, space)
     variances, freedom = _variances(replicas, factor, found, space)
-    given = weights is not None
-    w = weights if weights is not None else _precision(variances, 0.0, len(found.x))
+    w = _precision(variances, 0.0, len(found.x))
     theta = _solve(law, found, z, space, w)
     misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances, freedom)
-    if not given and misfit > 0:
+    if misfit > 0:
         w = _precision(variances, misfit, len(found.x))
         theta = _solve(law, found, z, space, w, theta)
     residuals = z - law.fitted(theta, found.x, space)
-    slope = _slope(law, found.x, space, theta)
-    inverse = np.linalg.pinv(slope.T @ (w[:, None] * slope))
-    step = inverse @ (slope.T * w)  # (p, k)
+    slopes = slope(law, found.x, space, theta)
+    inverse = np.linalg.pinv(slopes.T @ (w[:, None] * slopes))
+    step = inverse @ (slopes.T * w)  # (p, k)
     moved = None if replicas is None else theta + (replicas - z) @ step.T
     bracket = np.sqrt(step**2 @ variances) if replicas is None and variances is not None else None
     scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(found.x) - law.size, 1))
@@ -145,7 +144,7 @@ def _replicas(found: Series, space: Space) -> tuple[Array | None, float]:
     if not found.noisy:
         return None, 0.0
     if found.aggregate != "median":
-        return project(without_each(found.values, found.aggregate), space), (n - 1) / np.sqrt(n)
+        return project(found.left_out, space), (n - 1) / np.sqrt(n)
     picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
     drawn = np.array(
         [combine(np.where(np.isnan(v), found.y[:, None], v), "median") for v in (found.values[:, p] for p in picks)]
@@ -188,12 +187,19 @@ def _solve(law: Law, found: Series, z: Array, space: Space, w: Array, start: Arr
         start = law.above(near.x, near.y, float(found.y[-1])) if found.floor else law.start(near.x, near.y)
     return np.asarray(
         least_squares(
-            lambda t: root * (z - law.fitted(t, found.x, space)), start, x_scale="jac", xtol=1e-13, ftol=1e-13, gtol=1e-13
+            lambda t: root * (law.fitted(t, found.x, space) - z),
+            start,
+            jac=lambda t: root[:, None] * slope(law, found.x, space, t),
+            method="lm",
+            x_scale="jac",
+            xtol=1e-13,
+            ftol=1e-13,
+            gtol=1e-13,
         ).x
     )
 
 
-def _slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
+def slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
     """Derivatives `(k, p)` of the fitted values by the internal parameters."""
     if law.linear(space):
         assert law.design is not None
@@ -220,8 +226,8 @@ def _lack(
 
     w = 1 / variances
     excess = float(w @ residuals**2)
-    slope = _slope(law, found.x, space, theta)
-    leverage = np.trace(np.linalg.pinv(slope.T @ (w[:, None] * slope)) @ (slope.T @ (w[:, None] ** 2 * slope)))
+    slopes = slope(law, found.x, space, theta)
+    leverage = np.trace(np.linalg.pinv(slopes.T @ (w[:, None] * slopes)) @ (slopes.T @ (w[:, None] ** 2 * slopes)))
     misfit = max(0.0, (excess - freedom) / max(float(w.sum() - leverage), TINY))
     return misfit, float(fdtrc(freedom, known, excess / freedom))
 
@@ -231,7 +237,16 @@ def rivals(laws: tuple[Law, ...], found: Series) -> tuple[Fit, ...]:
     space = space_of(laws, found)
     alone = [fit(law, found, space) for law in laws]
     best = min(alone, key=lambda f: float(np.mean(f.residuals**2)))
-    return tuple(fit(law, found, space, best.weights) for law in laws)
+    return tuple(again(one, best.weights) for one in alone)
+
+
+def again(found: Fit, weights: Array) -> Fit:
+    """The law with other weights `(k,)`: its parameters and residuals; what they are uncertain by is not asked again."""
+    series, z = found.series, project(found.series.y, found.space)
+    theta = _solve(found.law, series, z, found.space, weights, found.theta)
+    return replace(
+        found, theta=theta, weights=weights, residuals=z - found.law.fitted(theta, series.x, found.space), replicas=None
+    )
 
 
 def aicc(found: Fit) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from orchestrator.intervals import Array, combine
+from orchestrator.intervals import Array, combine, without_each
 from orchestrator.laws import TINY
 
 FAR = 1e300
@@ -37,6 +38,11 @@ class Series:
         return combine(self.values, self.aggregate)
 
     @cached_property
+    def left_out(self) -> Array:
+        """The combined values `(n, k)` with each unit left out."""
+        return without_each(self.values, self.aggregate)
+
+    @cached_property
     def noisy(self) -> bool:
         """Whether units differ anywhere by more than rounding; the best of n is one number, whatever the units."""
         if self.aggregate == "max" or len(self.units) < 2:
@@ -55,7 +61,7 @@ class Series:
         x = self.near.x
         return float(np.log10(x[-1] / x[0])) if len(x) and x[0] > 0 else 0.0
 
-    def at(self, part: slice | Array, floor: bool) -> Series:
+    def at(self, part: slice | Any, floor: bool) -> Series:
         """The curve at some of its x."""
         halves = None if self.halves is None else self.halves[part]
         return replace(self, x=self.x[part], values=self.values[part], halves=halves, floor=floor)
@@ -79,13 +85,24 @@ class Series:
 
     @property
     def stepped(self) -> bool:
-        """Whether it is a staircase: no noise, and neighbouring x that share a value."""
-        return not self.noisy and bool((np.diff(self.steps) == 0).any())
+        """Whether it is a staircase: no noise, and neighbouring x that share a value, or found positions on a lattice."""
+        return not self.noisy and (bool((np.diff(self.steps) == 0).any()) or self._latticed)
 
-    def corners(self) -> tuple[Series, Series]:
-        """Where each step but the first begins, and where each but the last ends: a smooth law rounded up or down goes there."""
-        rises = np.flatnonzero(np.diff(self.steps))
-        return self.at(rises + 1, self.floor), self.at(rises, self.floor)
+    @property
+    def _latticed(self) -> bool:
+        """Whether what a search found rises by multiples of one step, within its brackets."""
+        if self.halves is None or len(self.x) < 4:
+            return False
+        rises, room = np.abs(np.diff(self.y)), self.halves[1:] + self.halves[:-1]
+        step = float(rises.min())
+        return bool((np.abs(rises - step * np.round(rises / max(step, TINY))) <= room).all()) and step > 4 * float(room.max())
+
+    @property
+    def rise(self) -> Array:
+        """The height `(k,)` of a step at each x: the smaller of the rises beside the step it stands on."""
+        rises = np.abs(np.diff(self.y[np.append(np.flatnonzero(np.diff(self.steps)), len(self.x) - 1)]))
+        beside = np.minimum(np.append(rises[:1], rises), np.append(rises, rises[-1:]))
+        return np.asarray(beside[self.steps])
 
     def above(self, floor: Series) -> Series:
         """The curve with the replicates of a floor (a series of one x) as its last x; units of one name are one unit."""

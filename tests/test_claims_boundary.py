@@ -81,14 +81,14 @@ def test_a_staircase_supports_growth_like_the_root_of_the_logarithm() -> None:
         "expect": {"exponent": {"between": [0.35, 0.8]}},
     }
     found = judged(claim, table(growing))
-    assert found.verdict == "supported" and "the corners of the steps" in found.sentence
+    assert found.verdict == "supported" and "what rounding to steps does" in found.sentence
     assert found.numbers["exponent"]["estimate"] == pytest.approx(0.566, abs=0.001)
     fixed = judged(claim, table(control))
     assert fixed.verdict == "refuted" and fixed.numbers["exponent"]["estimate"] == pytest.approx(1.09, abs=0.01)
 
 
 def test_a_staircases_interval_holds_the_law_that_was_rounded() -> None:
-    """Floors of c u^1.2, whatever the phase: no tighter claim than the corners of the steps allow is supported."""
+    """Floors of c u^1.2, whatever the phase: no tighter claim than the steps allow is supported."""
     hits = []
     for phase in np.linspace(0.3, 0.7, 25):
         rows = table(lambda d, p=phase: math.floor(p * 8 * math.log(d) ** 0.6) / 8)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from orchestrator.claims import Verdict
-from orchestrator.claims.collapse import spread
+from orchestrator.claims.collapse import overlap
 from orchestrator.claims.evidence import Described
 from orchestrator.claims.paired import difference
 from orchestrator.errors import SpecError
@@ -149,8 +149,8 @@ def test_curves_that_never_overlap_are_unmet() -> None:
 
 def test_a_spread_is_the_distance_from_the_others_mean() -> None:
     x = np.array([0.0, 1.0])
-    found = spread([(x, np.array([0.0, 1.0])), (x, np.array([0.3, 1.3])), (x, np.array([0.0, 1.0]))])
-    assert found.value == pytest.approx(np.sqrt((4 * 0.15**2 + 2 * 0.3**2) / 6) / 1.3) and found.places == 6
+    found, places = overlap([(x, np.array([0.0, 1.0])), (x, np.array([0.3, 1.3])), (x, np.array([0.0, 1.0]))]).spread()
+    assert found == pytest.approx(np.sqrt((4 * 0.15**2 + 2 * 0.3**2) / 6) / 1.3) and places == 6
 
 
 def test_a_lost_point_may_break_a_collapse() -> None:

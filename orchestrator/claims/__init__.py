@@ -157,8 +157,8 @@ def _intervals(subject: Subject) -> int:
     claim, evidence = subject.claim, subject.evidence
     if claim.kind == "trend":
         outer = subject.model.by[:-1] if subject.model is not None else claim.by
-        return sum(1 for _ in evidence.groups(outer))
-    groups = sum(1 for _ in evidence.groups(claim.by))
+        return evidence.count(outer)
+    groups = evidence.count(claim.by)
     if claim.compare is not None and claim.compare.paired:
         return groups * (2 if claim.compare.interaction else 1)
     each = {"fit": len(claim.expect or {}), "compare": 0, "collapse": 1, "equals": 1, "holds": int(claim.se is not None)}

@@ -18,7 +18,7 @@ from orchestrator.claims.measured import SEEDS, Measured
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span, text
 from orchestrator.fits import Series
-from orchestrator.intervals import Array, Interval, student, without_each
+from orchestrator.intervals import Array, Interval, student
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,33 +33,40 @@ Curve = tuple[Array, Array]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How far curves lie apart, as a share of y's range where they overlap, and at how many places that was seen."""
+class Overlap:
+    """Curves seen at each other's places: `y` `(N,)` are all their values, `owner` `(N,)` says whose each is.
 
-    value: float
-    places: int
+    `others` `(m, N)` is every curve at every place by straight lines, NaN beyond its ends and at its own places.
+    """
+
+    y: Array
+    owner: Any
+    others: Array
+
+    def spread(self, left_out: Sequence[int] = ()) -> tuple[float, int]:
+        """How far the curves but those left out lie apart, as a share of y's range, and at how many places that is seen.
+
+        Infinite where they never overlap.
+        """
+        kept = np.setdiff1d(np.arange(len(self.others)), left_out)
+        others = self.others[kept]
+        counts = (~np.isnan(others)).sum(axis=0)
+        seen = (counts > 0) & np.isin(self.owner, kept)
+        if not seen.any():
+            return float("inf"), 0
+        y = self.y[seen]
+        root = float(np.sqrt(np.mean((y - np.nansum(others[:, seen], axis=0) / counts[seen]) ** 2)))
+        room = float(y.max() - y.min())
+        return (root / room if room > 0 else 0.0 if root == 0 else float("inf")), int(seen.sum())
 
 
-def spread(curves: Sequence[Curve]) -> Spread:
-    """The spread of curves `(x, y)`, each with rising x; without overlap it is infinite."""
-    off, seen = [], []
-    for i, (x, y) in enumerate(curves):
-        others = np.array([_at(x, *other) for j, other in enumerate(curves) if j != i])  # (m, k)
-        held = ~np.isnan(others).all(axis=0)
-        if held.any():
-            off.append(y[held] - np.nanmean(others[:, held], axis=0))
-            seen.append(y[held])
-    if not off:
-        return Spread(value=float("inf"), places=0)
-    rest, values = np.concatenate(off), np.concatenate(seen)
-    room = float(values.max() - values.min())
-    root = float(np.sqrt(np.mean(rest**2)))
-    return Spread(value=root / room if room > 0 else 0.0 if root == 0 else float("inf"), places=len(values))
-
-
-def _at(x: Array, xs: Array, ys: Array) -> Array:
-    """A curve at other x by straight lines; NaN beyond its ends."""
-    return np.asarray(np.interp(x, xs, ys, left=np.nan, right=np.nan))
+def overlap(curves: Sequence[Curve]) -> Overlap:
+    """The curves `(x, y)`, each with rising x, seen at each other's places."""
+    places = np.concatenate([x for x, _ in curves])
+    owner = np.repeat(np.arange(len(curves)), [len(x) for x, _ in curves])
+    others = np.array([np.interp(places, x, y, left=np.nan, right=np.nan) for x, y in curves])
+    others[owner, np.arange(len(places))] = np.nan
+    return Overlap(y=np.concatenate([y for _, y in curves]), owner=owner, others=others)
 
 
 def judge(case: Case) -> list[Finding]:
@@ -87,11 +94,11 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     guard = f"the values are {bounded} bounds found by search, which cannot support a collapse" if bounded != "exact" else ""
     word, reason = settle(placed.word, placed.reason, others, guard)
     reasons += [reason] if reason else []
-    seen = spread([_curve(one.series) for one in measured])
-    numbers = {"spread": reported(placed, region), "curves": len(measured), "places": seen.places}
+    _, places = _overlap([one.series for one in measured]).spread()
+    numbers = {"spread": reported(placed, region), "curves": len(measured), "places": places}
     ends = span(placed.interval.low, placed.interval.high)
     told = (
-        f"{asked.y} over {asked.x}, {len(measured)} curves of {asked.curves} at {seen.places} places: spread "
+        f"{asked.y} over {asked.x}, {len(measured)} curves of {asked.curves} at {places} places: spread "
         f"{shown(placed.interval.estimate)} of y's range {ends} at {level_text(case.level)} ({placed.interval.method}), "
         f"expected {region}; without the smallest {asked.curves} {' and '.join(map(shown, placed.windows))}"
     )
@@ -99,14 +106,13 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
 
 
 def _few(case: Case, measured: Sequence[Measured]) -> list[str]:
-    curves = [_curve(one.series) for one in measured]
-    places = spread(curves).places
+    places = _overlap([one.series for one in measured]).spread()[1] if measured else 0
     noisy = any(one.series.noisy for one in measured)
     units = min((len(one.series.units) for one in measured), default=0)
     needs = max(2, case.claim.require.seeds or SEEDS) if noisy else case.claim.require.seeds or 1
     points = case.claim.require.x_points or PLACES
     short = {
-        f"it has {len(curves)} curves and needs {FEWEST}": len(curves) < FEWEST,
+        f"it has {len(measured)} curves and needs {FEWEST}": len(measured) < FEWEST,
         f"its curves overlap at {places} places and it needs {points}": places < points,
         f"it has {units} seeds and needs {needs}": units < needs,
     }
@@ -115,8 +121,9 @@ def _few(case: Case, measured: Sequence[Measured]) -> list[str]:
 
 def place(found: Sequence[Series], region: Region, level: float) -> Placed:
     """The spread against its region, without the smallest one and two curves too."""
-    interval = _interval(found, level)
-    windows = tuple(spread([_curve(one) for one in found[drop:]]).value for drop in WINDOWS if len(found) - drop >= 2)
+    seen = _overlap(found)
+    interval = _interval(found, seen, level)
+    windows = tuple(seen.spread(range(drop))[0] for drop in WINDOWS if len(found) - drop >= 2)
     word = region.place(interval.low, interval.high)
     moved = any(region.holds(value) != (word == "supported") for value in windows)
     if word != "undecided" and moved:
@@ -125,19 +132,17 @@ def place(found: Sequence[Series], region: Region, level: float) -> Placed:
     return Placed(word=word, interval=interval, windows=windows)
 
 
-def _interval(found: Sequence[Series], level: float) -> Interval:
+def _interval(found: Sequence[Series], seen: Overlap, level: float) -> Interval:
     """The spread with t over shared units, stretched to what it is without each curve: one curve must not make or break it."""
-    curves = [_curve(one) for one in found]
-    value = spread(curves).value
-    without = [spread([*curves[:i], *curves[i + 1 :]]).value for i in range(len(curves))] if len(curves) > FEWEST else []
+    value, _ = seen.spread()
+    without = [seen.spread([i])[0] for i in range(len(found))] if len(found) > FEWEST else []
     ends = [value, *(one for one in without if np.isfinite(one))]
     units = found[0].units
-    if not any(one.noisy for one in found) or not all(one.units == units for one in found):
-        low, high, method = min(ends), max(ends), "range without each curve"
-        return Interval(estimate=value, low=low, high=high, units=len(units), method=method)
     n = len(units)
-    left = [without_each(one.values, one.aggregate) for one in found]  # each (n, k)
-    moved = [spread([(one.x, part[i]) for one, part in zip(found, left, strict=True)]).value for i in range(n)]
+    if not any(one.noisy for one in found) or not all(one.units == units for one in found):
+        return Interval(estimate=value, low=min(ends), high=max(ends), units=n, method="range without each curve")
+    left = [one.left_out for one in found]  # each (n, k)
+    moved = [overlap([(one.x, part[i]) for one, part in zip(found, left, strict=True)]).spread()[0] for i in range(n)]
     half = student(level, n - 1) * (n - 1) / np.sqrt(n) * float(np.std(moved, ddof=1))
     method = f"t over {n} units, {n - 1} df, and the range without each curve"
     return Interval(
@@ -145,8 +150,8 @@ def _interval(found: Sequence[Series], level: float) -> Interval:
     )
 
 
-def _curve(found: Series) -> Curve:
-    return found.x, found.y
+def _overlap(found: Sequence[Series]) -> Overlap:
+    return overlap([(one.x, one.y) for one in found])
 
 
 def _extremes(measured: Sequence[Measured]) -> list[list[Series]]:

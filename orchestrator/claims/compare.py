@@ -14,12 +14,10 @@ from orchestrator.claims.fit import (
     FLOOR,
     WINDOWS,
     Placed,
-    corners,
     least,
     reported,
     rounded,
     settle,
-    stepped,
     stuck,
     summary,
     weighed,
@@ -31,6 +29,7 @@ from orchestrator.errors import SpecError, nearest
 from orchestrator.fits import MISFIT, Fit, Series, fit
 from orchestrator.intervals import Interval, student
 from orchestrator.laws import Law
+from orchestrator.staircases import stepped, unrounded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -132,7 +131,7 @@ def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
 
 
 def place(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
-    """The difference of a parameter against its region, the smallest one and two x dropped and corners of steps included."""
+    """The difference of a parameter against its region, the smallest one and two x dropped and rounding to steps included."""
     full = fit(law, left), fit(law, right)
     found = difference(*full, name, level)
     windows = tuple(
@@ -141,12 +140,12 @@ def place(left: Series, right: Series, law: Law, name: str, region: Region, leve
     placed = weighed("the difference", found, windows, region, left.noisy and right.noisy)
     read: list[list[float]] = []
     for one in full:
-        at = corners(one) if stepped(one) else ()
-        if at is None:
+        values = unrounded(one, name) if stepped(one) else ()
+        if values is None:
             return stuck(placed, one.series)
-        read.append([one.estimate(name), *(corner.estimate(name) for corner in at)])
-    values = tuple(a - b for a in read[0] for b in read[1])
-    return rounded(placed, values, region) if len(values) > 1 else placed
+        read.append([one.estimate(name), *values])
+    apart = tuple(a - b for a in read[0] for b in read[1])
+    return rounded(placed, apart, region) if len(apart) > 1 else placed
 
 
 def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:

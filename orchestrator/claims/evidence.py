@@ -62,6 +62,10 @@ class Evidence:
         """How many seeds gave a result."""
         return int(self.rows.filter(settled(self.rows))["seed"].n_unique())
 
+    def count(self, by: Sequence[str]) -> int:
+        """How many groups the values of those columns make."""
+        return self.rows.select(list(by)).n_unique() if by else 1
+
     def groups(self, by: Sequence[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
         """The rows by the values of those columns, in order; one group of all where there is none."""
         if not by:

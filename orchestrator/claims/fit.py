@@ -16,6 +16,7 @@ from orchestrator.claims.verdict import Finding, level_text, shown, span
 from orchestrator.fits import Fit, Series, fit
 from orchestrator.intervals import Interval
 from orchestrator.laws import Law
+from orchestrator.staircases import stepped, unrounded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +47,7 @@ def place(found: Series, law: Law, name: str, region: Region, level: float) -> P
     """A parameter of the law against its region, dropping the smallest one and two x included.
 
     Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law;
-    a staircase, as wide as what it does where the law goes through the corners of the steps.
+    a staircase, as wide as what rounding could have done to it.
     """
     full = fit(law, found)
     interval = full.interval(name, level)
@@ -54,24 +55,8 @@ def place(found: Series, law: Law, name: str, region: Region, level: float) -> P
     placed = weighed(name, interval, windows, region, found.noisy)
     if not stepped(full):
         return placed
-    at = corners(full)
-    if at is None:
-        return stuck(placed, found)
-    return rounded(placed, tuple(one.estimate(name) for one in at), region)
-
-
-def stepped(found: Fit) -> bool:
-    """Whether a staircase was fitted that the law does not go through."""
-    return found.series.near.stepped and found.squares > 2 * float(found.weights @ found.rounding**2)
-
-
-def corners(found: Fit) -> tuple[Fit, Fit] | None:
-    """The law through where the steps begin and through where they end; None where there are too few steps for it."""
-    at = found.series.corners()
-    if any(len(one.x) < found.law.size for one in at):
-        return None
-    begin, end = (fit(found.law, one, found.space) for one in at)
-    return begin, end
+    values = unrounded(full, name)
+    return stuck(placed, found) if values is None else rounded(placed, values, region)
 
 
 def stuck(placed: Placed, found: Series) -> Placed:
@@ -86,11 +71,11 @@ def stuck(placed: Placed, found: Series) -> Placed:
 
 
 def rounded(placed: Placed, values: tuple[float, ...], region: Region) -> Placed:
-    """The verdict on a staircase: undecided where the law through the corners of the steps has another."""
-    whole = widened(placed.interval, values, "the corners of the steps")
+    """The verdict on a staircase: undecided where a smooth law that was rounded to it could have another."""
+    whole = widened(placed.interval, values, "what rounding to steps does")
     if placed.word == "undecided" or region.place(whole.low, whole.high) == placed.word:
         return replace(placed, interval=whole)
-    reason = f"{STAIRCASE}: through the corners of the steps it is {' and '.join(map(shown, values))}"
+    reason = f"{STAIRCASE}: before it was rounded to steps it could be {shown(min(values))} to {shown(max(values))}"
     return Placed(word="undecided", interval=whole, windows=placed.windows, reason=reason)
 
 

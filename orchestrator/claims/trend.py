@@ -18,7 +18,7 @@ from orchestrator.claims.fit import WINDOWS, least, settle, summary
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.verdict import Finding, level_text, shown, span, text
 from orchestrator.fits import Fit, Series, fit
-from orchestrator.intervals import Array, student, without_each
+from orchestrator.intervals import Array, student
 from orchestrator.spec_claims import PARAMETERS
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _measured(found: Series) -> Path:
     """A column along x: noise from units, else the brackets of a search, else none."""
     n, k = len(found.units), len(found.x)
     halves = np.zeros(k) if found.halves is None else found.halves / np.sqrt(3)
-    replicas = without_each(found.values, found.aggregate) if found.noisy else None
+    replicas = found.left_out if found.noisy else None
     return Path(
         at=found.x, values=found.y, errors=halves, freedom=np.full(k, 1e6),
         replicas=replicas, factor=(n - 1) / np.sqrt(n) if n > 1 else 0.0,
