@@ -63,6 +63,7 @@ class Result:
     max_error: Annotated[float, "largest absolute error of a release over its queries, mean over releases"]
     rmse_exact: Annotated[float, "closed form of rmse at these queries and data", {"aggregate": "rms"}]
     rmse_se: Annotated[float, "standard error that so many releases leave in rmse, by closed form"]
+    noise_se: Annotated[float, "standard error that so many releases leave in noise_scaled, by closed form"]
     bias_exact: Annotated[float, "closed form of bias: what rounding and intervals do without noise"]
     bias_se: Annotated[float, "standard error that so many releases leave in bias, by closed form"]
     theory_scaled: Annotated[
@@ -185,6 +186,7 @@ def _row(p: Params, what: errors.Asked, error: Tensor, exact: errors.Exact, ledg
         "max_error": float(error.abs().amax(1).mean()) * size,
         "rmse_exact": exact.rmse,
         "rmse_se": exact.rmse_se,
+        "noise_se": exact.noise_se * p.eps / size,
         "bias_exact": exact.bias,
         "bias_se": exact.bias_se,
         "theory_scaled": closed.theory(p.variant, p.levels, p.d, p.queries, p.adjacency, p.count_share),

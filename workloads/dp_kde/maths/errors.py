@@ -38,6 +38,7 @@ class Exact:
     noise: float
     bias: float
     rmse_se: float
+    noise_se: float
     bias_se: float
 
 
@@ -107,13 +108,18 @@ def summary(covariance: Tensor, tails: float, bias: Tensor, trees: int) -> Exact
     q = len(bias)
     square = float(covariance.trace()) / q
     total = square + float((bias**2).mean())
-    of_square = 2 * float((covariance**2).sum()) + tails + 4 * float(bias @ covariance @ bias)
-    rmse = math.sqrt(total)
+    of_noise = 2 * float((covariance**2).sum()) + tails
+    of_square = of_noise + 4 * float(bias @ covariance @ bias)
+
+    def root_se(variance: float, mean: float) -> float:
+        return math.sqrt(variance / trees) / q / (2 * math.sqrt(mean)) if mean else 0.0
+
     return Exact(
-        rmse=rmse,
+        rmse=math.sqrt(total),
         noise=math.sqrt(square),
         bias=float(bias.mean()),
-        rmse_se=math.sqrt(of_square / trees) / q / (2 * rmse) if rmse else 0.0,
+        rmse_se=root_se(of_square, total),
+        noise_se=root_se(of_noise, square),
         bias_se=math.sqrt(float(covariance.sum()) / trees) / q,
     )
 
