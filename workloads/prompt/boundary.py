@@ -55,7 +55,9 @@ class Params:
         str, "opposed (signs, each key minus a query: reaches the lowest score) | sign | uniform", {"shape": True}
     ] = "opposed"
     policy: Annotated[
-        str, "degree: the largest with rank_le_l | rank_le_sqrt_l | flops_le_exact, at length L + p", {"shape": True}
+        str,
+        "degree: the largest with rank_le_l | rank_le_sqrt_l | flops_le_exact, at length L + p; rank_eq_l takes the real one",
+        {"shape": True},
     ] = "rank_le_l"
     score_scale: Annotated[
         str, "what products are multiplied by: theory 1/dim | practice 1/sqrt(dim) | unit 1", {"shape": True}
@@ -69,8 +71,8 @@ class Params:
 class Result:
     """How good the approximation is, what the theory says of it, and what it costs."""
 
-    degree: Annotated[int, "degree g of the polynomial"]
-    rank: Annotated[int, "features C(d + g, g)"]
+    degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l"]
+    rank: Annotated[float, "features C(d + g, g)"]
     rel_error: Annotated[
         float, "largest relative error of an approximated entry of exp(scores), over all pairs", {"finite": True}
     ]
@@ -123,8 +125,8 @@ def _check(p: Params) -> None:
             "lengths and dim must be at least 1, rows at least 0, bounds above 0 and eps in (0, 1), "
             f"but got {p}; mend the one outside."
         )
-    if p.policy == "rank_eq_l":
-        raise ValueError("policy must give a whole degree, but is 'rank_eq_l'; write rank_le_l.")
+    if p.policy == "rank_eq_l" and p.rows:
+        raise ValueError("outputs must have a whole degree, but policy is 'rank_eq_l'; write rows: 0.")
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,9 @@ def _row(p: Params, ctx: Context, g: float) -> dict[str, Any]:
     # The relative error of a Taylor polynomial grows with the size of a score on each side of 0, so the ends have the largest.
     error = float(degree.taylor_error(np.array(ends), g).max())
     reach = degree.reach(g, p.eps)
-    features = math.comb(p.dim + int(g), int(g))
+    features = degree.features(p.dim, g)
     return {
-        "degree": int(g),
+        "degree": float(g),
         "rank": features,
         "rel_error": error,
         "log_error_ratio": math.log10(max(error, 1e-300) / p.eps),
@@ -208,7 +210,7 @@ def _read(p: Params) -> int:
     return p.seq_len + (p.prompt_len if p.read == "all" else 0)
 
 
-def _flops(p: Params, features: int) -> float:
+def _flops(p: Params, features: float) -> float:
     whole_length = p.seq_len + p.prompt_len
     if p.method == "pure":
         return operations(whole_length, _read(p), features, p.dim)

@@ -62,6 +62,6 @@ def whole(queries: Tensor, columns: Columns, scale: float) -> Tensor:
     return attention.exact(queries, columns.keys, scale).apply(columns.values)
 
 
-def operations(keys: int, rows: int, features_: int, dim: int) -> float:
+def operations(keys: int, rows: int, count: float, dim: int) -> float:
     """Multiplications and additions of the factored part: every key and every query meets every feature, d + 1 values wide."""
-    return float((keys + rows) * features_ * (2 * (dim + 1) + 1))
+    return float((keys + rows) * count * (2 * (dim + 1) + 1))
