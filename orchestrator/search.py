@@ -138,7 +138,7 @@ Conditions = Annotated[
 
 
 class Boundary(Section):
-    """Find where `of` crosses `level` along one param, in rounds of `round` points, `points` at most.
+    """Find where `of` crosses `level` along one param, in rounds of `round` points, `points` at most (64, or eight rounds).
 
     Outside of `between` the search goes as far as `within`. Where there are several crossings, `crossing` says which counts.
     `tolerance` is the width of the last bracket, relative on a geom scale.
@@ -151,7 +151,7 @@ class Boundary(Section):
     within: Between | None = None
     tolerance: Annotated[Real, Field(gt=0)] | None = None
     round: Count = 8
-    points: Count = 64
+    points: Count | None = None
     integer: bool = False
     crossing: Literal["first", "last"] = "last"
 

@@ -90,7 +90,7 @@ def task(model: Boundary, value: Callable[[float | Expression], float], aggregat
         most=reach[1],
         crossing=model.crossing,
         aggregate=aggregate,
-        points=model.points,
+        points=model.points or max(BoundaryTask.points, 8 * model.round),
     )
 
 

@@ -83,22 +83,24 @@ def propose(task: LevelSetTask, rounds: Rounds) -> Proposal:
     """The next round; empty where little is in doubt or `points` are measured."""
     data = _measured(task, rounds)
     wanted = min(task.round, task.points - data.count)
-    if wanted <= 0 or _finished(task, data):
+    if wanted <= 0:
         return ()
     free = _free(task, data)
-    if data.count < task.start:
-        return _values(task, free[: min(wanted, task.start - data.count)])
-    return _values(task, _straddle(task, data, free, wanted))
+    if data.count < task.start or len(data.values) < 2:
+        return _values(task, free[: min(wanted, max(task.start - data.count, 1))])
+    process = _process(data)
+    return () if _finished(task, process) else _values(task, _straddle(process, data, free, wanted))
 
 
 def conclude(task: LevelSetTask, rounds: Rounds) -> Found:
     """Points of the curve, by `status`: found, unresolved (out of points), open (unfinished), absent (no crossing), failed."""
     data = _measured(task, rounds)
+    out = data.count >= task.points
     if len(data.values) < 2:
-        return Found(status="open" if data.count < task.start else "failed", evaluations=data.count)
-    finished = _finished(task, data)
-    curve = _curve(task, data)
-    status = "found" if finished else "unresolved" if data.count >= task.points else "open"
+        return Found(status="failed" if out else "open", evaluations=data.count)
+    process = _process(data)
+    curve = _curve(task, process)
+    status = "found" if data.count >= task.start and _finished(task, process) else "unresolved" if out else "open"
     return Found(status=status if curve or status == "open" else "absent", evaluations=data.count, points=curve)
 
 
@@ -215,20 +217,16 @@ def _process(data: _Data) -> GaussianProcessRegressor:
     return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, values / scale)
 
 
-def _finished(task: LevelSetTask, data: _Data) -> bool:
+def _finished(task: LevelSetTask, process: GaussianProcessRegressor) -> bool:
     """Whether the share of the region whose side is in doubt is small enough."""
-    if data.count < task.start or len(data.values) < 2:
-        return False
-    mean, deviation = _process(data).predict(_candidates(task), return_std=True)
+    mean, deviation = process.predict(_candidates(task), return_std=True)
     share = float(np.mean(np.abs(mean) < SURE * deviation))
     return share <= (AREA if task.tolerance is None else task.tolerance)
 
 
-def _straddle(task: LevelSetTask, data: _Data, free: Array, wanted: int) -> Array:
+def _straddle(process: GaussianProcessRegressor, data: _Data, free: Array, wanted: int) -> Array:
     """The candidates most in doubt, one after the other, each as if those before it (and failed ones) met expectation."""
-    if len(data.values) < 2:
-        return free[:wanted]
-    mean, covariance = _process(data).predict(np.concatenate([free, data.failed]), return_cov=True)
+    mean, covariance = process.predict(np.concatenate([free, data.failed]), return_cov=True)
     covariance = np.array(covariance)
     for index in range(len(free), len(mean)):
         covariance = _given(covariance, index)
@@ -248,13 +246,13 @@ def _given(covariance: Array, index: int) -> Array:
     return covariance - np.outer(column, column) / max(float(covariance[index, index]), JITTER)
 
 
-def _curve(task: LevelSetTask, data: _Data) -> Proposal:
+def _curve(task: LevelSetTask, process: GaussianProcessRegressor) -> Proposal:
     """Where the process meets the level on the lines of a grid, interpolated between neighbours."""
     size = len(task.over)
     side = max(4, round(CELLS ** (1 / size)))
     steps = np.linspace(0.0, 1.0, side)
     grid = np.stack(np.meshgrid(*[steps] * size, indexing="ij"), axis=-1)
-    mean = _process(data).predict(grid.reshape(-1, size)).reshape([side] * size)
+    mean = process.predict(grid.reshape(-1, size)).reshape([side] * size)
     found = []
     for axis in range(size):
         left, right = (np.take(mean, range(k, side - 1 + k), axis=axis) for k in (0, 1))
