@@ -40,7 +40,8 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
         click.echo("boundaries")
         show.table(found.boundaries, ["arm", "curve", "position", "position_right", "moved", "apart"])
     click.echo(f"verdicts changed: {len(found.verdicts)}")
-    show.table(found.verdicts)
+    if found.verdicts:
+        show.table(found.verdicts)
 
 
 @click.command("audit")
@@ -80,5 +81,6 @@ def audit_command(
         how = "bit for bit" if found.tolerance == 0 else f"within {found.tolerance:g}"
         compared = {"value": how, "sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}
         click.echo(f"{found.sweep}: {found.agreeing:,} of {found.points:,} points agree, {compared[found.measures]}")
-        show.table([{**row, "params": json.dumps(row["params"])} for row in found.mismatches])
+        if found.mismatches:
+            show.table([{**row, "params": json.dumps(row["params"])} for row in found.mismatches])
     return 0 if found.passed else 1

@@ -1,0 +1,120 @@
+"""What is stored against what is measured again, and one side against another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from running import HEAD, RUN, SWEEP
+
+from orchestrator.audit import audit
+from orchestrator.cli import cli
+from orchestrator.diff import diff, side
+from orchestrator.errors import QueryError, SpecError
+from orchestrator.spec import read
+from orchestrator.store import open_store
+from orchestrator.sweep import run
+
+NOISY = "def run(params, ctx):\n    yield 0, Result(half=params.i / 2 + time.time_ns() % 1000 / 1000)\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "halves.py").write_text(HEAD + RUN)
+    (tmp_path / "halves.yaml").write_text(SWEEP + "seeds: 4\n")
+    monkeypatch.chdir(tmp_path)
+    swept(tmp_path)
+    return tmp_path
+
+
+def swept(folder: Path, store: str = "store") -> None:
+    run(folder / "halves.yaml", store=folder / store, inline=True, progress="quiet")
+
+
+def audited(folder: Path, **options: Any) -> Any:
+    return audit(read(folder / "halves.yaml"), open_store(folder / "store"), **options)
+
+
+def test_an_audit_of_the_same_code_agrees_bit_for_bit(folder: Path) -> None:
+    found = audited(folder, fraction=0.5)
+    assert (found.points, found.agreeing, found.tolerance, found.mismatches) == (6, 6, 0.0, ())
+
+
+def test_an_audit_names_the_points_that_came_out_otherwise(folder: Path) -> None:
+    (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + (params.i == 3)"))
+    found = audited(folder, fraction=1.0)
+    assert (found.points, found.agreeing) == (12, 8)
+    assert {(row["params"]["i"], row["column"], row["again"] - row["stored"]) for row in found.mismatches} == {(3, "half", 1.0)}
+
+
+def test_an_audits_sample_depends_on_its_seed_alone(folder: Path) -> None:
+    (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 1"))
+    points = [[row["point"] for row in audited(folder, fraction=0.3, seed=seed).mismatches] for seed in (1, 1, 2)]
+    assert points[0] == points[1] != points[2]
+
+
+def test_a_difference_within_the_tolerance_agrees(folder: Path) -> None:
+    (folder / "halves.py").write_text(HEAD + "TOLERANCE = 1e-9\n" + RUN.replace("+ ctx.seed", "* (1 + 1e-12) + ctx.seed"))
+    assert audited(folder, fraction=1.0).passed and not audited(folder, fraction=1.0, tolerance=0.0).passed
+
+
+def test_draws_of_one_distribution_agree_and_a_shift_does_not(folder: Path) -> None:
+    for body, passed in ((NOISY, True), (NOISY.replace("/ 2 +", "/ 2 - 5 +"), False)):
+        (folder / "halves.py").write_text(HEAD.replace('"value"', '"sample"') + body)
+        (folder / "halves.yaml").write_text(SWEEP + "seeds: 20\n")
+        swept(folder) if passed else None
+        assert audited(folder, fraction=1.0).passed == passed
+
+
+def test_an_audit_is_kept_where_the_pages_find_it(folder: Path) -> None:
+    audited(folder)
+    kept = json.loads((folder / "store" / "audits" / "halves.json").read_text())
+    assert kept["sweep"] == "halves" and kept["agreeing"] == kept["points"] == 1
+
+
+def test_a_fraction_that_is_none_is_refused(folder: Path) -> None:
+    with pytest.raises(SpecError, match="must lie above 0 and up to 1, but got 2"):
+        audited(folder, fraction=2)
+
+
+def test_two_stores_are_compared_pair_by_pair(folder: Path) -> None:
+    (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 0.25"))
+    swept(folder, "other")
+    found = diff(side("halves", str(folder / "store")), side(f"{folder / 'other'}:halves", str(folder / "store")))
+    (half,) = [column for column in found.columns if column.column == "half"]
+    assert half.whole is not None and half.whole.estimate == pytest.approx(-0.25) and len(half.settings) == 3
+    assert found.verdicts == ()  # refuted on both sides
+
+
+def test_verdicts_that_changed_are_told(folder: Path) -> None:
+    (folder / "halves.py").write_text(HEAD + RUN.replace("+ ctx.seed", ""))
+    swept(folder, "other")
+    found = diff(side(f"{folder / 'other'}:halves", "store"), side("halves", str(folder / "store")))
+    assert found.verdicts == ({"claim": "half", "left": "supported", "right": "refuted"},)
+
+
+def test_a_side_may_be_the_rows_of_one_device(folder: Path) -> None:
+    same = diff(side("halves@device=cpu", str(folder / "store")), side("halves", str(folder / "store")))
+    assert same.columns[0].whole is not None and same.columns[0].whole.estimate == 0
+
+
+def test_a_filter_must_name_a_column_of_the_engine(folder: Path) -> None:
+    with pytest.raises(QueryError, match="but got 'devise=cpu'; did you mean 'device'"):
+        side("halves@devise=cpu", str(folder / "store"))
+
+
+def test_a_side_without_rows_is_told(folder: Path) -> None:
+    with pytest.raises(QueryError, match="halves@device=tpu: it must have rows, but has none"):
+        diff(side("halves@device=tpu", str(folder / "store")), side("halves", str(folder / "store")))
+
+
+def test_the_commands_say_what_they_found(folder: Path) -> None:
+    runner = CliRunner()
+    told = runner.invoke(cli, ["diff", "halves", "halves", "--store", "store"])
+    assert "half" in told.output and "verdicts changed: 0" in told.output
+    (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 1"))
+    told = runner.invoke(cli, ["audit", "halves", "--store", "store", "--fraction", "1", "--json"], standalone_mode=False)
+    assert told.return_value == 1 and json.loads(told.output)["agreeing"] == 0
