@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import laws
-from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, with_column
+from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, lower, upper, with_column
 from orchestrator.claims.measured import measured
 from orchestrator.claims.sql import truths
 from orchestrator.claims.verdict import shown
@@ -130,7 +130,18 @@ def _points(figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[st
             ends = interval(values, known.series.aggregate)
             seeds.append(ends.units)
             found.append({**_place(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
+        if lower(figure.y) in part.columns:
+            found[-len(known.series.x) :] = [_bracketed(r, figure, part) for r in found[-len(known.series.x) :]]
     return found, seeds, lost
+
+
+def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
+    """A boundary with the bracket that it lies in, in place of an interval over seeds."""
+    import polars as pl
+
+    there = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
+    low, high = there[lower(figure.y)].min(), there[upper(figure.y)].max()
+    return record if low is None or high is None else {**record, "low": float(low), "high": float(high)}  # type: ignore[arg-type]
 
 
 def _ends(ends: Any, figure: Figure) -> Record:

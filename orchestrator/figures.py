@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.claims.evidence import Columns
 from orchestrator.claims.verdict import count
 from orchestrator.figure_data import Drawn, Record, collect
+from orchestrator.heatmaps import cells, heat
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,11 +41,29 @@ class Drawing:
 def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
     """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have."""
     figure = spec.figures[index]
+    if figure.kind == "heatmap":
+        return _map(spec, figure, f"figure_{index + 1}", rows, fields)
     drawn = collect(spec, figure, rows, fields)
     title = figure.title or f"{figure.y} over {figure.x}"
     return Drawing(
         name=f"figure_{index + 1}", title=title, caption=caption(figure, drawn, fields), chart=chart(figure, drawn, fields)
     )
+
+
+def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns) -> Drawing:
+    """A heat map of the colour's column over x and y."""
+    import altair as alt
+
+    assert figure.color is not None
+    records = cells(spec, figure, rows, fields)
+    lost = sum(1 for r in records if r["value"] is None)
+    says = fields[figure.color].says.rstrip(".") if figure.color in fields else ""
+    text = f"{figure.color}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x} and {figure.y}."
+    if lost:
+        text += f" {count(lost, 'point')} no result: crosses."
+    title = figure.title or f"{figure.color} over {figure.x} and {figure.y}"
+    whole = _styled(heat(alt, figure, records, [], fields).properties(title=figure.title or "")).to_dict()
+    return Drawing(name=name, title=title, caption=text, chart=whole)
 
 
 def render(drawing: Drawing) -> tuple[bytes, str]:
@@ -62,7 +81,9 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     few, many = drawn.seeds
     seeds = f"{few}" if few == many else f"{few} to {many}"
     parts = [f"{figure.y}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x}."]
-    if many > 1:
+    if figure.kind == "boundary":
+        parts.append("Marks are where the measure crosses its level; bars are the brackets it was found in.")
+    elif many > 1:
         spread = any(p["high"] > p["low"] for p in drawn.points)
         bars = "bars are 95 % intervals" if spread else "they agree, so there are no bars"
         parts.append(f"Marks are the {drawn.aggregate} over {seeds} seeds; {bars}.")
@@ -227,7 +248,7 @@ def _lines(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> list[Any]:
         base = _chart(alt, figure, drawn.laws, "laws")
         ink = color if figure.color is not None and any(p["color"] for p in drawn.laws) else alt.value(INK)
         layers.append(base.mark_line(strokeWidth=1.8, opacity=0.85).encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"]))
-    elif figure.kind == "curve":
+    elif figure.kind in ("curve", "collapse", "boundary"):
         trace = _chart(alt, figure, drawn.points, "points").mark_line(strokeWidth=1, opacity=0.6)
         layers.append(trace.encode(x=x, y=y, color=color, detail=["curve:N"]))
     return layers

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import durable
 from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described
+from orchestrator.claims.sources import boundaries
 from orchestrator.claims.verdict import level_text, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.figures import Drawing, draw, render
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
 
     from orchestrator.claims import Rows
     from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Figure
     from orchestrator.store import Store
 
-DRAWN = ("curve", "points")
-"""Kinds of figure that are drawn; a run refuses the others before it starts."""
 MANY = 8
 """Values of a param that are listed one by one; more are given by their ends and their number."""
 
@@ -45,7 +45,9 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
     drawings = (
-        [draw(spec, i, rows, fields) for i, figure in enumerate(spec.figures) if figure.kind in DRAWN] if len(rows) else []
+        [draw(spec, i, *_material(spec, figure, store, rows, fields)) for i, figure in enumerate(spec.figures)]
+        if len(rows)
+        else []
     )
     rendered = [(drawing, *render(drawing)) for drawing in drawings]
     for drawing, png, svg in rendered:
@@ -60,6 +62,14 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     durable.write(report.page, _fill("report.html.j2", view).encode())
     durable.write(report.markdown, _fill("report.md.j2", view).encode())
     return report
+
+
+def _material(spec: Spec, figure: Figure, store: Store, rows: pl.DataFrame, fields: Columns) -> tuple[pl.DataFrame, Columns]:
+    """What a figure is drawn from: the sweep's rows, or what its search found."""
+    if figure.kind != "boundary":
+        return rows, fields
+    found = boundaries(spec, store)
+    return found.rows, found.fields
 
 
 def paths(report: Report) -> dict[str, str]:

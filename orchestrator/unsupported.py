@@ -11,21 +11,13 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
 
 LATER = "wait for a later version"
-FIGURES = ("heatmap", "collapse", "boundary")
 
 Missing = Iterator[tuple[Keys, str]]
 
 
 def unsupported(spec: Spec) -> Missing:
     """Keys and a sentence for each thing that cannot run yet; a run that meets one stops before its first trial."""
-    yield from _of_run(spec)
-    for index, figure in enumerate(spec.figures):
-        if figure.kind in FIGURES:
-            yield ("figures", index, "kind"), f"figures of kind '{figure.kind}' must {LATER}; draw a curve."
-
-
-def _of_run(spec: Spec) -> Missing:
-    """Two ways of proposing points at once."""
+    # Two ways of proposing points at once.
     ways = {("search",): spec.search, ("seeds", "until"): spec.seeds.until, ("stop",): spec.stop}
     given = [keys for keys, model in ways.items() if model is not None]
     for keys in given[1:]:

@@ -1,0 +1,97 @@
+"""Turns rows over two params into a heat map: a phase diagram, with the boundary that a search found and where it looked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.evidence import Columns, aggregate, derived, with_column
+from orchestrator.claims.sql import truths
+from orchestrator.figure_data import Record
+from orchestrator.intervals import combine
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Figure
+
+WIDTH, HEIGHT = 420, 300
+FULL = 0.6  # of all combinations of x and y: with as many measured the map is a grid, with fewer a cloud of marks
+
+
+def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> list[Record]:
+    """The colour's value at each x and y (and facet), seeds combined as its column says; `lost` counts points without one."""
+    import polars as pl
+
+    table = derived(spec, rows).filter(pl.col("final"))
+    if figure.where is not None:
+        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
+    assert figure.color is not None
+    names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name is not None]
+    for name in names:
+        table = with_column(table, name, f"{spec.name}: figures")
+    keys = [name for name in names if name != figure.color]
+    found = []
+    for key, part in table.drop_nulls(keys).group_by(keys, maintain_order=True):
+        values = part.filter(pl.col("status").cast(pl.String) == "ok")[figure.color].cast(pl.Float64).drop_nulls().drop_nans()
+        value = float(combine(values.to_numpy(), aggregate(fields, figure.color))) if len(values) else None
+        facet = str(key[2]) if figure.facet is not None else ""
+        found.append({"x": float(key[0]), "y": float(key[1]), "facet": facet, "value": value, "seeds": len(values)})  # type: ignore[arg-type]
+    return found
+
+
+def heat(alt: Any, figure: Figure, records: list[Record], line: list[Record], fields: Columns) -> Any:
+    """The heat map as an Altair chart; `line` holds the positions of a boundary on the same axes."""
+    known = [r for r in records if r["value"] is not None and all(r[a] > 0 for a in ("x", "y") if a in figure.log)]
+    lost = [r for r in records if r["value"] is None]
+    axes = {axis: _channel(alt, figure, axis, column, fields) for axis, column in (("x", figure.x), ("y", figure.y))}
+    values = [r["value"] for r in known]
+    color = alt.Color("value:Q", title=figure.color, scale=_scale(alt, figure, values))
+    tips = [alt.Tooltip("x:Q", title=figure.x), alt.Tooltip("y:Q", title=figure.y), alt.Tooltip("value:Q", title=figure.color)]
+    if _is_grid(known):
+        ordinal = {axis: _ordinal(alt, axis, column) for axis, column in (("x", figure.x), ("y", figure.y))}
+        marks = alt.Chart(alt.Data(values=known)).mark_rect().encode(**ordinal, color=color, tooltip=tips)
+        return marks.properties(width=WIDTH, height=HEIGHT)
+    base = alt.Chart(alt.Data(values=known))
+    layers = [
+        base.mark_point(filled=True, size=70, opacity=1, stroke="white", strokeWidth=0.5).encode(
+            **axes, color=color, tooltip=tips
+        )
+    ]
+    if lost:
+        layers.append(
+            alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color="#D55E00", size=60).encode(**axes)
+        )
+    if line:
+        drawn = alt.Chart(alt.Data(values=line))
+        order = alt.Order("x:Q")
+        layers.append(drawn.mark_line(color="#222222", strokeWidth=2).encode(**axes, order=order, detail="curve:N"))
+    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+
+
+def _is_grid(records: list[Record]) -> bool:
+    """Whether most combinations of x and y were measured."""
+    xs, ys = {r["x"] for r in records}, {r["y"] for r in records}
+    return len(xs) > 1 and len(ys) > 1 and len(records) >= FULL * len(xs) * len(ys)
+
+
+def _channel(alt: Any, figure: Figure, axis: str, column: str, fields: Columns) -> Any:
+    unit = fields[column].unit if column in fields else ""
+    scale = alt.Scale(type="log" if axis in figure.log else "linear", zero=False, nice=False, padding=12)
+    return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:Q", scale=scale, title=f"{column} ({unit})" if unit else column)
+
+
+def _ordinal(alt: Any, axis: str, column: str) -> Any:
+    """An axis of cells, numbers rising to the right and upwards."""
+    order = "ascending" if axis == "x" else "descending"
+    shown = alt.Axis(title=column, labelOverlap="greedy", labelAngle=0, labelExpr="format(datum.value, '.3~g')")
+    return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:O", sort=order, axis=shown)
+
+
+def _scale(alt: Any, figure: Figure, values: list[float]) -> Any:
+    """Colours that differ in lightness; from two sides of zero where the values lie on both."""
+    if "color" in figure.log:
+        return alt.Scale(type="log", scheme="viridis")
+    if values and min(values) < 0 < max(values):
+        return alt.Scale(scheme="blueorange", domainMid=0)
+    return alt.Scale(scheme="viridis")
