@@ -36,7 +36,7 @@ def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> li
         values = part.filter(pl.col("status").cast(pl.String) == "ok")[figure.color].cast(pl.Float64).drop_nulls().drop_nans()
         value = float(combine(values.to_numpy(), aggregate(fields, figure.color))) if len(values) else None
         facet = str(key[2]) if figure.facet is not None else ""
-        found.append({"x": float(key[0]), "y": float(key[1]), "facet": facet, "value": value, "seeds": len(values)})  # type: ignore[arg-type]
+        found.append({"x": float(key[0]), "y": float(key[1]), "facet": facet, "value": value, "seeds": len(values)})
     return found
 
 
