@@ -1,7 +1,7 @@
 """Error of an edit distance that is released privately: a tree of sketches, randomised response, and a constant answer.
 
 Source: On Differentially Private String Distances, arXiv:2411.05750; base cases, thresholds and hash alignment are ours.
-Symbols: n = bits of A · k = planted edits · H = ceil(log2 n) · q = flip probability · M1, M3 = rows, cells.
+Symbols: n = bits of A · k = promised distance · H = ceil(log2 n) · q = flip probability · M1, M3 = rows, cells.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class Params:
 
     variant: Annotated[str, "tree | flat | trivial (k / 2) | laplace"]
     n: Annotated[int, "bits of a private string"]
-    k: Annotated[int, "edits between a private string and the query"]
+    k: Annotated[int, "distance that no string is promised to exceed"]
     eps: Annotated[float, "budget for one bit of one string; a whole string is protected by n times as much only"]
     hash: Annotated[str, "how a segment is sketched: offset | rabin"] = "offset"
+    edits: Annotated[int | None, "edits planted between a private string and the query; none means k"] = None
     m1: Annotated[int | None, "rows, or bits of a Rabin fingerprint; none means log k + log log n + 10, rounded"] = None
     m3: Annotated[int, "cells of a row; no matter to rabin"] = 10
     cap: Annotated[int | None, "largest distance looked for; above it an answer is censored; none means 3k"] = None
@@ -55,7 +56,10 @@ class Result:
     error_floor: Annotated[float, "mean error with censored answers taken as cap + 1", {"bound": "lower"}]
     bias_floor: Annotated[float, "mean of answer - distance with censored answers taken as cap + 1", {"bound": "lower"}]
     rmse_floor: Annotated[float, "root of the mean squared error, censored likewise", {"bound": "lower", "aggregate": "rms"}]
-    clipped_error: Annotated[float, "mean error of answers clipped to k, as the promise allows; a censored one is k"]
+    clipped_error: Annotated[
+        float,
+        "mean error of answers clipped to k; flattering here, where the distance is near k and a censored one counts as k",
+    ]
     censored: Annotated[float, "share of answers above the cap", {"aggregate": "proportion"}]
     max_error: Annotated[float | None, "largest error of a pair; null where an answer is censored", {"aggregate": "max"}]
     false_differ: Annotated[float | None, "share of tests on equal segments that say different; null without tests"]
@@ -72,7 +76,7 @@ class Result:
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
     eps_bit: Annotated[float, "exact privacy loss for one bit of one string"]
     private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
-    beats_trivial: Annotated[bool, "whether the clipped error is below k / 2, what a constant answer is never worse than"]
+    beats_trivial: Annotated[bool, "whether error_floor is below k / 2, what a constant answer is never worse than"]
     beats_flat: Annotated[bool, "whether error_floor is below flat_bound"]
 
 
@@ -99,7 +103,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
     keys = [(dataclasses.replace(p, eps=1.0), ctx.seed) for p, ctx in zip(params, ctxs, strict=True)]
     for (first, _), indices in packing.groups(keys, lambda key: key):
         stream = ctxs[indices[0]].generator
-        strings = pairs.planted(first.pairs, first.n, first.k, stream("strings"))
+        strings = pairs.planted(first.pairs, first.n, planted(first), stream("strings"))
         exact = pairs.true_distances(strings.a, strings)
         eps = [params[i].eps for i in indices]
         answers, tests = _answers(first, strings, exact, eps, stream)
@@ -119,6 +123,11 @@ def cap(p: Params) -> int:
     return 3 * p.k if p.cap is None else p.cap
 
 
+def planted(p: Params) -> int:
+    """Edits that are planted between the strings of a point."""
+    return p.k if p.edits is None else p.edits
+
+
 def release(p: Params) -> private_edit.Release:
     """The tree of a point."""
     return private_edit.Release(codes.code(p.hash, rows(p), p.m3), tree.Shape(p.n))
@@ -127,12 +136,13 @@ def release(p: Params) -> private_edit.Release:
 def _check(p: Params) -> None:
     if p.variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, but got {p.variant!r}; write one of them.")
-    if p.n < 2 or p.k < 1 or min(p.pairs, p.probes, p.queries) < 1 or not p.eps > 0 or cap(p) < p.k:
+    if p.n < 2 or min(p.k, p.pairs, p.probes, p.queries) < 1 or not p.eps > 0:
         raise ValueError(
-            f"n must be at least 2, k, pairs, probes and queries at least 1, eps positive and cap at least k, but got "
-            f"n = {p.n}, k = {p.k}, pairs = {p.pairs}, probes = {p.probes}, queries = {p.queries}, eps = {p.eps}, "
-            f"cap = {cap(p)}."
+            f"n must be at least 2, k, pairs, probes and queries at least 1 and eps positive, but got n = {p.n}, k = {p.k}, "
+            f"pairs = {p.pairs}, probes = {p.probes}, queries = {p.queries}, eps = {p.eps}; raise them."
         )
+    if cap(p) < p.k or planted(p) < 0:
+        raise ValueError(f"cap must be at least k = {p.k} and edits at least 0, but got {cap(p)} and {planted(p)}; raise them.")
     if p.variant == "tree":
         release(p)
 
@@ -174,7 +184,7 @@ def _result(p: Params, answers: Answers, exact: NDArray[np.int64], tests: float 
         tests=tests,
         flat_bound=bound,
         private=False,
-        beats_trivial=bool(clipped < p.k / 2),
+        beats_trivial=floor < p.k / 2,
         beats_flat=floor < bound,
         **_ledger(p),
         **_tested(p, stream),

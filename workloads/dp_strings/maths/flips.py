@@ -9,6 +9,8 @@ from torch import Tensor
 
 # Below this probability a uniform double never asks for a flip: a device would then release its bits as they are.
 RESOLUTION = 2.0**-53
+# Flips of a bucket up to which their places are drawn, not a number for every bucket.
+RARE = 0.1
 
 
 def probability(eps_each: float) -> float:
@@ -37,10 +39,33 @@ def exponentials(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def counts(odd: Tensor, cells: int, q: float, generator: torch.Generator) -> Tensor:
     """How many of `cells` bits are 1 after flips where `odd` of them were 1; float64 of the same shape.
 
-    Bin(cells - odd, q) + Bin(odd, 1 - q), without making the bits.
+    Bin(cells - odd, q) + Bin(odd, 1 - q), without making the bits; where flips are rare, at a cost of the flips alone.
     """
     ones = odd.to(torch.float64)
+    if q * cells < RARE:
+        return ones + _rare(ones, cells, q, generator)
     rate = torch.full_like(ones, q)
     raised = torch.binomial(cells - ones, rate, generator=generator)
     # Bits that fall are drawn rather than bits that stay, which would round 1 - q.
     return raised + ones - torch.binomial(ones, rate, generator=generator)
+
+
+def _rare(ones: Tensor, cells: int, q: float, generator: torch.Generator) -> Tensor:
+    """What flips change in each count: their places among all bits, of which each count's ones come first."""
+    place = skips(ones.numel() * cells, q, generator)
+    bucket = place // cells
+    change = torch.where(place % cells < ones.flatten()[bucket], -1.0, 1.0).to(torch.float64)
+    return torch.zeros(ones.numel(), dtype=torch.float64).scatter_add(0, bucket, change).view_as(ones)
+
+
+def skips(bits: int, q: float, generator: torch.Generator) -> Tensor:
+    """Places, in order, of the flipped ones among that many bits, by geometric gaps; int64."""
+    found, start = [], -1.0
+    draws = int(bits * q + 6 * math.sqrt(bits * q)) + 16
+    while q > 0 and start < bits:
+        uniform = 1.0 - torch.rand(draws, generator=generator, dtype=torch.float64)  # in (0, 1]
+        gaps = (uniform.log() / math.log1p(-q)).floor() + 1.0
+        places = start + gaps.cumsum(0)
+        start = places[-1].item()
+        found.append(places[places < bits].to(torch.int64))
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.int64)
