@@ -136,6 +136,11 @@ def test_a_real_degree_has_no_outputs() -> None:
     assert row["rel_error_output"] is None and row["log_output_ratio"] is None
 
 
+def test_without_rows_no_outputs_are_looked_at() -> None:
+    (row,) = measure(Params(2**18, 18, 1.2, rows=0))
+    assert row["rel_error_output"] is None and row["log_error_ratio"] < 0 and row["score_max"] == pytest.approx(1.44)
+
+
 def test_flops_allow_a_little_less_than_the_length() -> None:
     assert degree.allowed("flops_le_exact", 1024, 10) == pytest.approx(2 * 1024 * 10 / 23)
 
@@ -159,7 +164,11 @@ def test_all_bounds_share_their_data() -> None:
         (Params(64, 6, 1.0, score_scale="sqrt"), "score_scale must be one of theory, .*, but got 'sqrt'"),
         (Params(64, 6, 1.0, policy="all"), "policy must be one of rank_le_l, .*, but got 'all'"),
         (Params(64, 6, 1.0, path="feature"), "path must be one of scores, features.* got path = 'feature'"),
-        (Params(64, 6, 1.0, path="features", policy="rank_eq_l"), "must have a whole degree, but policy is 'rank_eq_l'"),
+        (
+            Params(64, 6, 1.0, path="features", policy="rank_eq_l"),
+            "must have a whole degree and rows, but policy is 'rank_eq_l'",
+        ),
+        (Params(64, 6, 1.0, rows=-1), "rows at least 0.* got .*rows = -1"),
     ],
 )
 def test_params_that_mean_nothing_are_refused(params: Params, message: str) -> None:

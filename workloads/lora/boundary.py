@@ -50,7 +50,9 @@ class Params:
     values: Annotated[
         str, "values that are averaged: normal | linear (the keys) | needle (one row of ones)", {"shape": True}
     ] = "normal"
-    rows: Annotated[int, "queries on which outputs (and entries on the path features) are compared", {"shape": True}] = 256
+    rows: Annotated[
+        int, "queries on which outputs (and entries on the path features) are compared; 0 for none", {"shape": True}
+    ] = 256
     path: Annotated[
         str,
         "entries by scores (the polynomial of all scores, in closed form) or features (the factors, on rows)",
@@ -67,13 +69,13 @@ class Result:
     rank: Annotated[float, "features C(d + g, g)"]
     rel_error: Annotated[float, "largest relative error of an entry of exp(scores), over all pairs (rows on the path features)"]
     rel_error_output: Annotated[
-        float | None, "Frobenius norm of the error of the outputs over that of the outputs; null for a real degree"
+        float | None, "Frobenius norm of the error of the outputs over that of the outputs; null for a real degree or no rows"
     ]
     log_error_ratio: Annotated[float, "log10(rel_error / eps), below 0 where the approximation is good enough"]
-    log_output_ratio: Annotated[float | None, "log10(rel_error_output / eps); null for a real degree"]
+    log_output_ratio: Annotated[float | None, "log10(rel_error_output / eps); null likewise"]
     score_max: Annotated[float, "largest absolute score, over all pairs"]
     score_bound: Annotated[float, "largest absolute score that entries bounded by b allow, scale d b^2"]
-    least_sum: Annotated[float | None, "smallest row sum of the approximation over that of exp(scores); null for a real degree"]
+    least_sum: Annotated[float | None, "smallest row sum of the approximation over that of exp(scores); null likewise"]
     b_worst: Annotated[float, "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))"]
 
 
@@ -103,29 +105,47 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
 
 def _check(p: Params) -> None:
     check(p.b, p.eps, p.dim)
-    if p.path == "features" and p.policy == "rank_eq_l":
-        raise ValueError("path 'features' must have a whole degree, but policy is 'rank_eq_l'; write rank_le_l.")
-    if p.path not in PATHS or p.dtype not in DTYPES or p.seq_len < 2 or p.rows < 1:
+    if p.path == "features" and (p.policy == "rank_eq_l" or not p.rows):
         raise ValueError(
-            f"path must be one of {', '.join(PATHS)}, dtype one of {', '.join(DTYPES)}, seq_len at least 2, rows at least 1, "
+            f"path 'features' must have a whole degree and rows, but policy is '{p.policy}' and rows = {p.rows}; "
+            "write policy: rank_le_l and rows: 256."
+        )
+    if p.path not in PATHS or p.dtype not in DTYPES or p.seq_len < 2 or p.rows < 0:
+        raise ValueError(
+            f"path must be one of {', '.join(PATHS)}, dtype one of {', '.join(DTYPES)}, seq_len at least 2, rows at least 0, "
             f"but got path = '{p.path}', dtype = '{p.dtype}', seq_len = {p.seq_len}, rows = {p.rows}; mend them."
         )
 
 
 def _measure(p: Params, ctx: Context, points: list[Params]) -> dict[str, list[Any]]:
     g = degree.affordable(p.policy, p.seq_len, p.dim)
-    queries, keys = data.pair(ctx, p.data, p.seq_len, p.dim)
-    sample, held = queries[: p.rows], data.values(ctx, p.values, keys)
-    products = sample @ keys.mT / p.dim  # (rows, L)
+    sampled = _Sample(p, ctx, int(g)) if g == int(g) and p.rows else None
     rows = []
     for q in points:
         row = _entries(p, ctx, q, g)
-        if p.path == "features":
-            scale = data.score_scale(p.score_scale, p.dim)
-            row["rel_error"] = outputs.entry_error(q.b * sample, q.b * keys, scale, int(g), DTYPES[p.dtype])
-        both = outputs.compared(products, held, row["score_bound"], int(g)) if g == int(g) else (None, None)
+        if sampled is not None and p.path == "features":
+            row["rel_error"] = sampled.entries(q.b)
+        both = sampled.outputs(row["score_bound"]) if sampled is not None else (None, None)
         rows.append(row | {"rel_error_output": both[0], "least_sum": both[1]} | _ratios(row["rel_error"], both[0], q.eps))
     return {field.name: [row[field.name] for row in rows] for field in dataclasses.fields(Result)}
+
+
+class _Sample:
+    """Some queries against all keys: drawn once, compared at every bound."""
+
+    def __init__(self, p: Params, ctx: Context, degree: int) -> None:
+        queries, self.keys = data.pair(ctx, p.data, p.seq_len, p.dim)
+        self.queries, self.values = queries[: p.rows], data.values(ctx, p.values, self.keys)
+        self.products = self.queries @ self.keys.mT / p.dim  # (rows, L)
+        self.degree, self.dtype, self.scale = degree, DTYPES[p.dtype], data.score_scale(p.score_scale, p.dim)
+
+    def outputs(self, bound: float) -> tuple[float, float]:
+        """The relative error of the outputs, and the smallest row sum over the exact one."""
+        return outputs.compared(self.products, self.values, bound, self.degree)
+
+    def entries(self, b: float) -> float:
+        """The largest relative error of an entry that the features give."""
+        return outputs.entry_error(b * self.queries, b * self.keys, self.scale, self.degree, self.dtype)
 
 
 def _entries(p: Params, ctx: Context, q: Params, g: float) -> dict[str, Any]:
