@@ -124,11 +124,12 @@ def _network(p: Params, ctx: Context) -> block.Block:
 
 def _task(p: Params, ctx: Context, network: block.Block, name: str) -> tuple[Tensor, Tensor, Tensor]:
     """Starts (restarts, p d), inputs and targets (N, L, d); the first pairs of a seed are those of every larger N."""
-    inputs = ctx.generator(f"{name}inputs")
-    noise = ctx.generator(f"{name}targets")
     centre = torch.randn(p.prompt_len, p.dim, dtype=torch.float64, generator=ctx.generator(f"{name}prompt"))
     start = torch.randn(p.restarts, p.prompt_len * p.dim, dtype=torch.float64, generator=ctx.generator(f"{name}starts"))
-    shape = (p.pairs, p.seq_len, p.dim)
-    x = torch.randn(shape, dtype=torch.float64, generator=inputs)
-    away = torch.randn(shape, dtype=torch.float64, generator=noise)
+    x, away = (_pairs(p, ctx.generator(f"{name}{stream}")) for stream in ("inputs", "targets"))
     return start, x, network(centre, x) + p.reach * away
+
+
+def _pairs(p: Params, generator: torch.Generator) -> Tensor:
+    """Normal numbers (N, L, d), pair by pair: one draw of another size would not begin alike."""
+    return torch.stack([torch.randn(p.seq_len, p.dim, dtype=torch.float64, generator=generator) for _ in range(p.pairs)])
