@@ -52,7 +52,7 @@ class Params:
     ] = "normal"
     rows: Annotated[
         int, "queries on which outputs (and entries on the path features) are compared; 0 for none", {"shape": True}
-    ] = 256
+    ] = 64
     path: Annotated[
         str,
         "entries by scores (the polynomial of all scores, in closed form) or features (the factors, on rows)",
@@ -108,7 +108,7 @@ def _check(p: Params) -> None:
     if p.path == "features" and (p.policy == "rank_eq_l" or not p.rows):
         raise ValueError(
             f"path 'features' must have a whole degree and rows, but policy is '{p.policy}' and rows = {p.rows}; "
-            "write policy: rank_le_l and rows: 256."
+            "write policy: rank_le_l and rows: 64."
         )
     if p.path not in PATHS or p.dtype not in DTYPES or p.seq_len < 2 or p.rows < 0:
         raise ValueError(
