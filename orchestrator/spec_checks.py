@@ -25,8 +25,10 @@ def check_claims(spec: Spec) -> None:
         if claim.id in ids:
             raise Misplaced((*at, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one.")
         ids[claim.id] = index
-        if claim.from_ == "boundary" and spec.search is None:
-            raise Misplaced((*at, "from"), "'from: boundary' must have a 'search', but the sweep has none; add one.")
+        if claim.from_ == "boundary" and (spec.search is None or spec.search.optuna is not None):
+            has = "has none" if spec.search is None else "searches by optuna, which finds none"
+            text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
+            raise Misplaced((*at, "from"), text)
         _check_trend(spec, index)
         for keys, name, known in _named(spec, claim):
             if name not in known:

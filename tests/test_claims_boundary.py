@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from orchestrator import claims
+from orchestrator import claims, query
 from orchestrator.claims import Verdict, early
 from orchestrator.claims.measured import beyond
 from orchestrator.claims.sources import boundary
@@ -171,6 +171,11 @@ def test_a_condition_may_speak_of_how_a_search_ended() -> None:
     assert judged({"from": "boundary", "holds": "beta_upper - beta_lower <= 0.01"}, rows).verdict == "supported"
 
 
+def test_a_boundary_that_was_not_found_cleanly_is_told() -> None:
+    turning = table(growing).with_columns(status=pl.when(pl.col("d") > 4096).then(pl.lit("not_monotone")).otherwise("status"))
+    assert "2 boundaries are not_monotone" in judged({**POWER, "expect": {"exponent": {"at_least": 0}}}, turning).reasons
+
+
 def test_boundaries_may_have_a_trend() -> None:
     claim = {"from": "boundary", "trend": {"of": "beta", "along": "d", "is": "increasing"}}
     assert judged(claim, table(growing)).verdict == "supported"
@@ -194,7 +199,7 @@ def test_a_stored_table_of_boundaries_is_judged(tmp_path: Path) -> None:
     store = stored(tmp_path, plain, lambda d, seed: 1.0)
     store.save_boundaries(spec.name, None, pa.table(table(lambda d: 0.34 * math.sqrt(math.log(d))).to_arrow()))
     found = claims.judge(spec, store)[0]
-    assert (found.verdict, found.rows) == ("supported", 9)
+    assert (found.verdict, found.rows) == ("supported", 9) and query.run(store, found.sql).num_rows == 9
 
 
 def test_another_sweeps_rows_are_judged_by_its_own_names(tmp_path: Path) -> None:

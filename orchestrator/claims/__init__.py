@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.claims import collapse, compare, equals, fit, holds, ledger, limits, prefer, trend, verdict, words
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather, select
-from orchestrator.claims.sources import BASE, Source, absent, own, rows_of, sources
+from orchestrator.claims.sources import BASE, Source, absent, doubtful, own, rows_of, sources
 from orchestrator.claims.verdict import Finding, Verdict, restore
 from orchestrator.claims.words import label
 
@@ -189,7 +189,7 @@ def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | Non
         level=level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(kept.book, claim, kept.size, kept.drawn) if kept is not None else "",
-        reasons=(*_reasons(findings), *_mixed(case)),
+        reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows)),
         findings=tuple(findings),
     )
 

@@ -26,7 +26,7 @@ from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span
 from orchestrator.errors import SpecError, nearest
-from orchestrator.fits import MISFIT, Fit, Series, fit
+from orchestrator.fits import ENDLESS, MISFIT, Fit, Series, fit
 from orchestrator.intervals import Interval, student
 from orchestrator.laws import Law
 from orchestrator.staircases import stepped, unrounded
@@ -163,7 +163,8 @@ def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:
     freedom = total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300) if total > 0 else 1.0
     half = student(level, max(freedom, 1.0)) * float(np.sqrt(total))
     units = min(len(f.series.units) for f in (left, right))
-    return Interval(estimate=value, low=value - half, high=value + half, units=units, method=f"Welch t, {freedom:.1f} df")
+    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else "brackets of the search"
+    return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
 def _loose(*fits: Fit) -> bool:

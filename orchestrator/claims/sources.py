@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BASE = "base"
 LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
 OTHER = "sweep:"
+CLEAN = ("found", "noisy", "ok")
+"""How a search ends that stands for its bracket."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,14 @@ def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
         pl.all_horizontal(pl.col(name).is_not_null() for name in along).alias(SETTLED),
     )
     return Source(spec=spec, rows=derived(spec, settled), fields=known, table=f"boundaries.{table_name(spec.name)}")
+
+
+def doubtful(rows: pl.DataFrame) -> tuple[str, ...]:
+    """A sentence for each way in which boundaries that have a position were not found cleanly."""
+    if SETTLED not in rows.columns:
+        return ()
+    placed = rows.filter(rows[SETTLED] & ~rows["status"].is_in(CLEAN))["status"].value_counts(sort=True)
+    return tuple(f"{n} boundar{'y is' if n == 1 else 'ies are'} {status}" for status, n in placed.iter_rows())
 
 
 def absent_boundary(spec: Spec) -> Source:

@@ -91,7 +91,8 @@ def told(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None
         (f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]
     ]
     if "broken" in numbers:
-        found.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} rows", None))
+        things = "entries" if "entries" in numbers else "rows"
+        found.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} {things}", None))
     return found
 
 
