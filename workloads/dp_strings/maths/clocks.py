@@ -60,11 +60,10 @@ def sketch(task: Task, method: Method, stream: Stream) -> Times:
     init = shortest(lambda: _released(strings[:1], hashed, stream("flips")), task.repeats)
     encode = shortest(lambda: _packed(sketches.encode(strings[:1], hashed), method), task.repeats)
     clean = _packed(sketches.encode(strings[:1], hashed), method)
-    held = np.ascontiguousarray(np.moveaxis(noisy, 0, -1))  # (strings, rows, buckets, words)
-    query = np.ascontiguousarray(np.moveaxis(clean, 0, -1))
+    held = np.ascontiguousarray(np.moveaxis(noisy, 1, 0))  # (strings, words, rows, buckets)
 
     def answers() -> list[float]:
-        return [_answer(own, query, method) for own in held]
+        return [_answer(own, clean, method) for own in held]
 
     return Times(init, encode, shortest(answers, task.repeats) / task.strings, method.bits)
 
@@ -81,10 +80,10 @@ def _packed(bits: torch.Tensor, method: Method) -> Words:
 
 
 def _answer(own: Words, query: Words, method: Method) -> float:
-    """The estimate from one noisy sketch and the query's, (rows, buckets, words) each."""
+    """The estimate from one noisy sketch and the query's, (words, rows, buckets) each."""
     differ = np.bitwise_count(own ^ query)
     if method.variant in MAXIMA:
-        return float(differ.sum(-1, dtype=np.int32).max(0).sum()) / 2
+        return float(differ.sum(0, dtype=np.uint32).max(0).sum()) / 2
     return float(differ.sum(dtype=np.int64))
 
 
