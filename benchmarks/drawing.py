@@ -10,8 +10,8 @@ from orchestrator.figures import COLORS, INK, SHAPES
 Rows = list[dict[str, Any]]
 
 
-def lines(rows: Rows, x: str, y: str, title: str, color: str = "way") -> Any:
-    """A panel: y over x, a line and marks for each value of `color`; zeros stand at the bottom."""
+def lines(rows: Rows, x: str, y: str, title: str, says: str = "", color: str = "way") -> Any:
+    """A panel: y (called `says`) over x, a line and marks for each value of `color`; zeros stand at the bottom."""
     import altair as alt
 
     ways = list(dict.fromkeys(row[color] for row in rows))
@@ -20,7 +20,7 @@ def lines(rows: Rows, x: str, y: str, title: str, color: str = "way") -> Any:
     data: Any = alt.Data
     base = alt.Chart(data(values=shown)).encode(
         x=alt.X(f"{x}:Q", scale=alt.Scale(type="log", nice=False, padding=14), axis=alt.Axis(title=x, tickCount=5)),
-        y=alt.Y(f"{y}:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=y, tickCount=5, format="~g")),
+        y=alt.Y(f"{y}:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=says or y, tickCount=5, format="~g")),
         color=alt.Color(f"{color}:N", scale=alt.Scale(domain=ways, range=list(COLORS[: len(ways)])), title=None),
         shape=alt.Shape(f"{color}:N", scale=alt.Scale(domain=ways, range=list(SHAPES[: len(ways)])), title=None),
     )

@@ -29,7 +29,7 @@ SURE = 1.96  # deviations beyond which a side is not in doubt
 CANDIDATES = 1024
 CELLS = 2048  # of the grid on which the curve is read off, over all axes
 AREA = 0.02  # share of the region that may stay in doubt where no tolerance is given
-FAR = 4.0  # values further from the level than so many typical distances say no more than that
+FAR = 4.0  # asinh of the distance from the level in small ones, beyond which a value says no more
 JITTER = 1e-6
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -118,13 +118,15 @@ def classify(task: LevelSetTask, rounds: Rounds, at: Sequence[Mapping[str, Value
 
 @dataclass(frozen=True, kw_only=True)
 class _Data:
-    """What was measured, in the unit cube: places with a value (its distance from the level, its variance), and without."""
+    """What was measured, in the unit cube: places with a value (its distance from the level, its variance), and without.
+
+    Distances are as asinh, straight near the level and logarithmic far from it, so what explodes does not hide the curve.
+    """
 
     places: Array  # (n, axes)
     values: Array  # (n,)
     noise: Array  # (n,)
     failed: Array  # (m, axes)
-    far: float  # distance from the level beyond which a value says no more
 
     @property
     def count(self) -> int:
@@ -143,14 +145,15 @@ def _measured(task: LevelSetTask, rounds: Rounds) -> _Data:
         values.append(mean - task.level)
         noise.append(float(np.var(good, ddof=1)) / len(good) if len(good) > 1 and math.isfinite(mean) else 0.0)
     size = len(task.over)
-    # Of the points that fill the region: later ones lie near the level.
-    typical = [abs(value) for value in values[: task.start] if math.isfinite(value)]
+    # A small distance, of the points that fill the region: later ones lie near the level.
+    first = [abs(value) for value in values[: task.start] if math.isfinite(value) and value]
+    small = float(np.quantile(first, 0.25)) if first else 1.0
+    bent = np.arcsinh(np.array(values) / small)
     return _Data(
         places=np.array(places).reshape(-1, size),
-        values=np.array(values),
-        noise=np.array(noise),
+        values=np.clip(bent, -FAR, FAR),
+        noise=np.array(noise) / (small * np.cosh(np.clip(bent, -FAR, FAR))) ** 2,
         failed=np.array(failed).reshape(-1, size),
-        far=FAR * float(np.median(typical)) if any(typical) else 1.0,
     )
 
 
@@ -196,25 +199,24 @@ def _free(task: LevelSetTask, data: _Data) -> Array:
 
 
 def _process(data: _Data) -> GaussianProcessRegressor:
-    """A Gaussian process of the distances from the level, far ones cut off, with its kernel fitted and rounded."""
+    """A Gaussian process of the distances from the level, with its kernel fitted and rounded."""
     import warnings
 
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # type: ignore[import-untyped]
 
     size = data.places.shape[1]
-    values = np.clip(data.values, -data.far, data.far)
-    scale = float(np.std(values)) or 1.0
+    scale = float(np.std(data.values)) or 1.0
     kernel = ConstantKernel(1.0, (0.05, 50.0)) * Matern([0.5] * size, [(0.05, 10.0)] * size, nu=2.5) + WhiteKernel(
         1e-4, (JITTER, 0.3)
     )
     made = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a length scale at its bound is an answer
-        fitted = made.fit(data.places, values / scale)
+        fitted = made.fit(data.places, data.values / scale)
     # What another machine would fit differs in the last digits; rounded, the process is the same.
     fixed = fitted.kernel_.clone_with_theta(np.round(fitted.kernel_.theta, 2))
-    return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, values / scale)
+    return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, data.values / scale)
 
 
 def _finished(task: LevelSetTask, process: GaussianProcessRegressor) -> bool:

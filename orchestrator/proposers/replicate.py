@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STEP = 1.5  # each look has half as many replicates again: closer ones need a higher level, rarer ones overshoot
 GROWTH = 4.0  # a round makes at most so many of each replicate: a mean that is near 0 by chance foretells anything
+SPARED = 0.8  # of the error allowed is given to looks; the rest is for skewed values, whose spread and mean err together
 CAREFUL = 0.8  # of the replicates that the spread foretells, so that a spread seen too large wastes few
 
 
@@ -88,7 +89,8 @@ def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float
     found = intervals.interval(sample, task.aggregate, level(task))
     numbers = schedule(task)
     stopped = numbers[0] < len(good) < numbers[-1] and found.high > found.low
-    return found.low, _unbiased(sample, task.aggregate, found) if stopped else found.estimate, found.high
+    estimate = _unbiased(sample, task.aggregate, found) if stopped else found.estimate
+    return float(found.low), float(estimate), float(found.high)
 
 
 def _unbiased(sample: intervals.Array, aggregate: str, found: intervals.Interval) -> float:
@@ -113,7 +115,8 @@ def schedule(task: ReplicateTask) -> tuple[int, ...]:
 
 def level(task: ReplicateTask) -> float:
     """The level of the interval at each single look, above the confidence."""
-    return looks.level(schedule(task), task.confidence)
+    numbers = schedule(task)
+    return looks.level(numbers, 1 - SPARED * (1 - task.confidence)) if len(numbers) > 1 else task.confidence
 
 
 def _good(values: Sequence[float | None]) -> list[float]:

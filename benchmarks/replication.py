@@ -1,0 +1,83 @@
+"""Compares seeds until an interval is narrow with a fixed number: `python -m benchmarks.replication` prints and draws it.
+
+The sweep is stated: normal values of mean 1 whose standard deviation runs from 0.05 to 1.2 over nine points by equal
+factors. Fixed replication gives every point the seeds that the worst one needs for the same width at the same confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import drawing
+from orchestrator import intervals
+from orchestrator.proposers import replicate
+from orchestrator.proposers.replicate import ReplicateTask
+
+FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "replication.svg"
+DEVIATIONS = tuple(float(s) for s in np.geomspace(0.05, 1.2, 9))
+TASK = ReplicateTask(metric="y", rel_halfwidth=0.1, min=8, max=2048)
+SWEEPS = 20
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one point took, and what came of it."""
+
+    seeds: int
+    estimate: float
+    low: float
+    high: float
+
+
+def sequential(task: ReplicateTask, drawn: Sequence[float]) -> Spent:
+    """A point that is given values of a stream until its task has enough."""
+    used = 0
+    while count := replicate.more(task, drawn[:used]):
+        used += count
+    low, estimate, high = replicate.interval(task, drawn[:used])
+    return Spent(used, estimate, low, high)
+
+
+def fixed(deviation: float, task: ReplicateTask = TASK) -> int:
+    """The least seeds with which a t interval of the expected width is narrow enough, for mean 1."""
+    return next(n for n in range(2, 10**6) if intervals.quantile(task.confidence, n) * deviation / n**0.5 <= task.rel_halfwidth)
+
+
+def sweep(seed: int, task: ReplicateTask = TASK, deviations: Sequence[float] = DEVIATIONS) -> list[Spent]:
+    """Every point of the stated sweep, once."""
+    generator = np.random.default_rng(seed)
+    return [sequential(task, (1 + s * generator.standard_normal(task.max)).tolist()) for s in deviations]
+
+
+def ratio(sweeps: Sequence[Sequence[Spent]], task: ReplicateTask = TASK, deviations: Sequence[float] = DEVIATIONS) -> float:
+    """How many times more seeds fixed replication takes."""
+    worst = max(fixed(s, task) for s in deviations)
+    spent = float(np.mean([sum(point.seeds for point in points) for points in sweeps]))
+    return worst * len(deviations) / spent
+
+
+def main() -> None:
+    """Print what each way spends, and draw it."""
+    sweeps = [sweep(seed) for seed in range(SWEEPS)]
+    worst = max(map(fixed, DEVIATIONS))
+    rows = []
+    for k, deviation in enumerate(DEVIATIONS):
+        mean = float(np.mean([points[k].seeds for points in sweeps]))
+        print(f"deviation {deviation:6.3f}: {mean:7.1f} seeds, fixed {worst}, were it known {max(fixed(deviation), 2)}")
+        ways = {"until the interval is narrow": mean, "fixed, for the worst": worst, "fixed, were it known": fixed(deviation)}
+        rows += [{"way": way, "deviation": deviation, "seeds": seeds} for way, seeds in ways.items()]
+    covered = float(np.mean([point.low <= 1 <= point.high for points in sweeps for point in points]))
+    print(f"fixed takes {ratio(sweeps):.2f} times as many; {covered:.1%} of {SWEEPS * len(DEVIATIONS)} intervals cover")
+    alike = [0.4] * 9
+    times = ratio([sweep(seed, deviations=alike) for seed in range(4)], deviations=alike)
+    print(f"with one deviation everywhere it takes {times:.2f} times as many")
+    panel = drawing.lines(rows, x="deviation", y="seeds", title="Seeds over the standard deviation of a point (mean 1)")
+    drawing.save([panel], FIGURE)
+
+
+if __name__ == "__main__":
+    main()
