@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,6 +23,7 @@ from orchestrator.errors import QueryError, StoreError, SweepError, nearest
 from orchestrator.progress import duration
 
 View = dict[str, Any]
+NAME = re.compile(r"[\w.-]+")
 EXAMPLES = (
     "select sweep, size, count(*) as points from plans group by all order by sweep",
     "select status, count(*) as points from points group by status",
@@ -122,6 +124,7 @@ def sweep(shelf: Shelf, name: str, query: QueryParams) -> View:
         "provenance": sheet.provenance(rows.frame),
         "runs": [_run(run) for run in reversed(found.runs)],
         "boundaries": _boundaries(shelf, found),
+        "audit": _audit(shelf, found),
         "spec": _yaml(found.record.get("spec") or {}),
         "sql": f"select * from sweeps.{tables.identifiers([found.name])[found.name]} limit 100",
         "report": _has_report(shelf, found.name),
@@ -154,9 +157,15 @@ def _boundaries(shelf: Shelf, found: Sweep) -> list[Mapping[str, Any]]:
         return []
     name = found.name.replace("'", "''")
     rows: list[Mapping[str, Any]] = asking.ask(
-        shelf.store, f"select arm, curve, along, of, level, at, lower, upper, round from boundaries where sweep = '{name}'"
+        shelf.store, f"select * from boundaries where sweep = '{name}'"
     ).table.to_pylist()
-    return rows
+    return [{key: value for key, value in row.items() if key not in ("sweep", "record")} for row in rows]
+
+
+def _audit(shelf: Shelf, found: Sweep) -> Mapping[str, Any] | None:
+    """What `lawsweep audit` found of the sweep at this size; None where it was not asked, or of another size."""
+    said = shelf.store.load("audits", found.name) if NAME.fullmatch(found.name) else None
+    return said if isinstance(said, dict) and said.get("size") == found.size else None
 
 
 def _yaml(spec: Mapping[str, Any]) -> str:
@@ -179,16 +188,16 @@ def drawing(shelf: Shelf, name: str, query: QueryParams) -> tuple[str, View]:
     found = shelf.sweep(name, chosen.size or None)
     rows = shelf.rows(found)
     key = (found.name, found.size, str(found.record.get("generation")), rows.stamp, str(query))
-    drawn: View = shelf.once(key, lambda: _drawn(found, rows, chosen, query.get("figure", "")))
+    drawn: View = shelf.once(key, lambda: _drawn(shelf, found, rows, chosen, query.get("figure", "")))
     return rows.stamp, drawn
 
 
-def _drawn(found: Sweep, rows: Rows, chosen: Choice, figure: str) -> View:
+def _drawn(shelf: Shelf, found: Sweep, rows: Rows, chosen: Choice, figure: str) -> View:
     try:
         if figure.isdecimal() and int(figure) < len(redraw.declared(found.record)):
             if len(rows.frame) > plots.ROWS:
                 raise QueryError(f"figure: it must rest on at most {plots.ROWS:,} rows, but there are {len(rows.frame):,}.")
-            drawn = redraw.redraw(found.record, int(figure), rows.frame, rows.fields)
+            drawn = redraw.redraw(shelf.store, found.record, int(figure), rows.frame, rows.fields)
         else:
             chosen = plots.completed(chosen, rows, found.record)
             drawn = plots.explore(chosen, rows, chosen.filtered(rows.frame), found.record)

@@ -9,12 +9,13 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+ANY = "0.0.0.0"
 SHORTEST = 16
 """Characters that a token must have."""
 POLICY = (
@@ -57,7 +58,7 @@ class Door:
     def _refusal(self, scope: Scope) -> Response | None:
         request = Request(scope)
         if not allowed(request.headers.get("host", ""), self.hosts):
-            return _plain(421, "This name is none of this server's; open it by its address, or start it with --host NAME.")
+            return _plain(421, "This name is none of this server's; open it by its address, or start it with --known-as NAME.")
         if _foreign(request.headers):
             return _plain(403, "A page of another site may link here, but not read from here.")
         return self._unknown(request) if self.token else None
@@ -79,20 +80,27 @@ class Door:
 
 
 def allowed(host: str, hosts: frozenset[str]) -> bool:
-    """Whether a Host header names this server: one of its names, whatever the port."""
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    return name.lower().rstrip(".") in hosts
+    """Whether a Host header names this server: one of its names, whatever the port; on all interfaces any address will do.
+
+    Who rebinds a name of his own to this machine sends that name, never an address.
+    """
+    name = (host.rsplit(":", 1)[0] if not host.endswith("]") else host).lower().rstrip(".")
+    return name in hosts or (ANY in hosts and _address(name))
 
 
 def names(host: str) -> frozenset[str]:
-    """The names by which a server on that host may be asked for; one on all interfaces by the machine's own addresses too."""
-    own = {*LOOPBACK}
+    """The names by which a server on that host may be asked for."""
     if host in ("0.0.0.0", "::", ""):
-        own |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-        own |= {_bracketed(str(info[4][0])) for info in _addresses(socket.gethostname())}
-    else:
-        own |= {_bracketed(host).lower()}
-    return frozenset(own)
+        return frozenset({*LOOPBACK, ANY, socket.gethostname().lower(), socket.getfqdn().lower()})
+    return frozenset({*LOOPBACK, f"[{host}]" if ":" in host else host.lower()})
+
+
+def _address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def loopback(host: str) -> bool:
@@ -103,17 +111,6 @@ def loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _addresses(name: str) -> list[tuple[object, object, int, str, tuple[object, ...]]]:
-    try:
-        return [(*found[:4], found[4]) for found in socket.getaddrinfo(name, None)]
-    except OSError:
-        return []
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 def _foreign(headers: Headers) -> bool:
@@ -143,8 +140,3 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sent
-
-
-def secret(query: QueryParams) -> bool:
-    """Whether the query holds a token, which must not be written into a log."""
-    return "token" in query

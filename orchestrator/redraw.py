@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.claims import BASE
 from orchestrator.claims.evidence import Columns
+from orchestrator.claims.sources import boundaries
 from orchestrator.errors import SpecError
 from orchestrator.figures import Drawing, draw
 from orchestrator.spec import Spec, parse
@@ -15,15 +17,25 @@ from orchestrator.spec_claims import Figure
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.store import Store
+
 
 def declared(record: Mapping[str, Any]) -> tuple[Figure, ...]:
     """The figures that a sweep's plan was saved with; none where the spec cannot be read any more."""
     return spec_of(record).figures
 
 
-def redraw(record: Mapping[str, Any], index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
-    """The figure of that index, as the sweep declares it; SpecError where it names what the rows do not have."""
-    return draw(spec_of(record), index, rows, fields)
+def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
+    """The figure of that index, as the sweep declares it; SpecError where it names what the rows do not have.
+
+    A figure of boundaries is drawn from what the search found.
+    """
+    spec = spec_of(record)
+    if spec.figures[index].kind == "boundary":
+        size = None if record["size"] == BASE else record["size"]
+        found = boundaries(spec.model_copy(update={"size": size}), store)
+        return draw(spec, index, found.rows, found.fields)
+    return draw(spec, index, rows, fields)
 
 
 def explore(record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +112,7 @@ def test_a_name_is_compared_whole_and_without_its_port() -> None:
     hosts = names("10.0.0.5")
     assert all(allowed(host, hosts) for host in ("10.0.0.5:80", "localhost", "LOCALHOST:1", "[::1]:9", "[::1]"))
     assert not any(allowed(host, hosts) for host in ("", "10.0.0.50", "localhost.evil.example", "evil.example:80", "::1"))
+    assert [allowed(host, names("0.0.0.0")) for host in ("10.1.2.3:80", "[fe80::1]:80", "evil.example")] == [True, True, False]
 
 
 def test_a_filter_from_the_form_becomes_a_plain_address(url: str) -> None:
@@ -183,6 +186,24 @@ def test_a_point_measured_twice_shows_both_rows_and_counts_once(store: Store) ->
     assert len(shelf.rows(shelf.sweep("toy_capacity")).frame) == 18
 
 
+def test_an_audit_is_shown_with_what_differs(store: Store) -> None:
+    said = {
+        "size": "smoke",
+        "points": 2,
+        "agreeing": 1,
+        "fraction": 0.1,
+        "tolerance": 0.0,
+        "device": "cpu",
+        "host": "h",
+        "when": "now",
+    }
+    store.save("audits", "toy_capacity", {**said, "mismatches": [{"point": "2/1.0/0", "column": "capacity"}]})
+    with serving(store.path) as url:
+        body = get(f"{url}/sweep/toy_capacity")[2].decode()
+    assert "1 of 2 points that were measured again agree" in body
+    assert 'href="/point/2%2F1.0%2F0"' in body
+
+
 def test_a_sweep_without_rows_has_a_page(tmp_path: Path) -> None:
     made = open_store(tmp_path / "store", create=True)
     plan(made, toy_rows(grid()))
@@ -196,6 +217,17 @@ def test_the_file_that_runs_a_point_again_names_the_same_point(tmp_path: Path) -
     (tmp_path / "point.yaml").write_text(again("./halves.py", {"i": 3, "scale": 1.0}, 1))
     once_more = expand(spec_read(tmp_path / "point.yaml"), load("halves.py", tmp_path))
     assert (once_more.ids[0], once_more.seeds) == (planned.ids[2], [0, 1])
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_told_to_end(kept: Store) -> None:
+    command = [sys.executable, "-m", "orchestrator.cli", "dashboard", "--store", str(kept.path), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = process.stderr.readline().split()[1]
+        assert get(address)[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 def test_the_command_refuses_a_folder_that_is_no_store(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 import pytest
 from conftest import add, grid, plan, toy_rows
-from driving import chromium, opened, serving, shoot
+from driving import chromium, drawn, opened, serving, shoot
 from playwright.sync_api import Browser, expect
 from running import HEAD, SWEEP
 
@@ -61,7 +61,7 @@ def hostile(tmp_path: Path) -> Store:
     """A store in which names, questions, error texts, descriptions and verdicts are script."""
     store = open_store(tmp_path / "store", create=True)
     lost = {"status": "error", "error": f"Traceback\n{HOSTILE}", "capacity": None, "host": HOSTILE, "device": HOSTILE}
-    rows = toy_rows([{**p, **lost} for p in grid()])
+    rows = toy_rows([{**p, **(lost if p["d"] == 2 else {})} for p in grid()])
     says = [f.with_metadata({**(f.metadata or {}), b"says": HOSTILE.encode(), b"unit": HOSTILE.encode()}) for f in rows.schema]
     add(store, rows.cast(pa.schema(says, metadata=rows.schema.metadata)))
     plan(store, rows, generation=store.begin({"sweep": "toy_capacity", "why": HOSTILE}), question=HOSTILE, source=HOSTILE)
@@ -95,6 +95,7 @@ def test_script_in_names_and_texts_is_shown_as_text(browser: Browser, hostile: S
         expect(page.locator("#provenance dl")).to_contain_text(HOSTILE)
         page.goto(f"{url}/sweep/toy_capacity")
         expect(page.locator("article h3")).to_have_text(HOSTILE)
+        assert drawn(page) == 1
         shoot(page, "hostile")
         page.goto(f"{url}/compare?a=toy_capacity&b=%3Cscript%3Ealert(3)%3C/script%3E")
         expect(page.locator("main")).to_contain_text("<script>alert(3)</script>")
