@@ -84,9 +84,6 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
-    except DeskFailed as failed:
-        watchdog.rest()
-        raise failed.__cause__ or failed from None
     watchdog.rest()
     run.hand_back(place)
     run.flush()
@@ -121,6 +118,8 @@ class _Run:
         self.begun = time.monotonic()
         self._blocks: list[Block] = []
         self._flushed = time.monotonic()
+        self._at_desk = False
+        self._spare: _Call | None = None
         self._values = _reader([f.name for f in self.workload.results])
         # Looked up once: a cheap point takes as long as a dozen look-ups.
         module: Any = self.workload.module
@@ -183,6 +182,14 @@ class _Run:
         intake = Intake(stop - start, [f.name for f in self.workload.results], self._values)
         return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
 
+    def _lone_call(self, at: int) -> _Call:
+        """A call on one point; the one before it again, where nothing came of that: a cheap point does not pay for a new one."""
+        call = self._spare
+        if call is None or call.shelf.busy or call.intake:
+            call = self._spare = self._call(at, at + 1)
+        call.start, call.stop, call.shelf.ids = at, at + 1, (self.batch.ids[at],)
+        return call
+
     def _singles(self, start: int, stop: int) -> int:
         """Measure points one by one until half a second has passed; the place after the last one."""
         block = Block(started=time.time())
@@ -204,11 +211,13 @@ class _Run:
     def _single(self, rows: list[Row], at: int) -> None:
         """Measure one point: its rows come to the others, the last one as final; none where it is abandoned."""
         first, begun = len(rows), time.perf_counter()
+        ended = False
         try:
-            failed = attempt(lambda: self._steps(rows, at, begun), self.watchdog)
-        except BaseException:
-            del rows[first:]
-            raise
+            failed = self._attempt(lambda: self._steps(rows, at, begun))
+            ended = True
+        finally:
+            if not ended:
+                del rows[first:]
         if failed:
             nothing = (None,) * len(self.workload.results)
             rows.append((at, NO_RESULT, True, failed.status, failed.error, time.perf_counter() - begun, nothing))
@@ -217,7 +226,8 @@ class _Run:
 
     def _steps(self, rows: list[Row], at: int, begun: float) -> None:
         """Append what `run` yields at one point: a row is one append, which no signal splits. A long point is streamed."""
-        first, before, call = len(rows), -1, self._call(at, at + 1)
+        first, before, call = len(rows), -1, self._lone_call(at)
+        call.begun = begun
         stream = iter(self._run(*self._arguments(at, call)))
         for step, result in stream:
             _check_step(before, step)
@@ -241,7 +251,7 @@ class _Run:
             given = [self._arguments(at, call) for at in range(start, stop)]
             self._flow(call, self.workload.module.run_pack([p for p, _ in given], [c for _, c in given]))
 
-        failed = attempt(measure, self.watchdog)
+        failed = self._attempt(measure)
         if failed and stop - start > 1:
             if self.desk.stopping():
                 raise PointAbandoned  # no time to find which point is at fault: none of them is blamed
@@ -278,22 +288,20 @@ class _Run:
     def _keep(self, call: _Call) -> None:
         """Make what a call came to so far durable: its rows first, then the states that go on from them."""
         self._blocks.append(call.block(call.intake.partial(everything=True)))
-        self._hand_over()
-        try:
+        self._hand_over(call)
+
+    def _hand_over(self, call: _Call | None = None) -> None:
+        """Deliver in the middle of a point, and the states of the call if it is given."""
+        self._at_desk = True  # and it stays so where this fails: it is no fault of the point's
+        self.flush()
+        if call is not None:
             call.shelf.write(call.intake.kept())
-        except Exception as error:
-            raise DeskFailed from error
+        self._at_desk = False
 
-    def _hand_over(self) -> None:
-        """Deliver in the middle of a point; a desk that fails is no fault of the point's."""
-        try:
-            self.flush()
-        except Exception as error:
-            raise DeskFailed from error
-
-
-class DeskFailed(BaseException):
-    """Rows or states cannot be kept. No Exception, so that it is not taken for an error of the workload."""
+    def _attempt(self, measure: Callable[[], None]) -> Failed | None:
+        """What went wrong in a measurement; what goes wrong at the desk is raised."""
+        self._at_desk = False
+        return attempt(measure, self.watchdog, lambda: self._at_desk)
 
 
 @dataclass
@@ -342,14 +350,19 @@ class Failed:
     error: str
 
 
-def attempt(measure: Callable[[], None], watchdog: Watchdog) -> Failed | None:
-    """What went wrong in a measurement; None where nothing did. The one place where any error is a row."""
+def attempt(measure: Callable[[], None], watchdog: Watchdog, passes: Callable[[], bool] = lambda: False) -> Failed | None:
+    """What went wrong in a measurement; None where nothing did. The one place where any error is a row.
+
+    An error that comes while `passes` says so is raised: it is none of the measurement's.
+    """
     try:
         with watchdog.watching():
             measure()
     except PointTimeout:
         return Failed("timeout", "the point took longer than limits.seconds; raise the limit or make the point cheaper.")
     except (Exception, SystemExit) as error:
+        if passes():
+            raise
         return Failed(_status(error), traceback.format_exc(limit=-12).strip())
     return None
 

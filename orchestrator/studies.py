@@ -117,6 +117,8 @@ def _task(spec: Spec, workload: Workload, known: Mapping[str, Value], searched: 
 
     if kind == "optuna":
         return proposer, proposer.task(model, value, _choices(searched))
+    if kind == "level_set":
+        return proposer, proposer.task(model, value)
     aggregates = {field.name: field.aggregate for field in workload.results}
     return proposer, proposer.task(model, value, aggregates.get(model.of, "mean"))
 

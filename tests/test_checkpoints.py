@@ -11,6 +11,7 @@ from running import HEAD, Basket, batch_of, made, terms_of
 from orchestrator import checkpoints, execute
 from orchestrator.batch import Batch, Outcome
 from orchestrator.checkpoints import Checkpoints
+from orchestrator.errors import StoreError
 from orchestrator.execute import Pace
 from orchestrator.store import open_store
 from orchestrator.watch import Watchdog
@@ -156,3 +157,13 @@ SIZES = []
     rows = run(workload, batch, Basket())[1]
     sizes = workload.module.SIZES
     assert len(finals(rows)) == 16 and sizes[:3] == [8, 4, 2] and max(sizes[7:]) <= 4
+
+
+def test_a_desk_that_fails_in_the_middle_of_a_point_is_no_fault_of_the_point(eager: None) -> None:
+    class Full(Basket):
+        def keep(self, points: Any, data: bytes) -> None:
+            raise StoreError("disk full")
+
+    workload = made(SINGLE)
+    with pytest.raises(StoreError, match="disk full"):
+        run(workload, batch_of(workload, 3), Full())

@@ -161,7 +161,7 @@ def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
 
     try:
         plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
-        params = pl.DataFrame({"point": plan.ids, **plan.params}, strict=False)
+        params = pl.DataFrame({"point": pl.Series(plan.ids, dtype=pl.String), **plan.params}, strict=False)
     except WorkloadError:  # a module that was passed to `run` by hand has no name to load it by
         params = pl.DataFrame({"point": []}, schema={"point": pl.String})
     return missing.join(params, on="point", how="left").with_columns(
