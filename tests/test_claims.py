@@ -253,6 +253,16 @@ def test_averaging_over_a_param_is_told() -> None:
     assert "differ in beta" in judged(EXPONENTIAL, rows).reasons[-1]
 
 
+def test_params_that_go_with_a_group_are_not_averaged_over() -> None:
+    rows = pl.concat(
+        [
+            rows_of(KISSING.__getitem__, KISSING).with_columns(beta=pl.lit(b), arm=pl.lit(a))
+            for a, b in zip("ab", (1.0, 2.0), strict=True)
+        ]
+    )
+    assert judged({**EXPONENTIAL, "by": ["arm"]}, rows).reasons == ()
+
+
 def test_a_verdict_survives_json() -> None:
     found = judged(fit({"exponent": {"at_most": 0}}), rows_of(power, XS, noise=0.05))
     assert claims.restore(found.record()).record() == found.record()
