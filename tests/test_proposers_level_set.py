@@ -115,6 +115,9 @@ def test_a_search_beats_grid_and_chance_at_equal_points(region: str) -> None:
 
 def test_a_model_becomes_a_task() -> None:
     model = LevelSet(over={"b": {"geom": [1, 9]}, "n": {"int": [1, 4]}}, of="z", level=2, points=12)
-    given = level_set.task(model, float)
-    assert given.over == {"b": (1.0, 9.0, "geom"), "n": (1.0, 4.0, "lin")} and given.integers == {"n"}
+    given = level_set.task(model, float, "rms")
+    assert given.over == {"b": (1.0, 9.0, "geom"), "n": (1.0, 4.0, "lin")} and (given.integers, given.aggregate) == (
+        {"n"},
+        "rms",
+    )
     assert level_set.columns(given) == ("z",) and level_set.forecast(given) == (12, 12)

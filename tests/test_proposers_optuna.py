@@ -118,7 +118,7 @@ def test_seeds_are_averaged() -> None:
 def test_a_model_becomes_a_task() -> None:
     model = Optuna(trials=9, minimize="loss", over={"rate": {"geom": [1, 8]}, "n": {"int": [1, 4]}}, choices={"m": ["a", "b"]},
                    when={"rate": {"m": "a"}})  # fmt: skip
-    given = optuna_search.task(model, float, {"m": ["a", "b"]})
+    given = optuna_search.task(model, float, {})
     assert given.over == {
         "rate": Span(low=1, high=8, scale="geom"),
         "n": Span(low=1, high=4, integer=True),

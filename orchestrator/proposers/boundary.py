@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.proposals import Found, Proposal, Rounds
@@ -111,20 +111,30 @@ def conclude(task: BoundaryTask, rounds: Rounds) -> Found:
     above or below the searched interval, absent, failed, unresolved (out of points), open (not finished).
     """
     state = _state(task, rounds)
-    step, used = state.step, len(state.taken)
-    status = step.status
-    if step.next and used < task.points:
-        status = "open"
-    elif step.next and status != "noisy":  # an interval stands without its last points, a bracket does not
-        status = "unresolved"
+    step, line = state.step, task.line
     low, high = step.bracket
-    line = task.line
-    middle = (line.place(low) + line.place(high)) / 2 if low is not None and high is not None else None
-    place = step.place if step.place is not None else middle
-    position = None if place is None else math.exp(place) if line.geom else place
+    place = step.place
+    if place is None and low is not None and high is not None:
+        place = (line.place(low) + line.place(high)) / 2
     several = state.changes if step.several else ()
-    points: Proposal = tuple({task.along: settled(_middle(line, *change))} for change in several)
-    return Found(status=status, evaluations=used, position=position, lower=low, upper=high, points=points)
+    return Found(
+        status=_status(state),
+        evaluations=len(state.taken),
+        position=None if place is None else _bare(line, place),
+        lower=low,
+        upper=high,
+        points=tuple({task.along: settled(_middle(line, *change))} for change in several),
+    )
+
+
+def _status(state: _State) -> str:
+    """The status of a study, also of one that is not finished."""
+    if not state.step.next:
+        return state.step.status
+    if len(state.taken) < state.task.points:
+        return "open"
+    # An interval stands without its last points, a bracket does not.
+    return "noisy" if state.step.status == "noisy" else "unresolved"
 
 
 def forecast(task: BoundaryTask) -> tuple[int, int]:
@@ -220,8 +230,7 @@ def _number(value: Any) -> float:
 
 
 def _middle(line: Line, low: Value, high: Value) -> float:
-    place = (line.place(low) + line.place(high)) / 2
-    return math.exp(place) if line.geom else place
+    return _bare(line, (line.place(low) + line.place(high)) / 2)
 
 
 def _survey(task: BoundaryTask) -> list[Value]:
@@ -263,20 +272,23 @@ def _ladder(state: _State, up: bool) -> list[Value]:
 
 def _rungs(task: BoundaryTask, up: bool) -> list[float]:
     """Values beyond an end: by doubling where the interval lies above 0, so they stay there, else by doubled widths."""
-    end, other = (task.high, task.low) if up else (task.low, task.high)
-    cap = task.most if up else task.least
-    if task.low >= 0:
-        if cap is None:
-            cap = end * REACH if up else end / REACH
-        if task.integer and end >= 1:
-            cap = max(cap, 1)
-        steps = [end * 2**k if up else end / 2**k for k in range(1, 64)]
-    else:
-        if cap is None:
-            cap = end + REACH * (end - other)
-        steps = [end + (2**k - 1) * (end - other) for k in range(1, 64)]
-    inside = [value for value in steps if (value < cap if up else value > cap)]
-    return [*inside, cap] if (cap > end if up else cap < end) else []
+    end, cap, way = (task.high if up else task.low), _cap(task, up), (1 if up else -1)
+    if (cap - end) * way <= 0:
+        return []
+    width = (task.high - task.low) * way
+    steps = (end * 2.0 ** (way * k) if task.low >= 0 else end + (2**k - 1) * width for k in count(1))
+    return [*takewhile(lambda value: (cap - value) * way > 0, steps), cap]
+
+
+def _cap(task: BoundaryTask, up: bool) -> float:
+    """Where the ladder ends: as the spec says, else at ten times the end or widths beyond it; counts stay at 1 or more."""
+    given = task.most if up else task.least
+    if given is not None:
+        return given
+    if task.low < 0:
+        return task.high + REACH * (task.high - task.low) if up else task.low - REACH * (task.high - task.low)
+    far = task.high * REACH if up else task.low / REACH
+    return max(far, 1.0) if task.integer and task.low >= 1 else far
 
 
 def _inwards(state: _State, pair: tuple[Value, Value], status: str) -> _Step:
@@ -287,8 +299,8 @@ def _inwards(state: _State, pair: tuple[Value, Value], status: str) -> _Step:
     if line.closed(low, high, task.width):
         return _Step(status=status, bracket=pair, several=several)
     inside = [value for value in state.failed if low < value < high]
-    count = min(task.round, line.parts(low, high, task.width) - 1)
-    values = line.even(low, high, count, state.taken) if len(inside) < 2 * max(task.round, 2) else []
+    wanted = min(task.round, line.parts(low, high, task.width) - 1)
+    values = line.even(low, high, wanted, state.taken) if len(inside) < 2 * max(task.round, 2) else []
     return _Step(next=tuple(values), status=status if values else "failed", bracket=pair, several=several)
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.proposals import Found, Proposal, Rounds, Value
+from orchestrator.intervals import combine
+from orchestrator.proposals import Found, Proposal, Rounds, Seen, Value
 from orchestrator.proposers.line import Line
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 class LevelSetTask:
     """A curve (or surface) to find: `of` at `level` over params with (low, high, scale) each, in rounds, `points` at most.
 
-    `tolerance` is the share of the region that may stay in doubt; `integers` names params that take whole values.
+    `tolerance` is the share of the region that may stay in doubt; `integers` names params that take whole values; `aggregate`
+    combines seeds.
     """
 
     over: Mapping[str, tuple[float, float, str]]
@@ -49,6 +51,7 @@ class LevelSetTask:
     points: int = 64
     tolerance: float | None = None
     integers: frozenset[str] = field(default_factory=frozenset)
+    aggregate: str = "mean"
 
     @property
     def lines(self) -> dict[str, Line]:
@@ -61,7 +64,7 @@ class LevelSetTask:
         return min(max(self.round, 4 * len(self.over)), self.points)
 
 
-def task(model: LevelSet, value: Callable[[float | Expression], float]) -> LevelSetTask:
+def task(model: LevelSet, value: Callable[[float | Expression], float], aggregate: str = "mean") -> LevelSetTask:
     """The task of a spec's model; `value` evaluates its expressions for the study."""
     return LevelSetTask(
         over={name: (value(given.low), value(given.high), given.scale) for name, given in model.over.items()},
@@ -71,6 +74,7 @@ def task(model: LevelSet, value: Callable[[float | Expression], float]) -> Level
         points=model.points,
         tolerance=model.tolerance,
         integers=frozenset(name for name, given in model.over.items() if given.integer),
+        aggregate=aggregate,
     )
 
 
@@ -134,27 +138,35 @@ class _Data:
 
 
 def _measured(task: LevelSetTask, rounds: Rounds) -> _Data:
-    places, values, noise, failed = [], [], [], []
-    for seen in (seen for found in rounds for seen in found):
-        place = [_unit(task, name, float(seen.values[name])) for name in task.lines]
-        good = [float(y) for y in seen.results[task.of] if y is not None and not math.isnan(y)]
-        if not good or math.isnan(mean := math.fsum(good) / len(good)):
-            failed.append(place)
-            continue
-        places.append(place)
-        values.append(mean - task.level)
-        noise.append(float(np.var(good, ddof=1)) / len(good) if len(good) > 1 and math.isfinite(mean) else 0.0)
     size = len(task.over)
+    every = [(_place(task, one), _combined(task, one)) for found in rounds for one in found]
+    good = [(place, found) for place, found in every if found is not None]
+    failed = [place for place, found in every if found is None]
+    values = np.array([mean for _, (mean, _) in good])
     # A small distance, of the points that fill the region: later ones lie near the level.
-    first = [abs(value) for value in values[: task.start] if math.isfinite(value) and value]
+    first = [abs(float(value)) for value in values[: task.start] if np.isfinite(value) and value]
     small = float(np.quantile(first, 0.25)) if first else 1.0
-    bent = np.arcsinh(np.array(values) / small)
+    bent = np.clip(np.arcsinh(values / small), -FAR, FAR)
     return _Data(
-        places=np.array(places).reshape(-1, size),
-        values=np.clip(bent, -FAR, FAR),
-        noise=np.array(noise) / (small * np.cosh(np.clip(bent, -FAR, FAR))) ** 2,
+        places=np.array([place for place, _ in good]).reshape(-1, size),
+        values=bent,
+        noise=np.array([noise for _, (_, noise) in good]) / (small * np.cosh(bent)) ** 2,
         failed=np.array(failed).reshape(-1, size),
     )
+
+
+def _place(task: LevelSetTask, one: Seen) -> list[float]:
+    return [_unit(task, name, float(one.values[name])) for name in task.lines]
+
+
+def _combined(task: LevelSetTask, one: Seen) -> tuple[float, float] | None:
+    """How far an assignment's seeds lie from the level together, and the variance of that; None where all failed."""
+    good = np.array([float(y) for y in one.results[task.of] if y is not None and not math.isnan(y)])
+    if not len(good):
+        return None
+    mean = float(combine(good, task.aggregate)) - task.level
+    noise = float(np.var(good, ddof=1)) / len(good) if len(good) > 1 and math.isfinite(mean) else 0.0
+    return None if math.isnan(mean) else (mean, noise)
 
 
 def _unit(task: LevelSetTask, name: str, value: float) -> float:

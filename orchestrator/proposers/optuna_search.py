@@ -64,27 +64,31 @@ class OptunaTask:
     seed: int = 0
 
 
-def task(model: Optuna, value: Callable[[float | Expression], float], choices: Mapping[str, Sequence[Value]]) -> OptunaTask:
-    """The task of a spec's model; `value` evaluates its expressions, `choices` are the values of its choices (or axes)."""
+def task(model: Optuna, value: Callable[[float | Expression], float], axes: Mapping[str, Sequence[Value]]) -> OptunaTask:
+    """The task of a spec's model; `value` evaluates its expressions, `axes` are the values of axes that are searched."""
     spans = {
         name: Span(low=value(given.low), high=value(given.high), scale=given.scale, integer=given.integer)
         for name, given in (model.over or {}).items()
     }
-    listed = {name: Choice(values=tuple(values)) for name, values in choices.items()}
+    listed = {group.names[0]: [_cell(row[0], value) for row in group.rows] for group in model.choices}
+    choices = {name: Choice(values=tuple(values)) for name, values in {**listed, **axes}.items()}
     return OptunaTask(
         sampler=model.sampler,
         trials=model.trials,
-        over={**spans, **listed},
+        over={**spans, **choices},
         round=model.round,
         minimize=model.minimize,
         maximize=model.maximize,
-        conditions={name: {other: _plain(cells) for other, cells in needs.items()} for name, needs in model.when.items()},
+        conditions={
+            name: {other: tuple(_cell(cell, value) for cell in cells) for other, cells in needs.items()}
+            for name, needs in model.when.items()
+        },
         seed=model.seed,
     )
 
 
-def _plain(cells: tuple[Cell, ...]) -> tuple[Value, ...]:
-    return tuple(cell for cell in cells if isinstance(cell, (int, float, str, bool)))
+def _cell(cell: Cell, value: Callable[[float | Expression], float]) -> Value:
+    return cell if isinstance(cell, (int, float, str, bool)) else value(cell)
 
 
 def columns(task: OptunaTask) -> tuple[str, ...]:
@@ -110,20 +114,25 @@ def propose(task: OptunaTask, rounds: Rounds) -> Proposal:
 
 
 def conclude(task: OptunaTask, rounds: Rounds) -> Found:
-    """The best assignment with its results, or with several goals all that no other beats in every one, as measured."""
+    """The best assignment with its results, or with several goals all that no other beats in every one, as measured.
+
+    `status`: best, failed (no assignment has all goals), open (not finished).
+    """
     seen = [one for found in rounds for one in found]
     good = [(one, scores) for one in seen if (scores := _scores(task, one)) is not None]
     front = [(one, scores) for one, scores in good if not any(_beats(other, scores) for _, other in good)]
+    points = tuple(_point(task, one, scores) for one, scores in front)
     if len(columns(task)) == 1:
-        front = front[:1]
-    signs = [1.0] * len(task.minimize) + [-1.0] * len(task.maximize)
-    points = tuple(
-        {**one.values, **{name: sign * score for name, sign, score in zip(columns(task), signs, scores, strict=True)}}
-        for one, scores in front
-    )
-    done = len(seen) >= task.trials or (rounds and not propose(task, rounds))
+        points = points[:1]
+    done = len(seen) >= task.trials or not propose(task, rounds)
     status = "open" if not done else "best" if points else "failed"
     return Found(status=status, evaluations=len(seen), points=points)
+
+
+def _point(task: OptunaTask, one: Seen, scores: tuple[float, ...]) -> dict[str, Value]:
+    """An assignment with its results, goals to maximise as they are."""
+    signs = [1.0] * len(task.minimize) + [-1.0] * len(task.maximize)
+    return {**one.values, **{name: sign * y for name, sign, y in zip(columns(task), signs, scores, strict=True)}}
 
 
 def forecast(task: OptunaTask) -> tuple[int, int]:

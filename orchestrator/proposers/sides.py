@@ -21,12 +21,17 @@ def sides(samples: Samples, level: float, aggregate: str = "mean") -> list[float
     samples, level = averaged(samples, level, aggregate)
     if aggregate == "max":
         return [float(max(ys) >= level) for ys in samples]
-    spreads = [statistics.variance(ys) for ys in samples if len(ys) > 1 and all(map(math.isfinite, ys))]
-    typical = statistics.median([v for v in spreads if v > 0] or [0.0])
+    typical = _typical(samples)
     if typical == 0:
         return [float(math.fsum(ys) / len(ys) >= level) for ys in samples]
     binary = all(y in (0.0, 1.0) for ys in samples for y in ys)
     return [_share(ys, level) if binary else _student(ys, level, typical) for ys in samples]
+
+
+def _typical(samples: Samples) -> float:
+    """The median spread of those assignments whose seeds differ."""
+    spreads = [statistics.variance(ys) for ys in samples if len(ys) > 1 and all(map(math.isfinite, ys))]
+    return statistics.median([v for v in spreads if v > 0] or [0.0])
 
 
 def averaged(samples: Samples, level: float, aggregate: str) -> tuple[Samples, float]:
