@@ -96,6 +96,7 @@ def test_the_ladder_keeps_to_what_the_spec_allows() -> None:
     given = task(low=1, high=2, least=0.5, most=3)
     values = [float(one.values["b"]) for r in rounds_of(given, lambda b, _: -1.0) for one in r]
     assert (min(values), max(values)) == (0.5, 3)
+    assert found(task(least=-3), lambda b, _: b + 2.5).position == pytest.approx(-2.5, abs=0.001)
 
 
 def test_an_integer_boundary_lies_between_two_neighbours() -> None:

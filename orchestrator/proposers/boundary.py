@@ -271,12 +271,13 @@ def _ladder(state: _State, up: bool) -> list[Value]:
 
 
 def _rungs(task: BoundaryTask, up: bool) -> list[float]:
-    """Values beyond an end: by doubling where the interval lies above 0, so they stay there, else by doubled widths."""
+    """Values beyond an end: by doubling where interval and reach lie above 0, else by doubled widths."""
     end, cap, way = (task.high if up else task.low), _cap(task, up), (1 if up else -1)
     if (cap - end) * way <= 0:
         return []
     width = (task.high - task.low) * way
-    steps = (end * 2.0 ** (way * k) if task.low >= 0 else end + (2**k - 1) * width for k in count(1))
+    by_factors = task.low >= 0 and min(end, cap) > 0
+    steps = (end * 2.0 ** (way * k) if by_factors else end + (2**k - 1) * width for k in count(1))
     return [*takewhile(lambda value: (cap - value) * way > 0, steps), cap]
 
 

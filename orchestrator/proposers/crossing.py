@@ -36,7 +36,7 @@ def cross(places: Sequence[float], samples: Samples, sides: Sequence[float], lev
     if count < 2 or len(near) < NEAR:
         return None
     xs = [x for x, _ in near]
-    lines = [statistics.linear_regression(xs, [ys[seed] for _, ys in near]) for seed in range(count)]
+    lines = _lines(xs, near, count)
     slope, intercept = (statistics.fmean(parts) for parts in zip(*lines, strict=True))
     if slope == 0:
         return None
@@ -62,6 +62,10 @@ def _near(full: Full, doubted: Sequence[float]) -> tuple[Full, int]:
     inside = sum(doubted[0] <= x <= doubted[-1] for x, _ in full)
     centre = (doubted[0] + doubted[-1]) / 2
     return sorted(full, key=lambda pair: (abs(pair[0] - centre), pair[0]))[: max(NEAR, inside)], inside
+
+
+def _lines(xs: list[float], near: Full, count: int) -> list[statistics.LinearRegression]:
+    return [statistics.linear_regression(xs, [ys[seed] for _, ys in near]) for seed in range(count)]
 
 
 def _student(count: int) -> float:
