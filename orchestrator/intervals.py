@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+WIDEST = 200.0  # of half an interval on a logarithm: more is no number any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ def _log_t(y: Array, estimate: float, level: float) -> tuple[float, float]:
     n = len(y)
     left = np.maximum(without_each(y[None, :], "rms")[:, 0], 1e-300)
     pseudo = n * np.log(estimate) - (n - 1) * np.log(left)
-    half = quantile(level, n) * float(np.std(pseudo, ddof=1)) / np.sqrt(n)
+    half = min(quantile(level, n) * float(np.std(pseudo, ddof=1)) / np.sqrt(n), WIDEST)
     return float(estimate * np.exp(-half)), float(estimate * np.exp(half))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestrator.claims.sql import sides, tolerant
+from orchestrator.claims.sql import sides, tolerant, truths
 from orchestrator.errors import SpecError
 from tests.judging import judged, rows_of
 
@@ -106,3 +106,10 @@ def test_sides_of_a_comparison_are_sql() -> None:
 def test_a_row_that_is_no_number_supports_nothing() -> None:
     found = judged({"holds": "y > 0"}, rows(y=pl.when(pl.col("d") > 2).then(pl.col("y")).otherwise(float("nan"))))
     assert found.verdict == "undecided" and found.numbers["lost"] == 4
+
+
+def test_rows_keep_their_order_in_a_condition_on_many_texts() -> None:
+    names = [f"arm{i % 9}" for i in range(20_000)]
+    frame = pl.DataFrame({"arm": names})
+    wanted = ", ".join(f"'arm{i}'" for i in range(6))
+    assert truths(frame, f"arm in ({wanted})", "here") == [int(name[3:]) < 6 for name in names]

@@ -124,6 +124,8 @@ def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
                 f"{where}: '{formula.text}' must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}"
             )
     known: dict[tuple[Any, ...], Any] = {}
+    if not names:
+        return pl.Series(formula.text, [_value(formula, {})] * len(rows), strict=False)
     values = []
     for key in zip(*(rows[name].to_list() for name in names), strict=True):
         if key not in known:

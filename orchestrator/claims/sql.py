@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 RELAXED = {"COMPARE_LESSTHANOREQUALTO": "<=", "COMPARE_GREATERTHANOREQUALTO": ">=", "COMPARE_EQUAL": "="}
+PLACE = "lawsweep row"  # no column has a space in its name
 SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
 
 
@@ -26,7 +27,7 @@ def locked(rows: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
 
     connection = duckdb.connect(config={"enable_external_access": "false", "threads": "2"})
     try:
-        connection.register("rows", rows.to_arrow())
+        connection.register("rows", rows.with_row_index(PLACE).to_arrow())
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:
@@ -49,7 +50,8 @@ def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> list[Any]:
 
     try:
         with locked(rows) as connection:
-            table = connection.sql(f"SELECT {term} AS value FROM rows").to_arrow_table()
+            # Without it DuckDB 2.0 has given rows in another order: two threads, `IN` with five texts.
+            table = connection.sql(f'SELECT {term} AS value FROM rows ORDER BY "{PLACE}"').to_arrow_table()
     except duckdb.Error as error:
         raise SpecError(_complaint(where, said, str(error), rows.columns)) from error
     return list(table.column("value").to_pylist())
