@@ -183,7 +183,7 @@ class _Run:
         return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
 
     def _lone_call(self, at: int) -> _Call:
-        """A call on one point; the one before it again, where nothing came of that: a cheap point does not pay for a new one."""
+        """A call on one point; the last one again where nothing came of it: a cheap point does not pay for a new one."""
         call = self._spare
         if call is None or call.shelf.busy or call.intake:
             call = self._spare = self._call(at, at + 1)

@@ -107,6 +107,32 @@ def test_a_boundary_stands_in_sql_with_its_bracket_and_all_it_has(folder: Path) 
     assert whole.num_rows == 0
 
 
+LEVEL = """\
+question: Where does it lie?
+workload: ./halves.py
+fixed: {label: "0"}
+search: {level_set: {over: {scale: [0.1, 2], i: {int: [1, 8]}}, of: half, level: 0, round: 6, points: 18}}
+"""
+BEST = """\
+question: Which is best?
+workload: ./halves.py
+fixed: {label: "0"}
+search: {optuna: {sampler: random, trials: 9, round: 3, minimize: [half], over: {scale: [0.1, 2], i: {int: [1, 8]}}}}
+"""
+
+
+def test_a_level_set_is_followed_over_several_params(folder: Path) -> None:
+    first = swept(folder, LEVEL).summary
+    assert 6 < first.points <= 18 and swept(folder, LEVEL).summary.measured == 0
+    found = query.run(open_store(folder / "store"), "select i, scale from boundaries.cross").to_pylist()
+    assert found and all(abs(row["i"] * row["scale"] ** 2 - 1) < 0.5 for row in found)
+
+
+def test_the_best_points_are_looked_for_in_rounds(folder: Path) -> None:
+    summary = swept(folder, BEST).summary
+    assert (summary.points, summary.note["rounds"]) == (9, 3) and swept(folder, BEST).summary.measured == 0
+
+
 def test_a_search_does_not_go_beyond_the_limit_of_points(folder: Path) -> None:
     result = swept(folder, SEARCH + "limits: {points: 10}\n")
     assert result.summary.points <= 10 and result.summary.note["full"]
