@@ -14,7 +14,8 @@ from orchestrator import redraw
 from orchestrator.claims.verdict import shown
 from orchestrator.differences import Difference, Differences
 from orchestrator.errors import QueryError
-from orchestrator.figures import COLORS, GREY, HEIGHT, WIDTH, Drawing
+from orchestrator.figures import Drawing
+from orchestrator.theme import COLORS, GREY, HEIGHT, WIDTH
 
 MARKS = 5_000
 ROWS = 300_000

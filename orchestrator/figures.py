@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from orchestrator.claims.evidence import Columns
 from orchestrator.claims.verdict import count
 from orchestrator.figure_data import Drawn, Record, collect
 from orchestrator.heatmaps import cells, heat
+from orchestrator.theme import COLORS, GREY, HALO, HEIGHT, INK, SHAPES, WIDTH, styled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,24 +19,21 @@ if TYPE_CHECKING:
     from orchestrator.spec import Spec
     from orchestrator.spec_claims import Figure
 
-# Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
-INK = "#222222"
-GREY = "#666666"
-HALO = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
-WIDTH, HEIGHT = 420, 290
 PNG_SCALE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """One figure: its name for files, a title, a caption that says what is drawn, and the Vega-Lite chart."""
+    """One figure: its name for files, a title, a caption that says what is drawn, and the Vega-Lite chart.
+
+    `data` are the records that the chart shows, each with `shows`: point, law, theory and others.
+    """
 
     name: str
     title: str
     caption: str
     chart: dict[str, Any]
+    data: list[Record] = field(default_factory=list)
 
 
 def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
@@ -45,9 +43,14 @@ def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns) -> Drawing
         return _map(spec, figure, f"figure_{index + 1}", rows, fields)
     drawn = collect(spec, figure, rows, fields)
     title = figure.title or f"{figure.y} over {figure.x}"
-    return Drawing(
-        name=f"figure_{index + 1}", title=title, caption=caption(figure, drawn, fields), chart=chart(figure, drawn, fields)
-    )
+    text, whole = caption(figure, drawn, fields), chart(figure, drawn, fields)
+    return Drawing(name=f"figure_{index + 1}", title=title, caption=text, chart=whole, data=_data(drawn))
+
+
+def _data(drawn: Drawn) -> list[Record]:
+    """All records of a figure in one list, as a paper's readers may want them."""
+    kinds = {"point": drawn.points, "law": drawn.laws, "theory": drawn.theory}
+    return [{"shows": kind, **record} for kind, records in kinds.items() for record in records]
 
 
 def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns) -> Drawing:
@@ -62,8 +65,8 @@ def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Colu
     if lost:
         text += f" {count(lost, 'point')} no result: crosses."
     title = figure.title or f"{figure.color} over {figure.x} and {figure.y}"
-    whole = _styled(heat(alt, figure, records, [], fields).properties(title=figure.title or "")).to_dict()
-    return Drawing(name=name, title=title, caption=text, chart=whole)
+    whole = styled(heat(alt, figure, records, [], fields).properties(title=figure.title or "")).to_dict()
+    return Drawing(name=name, title=title, caption=text, chart=whole, data=[{"shows": "cell", **record} for record in records])
 
 
 def render(drawing: Drawing) -> tuple[bytes, str]:
@@ -73,6 +76,13 @@ def render(drawing: Drawing) -> tuple[bytes, str]:
     # The PNG is made of the SVG: Vega, the slow part, runs once.
     svg = vl_convert.vegalite_to_svg(drawing.chart)
     return vl_convert.svg_to_png(svg, scale=PNG_SCALE), svg
+
+
+def printed(drawing: Drawing) -> bytes:
+    """The drawing as a PDF, its letters text."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_pdf(drawing.chart)
 
 
 def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
@@ -111,22 +121,8 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
         layered = layered.facet(facet=alt.Facet("facet:N", title=figure.facet, sort=_labels(drawn, "facet")), columns=2)
-    found: dict[str, Any] = _styled(layered.properties(title=figure.title or "")).to_dict()
+    found: dict[str, Any] = styled(layered.properties(title=figure.title or "")).to_dict()
     return found
-
-
-def _styled(whole: Any) -> Any:
-    """Fonts, lines and legend of a figure in a paper."""
-    return (
-        whole.configure(font="Helvetica, Arial, sans-serif", background="white", padding=6)
-        .configure_axis(
-            labelFontSize=12, titleFontSize=13, titleFontWeight="normal", labelColor=INK, titleColor=INK, grid=True,
-            gridColor="#e8e8e8", gridWidth=0.6, domainColor=INK, tickColor=INK, tickSize=4, titlePadding=8,
-        )
-        .configure_view(stroke=INK, strokeWidth=0.8)
-        .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", symbolSize=70, labelLimit=260)
-        .configure_title(fontSize=14, fontWeight="normal", anchor="start", color=INK)
-    )  # fmt: skip
 
 
 def _axis(channel: Any, axis: str, figure: Figure, column: str, drawn: Drawn, fields: Columns) -> Any:

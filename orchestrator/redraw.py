@@ -13,6 +13,7 @@ from orchestrator.errors import SpecError
 from orchestrator.figures import Drawing, draw
 from orchestrator.spec import Spec, parse
 from orchestrator.spec_claims import Figure
+from orchestrator.theme import styled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,7 +67,5 @@ def theme() -> dict[str, Any]:
     """The part of a Vega-Lite chart that holds the figures' fonts, lines and legend, to draw others like them."""
     import altair as alt
 
-    from orchestrator.figures import _styled
-
-    found: dict[str, Any] = _styled(alt.Chart().mark_point()).to_dict()["config"]
+    found: dict[str, Any] = styled(alt.Chart().mark_point()).to_dict()["config"]
     return found

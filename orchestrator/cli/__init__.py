@@ -29,6 +29,7 @@ COMMANDS = {
     "dashboard": "dashboard",
     "diff": "comparing",
     "audit": "comparing",
+    "export": "exporting",
     "doctor": "looking",
     "sync": "keeping",
     "import": "keeping",

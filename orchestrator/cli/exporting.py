@@ -1,0 +1,38 @@
+"""The command that writes files for a paper."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import size_option, store_option, sweep_names
+
+
+@click.command("export")
+@click.argument("sweep", shell_complete=sweep_names)
+@click.option("--out", type=click.Path(file_okay=False), help="Folder to write to; exports/SWEEP in the store if none.")
+@click.option("--bundle", is_flag=True, help="Captions, data, spec, commit, environment and BibTeX too.")
+@size_option
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
+def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, store: str, as_json: bool) -> None:
+    """Judge SWEEP and write its tables as CSV, Parquet and LaTeX and its figures as PDF.
+
+    \b
+    lawsweep export khm_codes --out paper/tables
+    lawsweep export khm_codes --bundle          one folder with all that a paper's appendix needs
+    """
+    from orchestrator import claims, export
+    from orchestrator.kept import open_sweep
+
+    spec, kept = open_sweep(sweep, size, store)
+    found = claims.rows_of(spec, kept)
+    folder = Path(out) if out else kept.path / "exports" / spec.name
+    files = export.write(spec, kept, claims.judge(spec, kept, found), folder, bundle=bundle, found=found)
+    if as_json:
+        click.echo(json.dumps([str(path) for path in files]))
+        return
+    for path in files:
+        click.echo(f"  {path}")
