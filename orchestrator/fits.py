@@ -6,11 +6,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.intervals import Array, Interval, combine, student
+from orchestrator.intervals import Array, Interval, student
 from orchestrator.laws import TINY, Law, Space
 from orchestrator.series import Series, series
 
-__all__ = ["Fit", "Series", "advantage", "aicc", "fit", "held_out", "project", "rivals", "series", "slope", "space_of"]
+__all__ = [
+    "DRAWS",
+    "Fit",
+    "Series",
+    "advantage",
+    "aicc",
+    "fit",
+    "held_out",
+    "project",
+    "replicas",
+    "rivals",
+    "series",
+    "slope",
+    "space_of",
+]
 
 PRIOR = 30.0
 """Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
@@ -114,8 +128,8 @@ def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
     """
     space = space or space_of((law,), found)
     z = project(found.y, space)
-    replicas, factor = _replicas(found, space)
-    variances, freedom = _variances(replicas, factor, found, space)
+    left, factor = replicas(found, space)
+    variances, freedom = _variances(left, factor, found, space)
     w = _precision(variances, 0.0, len(found.x))
     theta = _solve(law, found, z, space, w)
     misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances, freedom)
@@ -126,8 +140,8 @@ def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
     slopes = slope(law, found.x, space, theta)
     inverse = np.linalg.pinv(slopes.T @ (w[:, None] * slopes))
     step = inverse @ (slopes.T * w)  # (p, k)
-    moved = None if replicas is None else theta + (replicas - z) @ step.T
-    bracket = np.sqrt(step**2 @ variances) if replicas is None and variances is not None else None
+    moved = None if left is None else theta + (left - z) @ step.T
+    bracket = np.sqrt(step**2 @ variances) if left is None and variances is not None else None
     scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(found.x) - law.size, 1))
     return Fit(
         law=law, space=space, series=found, theta=theta, weights=w, residuals=residuals, scatter=scatter,
@@ -135,7 +149,7 @@ def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
     )  # fmt: skip
 
 
-def _replicas(found: Series, space: Space) -> tuple[Array | None, float]:
+def replicas(found: Series, space: Space) -> tuple[Array | None, float]:
     """The curve `(B, k)` with each unit left out, and what turns its spread into a standard error.
 
     Leaving one out misjudges a median (Efron 1979), so units are resampled there, always in the same way.
@@ -146,9 +160,8 @@ def _replicas(found: Series, space: Space) -> tuple[Array | None, float]:
     if found.aggregate != "median":
         return project(found.left_out, space), (n - 1) / np.sqrt(n)
     picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
-    drawn = np.array(
-        [combine(np.where(np.isnan(v), found.y[:, None], v), "median") for v in (found.values[:, p] for p in picks)]
-    )
+    filled = np.where(np.isnan(found.values), found.y[:, None], found.values)
+    drawn = np.median(filled[:, picks], axis=2).T  # (DRAWS, k)
     return project(drawn, space), float(np.sqrt(n / (n - 1)))
 
 

@@ -42,8 +42,12 @@ def frame(y: np.ndarray[Any, Any], arm: str = "all", xs: np.ndarray[Any, Any] = 
 
 
 def curve(rng: np.random.Generator, decay: float, seeds: int = 8, noise: Any = 0.1, bend: float = 0.0) -> np.ndarray[Any, Any]:
-    """2 x^-decay with lognormal noise of its own at each x, and a slope of its own in each seed."""
-    own = noise * rng.normal(size=(len(XS), seeds)) + bend * rng.normal(size=seeds) * np.log(XS / XS.mean())[:, None]
+    """2 x^-decay on average, with lognormal noise of its own at each x, and a slope of its own in each seed."""
+    own = (
+        noise * rng.normal(size=(len(XS), seeds))
+        - noise**2 / 2
+        + bend * rng.normal(size=seeds) * np.log(XS / XS.mean())[:, None]
+    )
     return np.asarray(2 * XS[:, None] ** -decay * np.exp(own))
 
 

@@ -290,6 +290,20 @@ def test_a_paired_difference_covers(seeds: int) -> None:
     assert 0.935 <= np.mean([i.low <= 0 <= i.high for i in found]) <= 0.965
 
 
+@pytest.mark.parametrize("how", ["median", "rms", "proportion"])
+def test_a_paired_difference_of_another_aggregate_covers(how: str) -> None:
+    rng = np.random.default_rng(4)
+    found = [difference(*(3 + rng.normal(size=(2, 3, 8))), how, 0.95) for _ in range(400)]
+    assert 0.92 <= np.mean([i.low <= 0 <= i.high for i in found]) <= 0.995
+
+
+def test_a_trend_and_a_collapse_of_medians_are_judged() -> None:
+    fields = {**FIELDS, "y": Described(name="y", role="result", aggregate="median")}
+    rising = rows_of(lambda d: 1 + np.log(d), XS, noise=0.02)
+    assert judged({"trend": {"of": "y", "along": "d", "is": "increasing"}}, rising, fields).verdict == "supported"
+    assert judged(COLLAPSE, curves(1.0, 0.03, 8), fields).verdict == "supported"
+
+
 def test_the_unit_that_a_claim_declares_is_what_repeats() -> None:
     rows = rows_of(lambda d: d**-0.5, XS, seeds=32, noise=0.01).with_columns(tree=pl.col("seed") // 8)
     found = judged(

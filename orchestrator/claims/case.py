@@ -90,7 +90,11 @@ def mixed(rows: pl.DataFrame, x: str, y: str, params: frozenset[str], by: tuple[
     import polars as pl
 
     others = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
-    counts = rows.group_by(list(dict.fromkeys((x, *by)))).agg(pl.col(name).n_unique() for name in others).select(pl.col(others).max())
+    counts = (
+        rows.group_by(list(dict.fromkeys((x, *by))))
+        .agg(pl.col(name).n_unique() for name in others)
+        .select(pl.col(others).max())
+    )
     varied = [name for name in others if len(rows) and counts[name][0] > 1]
     if not varied:
         return ()

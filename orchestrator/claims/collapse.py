@@ -17,7 +17,7 @@ from orchestrator.claims.fit import WINDOWS, Placed, reported, settle
 from orchestrator.claims.measured import SEEDS, Measured
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span, text
-from orchestrator.fits import Series
+from orchestrator.fits import Series, replicas
 from orchestrator.intervals import Array, Interval, student
 
 if TYPE_CHECKING:
@@ -141,9 +141,11 @@ def _interval(found: Sequence[Series], seen: Overlap, level: float) -> Interval:
     n = len(units)
     if not any(one.noisy for one in found) or not all(one.units == units for one in found):
         return Interval(estimate=value, low=min(ends), high=max(ends), units=n, method="range without each curve")
-    left = [one.left_out for one in found]  # each (n, k)
-    moved = [overlap([(one.x, part[i]) for one, part in zip(found, left, strict=True)]).spread()[0] for i in range(n)]
-    half = student(level, n - 1) * (n - 1) / np.sqrt(n) * float(np.std(moved, ddof=1))
+    left = [replicas(one, "linear") for one in found]  # each (B, k), and what makes a standard error of it
+    rounds, factor = next((len(part), factor) for part, factor in left if part is not None)
+    drawn = [np.tile(one.y, (rounds, 1)) if part is None else part for one, (part, _) in zip(found, left, strict=True)]
+    moved = [overlap([(one.x, part[i]) for one, part in zip(found, drawn, strict=True)]).spread()[0] for i in range(rounds)]
+    half = student(level, n - 1) * factor * float(np.std(moved, ddof=1))
     method = f"t over {n} units, {n - 1} df, and the range without each curve"
     return Interval(
         estimate=value, low=max(0.0, min(value - half, *ends)), high=max(value + half, *ends), units=n, method=method

@@ -19,6 +19,7 @@ from orchestrator.claims.fit import Placed, reported, settle
 from orchestrator.claims.measured import SEEDS
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, count, level_text, shown, span
+from orchestrator.fits import DRAWS
 from orchestrator.intervals import Array, Interval, combine, student, without_each
 
 if TYPE_CHECKING:
@@ -169,8 +170,13 @@ def difference(left: Array, right: Array, how: str, level: float) -> Interval:
     value, n = float(np.mean(each)), a.shape[1]
     if n < 2 or not _spread(a - b):
         return Interval(estimate=value, low=float(each.min()), high=float(each.max()), units=n, method="range over pairs")
-    moved = np.mean(without_each(a, how) - without_each(b, how), axis=1)
-    half = student(level, n - 1) * (n - 1) / np.sqrt(n) * float(np.std(moved, ddof=1))
+    if how == "median":  # leaving one out misjudges a median
+        picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+        moved = np.mean(np.nanmedian(a[:, picks], axis=2) - np.nanmedian(b[:, picks], axis=2), axis=0)
+        factor = np.sqrt(n / (n - 1))
+    else:
+        moved, factor = np.mean(without_each(a, how) - without_each(b, how), axis=1), (n - 1) / np.sqrt(n)
+    half = student(level, n - 1) * float(factor) * float(np.std(moved, ddof=1))
     return Interval(estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df")
 
 

@@ -17,7 +17,7 @@ from orchestrator.claims.case import FINITE, Case, said
 from orchestrator.claims.fit import WINDOWS, least, settle, summary
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.verdict import Finding, level_text, shown, span, text
-from orchestrator.fits import Fit, Series, fit
+from orchestrator.fits import Fit, Series, fit, replicas
 from orchestrator.intervals import Array, student
 from orchestrator.spec_claims import PARAMETERS
 
@@ -44,13 +44,13 @@ class Path:
     freedom: Array
     replicas: Array | None = None
     factor: float = 0.0
+    units: int = 1
 
     def contrast(self, weights: Array, level: float) -> tuple[float, float]:
         """A weighted sum of the values and half its interval."""
         value = float(weights @ self.values)
         if self.replicas is not None:
-            n = len(self.replicas)
-            return value, student(level, n - 1) * self.factor * float(np.std(self.replicas @ weights, ddof=1))
+            return value, student(level, self.units - 1) * self.factor * float(np.std(self.replicas @ weights, ddof=1))
         parts = (weights * self.errors) ** 2
         total = float(parts.sum())
         if total == 0:
@@ -60,11 +60,11 @@ class Path:
 
     def after(self, dropped: int) -> Path:
         """The path without its smallest places."""
-        replicas = None if self.replicas is None else self.replicas[:, dropped:]
+        left = None if self.replicas is None else self.replicas[:, dropped:]
         part = slice(dropped, None)
         return Path(
             at=self.at[part], values=self.values[part], errors=self.errors[part], freedom=self.freedom[part],
-            replicas=replicas, factor=self.factor,
+            replicas=left, factor=self.factor, units=self.units,
         )  # fmt: skip
 
 
@@ -185,12 +185,12 @@ def _unit(k: int, i: int) -> Array:
 
 def _measured(found: Series) -> Path:
     """A column along x: noise from units, else the brackets of a search, else none."""
-    n, k = len(found.units), len(found.x)
+    k = len(found.x)
     halves = np.zeros(k) if found.halves is None else found.halves / np.sqrt(3)
-    replicas = found.left_out if found.noisy else None
+    left, factor = replicas(found, "linear")
     return Path(
         at=found.x, values=found.y, errors=halves, freedom=np.full(k, 1e6),
-        replicas=replicas, factor=(n - 1) / np.sqrt(n) if n > 1 else 0.0,
+        replicas=left, factor=factor, units=len(found.units),
     )  # fmt: skip
 
 
@@ -227,11 +227,11 @@ def _path(at: Array, fits: list[Fit], name: str) -> Path:
     errors = scale * np.array([half / student(0.95, max(freedom, 1.0)) for half, freedom, _ in halves])
     freedom = np.array([max(freedom, 1.0) for _, freedom, _ in halves])
     units = fits[0].series.units
-    noisy = all(one.replicas is not None and one.series.units == units and one.series.aggregate != "median" for one in fits)
+    noisy = all(one.replicas is not None and one.series.units == units for one in fits)
     if not noisy or not all("units" in method for *_, method in halves):
         return Path(at=at, values=values, errors=errors, freedom=freedom)
-    replicas = np.column_stack([_outer(one, name) for one in fits])
-    return Path(at=at, values=values, errors=errors, freedom=freedom, replicas=replicas, factor=fits[0].factor)
+    moved = np.column_stack([_outer(one, name) for one in fits])
+    return Path(at=at, values=values, errors=errors, freedom=freedom, replicas=moved, factor=fits[0].factor, units=len(units))
 
 
 def _outer(found: Fit, name: str) -> Array:
