@@ -72,7 +72,7 @@ def test_the_error_is_that_of_all_pairs(kind: str, policy: str) -> None:
 
 
 def test_outputs_are_compared_as_written_out() -> None:
-    (row,) = measure(Params(90, 4, 1.1, data="uniform", values="normal"))
+    (row,) = measure(Params(90, 4, 1.1, data="uniform", values="normal", rows=90))
     queries, keys = data.pair(Context(seed=0), "uniform", 90, 4)
     values = data.values(Context(seed=0), "normal", keys)
     scores = 1.21 * queries @ keys.mT / 4
