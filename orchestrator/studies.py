@@ -93,7 +93,7 @@ def _of_arm(spec: Spec, grid: Grid, workload: Workload) -> Iterator[Study]:
 def _axes_searched(spec: Spec, grid: Grid) -> Sequence[AxisGroup]:
     """The axes that an Optuna search without a region of its own takes as its search space."""
     optuna = spec.search.optuna if spec.search else None
-    return grid.axes if optuna is not None and optuna.over is None else ()
+    return grid.axes if optuna is not None and not optuna.names else ()
 
 
 def known_values(grid: Grid, row: Mapping[str, Any]) -> dict[str, Value]:
@@ -116,8 +116,6 @@ def _task(spec: Spec, workload: Workload, known: Mapping[str, Value], searched: 
 
     if kind == "optuna":
         return proposer, proposer.task(model, value, _choices(searched))
-    if kind == "level_set":
-        return proposer, proposer.task(model, value)
     aggregates = {field.name: field.aggregate for field in workload.results}
     return proposer, proposer.task(model, value, aggregates.get(model.of, "mean"))
 
