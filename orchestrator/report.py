@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import durable
+from orchestrator import caveats, durable
 from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
-from orchestrator.claims.evidence import Columns, Described
-from orchestrator.claims.sources import boundaries
+from orchestrator.claims.evidence import Columns, Described, select
 from orchestrator.claims.verdict import level_text, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
-from orchestrator.figures import Drawing, draw, render
+from orchestrator.figures import Drawing, render
+from orchestrator.material import drawings
+from orchestrator.spec_claims import Claim
+from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.claims import Rows
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Figure
     from orchestrator.store import Store
 
+COUNTS = (
+    "SELECT arm, count(*) AS points, count(*) FILTER (status = 'ok') AS ok, count(DISTINCT seed) AS seeds FROM {table} "
+    "WHERE final GROUP BY arm ORDER BY arm"
+)
 MANY = 8
 """Values of a param that are listed one by one; more are given by their ends and their number."""
 
@@ -37,6 +42,17 @@ class Report:
     figures: tuple[Path, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a store knows of a sweep beside its rows: the latest audit, and what its search or its seeds spent."""
+
+    audit: Mapping[str, Any] | None = None
+    spent: Sequence[tuple[str, str]] = ()
+
+
+NOTHING = Known()
+
+
 def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
@@ -44,32 +60,20 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     """
     rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
-    drawings = (
-        [draw(spec, i, *_material(spec, figure, store, rows, fields)) for i, figure in enumerate(spec.figures)]
-        if len(rows)
-        else []
-    )
-    rendered = [(drawing, *render(drawing)) for drawing in drawings]
+    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields)]
     for drawing, png, svg in rendered:
         durable.write(folder / f"{drawing.name}.png", png)
         durable.write(folder / f"{drawing.name}.svg", svg.encode())
-    view = page(spec, rows, fields, verdicts, [(drawing, _inline(svg)) for drawing, _, svg in rendered])
+    known = Known(audit=caveats.audited(store, spec), spent=caveats.spent(store, spec))
+    view = page(spec, rows, fields, verdicts, [(drawing, _inline(svg)) for drawing, _, svg in rendered], known)
     report = Report(
         page=folder / "report.html",
         markdown=folder / "report.md",
-        figures=tuple(folder / f"{drawing.name}.png" for drawing in drawings),
+        figures=tuple(folder / f"{drawing.name}.png" for drawing, *_ in rendered),
     )
     durable.write(report.page, _fill("report.html.j2", view).encode())
     durable.write(report.markdown, _fill("report.md.j2", view).encode())
     return report
-
-
-def _material(spec: Spec, figure: Figure, store: Store, rows: pl.DataFrame, fields: Columns) -> tuple[pl.DataFrame, Columns]:
-    """What a figure is drawn from: the sweep's rows, or what its search found."""
-    if figure.kind != "boundary":
-        return rows, fields
-    found = boundaries(spec, store)
-    return found.rows, found.fields
 
 
 def paths(report: Report) -> dict[str, str]:
@@ -84,6 +88,7 @@ def page(
     fields: Columns,
     verdicts: Sequence[Verdict],
     figures: Sequence[tuple[Drawing, str]],
+    known: Known = NOTHING,
 ) -> dict[str, Any]:
     """All that the templates print, as plain values; figures come with their SVG."""
     size = spec.size or BASE
@@ -97,9 +102,16 @@ def page(
         "verdicts": [_verdict(v) for v in verdicts],
         "tally": _tally(verdicts),
         "level": level_text(verdicts[0].level) if verdicts else "",
-        "measured": _measured(spec, rows, fields),
+        "headline": caveats.headline(rows),
+        "limitations": caveats.limitations(spec, rows, verdicts, known.audit),
+        "audit": caveats.audit_text(known.audit),
+        "mismatches": [_mismatch(row) for row in (known.audit or {}).get("mismatches", [])[:MANY]],
+        "spent": list(known.spent),
+        "measured": _measured(rows, fields),
+        "shared": _shared(rows, fields),
+        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
         "columns": [_column(f) for f in fields.values()],
-        "figures": [{"name": d.name, "title": d.title, "caption": d.caption, "svg": svg} for d, svg in figures],
+        "figures": [_figure(spec, i, drawing, svg) for i, (drawing, svg) in enumerate(figures)],
         "failures": _failures(rows),
         "commands": [
             f"lawsweep run {spec.name}{option}",
@@ -180,24 +192,61 @@ def bar(numbers: Mapping[str, Any]) -> str:
     start, stop = at(max(numbers["expected_low"], first)), at(min(numbers["expected_high"], last))
     return (
         f'<svg class="bar" width="180" height="22" role="img" aria-label="interval {span(low, high)}">'
-        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" fill="#cfe3f2"/>'
-        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" stroke="#222" stroke-width="2"/>'
+        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" class="wanted" fill="#cfe3f2"/>'
+        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
         f'<circle cx="{at(numbers["estimate"])}" cy="11" r="3.6" fill="#D55E00"/></svg>'
     )
 
 
-def _measured(spec: Spec, rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
-    """One line an arm: its points, its seeds and the values of its params."""
+def _figure(spec: Spec, index: int, drawing: Drawing, svg: str) -> dict[str, str]:
+    return {
+        "name": drawing.name,
+        "title": drawing.title,
+        "caption": drawing.caption,
+        "svg": svg,
+        "sql": figure_sql(spec, index),
+    }
+
+
+def figure_sql(spec: Spec, index: int) -> str:
+    """The query that gives the rows of a figure."""
+    figure = spec.figures[index]
+    names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
+    meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
+    table = "boundaries" if figure.kind == "boundary" else "sweeps"
+    return select(spec, meant, names, f"{table}.{table_name(spec.name)}")
+
+
+def _mismatch(row: Mapping[str, Any]) -> str:
+    params = ", ".join(f"{name} = {value}" for name, value in row.get("params", {}).items())
+    return f"{row.get('column')} was {row.get('stored')} and came out {row.get('again')} at {params}, seed {row.get('seed')}"
+
+
+def _measured(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
+    """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
     import polars as pl
 
     found = []
+    shared = dict(_shared(rows, fields))
     for arm, part in rows.filter(pl.col("final")).group_by("arm", maintain_order=True):
-        params = [name for name, field in fields.items() if field.role == "param" and name in part.columns]
-        values = (f"{name} = {_values(part[name])}" for name in params if part[name].drop_nulls().n_unique())
+        values = (f"{name} = {text}" for name, text in _params(part, fields) if name not in shared)
         ok = int((part["status"] == "ok").sum())
         counts = {"points": f"{part['point'].n_unique():,}", "ok": f"{ok:,}", "seeds": str(part["seed"].n_unique())}
         found.append({"arm": str(arm[0]), **counts, "params": ", ".join(values)})
     return found
+
+
+def _params(rows: pl.DataFrame, fields: Columns) -> list[tuple[str, str]]:
+    params = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
+    return [(name, _values(rows[name])) for name in params if rows[name].drop_nulls().n_unique()]
+
+
+def _shared(rows: pl.DataFrame, fields: Columns) -> list[tuple[str, str]]:
+    """Params that have the same values in every arm, with those."""
+    import polars as pl
+
+    arms = [dict(_params(part, fields)) for _, part in rows.filter(pl.col("final")).group_by("arm", maintain_order=True)]
+    return [(name, text) for name, text in (arms[0].items() if arms else ()) if all(arm.get(name) == text for arm in arms)]
 
 
 def _values(column: pl.Series) -> str:

@@ -114,14 +114,7 @@ def test_a_short_table_floats_and_a_long_one_breaks() -> None:
 def test_the_command_names_its_files(tmp_path: Path) -> None:
     exported(tmp_path, bundle=False)
     (tmp_path / "toy_sweep.yaml").write_text(SPEC.text)
-    asked = [
-        "export",
-        str(tmp_path / "toy_sweep.yaml"),
-        "--store",
-        str(tmp_path / "store" / "store"),
-        "--out",
-        str(tmp_path / "paper"),
-        "--json",
-    ]
+    places = ["--store", str(tmp_path / "store" / "store"), "--out", str(tmp_path / "paper")]
+    asked = ["export", str(tmp_path / "toy_sweep.yaml"), *places, "--json"]
     done = CliRunner().invoke(cli, asked)
     assert {Path(path).name for path in json.loads(done.output)} == TABLES | PAPER

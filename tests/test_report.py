@@ -9,9 +9,11 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from orchestrator import claims, report
+from orchestrator import claims, query, report
+from orchestrator.caveats import spent, substitutes
 from orchestrator.report import Report, bar
 from tests.judging import KISSING, spec_of, stored
 
@@ -88,6 +90,54 @@ def test_a_report_has_every_part(written: Report, name: str) -> None:
 def test_what_users_write_is_text_in_a_page(written: Report) -> None:
     page = written.page.read_text()
     assert "&lt;exponentially&gt;" in page and "&lt;too&gt; large" in page
+
+
+@pytest.mark.parametrize("name", ["page", "markdown"])
+def test_a_report_says_its_limits(written: Report, name: str) -> None:
+    text = getattr(written, name).read_text()
+    assert "3 of 3 claims are not quoted from a paper" in text and "1 of 56 points have no result (1 error)" in text
+    assert "No sample was measured again" in text
+
+
+def test_an_audit_is_told_with_what_came_out_otherwise(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
+    wrong = {"column": "y", "stored": 6.0, "again": 7.0, "params": {"d": 2}, "seed": 0, "point": "p"}
+    found = {
+        "points": 4,
+        "agreeing": 3,
+        "fraction": 0.05,
+        "tolerance": 0.0,
+        "measures": "value",
+        "device": "cpu",
+        "mismatches": [wrong],
+    }
+    store.save("audits", SPEC.name, {**found, "size": "base", "when": "2026-01-02T03:04:05+00:00"})
+    page = report.write(SPEC, store, claims.judge(SPEC, store)).page.read_text()
+    assert "3 of 4 points, a random 0.05 of all, came out the same when measured again on cpu (2026-01-02 03:04 UTC)" in page
+    assert "y was 6.0 and came out 7.0 at d = 2, seed 0" in page and "1 of 4 points otherwise" in page
+
+
+def test_what_a_search_spent_is_told(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
+    number = store.begin({"sweep": SPEC.name, "size": "base"})
+    store.finish(
+        number, {"generation": number, "sweep": SPEC.name, "size": "base", "measured": 12, "note": {"rounds": 7, "full": False}}
+    )
+    assert spent(store, SPEC) == [
+        ("points measured by the run", "12"), ("ended by the limit on points", "no"), ("rounds of proposals", "7"),
+    ]  # fmt: skip
+
+
+def test_substitutes_for_real_data_are_named() -> None:
+    rows = pl.DataFrame({"substitute": [True, False, None, True]})
+    assert substitutes(rows) == ["2 of 4 rows rest on a substitute for real data."]
+
+
+def test_the_sql_beside_counts_and_figures_gives_their_rows(tmp_path: Path) -> None:
+    store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
+    counts = query.run(store, report.COUNTS.format(table="sweeps.toy_sweep")).to_pylist()
+    assert [list(row.values())[1:] for row in counts] == [[56, 56, 8]]
+    assert query.run(store, report.figure_sql(SPEC, 0)).num_rows == 56
 
 
 def test_rows_that_break_a_claim_are_listed(written: Report) -> None:
