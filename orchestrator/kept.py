@@ -23,7 +23,8 @@ def open_sweep(reference: str, size: str | None, store: str | Path) -> tuple[Spe
     except SpecError:
         if reference != name or not any(plan["sweep"] == name for plan in kept.plans()):
             raise
-    return parse(json.dumps(kept.latest(name, size)["spec"]), name), kept
+    found = parse(json.dumps(kept.latest(name, size)["spec"]), name)
+    return found.model_copy(update={"size": size}), kept
 
 
 def _latest_size(store: Store, name: str) -> str | None:

@@ -276,7 +276,7 @@ def pinned() -> dict[str, Any]:
         w = load(name)
         defaults = {f.name: "required" if f.required else f.default for f in w.params}
         given = [{}, *({f.name: other(f.kind, f.default)} for f in w.params)]
-        required = {f.name: 8 if f.kind is int else "x" for f in w.params if f.required}
+        required = {f.name: {int: 8, float: 0.7, str: "x", bool: True}[f.kind] for f in w.params if f.required}
         points = [{"params": required | more, "id": one_id(w, **required | more)} for more in given]
         found["workloads"][name] = {"version": w.version, "defaults": defaults, "points": points}
     return found

@@ -279,7 +279,7 @@ def test_a_store_that_fills_up_ends_the_run_and_keeps_its_rows(tmp_path: Path) -
     ("line", "error", "told"),
     [
         ("stop: {metric: half, grace: 1}\n", SpecError, "stop"),
-        ("seeds: {min: 1, max: 3, until: {metric: half, rel_halfwidth: 0.1}}\n", SpecError, r"seeds\.until"),
+        ("seeds: {min: 1, max: 3, until: {metric: hlf, rel_halfwidth: 0.1}}\n", SpecError, r"seeds\.until.*'hlf'"),
         ("figures: [{kind: curve, x: i, y: hlf}]\n", SpecError, r"but got 'hlf'; did you mean 'half'\?"),
         ("fixed: {scael: 2}\n", SpecError, r"no param 'scael'; did you mean 'scale'\?"),
     ],
