@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from workloads.lora.maths import degree, minimax, outputs
+from workloads.lora.maths import minimax, outputs
 from workloads.maths import attention, polynomial_attention
+from workloads.maths import polynomial_degree as degree
 from workloads.maths.attention import Attention
 
 Kind = Callable[[Tensor, Tensor], Attention]

@@ -10,7 +10,8 @@ import pytest
 from orchestrator.context import Context
 from workloads.lora import degree as workload
 from workloads.lora.degree import Params
-from workloads.lora.maths import degree, minimax
+from workloads.lora.maths import minimax
+from workloads.maths import polynomial_degree as degree
 
 DEGREES = (1, 2, 3, 4, 5, 6, 8, 10)
 REACH = {

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from workloads.lora.degree import check
-from workloads.lora.maths import data, degree, outputs
+from workloads.lora.maths import data, outputs
 from workloads.maths import packing
+from workloads.maths import polynomial_degree as degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

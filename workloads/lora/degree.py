@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from workloads.lora.maths import data, degree, minimax
+from workloads.lora.maths import data, minimax
+from workloads.maths import polynomial_degree as degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from workloads.lora.degree import check
-from workloads.lora.maths import data, degree, gradient, problem
+from workloads.lora.maths import data, gradient, problem
 from workloads.maths import attention, packing, polynomial_attention
+from workloads.maths import polynomial_degree as degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from workloads.lora.degree import check
-from workloads.lora.maths import data, degree
+from workloads.lora.maths import data
 from workloads.maths import packing, polynomial_attention
+from workloads.maths import polynomial_degree as degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

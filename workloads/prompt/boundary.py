@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.lora.maths import degree
 from workloads.maths import packing
+from workloads.maths import polynomial_degree as degree
 from workloads.maths.attention import blocks
 from workloads.maths.polynomial_attention import taylor
 from workloads.prompt.maths import attention

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.lora.maths import degree
 from workloads.maths import packing
+from workloads.maths import polynomial_degree as degree
 from workloads.prompt.maths import counting, kernel
 
 if TYPE_CHECKING:
