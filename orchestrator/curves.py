@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 DEVIATION, UNITS = " deviation", " units"  # a blank is in no result's name
 LO, HI = "_lo", "_hi"  # endings of the columns beside a result's own; left out where a result has that name itself
+EXACT = 2.0**53  # whole numbers below it are exact as floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
     """One arm's results along x, all params but x held: `table` has `x_index`, x and `y, y_lo, y_hi` of every result y.
 
+    `x_index` is x itself where every x of the sweep is a whole number, else the place of x among all of them.
     `seeds` and `failed` count points behind the curve; `generation` is the last invocation that gave it a row.
     """
 
@@ -33,6 +35,17 @@ class Curve:
     def name(self) -> str:
         """The arm and the params, as one line."""
         return ", ".join([self.arm, *(f"{key}={value}" for key, value in self.params.items() if value is not None)])
+
+
+def labels(found: Sequence[Curve]) -> list[str]:
+    """A short name of each curve: its arm, and the params in which the curves of that arm differ."""
+    values: dict[tuple[str, str], set[Any]] = {}
+    for curve in found:
+        for name, value in curve.params.items():
+            values.setdefault((curve.arm, name), set()).add(value)
+    return [
+        replace(curve, params={k: v for k, v in curve.params.items() if len(values[curve.arm, k]) > 1}).name for curve in found
+    ]
 
 
 def axis(rows: pl.LazyFrame, params: Sequence[str]) -> str | None:
@@ -53,7 +66,7 @@ def curves(
 ) -> list[Curve]:
     """Every curve of the rows of a sweep, sorted by arm and params; `results` gives how each result combines over seeds.
 
-    Along a param only final rows count; along any other x (`step`, a coordinate among the results) all rows do. Rows that
+    Along `step` or a coordinate among the results all rows count; along any other x the final ones do. Rows that
     are not ok give no number and are counted as failed. `keep` names columns to hold fixed beside the params (`seed`: no mean).
     """
     import polars as pl
@@ -61,7 +74,7 @@ def curves(
     held = ["arm", *keep, *(name for name in params if name != x)]
     names = [name for name in results if name != x]
     ok = pl.col("status") == "ok"
-    source = rows.filter("final") if x in (None, *params) else rows
+    source = rows if x == "step" or x in results else rows.filter("final")
     groups = [*held, *([x] if x is not None else [])]
     sums = [part for name in names for part in _sums(name, results[name], ok)]
     counts = [ok.sum().alias("_ok"), (~ok).sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
@@ -70,11 +83,19 @@ def curves(
     ordered = source.select(used).sort([*groups, "seed", *names], nulls_last=True)
     table = ordered.collect().lazy().group_by(groups, maintain_order=True).agg(*sums, *counts).collect(engine="in-memory")
     table = _with_intervals(table, {name: results[name] for name in names})
-    index = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x)).rank("dense") - 1
+    index: pl.Expr = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x))
+    if x is None or not whole(table[x]):
+        index = index.rank("dense") - 1
     # Where an arm leaves x out, its points stand behind those that have one.
     index = index.fill_null(index.max().fill_null(-1) + 1)
     table = table.with_columns(pl.when(pl.col("_ok") > 0).then(index).cast(pl.Int64).alias("x_index"))
     return [_curve(key, held, part) for key, part in table.partition_by(held, as_dict=True, maintain_order=True).items()]
+
+
+def whole(x: pl.Series) -> bool:
+    """Whether these are whole numbers all, exact as floats, so that each can stand for itself on an axis of integers."""
+    known = x.drop_nulls()
+    return x.dtype.is_numeric() and bool(((known % 1 == 0) & (known.abs() < EXACT)).all())
 
 
 def _curve(key: tuple[Any, ...], held: Sequence[str], part: pl.DataFrame) -> Curve:

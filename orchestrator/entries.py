@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import parts
-from orchestrator.parcel import verdicts
+from orchestrator import found, parts
+from orchestrator.parcel import described, page, stepped, verdicts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.curves import Curve
     from orchestrator.store import Store
 
-ENTRY_VERSION = 1  # raised when the same rows should make other entries, so that `sync` writes them anew
+ENTRY_VERSION = 2  # raised when the same rows should make other entries, so that `sync` writes them anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Entry:
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Sequence[tuple[str, float, int]] = ()
     failed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,17 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
     """The entries of the plan of that record; a sweep without rows has its invocation alone."""
     rows = store.sweep(record["sweep"], record["size"])
     common = {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
-    names = tuple(part.path.name for part in store.parts(record["workload"]))
+    names = (
+        page(record["sweep"], record["size"]),
+        found.stamp(store, record),
+        *(part.path.name for part in store.parts(record["workload"])),
+    )
     curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
     judged = verdicts(store, record)
-    latest = _digest(lines, record.get("spec"), [store.load("claims", record["sweep"]), judged])
+    latest = _digest(lines, found.stamp(store, record), record.get("spec"), [store.load("claims", record["sweep"]), judged])
     return Entries(
         sweep=record["sweep"],
         size=record["size"],
@@ -84,58 +89,90 @@ def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, .
     record = store.latest(sweep, size)
     rows = store.sweep(sweep, size)
     common = {"sweep": sweep, "size": size, "workload": record["workload"]}
-    return tuple(_curves(store, record, rows, common)) if parts else (), _identity(rows)
+    return tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else (), _identity(rows)
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:
-    from orchestrator.curves import axis, curves
+    from orchestrator.curves import axis, curves, labels
 
     columns = store.describe(record["workload"])
     params = [c["name"] for c in columns if c["role"] == "param"]
     results = {c["name"]: c.get("aggregate", "mean") for c in columns if c["role"] == "result" and c["type"] != "string"}
     if (record.get("spec") or {}).get("track", {}).get("points"):
-        made = curves(rows, "step", params, results, keep=["seed"])
-        return (_curve(c, "point", "step", common) for c in made)
-    x = record.get("x") or axis(rows, params)
-    return (_curve(c, "curve", x, common) for c in curves(rows, x, params, results))
+        x: str | None = "step"
+        kind, made = "point", curves(rows, "step", params, results, keep=["seed"])
+    else:
+        x = record.get("x") or axis(rows, params)
+        lines = found.boundaries(store, record, x, params)
+        for line, label in zip(lines, labels(lines), strict=True):
+            yield _curve(line, f"boundary: {label}", "boundary", x, common)
+        rows, held = found.along(record, found.unsearched(store, record, rows), x, params)
+        kind, made = "curve", curves(rows, x, held, results)
+    for curve, label in zip(made, labels(made), strict=True):
+        yield _curve(curve, label, kind, x, common)
 
 
-def _curve(curve: Curve, kind: str, x: str | None, common: Mapping[str, str]) -> Entry:
+def _curve(curve: Curve, label: str, kind: str, x: str | None, common: Mapping[str, str]) -> Entry:
     import polars as pl
 
-    shown = [name for name in curve.table.columns if name != "x_index" and curve.table[name].dtype.is_numeric()]
-    steps = curve.table["x_index"].to_list()
+    table = curve.table.select(name for name in curve.table.columns if curve.table[name].dtype.is_numeric())
+    steps = table["x_index"].to_list()
     metrics = [
         (name, float(value), step)
-        for name in shown
-        for value, step in zip(curve.table[name].cast(pl.Float64).to_list(), steps, strict=True)
+        for name in table.columns
+        if name != "x_index" and not _says_nothing(table, name)
+        for value, step in zip(table[name].cast(pl.Float64).to_list(), steps, strict=True)
         if value is not None
     ]
     params = {name: str(value) for name, value in curve.params.items() if value is not None}
     tags = {**common, "arm": curve.arm, "x": x or "", "seeds": str(curve.seeds), "failed": str(curve.failed)}
+    tags["dashboard"] = page(common["sweep"], common["size"], curve.arm)
+    means = f"{curve.seeds} seeds at each x, with 95 % intervals (_lo, _hi)" if curve.seeds > 1 else "One seed at each x"
+    means = "What the search found, with its brackets" if kind == "boundary" else means
+    itself = x in table.columns and table[x].to_list() == steps
     return Entry(
         kind=kind,
-        name=curve.name,
+        name=label,
         generation=curve.generation,
-        digest=_digest(kind, curve.name, params, [(name, f"{value:.12g}", step) for name, value, step in metrics], tags),
+        digest=_digest(kind, label, params, [(name, f"{value:.12g}", step) for name, value, step in metrics], tags),
         tags=tags,
         params=params,
         metrics=metrics,
         failed=curve.table.is_empty(),
+        note=described(tags, means + stepped(x, itself)),
     )
+
+
+def _says_nothing(table: pl.DataFrame, name: str) -> bool:
+    """Whether a column is an end of an interval that has no width anywhere."""
+    from orchestrator.curves import HI, LO
+
+    base = next((name.removesuffix(end) for end in (LO, HI) if name.endswith(end)), name)
+    if base == name or not {base, base + LO, base + HI} <= set(table.columns):
+        return False
+    return bool(((table[base + LO] == table[base]) & (table[base + HI] == table[base])).fill_null(True).all())
 
 
 def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, judged: Sequence[Any]) -> Entry:
     """The entry of an invocation; `identity` is that of the sweep's rows where it is the one that shows them."""
-    said = {f"run.{key}": str(value) for key, value in run.items() if isinstance(value, (str, int, float))}
     told = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
+    tags = {**common, **dict(_said(run)), **told, "dashboard": page(common["sweep"], common["size"])}
     return Entry(
         kind="invocation",
-        name=f"{common['size']} {number}",
+        name=f"{common['sweep']} {common['size']}, run {number}",
         generation=number,
-        digest=_digest("invocation", number, common, identity, told),
-        tags={**common, **said, **told},
+        digest=_digest("invocation", number, tags, identity),
+        tags=tags,
     )
+
+
+def _said(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a run's record says, as tags: the note on what was searched too; nothing that is empty or said elsewhere."""
+    for key, value in run.items():
+        if key in ("note", "failures") and isinstance(value, dict):
+            yield from ((f"run.{key}.{inner}", str(what)) for inner, what in value.items())
+        elif isinstance(value, (str, int, float)) and value != "" and key not in ("sweep", "size", "generation"):
+            yield f"run.{key}", str(value)
 
 
 def _identity(rows: pl.LazyFrame) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from orchestrator import durable, parts
 from orchestrator.errors import StoreError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
 FILES = (ROWS, PLAN, ABOUT)
+BOUNDARIES = "boundaries.parquet"
+DASHBOARD_VARIABLE, DASHBOARD = "LAWSWEEP_DASHBOARD", "http://127.0.0.1:8765"  # where `lawsweep dashboard` serves
 SAID = ("claims", "verdicts")
 LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
 
@@ -43,11 +48,13 @@ def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
         "verdicts": verdicts(store, wanted.record) or None,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
+    found = store.boundaries_path(sweep, wanted.size)
+    files = {ABOUT: folder / ABOUT, **({BOUNDARIES: found} if found.exists() else {})}
     report = store.path / "reports" / sweep
     # The report is that of the size which was judged last.
     ours = verdicts(store, wanted.record) or not store.load("verdicts", sweep)
     shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
-    return {ABOUT: folder / ABOUT, **shown}
+    return {**files, **shown}
 
 
 def table(store: Store, wanted: Entries) -> pa.Table:
@@ -131,8 +138,41 @@ def verdicts(store: Store, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [verdict for verdict in judged if verdict.get("size", record["size"]) == record["size"]]
 
 
+def page(sweep: str, size: str, arm: str | None = None) -> str:
+    """The address of a sweep's page on the dashboard, which LAWSWEEP_DASHBOARD may move; of one arm's rows where told."""
+    query = {"size": size, **({"where": f"arm:eq:{arm}"} if arm else {})}
+    return f"{os.environ.get(DASHBOARD_VARIABLE, DASHBOARD).rstrip('/')}/sweep/{quote(sweep)}?{urlencode(query)}"
+
+
 def note(store: Store, record: Mapping[str, Any]) -> str:
-    """The sweep's question and its verdicts in Markdown, for MLflow's description of a run."""
-    lines = [str(record.get("question") or ""), "", f"Source: {record.get('source') or 'none given'}", ""]
-    lines += [f"- **{v['verdict']}** {v['id']}: {v.get('says', '')}" for v in verdicts(store, record)]
+    """The sweep's question and its verdicts in Markdown, for MLflow's description of a run; a link to its page too."""
+    lines = [_plain(record.get("question") or ""), "", f"Source: {_plain(record.get('source') or 'none given')}", ""]
+    lines += [f"[Open on the dashboard]({page(str(record['sweep']), str(record['size']))})", ""]
+    lines += [f"- **{v['verdict']}** {v['id']}: {_plain(v.get('says', ''))}" for v in verdicts(store, record)]
     return "\n".join(lines)[:5000]
+
+
+def headline(record: Mapping[str, Any], experiment: str) -> str:
+    """The sweep's question and where to see its curves, in Markdown, for MLflow's description of an experiment."""
+    query = {"compareRunsMode": "CHART", "searchFilter": "tags.`lawsweep.kind` != 'invocation'"}
+    curves = f"#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
+    asked = _plain(record.get("question") or record["sweep"])
+    return f"{asked}\n\n[All curves in one plot]({curves}) · [Dashboard]({page(str(record['sweep']), str(record['size']))})"
+
+
+def described(tags: Mapping[str, str], points: str) -> str:
+    """What a curve's run is, in Markdown, with a link to its rows."""
+    sweep, arm = (tags[key].replace("`", "") for key in ("sweep", "arm"))
+    return f"Arm `{arm}` of sweep `{sweep}`. {points}\n\n[Open its rows on the dashboard]({tags['dashboard']})"
+
+
+def stepped(x: str | None, itself: bool) -> str:
+    """How the steps of MLflow's plots stand for x."""
+    if x is None:
+        return ". Nothing varies."
+    return f". The step is `{x}`." if itself else f". The step counts the values of `{x}`; choose it as the x axis of a plot."
+
+
+def _plain(text: Any) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", " ".join(str(text).split()))

@@ -33,6 +33,7 @@ THREADS = 6  # requests under way at once over HTTP; SQLite takes one writer
 PATIENCE = 5.0  # seconds in which a server must take a connection
 PREFIX = "lawsweep."
 DONE = ("FINISHED", "FAILED")  # a run of any other status was left half written
+NOTE, NAME, KIND = "mlflow.note.content", "mlflow.runName", "mlflow.experimentKind"
 SCHEME = "mlflow-artifacts:/"
 # The defaults wait for minutes before they say that a server is missing, and print two lines a run.
 QUIET = {
@@ -45,6 +46,8 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+# MLflow's server imports a module of Starlette that warns of its end; nobody who runs a sweep can do anything about it.
+DEAF = "ignore:starlette.middleware.wsgi is deprecated"
 
 
 class TrackError(SweepError):
@@ -125,7 +128,8 @@ def ui(store: Store, port: int = 5000, uri: str | None = None) -> tuple[list[str
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     argv += ["--backend-store-uri", uri or f"sqlite:///{folder / 'mlflow.db'}"]
     argv += ["--artifacts-destination", str(_files_beside(uri) if uri else folder / "mlartifacts")]
-    return argv, {**os.environ, **QUIET}
+    heard = os.environ.get("PYTHONWARNINGS", "")
+    return argv, {**os.environ, **QUIET, "PYTHONWARNINGS": f"{heard},{DEAF}".strip(",")}
 
 
 def shown(uri: str) -> str:
@@ -208,6 +212,14 @@ def _experiment(client: MlflowClient, sweep: str) -> str:
     return str(found.experiment_id)
 
 
+def _describe(client: MlflowClient, experiment: str, note: str) -> None:
+    """Let the experiment say its question, and have MLflow show its pages for curves, not those for language models."""
+    there = client.get_experiment(experiment).tags
+    for key, value in {NOTE: note, KIND: "custom_model_development"}.items():
+        if there.get(key) != value:
+            client.set_experiment_tag(experiment, key, value)
+
+
 def _search(client: MlflowClient, experiments: Sequence[str], condition: str) -> list[Run]:
     found: list[Run] = []
     token = None
@@ -222,6 +234,7 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
 def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, wanted.sweep)
+    _describe(client, experiment, parcel.headline(wanted.record, experiment))
     there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
     known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
     parents: dict[int, str] = {}
@@ -275,7 +288,7 @@ def _curve(client: MlflowClient, experiment: str, entry: Entry, parent: str) -> 
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     now = int(time.time() * 1000)
-    tags = {**_tags(entry), PREFIX + "digest": entry.digest, MLFLOW_PARENT_RUN_ID: parent}
+    tags = {**_tags(entry), PREFIX + "digest": entry.digest, MLFLOW_PARENT_RUN_ID: parent, NOTE: entry.note}
     run = client.create_run(experiment, start_time=now, tags=tags, run_name=entry.name[:250]).info.run_id
     params = [Param(key, value) for key, value in entry.params.items()]
     metrics = [Metric(key, value, now, step) for key, value, step in entry.metrics]
@@ -304,7 +317,7 @@ def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entr
     if whole:
         with tempfile.TemporaryDirectory() as folder:
             _attach(client, run, parcel.told(store, wanted, Path(folder)))
-    _tag(client, run.info.run_id, {**_tags(entry), **whole, "mlflow.note.content": parcel.note(store, wanted.record)})
+    _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: parcel.note(store, wanted.record)})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)
 

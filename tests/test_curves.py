@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestrator.curves import axis, curves
+from orchestrator.curves import axis, curves, labels
 from orchestrator.intervals import interval
 
 PARAMS = ("d", "beta")
@@ -32,7 +32,7 @@ def rows(**columns: list[Any]) -> pl.LazyFrame:
 def test_a_curve_has_a_mean_at_every_x() -> None:
     table = rows(d=[2, 2, 3, 3], y=[1.0, 3.0, 5.0, 9.0])
     (curve,) = curves(table, "d", PARAMS, {"y": "mean"})
-    assert curve.table.select("x_index", "d", "y").rows() == [(0, 2, 2.0), (1, 3, 7.0)]
+    assert curve.table.select("x_index", "d", "y").rows() == [(2, 2, 2.0), (3, 3, 7.0)]
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "rms", "median", "proportion"])
@@ -63,9 +63,19 @@ def test_arms_and_other_params_make_curves_of_their_own() -> None:
     assert [c.name for c in curves(table, "d", PARAMS, {"y": "mean"})] == ["a, beta=1.0", "a, beta=2.0", "b, beta=1.0"]
 
 
-def test_the_index_of_an_x_is_the_same_in_every_curve() -> None:
+def test_a_whole_x_is_its_own_index() -> None:
     table = rows(arm=["a", "a", "b"], d=[2, 4, 4], y=[1.0, 2.0, 3.0])
-    assert [c.table["x_index"].to_list() for c in curves(table, "d", PARAMS, {"y": "mean"})] == [[0, 1], [1]]
+    assert [c.table["x_index"].to_list() for c in curves(table, "d", PARAMS, {"y": "mean"})] == [[2, 4], [4]]
+
+
+def test_the_index_of_a_broken_x_is_its_place_in_the_sweep() -> None:
+    table = rows(arm=["a", "a", "b"], beta=[0.5, 2.0, 2.0], y=[1.0, 2.0, 3.0])
+    assert [c.table["x_index"].to_list() for c in curves(table, "beta", PARAMS, {"y": "mean"})] == [[0, 1], [1]]
+
+
+def test_a_label_names_what_differs_within_the_arm() -> None:
+    table = rows(arm=["a", "a", "b"], beta=[1.0, 2.0, 1.0], y=[1.0, 2.0, 3.0])
+    assert labels(curves(table, "d", PARAMS, {"y": "mean"})) == ["a, beta=1.0", "a, beta=2.0", "b"]
 
 
 def test_a_failed_point_is_counted_and_gives_no_number() -> None:

@@ -70,14 +70,14 @@ def test_a_curve_is_a_run(ready: Store) -> None:
     assert [run.info.run_name for run in runs(ready, "curve")] == ["all, beta=1.0", "all, beta=2.0"]
 
 
-def test_a_curve_has_its_mean_at_each_index_of_x(ready: Store) -> None:
+def test_a_curve_has_its_mean_at_each_x(ready: Store) -> None:
     mirror(ready, SWEEP)
-    assert history(ready, runs(ready, "curve")[0], "capacity") == [(0, 5.0), (1, 9.0), (2, 17.0)]
+    assert history(ready, runs(ready, "curve")[0], "capacity") == [(2, 5.0), (3, 9.0), (4, 17.0)]
 
 
 def test_the_x_is_logged_too(ready: Store) -> None:
     mirror(ready, SWEEP)
-    assert history(ready, runs(ready, "curve")[0], "d") == [(0, 2.0), (1, 3.0), (2, 4.0)]
+    assert history(ready, runs(ready, "curve")[0], "d") == [(2, 2.0), (3, 3.0), (4, 4.0)]
 
 
 def test_the_mean_lies_in_its_interval(ready: Store) -> None:
@@ -191,7 +191,7 @@ def test_a_curve_without_any_result_is_a_failed_run(ready: Store) -> None:
 
 
 def test_more_metrics_than_a_batch_takes_all_arrive(ready: Store) -> None:
-    rows = toy_rows([{"d": d, "seed": seed, "capacity": float(d)} for d in range(200) for seed in range(2)])
+    rows = toy_rows([{"d": d, "seed": seed, "capacity": float(d + seed)} for d in range(200) for seed in range(2)])
     add(ready, rows)
     plan(ready, rows, sweep="long")
     mirror(ready, "long")

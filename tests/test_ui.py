@@ -87,7 +87,7 @@ def test_the_server_shows_the_curve_that_the_store_holds(served: tuple[Store, st
     _, url = served
     run = curves(url)[0]["info"]["run_id"]
     points = call(f"{url}/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=capacity")["metrics"]
-    assert sorted((p["step"], p["value"]) for p in points) == [(0, 5.0), (1, 9.0), (2, 17.0)]
+    assert sorted((p["step"], p["value"]) for p in points) == [(2, 5.0), (3, 9.0), (4, 17.0)]
 
 
 def test_the_server_serves_the_files_of_the_store(served: tuple[Store, str]) -> None:
