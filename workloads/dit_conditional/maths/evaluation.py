@@ -1,0 +1,208 @@
+"""Turns a prediction into its errors: of the conditional and the unconditional score, of its density, of what it samples.
+
+Source: arXiv:2411.17522, its score risk (squared error averaged over t uniform in [t0, T] and over y) and E_y TV; one value
+for each model. E_y of the total variation of x given y is that of (x, y), for y has one law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workloads.dit_conditional.maths import problem, training
+from workloads.dit_conditional.maths.family import Law
+from workloads.dit_conditional.maths.problem import Problem
+from workloads.dit_conditional.maths.training import Field
+from workloads.maths import diffusion, diffusion_distances
+from workloads.maths.ensemble import generator
+
+TIMES = 12  # of the quadrature over the diffusion time
+BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
+PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
+GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
+PIECE = 4096  # points at which a marginal score is worked out at once
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The noisy points that a problem's predictions are compared on, all (models, times * points, ...)."""
+
+    time: Tensor
+    weight: Tensor  # (models, times * points), so that sums are averages over uniform time and the points
+    x: Tensor  # from new data: what the score's error is measured on
+    y: Tensor
+    exact: Tensor  # the true prediction there, given y
+    exact_without: Tensor  # not given y; empty where there is none
+    x_train: Tensor  # from the training data
+    y_train: Tensor
+    gap: Tensor  # squared distance of the true prediction there from beta x_0, the exact score's loss
+    target: Tensor  # beta x_0 there
+
+
+def exact(task: Problem) -> Field:
+    """The true beta E[x_0 | x_t, y], or without y, in the data's space: x + sigma times the score."""
+    basis = task.basis.double()
+
+    def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
+        inner, found = torch.bmm(x.double(), basis), []
+        for law, h, time, condition in zip(task.laws, inner, t.double(), y.double(), strict=True):
+            if hidden:
+                pieces = zip(h.split(PIECE), time.split(PIECE), strict=True)
+                score = torch.cat([law.marginal(part, when)[1] for part, when in pieces])
+            else:
+                score = law.diffused(h, condition, time)[1]
+            found.append(h + diffusion.variance(time)[:, None] * score)
+        return torch.bmm(torch.stack(found), basis.mT).to(x)
+
+    return predict
+
+
+def probe(task: Problem) -> Probe:
+    """The points of a problem, the same whenever they are asked for."""
+    p, like = task.first, task.data
+    grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
+    time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
+    clean, y = _new(task, "test", time.shape[1])
+    x = diffusion.noisy(clean, time, _normal(task, "test noise", time.shape[1]))
+    seen = [training.drawn(task, i, time.shape[1], generator(ctx, "seen data")) for i, ctx in enumerate(task.ctxs)]
+    start, y_train = (torch.stack([pair[i] for pair in seen]) for i in (0, 1))
+    x_train = diffusion.noisy(start, time, _normal(task, "seen noise", time.shape[1]))
+    target = diffusion.signal(time)[..., None] * start
+    true = exact(task)
+    gap = (true(x_train, time, y_train, False) - target).square().sum(-1)
+    without = true(x, time, y, True) if p.y_dim else x.new_empty(0)
+    return Probe(time, weight / p.points, x, y, true(x, time, y, False), without, x_train, y_train, gap, target)
+
+
+def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
+    """Errors of the scores and of the training loss, averaged over uniform time."""
+    away = predict(at.x, at.time, at.y, False) - at.exact
+    precise = at.weight / diffusion.variance(at.time).square()
+    on = torch.bmm(away, task.basis.to(away))
+    squares, squares_on = away.square().sum(-1), on.square().sum(-1)
+    total = (precise * squares).sum(1)
+    # A score is the prediction less x, over sigma: a network that predicts nothing errs by the exact prediction.
+    loss = (precise * (predict(at.x_train, at.time, at.y_train, False) - at.target).square().sum(-1)).sum(1)
+    true_loss = (precise * at.gap).sum(1)
+    found = {
+        "score_mse": total,
+        "score_mse_on_support": (precise * squares_on).sum(1),
+        "score_mse_orthogonal": (precise * (squares - squares_on).clamp_min(0.0)).sum(1),
+        "relative_mse": total / (precise * at.exact.square().sum(-1)).sum(1),
+        "subspace_error": (span @ span.mT - (task.basis @ task.basis.mT).to(span)).square().sum((1, 2)),
+        "train_loss": loss,
+        "true_loss": true_loss,
+        "optimisation_gap": loss - true_loss,
+    }
+    if task.first.y_dim:
+        apart = predict(at.x, at.time, at.y, True) - at.exact_without
+        found["score_mse_uncond"] = (precise * apart.square().sum(-1)).sum(1)
+    return found
+
+
+def density_error(task: Problem, predict: Field) -> Tensor:
+    """E_y TV at t0 of the law that the probability flow brings from the true one, for one-dimensional laws; (models,).
+
+    The ends of PARTS equal shares of the normal law are carried along, so no chance is in it; seen through those shares it is
+    a lower bound. The flow's own steps give 0.02 even where the prediction is the true one.
+    """
+    like, dy = task.data, task.first.y_dim
+    y = (torch.arange(CONDITIONS, dtype=torch.float64, device=like.device) + 0.5) / CONDITIONS
+    y = torch.stack([y, y.roll(1)][:dy], 1) if dy else y.new_zeros(1, 0)
+    shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
+    start = torch.special.ndtri(shares).repeat(len(y))[:, None].to(like).expand(len(task.params), -1, 1)
+    condition = y.repeat_interleave(len(shares), 0).to(like).expand(len(task.params), -1, dy)
+    grids = [diffusion.schedule(p.t0, p.horizon, steps=FLOW_STEPS) for p in task.params]
+    ends = _flow(lambda x, t: predict(x, t, condition, False), start, torch.stack(grids).to(like))
+    ends = ends.double().view(len(task.params), len(y), -1).sort(2).values
+    found = [_share_error(law, p.t0, y, at) for law, p, at in zip(task.laws, task.params, ends, strict=True)]
+    return torch.stack(found)
+
+
+def _flow(field: diffusion.Field, x: Tensor, grid: Tensor) -> Tensor:
+    """Points carried backward by the probability flow, the predicted clean point and noise held still in each step."""
+    for k in range(grid.shape[1] - 1):
+        now, then = (grid[:, k + i, None, None] for i in (0, 1))
+        found = field(x, grid[:, k, None].expand(x.shape[:2]))
+        ratio = (diffusion.variance(then) / diffusion.variance(now)).sqrt()
+        x = torch.exp(0.5 * (now - then)) * found + ratio * (x - found)
+    return x
+
+
+def _share_error(law: Law, t0: float, y: Tensor, ends: Tensor) -> Tensor:
+    """Mean over conditions (k, dy) of the total variation between equal shares and the law's between the ends (k, parts)."""
+    x = torch.linspace(-FAR, FAR, GRID, dtype=torch.float64, device=y.device)
+    place = x[:, None].expand(len(y), -1, 1)
+    density = law.diffused(place, y[:, None].expand(-1, GRID, -1), torch.full_like(place[..., 0], t0))[0]
+    side = 2 * FAR / (GRID - 1)
+    below = torch.nn.functional.pad((0.5 * (density[:, 1:] + density[:, :-1])).cumsum(1) * side, (1, 0))
+    at = ((ends + FAR) / side).clamp(0, GRID - 1.001)
+    left = at.long()
+    value = below.gather(1, left) + (at - left) * (below.gather(1, left + 1) - below.gather(1, left))
+    edges = torch.cat([torch.zeros_like(value[:, :1]), value, torch.ones_like(value[:, :1])], 1)
+    return 0.5 * (edges.diff(dim=1) - 1.0 / PARTS).abs().sum(1).mean()
+
+
+def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
+    """Distances of points sampled at t0, each with its own y, from those that the exact scores sample alike.
+
+    Total variation from the true law where there is no guidance and dx + dy <= 2, binned: a lower bound of E_y TV.
+    """
+    p, gamma = task.first, task.column("gamma")
+    grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
+    grid = torch.stack(grids).to(task.data.device)
+    _, y = _new(task, "conditions", p.samples)
+    made = []
+    for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
+        noise = _normals(task, name, p.samples)
+        made.append(diffusion.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
+    x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
+    found = {
+        "energy_distance": diffusion_distances.energy(torch.cat([x, y], 2), torch.cat([true, y], 2)),
+        "variance_ratio": x.var(1).sum(1) / true.var(1).sum(1),
+    }
+    if p.x_dim + p.y_dim <= 2:
+        found |= _total_variation(task, torch.cat([x, 2 * REACH * (y - 0.5)], 2))
+    return found
+
+
+def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> diffusion.Field:
+    return lambda x, t: field(x, t, y)
+
+
+def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
+    """Binned total variation of (x, y), y stretched to the cells, and what chance may add."""
+    found = []
+    for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
+
+        def log_density(z: Tensor, law: Law = law, t0: float = p.t0) -> Tensor:
+            x, y = z[:, : law.x_dim], z[:, law.x_dim :] / (2 * REACH) + 0.5
+            t = torch.full((len(z),), t0, dtype=z.dtype, device=z.device)
+            return law.diffused(x, y, t)[0].log() - law.y_dim * torch.tensor(2 * REACH).log()
+
+        found.append(diffusion_distances.binned_tv(points[i : i + 1].double(), log_density, REACH, BINS))
+    return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
+
+
+def _new(task: Problem, stream: str, count: int) -> tuple[Tensor, Tensor]:
+    """New clean points (models, count, D) and conditions (models, count, dy)."""
+    made = [
+        problem.drawn(law, basis, count, generator(ctx, stream))
+        for law, basis, ctx in zip(task.laws, task.basis, task.ctxs, strict=True)
+    ]
+    x, y = (torch.stack([pair[i] for pair in made]).to(task.data) for i in (0, 1))
+    return x, y
+
+
+def _normal(task: Problem, stream: str, count: int) -> Tensor:
+    """Standard normal noise (models, count, D)."""
+    like, size = task.data, (count, task.data.shape[2])
+    made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
+    return torch.stack(made)
+
+
+def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
+    return lambda k: _normal(task, f"{stream} {k}", count)

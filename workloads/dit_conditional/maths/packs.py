@@ -1,0 +1,121 @@
+"""Turns points of any shapes into groups that are trained as one, and their trainings into columns of rows.
+
+A group holds what fits into the memory of its device. Before each block of rows every model's state is saved; models that
+were saved at one step go on together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from workloads.dit_conditional.maths import evaluation, kernels, network, problem, training
+from workloads.dit_conditional.maths.problem import Params, Problem
+from workloads.maths import ensemble, packing
+
+if TYPE_CHECKING:
+    from orchestrator.context import Context
+
+# Bytes of a CPU's memory that the activations of one group may take, and the share of a GPU's that is free.
+CPU_BYTES, GPU_SHARE = 1 << 30, 0.6
+# Params that models of one group may differ in.
+FREE = (
+    "beta",
+    "n",
+    "fresh",
+    "assumption",
+    "mask",
+    "learning_rate",
+    "clip",
+    "weight",
+    "spread",
+    "t0",
+    "horizon",
+    "gamma",
+)
+
+Columns = dict[str, list[Any]]
+
+
+def run(params: Sequence[Params], ctxs: Sequence[Context], names: Sequence[str]) -> Iterator[Columns]:
+    """Columns `index`, `step` and `names` for all points, block by block as trainings reach their marks.
+
+    A name that is not measured is null. The kernel estimate has one row, at step 0.
+    """
+    for p in params:
+        problem.check(p)
+    states = [ctx.load() for ctx in ctxs]
+    for indices in _groups(params, ctxs, states):
+        task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
+        if task.first.estimator == "kde":
+            yield _columns(task, indices, 0, names, _kernels(task))
+            continue
+        kept = [states[i] for i in indices]
+        yield from _trained(task, indices, None if kept[0] is None else kept, names)
+
+
+def _trained(task: Problem, indices: list[int], states: list[Any] | None, names: Sequence[str]) -> Iterator[Columns]:
+    fixed, at, p = network.waves(task), evaluation.probe(task), task.first
+    marks = ensemble.marks(p.steps, p.every)
+    count = torch.full((len(indices),), network.layout(p).count)
+    for trained in training.train(task, fixed, states, marks):
+        predict, span = training.predictor(task, fixed, trained)
+        with torch.no_grad():
+            found = evaluation.score_errors(task, at, predict, span) | {"n_params": count}
+            if p.x_dim == 1 and not problem.latent(p):
+                found["tv"] = evaluation.density_error(task, predict)
+            if trained.step == p.steps and p.samples:
+                found |= evaluation.sample_errors(task, predict)
+        for place, ctx in enumerate(task.ctxs):
+            ctx.save(trained.saved(place))
+        yield _columns(task, indices, trained.step, names, found)
+
+
+def _kernels(task: Problem) -> dict[str, Tensor]:
+    parts = zip(task.params, task.laws, task.data, task.conditions, strict=True)
+    found = [kernels.oracle(law, x[: p.n].cpu(), y[: p.n].cpu()) for p, law, x, y in parts]
+    tv, bandwidth = torch.tensor(found, dtype=torch.float64).mT
+    return {"tv": tv, "bandwidth": bandwidth, "n_params": torch.zeros(len(found), dtype=torch.long)}
+
+
+def _columns(task: Problem, indices: list[int], step: int, names: Sequence[str], found: dict[str, Tensor]) -> Columns:
+    """One block of rows; null is what was not measured, or means nothing: hidden conditions never met, tv under guidance."""
+    values = {name: _plain(found[name]) if name in found else [None] * len(indices) for name in names}
+    for place, p in enumerate(task.params):
+        silent = ("score_mse_uncond",) if p.mask == 0 else ()
+        for name in (*silent, *(("tv_sampled", "tv_noise") if p.gamma != 1 else ())):
+            if name in values:
+                values[name][place] = None
+    return {"index": list(indices), "step": [step] * len(indices), **values}
+
+
+def _plain(values: Tensor) -> list[Any]:
+    return (values.double() if values.is_floating_point() else values).tolist()
+
+
+def _groups(params: Sequence[Params], ctxs: Sequence[Context], states: Sequence[Any]) -> Iterator[list[int]]:
+    same = {name: None for name in FREE}
+    keys = [tuple(same.get(name, value) for name, value in dataclasses.asdict(p).items()) for p in params]
+    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
+        for part in ensemble.together([states[i] for i in indices]):
+            yield from packing.chunks([indices[i] for i in part], room(params[indices[0]], ctxs[0].device))
+
+
+def room(p: Params, device: str) -> int:
+    """How many models of a shape are trained at once without running out of memory."""
+    free = torch.cuda.mem_get_info(device)[0] * GPU_SHARE if device.startswith("cuda") else CPU_BYTES
+    return max(1, int(free / model_bytes(p)))
+
+
+def model_bytes(p: Params) -> float:
+    """Bytes that training one model takes: activations of a step, batches drawn ahead, parameters with their moments."""
+    size = 4 if p.precision == "float32" else 8
+    tokens, heads, dims = p.x_dim + 2, p.heads * p.head_dim, problem.ambient(p) + p.y_dim
+    block = 6 * p.width + 5 * heads + 3 * p.ff + 2 * p.heads * tokens * p.head_dim
+    step = p.batch * (tokens * (p.depth * block + 4 * p.width + 2 * p.fourier) + 4 * ensemble.BLOCK * dims)
+    looked = max(evaluation.TIMES * p.points, evaluation.PARTS * evaluation.CONDITIONS, p.samples)
+    return size * (max(step, looked * tokens * (2 * block + p.width)) + p.n * dims + 6 * network.layout(p).count)
