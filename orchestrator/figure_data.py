@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim, Figure, Line
+    from orchestrator.spec_claims import Claim
+    from orchestrator.spec_figures import Figure, Line
 
 STEPS = 60
 """Places at which a smooth line is worked out."""
@@ -34,7 +35,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`."""
+    """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
+
+    `gone` are the places without a result, `residuals` what the laws leave of the points.
+    """
 
     points: list[Record]
     laws: list[Record]
@@ -42,20 +46,17 @@ class Drawn:
     seeds: tuple[int, int]
     lost: int
     aggregate: str
+    gone: list[Record]
+    residuals: list[Record]
 
 
 def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> Drawn:
     """The data of a figure; SpecError where it names what the rows do not have."""
-    import polars as pl
-
-    table = derived(spec, rows).filter(pl.col("final"))
-    if figure.where is not None:
-        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
-    for name in (figure.x, figure.y, figure.color, figure.facet):
-        table = table if name is None else with_column(table, name, f"{spec.name}: figures")
+    table = prepared(spec, figure, rows)
     apart = _apart(figure, table, fields)
-    points, seeds, lost = _points(figure, table, fields, apart)
-    fitted = [p for claim in spec.claims for p in _laws(spec, claim, figure, table, fields)]
+    points, seeds, gone = _points(figure, table, fields, apart)
+    fits = [one for claim in spec.claims for one in _fitted(spec, claim, figure, table, fields)]
+    fitted = [p for one in fits for p in _along(one, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
     facets = list(dict.fromkeys(p["facet"] for p in points))
     return Drawn(
@@ -63,9 +64,26 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> 
         laws=[p for p in _once(fitted) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
         seeds=(min(seeds, default=0), max(seeds, default=0)),
-        lost=lost,
+        lost=len(gone),
         aggregate=aggregate(fields, figure.y),
+        gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in gone]) if "x" not in figure.log or p["x"] > 0],
+        residuals=[p for one in fits for p in _left(one, figure)] if figure.residuals else [],
     )
+
+
+def prepared(spec: Spec, figure: Figure, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that a figure shows, its axes among the columns: the last of each point, all where it speaks of `step`."""
+    import polars as pl
+
+    names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
+    table = derived(spec, rows)
+    if not any("step" in Expression(name).names for name in names):
+        table = table.filter(pl.col("final"))
+    if figure.where is not None:
+        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
+    for name in names:
+        table = with_column(table, name, f"{spec.name}: figures")
+    return table
 
 
 def _once(records: list[Record]) -> list[Record]:
@@ -118,21 +136,23 @@ def _label(value: Any) -> str:
     return shown(value) if isinstance(value, float) else str(value)
 
 
-def _points(figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str]) -> tuple[list[Record], list[int], int]:
+def _points(
+    figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str]
+) -> tuple[list[Record], list[int], list[Record]]:
     keys = list(dict.fromkeys([name for name in (figure.color, figure.facet, *apart) if name is not None]))
     found: list[Record] = []
     seeds: list[int] = []
-    lost = 0
+    gone: list[Record] = []
     for group, part in _groups(table, keys):
         known = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
-        lost += len(known.lost)
+        gone += [{**_place(figure, group, apart), "x": float(x)} for x, _ in known.lost]
         for x, values in zip(known.series.x, known.series.values, strict=True):
             ends = interval(values, known.series.aggregate)
             seeds.append(ends.units)
             found.append({**_place(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
         if lower(figure.y) in part.columns:
             found[-len(known.series.x) :] = [_bracketed(r, figure, part) for r in found[-len(known.series.x) :]]
-    return found, seeds, lost
+    return found, seeds, gone
 
 
 def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
@@ -150,8 +170,18 @@ def _ends(ends: Any, figure: Figure) -> Record:
     return {"low": float(low), "high": float(ends.high), "seeds": ends.units}
 
 
-def _laws(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, fields: Columns) -> Iterator[Record]:
-    """The law of a claim on the same x and y, fitted in each of its groups and drawn over what the group spans."""
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """A law of a claim, fitted to one group's series; `at` are colour, facet and curve."""
+
+    law: str
+    at: Record
+    series: Any
+    fit: Any
+
+
+def _fitted(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, fields: Columns) -> Iterator[_Fitted]:
+    """The law of a claim on the same x and y, fitted in each of its groups."""
     model = claim.fit or claim.prefer
     if model is None or (model.x, model.y) != (figure.x, figure.y):
         return
@@ -164,11 +194,24 @@ def _laws(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, fields:
         if len(known.x) < law.size or known.x[0] <= law.domain:
             continue
         place = {name: rows[name][0] for name in places if rows[name].n_unique() == 1}
-        found = fit(law, known)
-        for x in _between(known.x, "x" in figure.log):
-            curve = ", ".join(f"{name} = {_label(value)}" for name, value in group.items())
-            at = {**_place(figure, place), "curve": f"{claim.id} {curve}", "label": law.name}
-            yield {**at, "x": float(x), "y": float(found.values(np.array([x]))[0])}
+        curve = ", ".join(f"{name} = {_label(value)}" for name, value in group.items())
+        at = {**_place(figure, place), "curve": f"{claim.id} {curve}"}
+        yield _Fitted(law=law.name, at=at, series=known, fit=fit(law, known))
+
+
+def _along(one: _Fitted, figure: Figure) -> Iterator[Record]:
+    """The law, drawn over what its group spans."""
+    for x in _between(one.series.x, "x" in figure.log):
+        yield {**one.at, "label": one.law, "x": float(x), "y": float(one.fit.values(np.array([x]))[0])}
+
+
+def _left(one: _Fitted, figure: Figure) -> Iterator[Record]:
+    """What the law leaves at each measured x, with its interval: a factor where y is logarithmic, else a difference."""
+    for x, values in zip(one.series.x, one.series.values, strict=True):
+        ends, law = interval(values, one.series.aggregate), float(one.fit.values(np.array([x]))[0])
+        known = {"y": ends.estimate, "low": ends.low, "high": ends.high}
+        left = {key: float(v / law if "y" in figure.log else v - law) for key, v in known.items()}
+        yield {**one.at, "label": one.law, "x": float(x), **left}
 
 
 def _between(xs: Any, logarithmic: bool) -> Any:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import costs, fronts, slopes
+from orchestrator.caveats import substitutes
+from orchestrator.claims import Verdict, judge_rows
 from orchestrator.claims.evidence import Columns
 from orchestrator.claims.verdict import count
-from orchestrator.figure_data import Drawn, Record, collect
-from orchestrator.heatmaps import cells, heat
-from orchestrator.theme import COLORS, GREY, HALO, HEIGHT, INK, SHAPES, WIDTH, styled
+from orchestrator.figure_data import Drawn, Record, collect, prepared
+from orchestrator.heatmaps import border, cells, heat
+from orchestrator.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, SHAPES, WIDTH, styled
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Figure
+    from orchestrator.spec_figures import Figure
 
 PNG_SCALE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What stands beside a sweep's rows: the boundaries of its search, and the verdicts on its claims; None where unknown."""
+
+    boundaries: pl.DataFrame | None = None
+    verdicts: Sequence[Verdict] | None = None
+
+
+NOTHING = Found()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,37 +51,88 @@ class Drawing:
     data: list[Record] = field(default_factory=list)
 
 
-def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
-    """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have."""
-    figure = spec.figures[index]
-    if figure.kind == "heatmap":
-        return _map(spec, figure, f"figure_{index + 1}", rows, fields)
+def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, found: Found = NOTHING) -> Drawing:
+    """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have.
+
+    `found` is what a search found and what claims came to, for the figures that show it.
+    """
+    figure, name = spec.figures[index], f"figure_{index + 1}"
+    if figure.kind == "cost":
+        figure, fields = costs.figure(figure), costs.fields(fields)
+    made = {"heatmap": _map, "pareto": _front, "slopes": _slopes}.get(figure.kind, _curve)
+    return _honest(made(spec, figure, name, rows, fields, found), figure, rows)
+
+
+def _honest(drawing: Drawing, figure: Figure, rows: pl.DataFrame) -> Drawing:
+    """The drawing, marked where its rows rest on substitutes for real data."""
+    said = substitutes(rows)
+    if not said:
+        return drawing
+    title = {"text": figure.title or drawing.title, "subtitle": said[0]}
+    return replace(drawing, caption=f"{drawing.caption} {said[0]}", chart={**drawing.chart, "title": title})
+
+
+def _slopes(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
+    import altair as alt
+
+    verdicts = judge_rows(spec, rows, fields) if found.verdicts is None else found.verdicts
+    records = slopes.estimates(verdicts, figure.x)
+    title = figure.title or f"{figure.x or 'numbers'} against what is expected"
+    chart = styled(slopes.draw(alt, records, figure).properties(title=figure.title or "")).to_dict()
+    data = [{"shows": "estimate", **record} for record in records]
+    return Drawing(name=name, title=title, caption=slopes.caption(records), chart=chart, data=data)
+
+
+def _front(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
+    import altair as alt
+
+    points = fronts.points(figure, prepared(spec, figure, rows), fields)
+    title = figure.title or f"{figure.y} against {figure.x}"
+    chart = styled(fronts.draw(alt, points, figure, fields).properties(title=figure.title or "")).to_dict()
+    data = [{"shows": "front" if p["best"] else "point", **p} for p in points]
+    return Drawing(name=name, title=title, caption=fronts.caption(points, figure), chart=chart, data=data)
+
+
+def _curve(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
     drawn = collect(spec, figure, rows, fields)
     title = figure.title or f"{figure.y} over {figure.x}"
     text, whole = caption(figure, drawn, fields), chart(figure, drawn, fields)
-    return Drawing(name=f"figure_{index + 1}", title=title, caption=text, chart=whole, data=_data(drawn))
+    return Drawing(name=name, title=title, caption=text, chart=whole, data=_data(drawn))
 
 
 def _data(drawn: Drawn) -> list[Record]:
     """All records of a figure in one list, as a paper's readers may want them."""
-    kinds = {"point": drawn.points, "law": drawn.laws, "theory": drawn.theory}
+    kinds = {
+        "point": drawn.points,
+        "law": drawn.laws,
+        "theory": drawn.theory,
+        "no result": drawn.gone,
+        "residual": drawn.residuals,
+    }
     return [{"shows": kind, **record} for kind, records in kinds.items() for record in records]
 
 
-def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns) -> Drawing:
-    """A heat map of the colour's column over x and y."""
+def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
+    """A heat map of the colour's column over x and y, with the boundary that was found there."""
     import altair as alt
 
     assert figure.color is not None
     records = cells(spec, figure, rows, fields)
+    line = border(figure, found.boundaries)
     lost = sum(1 for r in records if r["value"] is None)
     says = fields[figure.color].says.rstrip(".") if figure.color in fields else ""
     text = f"{figure.color}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x} and {figure.y}."
     if lost:
         text += f" {count(lost, 'point')} no result: crosses."
+    if line:
+        text += " The line is the boundary that the search found, its band the bracket; marks are where it measured."
     title = figure.title or f"{figure.color} over {figure.x} and {figure.y}"
-    whole = styled(heat(alt, figure, records, [], fields).properties(title=figure.title or "")).to_dict()
-    return Drawing(name=name, title=title, caption=text, chart=whole, data=[{"shows": "cell", **record} for record in records])
+    whole = styled(heat(alt, figure, records, line, fields).properties(title=figure.title or "")).to_dict()
+    return Drawing(name=name, title=title, caption=text, chart=whole, data=_data_of(cell=records, boundary=line))
+
+
+def _data_of(**listed: list[Record]) -> list[Record]:
+    return [{"shows": shows, **record} for shows, records in listed.items() for record in records]
 
 
 def render(drawing: Drawing) -> tuple[bytes, str]:
@@ -105,7 +171,9 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
         names = ", ".join(name for name in dict.fromkeys(p["label"] for p in drawn.theory) if name)
         parts.append(f"Dashed lines are theory{f' ({names})' if names else ''}.")
     if drawn.lost:
-        parts.append(f"{count(drawn.lost, 'point')} no result, and no mark.")
+        parts.append(f"{count(drawn.lost, 'point')} no result: crosses at the foot.")
+    if drawn.residuals:
+        parts.append(f"Below, what the law leaves: {'measured over law' if 'y' in figure.log else 'measured minus law'}.")
     return " ".join(parts)
 
 
@@ -114,15 +182,40 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
     import altair as alt
 
     x, y = _axis(alt.X, "x", figure, figure.x, drawn, fields), _axis(alt.Y, "y", figure, figure.y, drawn, fields)
-    layers = [*_lines(alt, figure, drawn, x, y), *_marks(alt, figure, drawn, x, y)]
-    layered = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+    layers = [*_lines(alt, figure, drawn, x, y), *_marks(alt, figure, drawn, x, y), *_crosses(alt, figure, drawn, x)]
+    layered: Any = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if figure.facet is not None:
-        kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory}
+        kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory, "gone": drawn.gone}
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
         layered = layered.facet(facet=alt.Facet("facet:N", title=figure.facet, sort=_labels(drawn, "facet")), columns=2)
+    if drawn.residuals:
+        layered = alt.vconcat(layered, _panel(alt, figure, drawn, x), spacing=4)
     found: dict[str, Any] = styled(layered.properties(title=figure.title or "")).to_dict()
     return found
+
+
+def _crosses(alt: Any, figure: Figure, drawn: Drawn, x: Any) -> list[Any]:
+    """A cross at the foot of the plot for each place that lacks a result."""
+    if not drawn.gone:
+        return []
+    foot = (HEIGHT if figure.facet is None else HEIGHT // 2 + 60) - 7
+    base = _chart(alt, figure, drawn.gone, "gone")
+    return [base.mark_point(shape="cross", angle=45, size=55, filled=True, color=LOST).encode(x=x, y=alt.value(foot))]
+
+
+def _panel(alt: Any, figure: Figure, drawn: Drawn, x: Any) -> Any:
+    """What the laws leave, in a low panel on the same x."""
+    factor = "y" in figure.log
+    ends = alt.Axis(title="over law" if factor else "minus law", tickCount=4, titleFontSize=12)
+    low, y = (alt.Y(f"{name}:Q", axis=ends, scale=alt.Scale(zero=False)) for name in ("low", "y"))
+    base = alt.Chart(alt.Data(values=drawn.residuals))
+    plain = not any(p["color"] for p in drawn.residuals)
+    color = alt.value(COLORS[0]) if plain else _color(alt, figure, drawn, legend=False)
+    level = alt.Chart(alt.Data(values=[{"y": 1.0 if factor else 0.0}])).mark_rule(strokeDash=[5, 3], color=GREY).encode(y=y)
+    bars = base.mark_rule(strokeWidth=1.2).encode(x=x, y=low, y2="high:Q", color=color)
+    marks = base.mark_point(filled=True, size=40, opacity=1).encode(x=x, y=y, color=color)
+    return alt.layer(level, bars, marks).properties(width=WIDTH, height=80)
 
 
 def _axis(channel: Any, axis: str, figure: Figure, column: str, drawn: Drawn, fields: Columns) -> Any:

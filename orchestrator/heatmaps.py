@@ -8,12 +8,13 @@ from orchestrator.claims.evidence import Columns, aggregate, derived, with_colum
 from orchestrator.claims.sql import truths
 from orchestrator.figure_data import Record
 from orchestrator.intervals import combine
+from orchestrator.theme import INK, LOST
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Figure
+    from orchestrator.spec_figures import Figure
 
 WIDTH, HEIGHT = 420, 300
 FULL = 0.6  # of all combinations of x and y: with as many measured the map is a grid, with fewer a cloud of marks
@@ -40,6 +41,23 @@ def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> li
     return found
 
 
+def border(figure: Figure, found: pl.DataFrame | None) -> list[Record]:
+    """The boundary on the map's axes, with the bracket of the one that was searched along; nothing where there is none."""
+    if found is None or not {figure.x, figure.y} <= {*found.columns}:
+        return []
+    records = []
+    for row in found.drop_nulls([figure.x, figure.y]).iter_rows(named=True):
+        record = {"x": float(row[figure.x]), "y": float(row[figure.y]), "arm": str(row.get("arm", ""))}
+        for axis, name in (("x", figure.x), ("y", figure.y)):
+            low, high = row.get(f"{name}_lower"), row.get(f"{name}_upper")
+            record |= {
+                f"{axis}_low": record[axis] if low is None else low,
+                f"{axis}_high": record[axis] if high is None else high,
+            }
+        records.append(record)
+    return records
+
+
 def heat(alt: Any, figure: Figure, records: list[Record], line: list[Record], fields: Columns) -> Any:
     """The heat map as an Altair chart; `line` holds the positions of a boundary on the same axes."""
     known = [r for r in records if r["value"] is not None and all(r[a] > 0 for a in ("x", "y") if a in figure.log)]
@@ -48,10 +66,11 @@ def heat(alt: Any, figure: Figure, records: list[Record], line: list[Record], fi
     values = [r["value"] for r in known]
     color = alt.Color("value:Q", title=figure.color, scale=_scale(alt, figure, values))
     tips = [alt.Tooltip("x:Q", title=figure.x), alt.Tooltip("y:Q", title=figure.y), alt.Tooltip("value:Q", title=figure.color)]
-    if _is_grid(known):
+    if _is_grid(known) and not line:
         ordinal = {axis: _ordinal(alt, axis, column) for axis, column in (("x", figure.x), ("y", figure.y))}
         marks = alt.Chart(alt.Data(values=known)).mark_rect().encode(**ordinal, color=color, tooltip=tips)
-        return marks.properties(width=WIDTH, height=HEIGHT)
+        gaps = alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**ordinal)
+        return (alt.layer(marks, gaps) if lost else marks).properties(width=WIDTH, height=HEIGHT)
     base = alt.Chart(alt.Data(values=known))
     layers = [
         base.mark_point(filled=True, size=70, opacity=1, stroke="white", strokeWidth=0.5).encode(
@@ -59,13 +78,15 @@ def heat(alt: Any, figure: Figure, records: list[Record], line: list[Record], fi
         )
     ]
     if lost:
-        layers.append(
-            alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color="#D55E00", size=60).encode(**axes)
-        )
+        layers.append(alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**axes))
     if line:
         drawn = alt.Chart(alt.Data(values=line))
-        order = alt.Order("x:Q")
-        layers.append(drawn.mark_line(color="#222222", strokeWidth=2).encode(**axes, order=order, detail="curve:N"))
+        band = {"color": INK, "strokeWidth": 6, "opacity": 0.35}
+        layers += [
+            drawn.mark_line(color=INK, strokeWidth=2).encode(**axes, detail="arm:N"),
+            drawn.mark_rule(**band).encode(x=axes["x"], y=_channel(alt, figure, "y", figure.y, fields, "y_low"), y2="y_high:Q"),
+            drawn.mark_rule(**band).encode(y=axes["y"], x=_channel(alt, figure, "x", figure.x, fields, "x_low"), x2="x_high:Q"),
+        ]
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
 
 
@@ -75,10 +96,10 @@ def _is_grid(records: list[Record]) -> bool:
     return len(xs) > 1 and len(ys) > 1 and len(records) >= FULL * len(xs) * len(ys)
 
 
-def _channel(alt: Any, figure: Figure, axis: str, column: str, fields: Columns) -> Any:
+def _channel(alt: Any, figure: Figure, axis: str, column: str, fields: Columns, of: str = "") -> Any:
     unit = fields[column].unit if column in fields else ""
     scale = alt.Scale(type="log" if axis in figure.log else "linear", zero=False, nice=False, padding=12)
-    return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:Q", scale=scale, title=f"{column} ({unit})" if unit else column)
+    return {"x": alt.X, "y": alt.Y}[axis](f"{of or axis}:Q", scale=scale, title=f"{column} ({unit})" if unit else column)
 
 
 def _ordinal(alt: Any, axis: str, column: str) -> Any:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import BASE
 from orchestrator.claims.evidence import Columns
-from orchestrator.claims.sources import boundaries
 from orchestrator.errors import SpecError
 from orchestrator.figures import Drawing, draw
+from orchestrator.material import drawing
 from orchestrator.spec import Spec, parse
-from orchestrator.spec_claims import Figure
+from orchestrator.spec_figures import Figure
 from orchestrator.theme import styled
 
 if TYPE_CHECKING:
@@ -32,11 +32,8 @@ def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFra
     A figure of boundaries is drawn from what the search found.
     """
     spec = spec_of(record)
-    if spec.figures[index].kind == "boundary":
-        size = None if record["size"] == BASE else record["size"]
-        found = boundaries(spec.model_copy(update={"size": size}), store)
-        return draw(spec, index, found.rows, found.fields)
-    return draw(spec, index, rows, fields)
+    size = None if record["size"] == BASE else record["size"]
+    return drawing(spec.model_copy(update={"size": size}), index, store, rows, fields)
 
 
 def explore(record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:

@@ -18,8 +18,9 @@ from orchestrator.overlay import overlay
 from orchestrator.reading import Keys, Node
 from orchestrator.search import Search, Stop
 from orchestrator.spec_checks import check_claims, check_search
-from orchestrator.spec_claims import Claim, Figure
+from orchestrator.spec_claims import Claim
 from orchestrator.spec_columns import columns_used
+from orchestrator.spec_figures import Figure
 from orchestrator.terms import (
     LABEL,
     LATER,

@@ -1,4 +1,4 @@
-"""Turns `claims` and `figures` of a sweep file into models: what theory predicts of the rows, and how they are drawn."""
+"""Turns `claims` of a sweep file into models: what theory predicts of the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from orchestrator.terms import (
     Columns,
     Count,
     Label,
-    Number,
     Params,
     Real,
     Section,
@@ -276,7 +275,7 @@ class Require(Section):
 class Claim(Section):
     """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend.
 
-    `unit` is the column whose values are independent repeats (a tree, a data set), which intervals rest on; the seed unless told.
+    `unit` is the column whose values are independent repeats (a tree, a data set) that intervals rest on; the seed unless told.
     """
 
     id: Label
@@ -377,24 +376,3 @@ def _check_expect(claim: Claim) -> None:
 def _no_parameter(law: str, name: str, key: str) -> PydanticCustomError:
     known = LAWS[law]
     return wrong(f"law '{law}' must have '{name}', but it has {', '.join(known)}{nearest(name, known)}", key, name)
-
-
-class Line(Section):
-    """A theory line of a figure: y as a number or a formula of the columns."""
-
-    y: Number
-    label: str = ""
-
-
-class Figure(Section):
-    """One figure of the report."""
-
-    kind: Literal["curve", "points", "heatmap", "collapse", "boundary"]
-    x: Column
-    y: Column
-    color: Column | None = None
-    facet: Column | None = None
-    where: Text | None = None
-    log: Annotated[tuple[Literal["x", "y", "color"], ...], BeforeValidator(several)] = ()
-    lines: tuple[Line, ...] = ()
-    title: str = ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.expressions import Expression
 from orchestrator.reading import Keys
-from orchestrator.spec_claims import PARAMETERS, Claim, Figure
+from orchestrator.spec_claims import PARAMETERS, Claim
+from orchestrator.spec_figures import Figure
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
@@ -81,8 +82,9 @@ def _list(keys: Keys, names: tuple[str, ...]) -> Named:
 
 
 def _of_figure(figure: Figure) -> Named:
-    for field in ("x", "y", "color", "facet"):
-        if getattr(figure, field) is not None:
+    # the x of slopes is a fitted parameter, which is no column
+    for field in ("x", "y", "color", "facet") if figure.kind != "slopes" else ():
+        if getattr(figure, field):
             yield (field,), getattr(figure, field)
     for index, line in enumerate(figure.lines):
         if isinstance(line.y, Expression):
