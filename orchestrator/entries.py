@@ -107,6 +107,8 @@ def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common:
         for line, label in zip(lines, labels(lines), strict=True):
             yield _curve(line, f"boundary: {label}", "boundary", x, common)
         rows, held = found.along(record, found.unsearched(store, record, rows), x, params)
+        # A spec that cannot be read any more derives nothing.
+        x = x if x in rows.collect_schema().names() else axis(rows, params)
         kind, made = "curve", curves(rows, x, held, results)
     for curve, label in zip(made, labels(made), strict=True):
         yield _curve(curve, label, kind, x, common)

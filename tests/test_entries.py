@@ -101,3 +101,48 @@ def test_a_spec_may_ask_for_an_entry_a_point(store: Store, points: bool) -> None
 def test_verdicts_of_another_size_are_not_this_ones(store: Store) -> None:
     store.save("verdicts", SWEEP, [{"id": "grows", "verdict": "refuted", "size": "paper"}])
     assert parcel.verdicts(store, store.latest(SWEEP)) == []
+
+
+def test_what_a_search_found_is_a_curve_in_place_of_its_evaluations(store: Store) -> None:
+    import pyarrow as pa
+
+    found = {"arm": ["all", "all"], "d": [2, 3], "beta": [0.5, 0.7], "along": ["beta", "beta"], "evaluations": [9, 8]}
+    store.save_boundaries(SWEEP, "smoke", pa.table(found))
+    (entry,) = of(store).curves
+    assert (entry.name, entry.kind, set(entry.metrics) >= {("beta", 0.5, 2), ("beta", 0.7, 3)}) == (
+        "boundary: all", "boundary", True,
+    )  # fmt: skip
+
+
+def test_a_derived_x_is_the_axis_of_its_curves(store: Store) -> None:
+    spec = {
+        "question": "?",
+        "workload": "toy.capacity",
+        "derive": {"twice": "=2*d"},
+        "axes": {"d": [2, 3, 4], "beta": [1.0, 2.0]},
+    }
+    plan(store, toy_rows(grid()), x="twice", spec=spec)
+    assert {(m[0], m[2]) for e in of(store).curves for m in e.metrics if m[0] == "twice"} == {("twice", x) for x in (4, 6, 8)}
+
+
+def test_an_interval_of_no_width_is_no_metric(store: Store) -> None:
+    rows = toy_rows([{"d": d, "seed": seed, "capacity": 1.0} for d in (2, 3) for seed in range(3)])
+    add(store, rows)
+    plan(store, rows, sweep="flat")
+    assert {key for e in of(store, "flat").curves for key, _, _ in e.metrics if key.startswith("capacity")} == {"capacity"}
+
+
+def test_a_curve_leads_to_its_rows_on_the_dashboard(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAWSWEEP_DASHBOARD", "https://pages.example/")
+    assert "](https://pages.example/sweep/toy_capacity?size=smoke&where=arm%3Aeq%3Aall)" in of(store).curves[0].note
+
+
+def test_markup_in_a_question_is_shown_as_text(store: Store) -> None:
+    record = {**store.latest(SWEEP), "question": "is [this](http://x) <b>bold</b>?"}
+    assert parcel.note(store, record).startswith(r"is \[this\](http://x) \<b\>bold\</b\>?")
+
+
+def test_a_run_says_what_its_search_noted(store: Store) -> None:
+    plan(store, toy_rows(grid()), generation=store.begin({"sweep": SWEEP, "size": "smoke", "note": {"rounds": 7}, "why": ""}))
+    last = of(store).invocations[-1]
+    assert (last.tags["run.note.rounds"], "run.why" in last.tags) == ("7", False)
