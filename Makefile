@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 LINT := $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 PYTEST := $(BIN)/python -m pytest
+# What needs a Ray, a server, a browser or a clock of its own runs alone; the rest on both cores.
+TOGETHER := -n 2 --dist worksteal -m "not slow"
 # Tests run beside each other: one thread of linear algebra each is enough.
 test check: export OMP_NUM_THREADS ?= 1
 
@@ -22,11 +24,12 @@ run: $(VENV)/.run  ## Measure one small sweep, judge its claims, write its repor
 test: $(VENV)/.dev  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
 	$(LINT)
 	$(BIN)/coverage erase
-	$(PYTEST) --cov --cov-report=term --cov-fail-under=90
+	$(PYTEST) $(TOGETHER) --cov --cov-report=
+	$(PYTEST) -m slow --cov --cov-append --cov-report=term --cov-fail-under=90
 
 check: $(VENV)/.dev  ## The first 90 seconds of `make test`: linters and fast tests
 	$(LINT)
-	$(PYTEST) -x -m "not slow"
+	$(PYTEST) -x $(TOGETHER)
 
 style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
 	$(BIN)/python tests/style.py
