@@ -118,7 +118,8 @@ def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Colu
 
     assert figure.color is not None
     records = cells(spec, figure, rows, fields)
-    line = border(figure, found.boundaries)
+    shown = set(prepared(spec, figure, rows)["arm"].cast(str).to_list())
+    line = [record for record in border(figure, found.boundaries) if record["arm"] in shown]
     lost = sum(1 for r in records if r["value"] is None)
     says = fields[figure.color].says.rstrip(".") if figure.color in fields else ""
     text = f"{figure.color}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x} and {figure.y}."
