@@ -152,12 +152,10 @@ def note(store: Store, record: Mapping[str, Any]) -> str:
     return "\n".join(lines)[:5000]
 
 
-def headline(record: Mapping[str, Any], experiment: str) -> str:
-    """The sweep's question and where to see its curves, in Markdown, for MLflow's description of an experiment."""
-    query = {"compareRunsMode": "CHART", "searchFilter": "tags.`lawsweep.kind` != 'invocation'"}
-    curves = f"#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
+def headline(record: Mapping[str, Any]) -> str:
+    """The sweep's question and a link to its page in Markdown, for MLflow's description of an experiment."""
     asked = _plain(record.get("question") or record["sweep"])
-    return f"{asked}\n\n[All curves in one plot]({curves}) · [Dashboard]({page(str(record['sweep']), str(record['size']))})"
+    return f"{asked}\n\n[Dashboard]({page(str(record['sweep']), str(record['size']))})"
 
 
 def described(tags: Mapping[str, str], points: str) -> str:

@@ -234,7 +234,7 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
 def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, wanted.sweep)
-    _describe(client, experiment, parcel.headline(wanted.record, experiment))
+    _describe(client, experiment, parcel.headline(wanted.record))
     there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
     known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
     parents: dict[int, str] = {}

@@ -155,16 +155,6 @@ def test_two_curves_are_compared(page: Page, served: Served) -> None:
     shoot(page, "mlflow_compare")
 
 
-def test_all_curves_lie_in_one_plot_behind_a_link(page: Page, served: Served) -> None:
-    page.goto(f"{served.url}/#/experiments/{served.experiment}/runs")
-    page.get_by_text("At a fixed angle", exact=False).first.click()
-    link = page.get_by_role("link", name="All curves in one plot").first.get_attribute("href")
-    page.goto("about:blank")  # it opens a page of its own
-    page.goto(f"{served.url}/{link}")
-    expect(page.locator(".js-plotly-plot .scatterlayer .trace").nth(1)).to_be_attached()
-    shoot(page, "mlflow_curves")
-
-
 def test_the_dashboard_and_mlflow_lead_to_each_other(page: Page, served: Served) -> None:
     page.goto(f"{served.dashboard}/sweep/{SWEEP}?size=smoke")
     page.get_by_role("link", name="In MLflow").click()
