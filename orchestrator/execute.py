@@ -194,7 +194,6 @@ class _Run:
         """Measure points one by one until half a second has passed; the place after the last one."""
         block = Block(started=time.time())
         rows: list[Row] = []
-        self._blocks.append(block)
         end = time.monotonic() + CHUNK
         at = start
         try:
@@ -206,6 +205,7 @@ class _Run:
                     break
         finally:  # an abandoned point must not take the measured ones with it
             block.fill(rows)
+            self._blocks.append(block)  # only now: what is handed over in the middle of a long point must not forget it
         return at
 
     def _single(self, rows: list[Row], at: int) -> None:

@@ -167,3 +167,16 @@ def test_a_desk_that_fails_in_the_middle_of_a_point_is_no_fault_of_the_point(eag
     workload = made(SINGLE)
     with pytest.raises(StoreError, match="disk full"):
         run(workload, batch_of(workload, 3), Full())
+
+
+def test_a_long_point_does_not_lose_the_quick_ones_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "HAND_OVER", 0.05)
+    body = """
+def run(params, ctx):
+    for step in range(3 if params.i == 4 else 1):
+        time.sleep(0.06 if params.i == 4 else 0.0)
+        yield step, Result(half=float(step))
+"""
+    workload = made(body)
+    outcome, rows = run(workload, batch_of(workload, 8), Basket())
+    assert sorted(finals(rows)) == [f"point{i}" for i in range(8)] and outcome.done == 8
