@@ -54,6 +54,8 @@ def run_pack(params, ctxs):
 """
 )
 
+ONE_SHAPE = HEAD.replace('{"shape": True}', "{}").replace('"what it is scaled by"', '"what it is scaled by", {"shape": True}')
+
 
 def run(workload: Workload, batch: Batch, desk: Basket) -> tuple[Outcome, list[dict[str, Any]]]:
     watchdog = Watchdog(None)
@@ -151,8 +153,7 @@ def run_pack(params, ctxs):
 
 SIZES = []
 """
-    head = HEAD.replace('{"shape": True}', "{}").replace('"what it is scaled by"', '"what it is scaled by", {"shape": True}')
-    workload = made(body, head=head)
+    workload = made(body, head=ONE_SHAPE)
     batch = Batch(**{**vars(batch_of(workload, 16)), "together": 8})
     rows = run(workload, batch, Basket())[1]
     sizes = workload.module.SIZES
@@ -177,6 +178,6 @@ def run(params, ctx):
         time.sleep(0.06 if params.i == 4 else 0.0)
         yield step, Result(half=float(step))
 """
-    workload = made(body)
+    workload = made(body, head=ONE_SHAPE)
     outcome, rows = run(workload, batch_of(workload, 8), Basket())
     assert sorted(finals(rows)) == [f"point{i}" for i in range(8)] and outcome.done == 8
