@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import replication
 from benchmarks.replication import DEVIATIONS, Spent, fixed, ratio, sequential, sweep
 from orchestrator import intervals
 from orchestrator.proposers import looks, replicate
@@ -138,3 +141,11 @@ def test_fixed_seeds_have_no_task() -> None:
     assert replicate.task(Seeds(min=8, max=512, until=until), "rms") == ReplicateTask(
         metric="rmse", rel_halfwidth=0.05, min=8, max=512, aggregate="rms"
     )
+
+
+@pytest.mark.slow
+def test_the_shipped_errors_against_epsilon_take_fewer_seeds_than_fixed(tmp_path: Path) -> None:
+    task = dataclasses.replace(replication.SHIPPED, max=24)
+    values = replication.measured(tmp_path, task, epsilons=(1.0,))
+    times, fixed, spent = replication.shipped_ratio(values, task)
+    assert len(values) == 15 and times == fixed / spent > 1
