@@ -140,3 +140,54 @@ def test_a_second_run_of_the_sweep_is_told_who_holds_it(folder: Path) -> None:
     with halfway(folder) as process:
         second = subprocess.run(RUN, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert (second.returncode, f"{process.pid}" in second.stderr) == (2, True), second.stderr
+
+
+CROSSING = """\
+question: Where does it cross?
+workload: ./crossing.py
+axes: {level: {lin: [0.1, 0.9, 8]}}
+search: {boundary: {along: at, of: height, level: 0, between: [0, 1], tolerance: 0.001, round: 4}}
+"""
+CLIMB = '''"""How high a point lies above a level; every measurement is written down."""
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+VERSION = 1
+MEASURES = "value"
+
+
+@dataclass(frozen=True)
+class Params:
+    level: Annotated[float, "what is subtracted"]
+    at: Annotated[float, "where it is measured"]
+
+
+@dataclass(frozen=True)
+class Result:
+    height: Annotated[float, "place less level"]
+
+
+def run(params, ctx):
+    time.sleep(0.05)
+    with Path("measured.log").open("a") as log:
+        log.write(f"{params.level} {params.at}\\n")
+    yield 0, Result(height=params.at - params.level)
+'''
+
+
+def test_a_killed_search_goes_on_and_repeats_no_recorded_point(tmp_path: Path) -> None:
+    (tmp_path / "crossing.py").write_text(CLIMB)
+    (tmp_path / "slow.yaml").write_text(CROSSING)
+    with halfway(tmp_path) as process:
+        process.kill()
+    recorded = len(finals(tmp_path))
+    before = len((tmp_path / "measured.log").read_text().splitlines())
+    done = again(tmp_path)
+    after = len((tmp_path / "measured.log").read_text().splitlines())
+    found = pq.read_table(tmp_path / "store" / "boundaries" / "slow" / "base.parquet").to_pylist()
+    # The recorder outlives its driver by a moment, so a little more is held than was there when it died.
+    assert done["held"] >= recorded > 0 and done["measured"] == after - before == done["points"] - done["held"] > 0
+    assert [row["status"] for row in found] == ["found"] * 8
+    assert all(abs(row["at"] - row["level"]) < 0.002 for row in found)

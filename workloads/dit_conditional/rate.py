@@ -1,7 +1,8 @@
 """How wrong a trained conditional score and its density are against the number of training points, beside a kernel estimate.
 
 Source: arXiv:2411.17522, its theorems on score risk and E_y TV under generic (A1) and strong (A2) Hoelder laws; the exponents
-are those of the ReLU theory that it builds on. Symbols: dx, dy = dimensions of law and condition · beta = smoothness.
+are those of the ReLU theory that it builds on.
+Symbols: dx, dy = dimensions of law and condition · beta = smoothness.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ class Params:
     score_scale: Annotated[str, "what products are multiplied by: theory 1/dim, practice 1/sqrt(dim), unit 1"] = "theory"
 
 
+EXAMPLES = (Params(b=0.5), Params(b=1.0, dim=4, eps=1e-3), Params(b=1.5, dim=16, score_scale="practice"))
+
+
 @dataclass(frozen=True)
 class Result:
     """The degree, by Taylor's polynomial and by the best one."""
