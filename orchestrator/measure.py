@@ -76,6 +76,10 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     for grid in spec.grids():
         for name in grid.derive.keys() & {f.name for f in found.results}:
             raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
+    if spec.search is not None:
+        from orchestrator.studies import studies
+
+        studies(spec, found)  # every curve's interval must have a value
     return found, expand(spec, found, machine_of(spec))
 
 

@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import Any
 
 from orchestrator.axes import AxisGroup
+from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression, Value
 from orchestrator.plan import Cast
 from orchestrator.proposals import Found, Proposal, Rounds
 from orchestrator.spec import Grid, Spec
 from orchestrator.workload import Workload
 
+OWN = ("along", "arm", "curve", "evaluations", "level", "of", "status")  # columns of the table of boundaries
 PROPOSERS = {"boundary": "boundary", "level_set": "level_set", "optuna": "optuna_search"}  # modules of orchestrator.proposers
 
 
@@ -71,8 +73,15 @@ class Study:
 def studies(spec: Spec, workload: Workload) -> tuple[Study, ...]:
     """The studies of a sweep that searches, arm by arm in the order of the axes; none where it does not search.
 
-    Raises SpecError for an interval that has no value, or runs the wrong way, on some curve.
+    Raises SpecError for an interval that has no value, or runs the wrong way, on some curve, and for a param that has the name
+    of a column of the table of boundaries.
     """
+    taken = [field.name for field in workload.params if field.name in OWN] if spec.search else []
+    if taken:
+        raise SpecError(
+            f"{spec.where('search')}: what a search finds has columns of its own, so a param must not be called '{taken[0]}'; "
+            f"rename it in workload '{workload.name}'. (They are {', '.join(OWN)}.)"
+        )
     return tuple(study for grid in spec.grids() for study in _of_arm(spec, grid, workload)) if spec.search else ()
 
 

@@ -185,3 +185,9 @@ def test_readings_know_a_points_results_by_step(folder: Path) -> None:
     readings = Readings(store, load(str(folder / "halves.py"), folder), ["half"])
     point = store.finals("halves")["point"][0].as_py()
     assert readings.furthest(point) == 2 and readings.last(point) == readings.upto(point, 9)[2] != readings.upto(point, 1)[1]
+
+
+def test_a_param_with_the_name_of_a_boundarys_column_is_refused(folder: Path) -> None:
+    (folder / "halves.py").write_text((HEAD + "import torch\n" + COUNTED).replace("label", "level"))
+    with pytest.raises(SpecError, match="a param must not be called 'level'; rename it in workload"):
+        swept(folder, SEARCH)

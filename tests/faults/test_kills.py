@@ -145,7 +145,7 @@ def test_a_second_run_of_the_sweep_is_told_who_holds_it(folder: Path) -> None:
 CROSSING = """\
 question: Where does it cross?
 workload: ./crossing.py
-axes: {level: {lin: [0.1, 0.9, 8]}}
+axes: {floor: {lin: [0.1, 0.9, 8]}}
 search: {boundary: {along: at, of: height, level: 0, between: [0, 1], tolerance: 0.001, round: 4}}
 """
 CLIMB = '''"""How high a point lies above a level; every measurement is written down."""
@@ -160,7 +160,7 @@ MEASURES = "value"
 
 @dataclass(frozen=True)
 class Params:
-    level: Annotated[float, "what is subtracted"]
+    floor: Annotated[float, "what is subtracted"]
     at: Annotated[float, "where it is measured"]
 
 
@@ -172,8 +172,8 @@ class Result:
 def run(params, ctx):
     time.sleep(0.05)
     with Path("measured.log").open("a") as log:
-        log.write(f"{params.level} {params.at}\\n")
-    yield 0, Result(height=params.at - params.level)
+        log.write(f"{params.floor} {params.at}\\n")
+    yield 0, Result(height=params.at - params.floor)
 '''
 
 
@@ -190,4 +190,4 @@ def test_a_killed_search_goes_on_and_repeats_no_recorded_point(tmp_path: Path) -
     # The recorder outlives its driver by a moment, so a little more is held than was there when it died.
     assert done["held"] >= recorded > 0 and done["measured"] == after - before == done["points"] - done["held"] > 0
     assert [row["status"] for row in found] == ["found"] * 8
-    assert all(abs(row["at"] - row["level"]) < 0.002 for row in found)
+    assert all(abs(row["at"] - row["floor"]) < 0.002 for row in found)
