@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from orchestrator import measure
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.measure import Summary, Where
-from orchestrator.spec import Spec, parse
+from orchestrator.spec import Spec, parse, read
 from orchestrator.store import open_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -158,3 +159,11 @@ def test_importing_the_runner_imports_no_mlflow() -> None:
 
     code = "import sys, orchestrator.tune; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_shipped_gpu_size_is_scheduled_on_a_declared_gpu(tmp_path: Path) -> None:
+    whole = read("lora_needle", size="gpu").resolved()
+    short = parse(json.dumps({**whole, "axes": {**whole["axes"], "seq_len": [64, 128]}, "seeds": 2}), "needle")
+    summary = measure.run(short, tmp_path / "store", WHERE)
+    assert short.needs.gpu == 0.25 and (summary.measured, summary.failures) == (52, {})
