@@ -35,10 +35,10 @@ select * from parquet_metadata('x.parquet')
 select * from glob('/*')
 select * from 'http://127.0.0.1/x.parquet'
 select * from read_parquet('s3://bucket/x.parquet')
-copy (select 1) to '/tmp/lawsweep_stolen.csv'
-copy toy_capacity to '/tmp/lawsweep_stolen.parquet'
-export database '/tmp/lawsweep_stolen'
-attach '/tmp/lawsweep_stolen.db'
+copy (select 1) to 'lawsweep_stolen.csv'
+copy toy_capacity to 'lawsweep_stolen.parquet'
+export database 'lawsweep_stolen'
+attach 'lawsweep_stolen.db'
 install httpfs
 load httpfs
 set memory_limit = '100GB'
@@ -106,7 +106,7 @@ def test_a_query_over_the_store_is_answered(store: Store, sql: str, rows: int) -
 def test_a_hostile_statement_is_refused(store: Store, sql: str) -> None:
     with pytest.raises(QueryError, match=r"query: "):
         ask(store, sql)
-    assert not list(Path("/tmp").glob("lawsweep_stolen*"))
+    assert not list(Path().glob("lawsweep_stolen*"))
 
 
 def test_an_empty_query_is_refused(store: Store) -> None:

@@ -6,7 +6,6 @@ were saved at one step go on together.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,11 @@ from torch import Tensor
 
 from workloads.dit_conditional.maths import evaluation, kernels, network, problem, training
 from workloads.dit_conditional.maths.problem import Params, Problem
-from workloads.maths import ensemble, packing
+from workloads.maths import ensemble, grouping
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-# Bytes of a CPU's memory that the activations of one group may take, and the share of a GPU's that is free.
-CPU_BYTES, GPU_SHARE = 1 << 30, 0.6
 # Params that models of one group may differ in.
 FREE = (
     "beta",
@@ -49,7 +46,7 @@ def run(params: Sequence[Params], ctxs: Sequence[Context], names: Sequence[str])
     for p in params:
         problem.check(p)
     states = [ctx.load() for ctx in ctxs]
-    for indices in _groups(params, ctxs, states):
+    for indices in grouping.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
         task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
         if task.first.estimator == "kde":
             yield _columns(task, indices, 0, names, _kernels(task))
@@ -84,7 +81,7 @@ def _kernels(task: Problem) -> dict[str, Tensor]:
 
 def _columns(task: Problem, indices: list[int], step: int, names: Sequence[str], found: dict[str, Tensor]) -> Columns:
     """One block of rows; null is what was not measured, or means nothing: hidden conditions never met, tv under guidance."""
-    values = {name: _plain(found[name]) if name in found else [None] * len(indices) for name in names}
+    values = {name: grouping.plain(found[name]) if name in found else [None] * len(indices) for name in names}
     for place, p in enumerate(task.params):
         silent = ("score_mse_uncond",) if p.mask == 0 else ()
         for name in (*silent, *(("tv_sampled", "tv_noise") if p.gamma != 1 else ())):
@@ -93,22 +90,9 @@ def _columns(task: Problem, indices: list[int], step: int, names: Sequence[str],
     return {"index": list(indices), "step": [step] * len(indices), **values}
 
 
-def _plain(values: Tensor) -> list[Any]:
-    return (values.double() if values.is_floating_point() else values).tolist()
-
-
-def _groups(params: Sequence[Params], ctxs: Sequence[Context], states: Sequence[Any]) -> Iterator[list[int]]:
-    same = {name: None for name in FREE}
-    keys = [tuple(same.get(name, value) for name, value in dataclasses.asdict(p).items()) for p in params]
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
-        for part in ensemble.together([states[i] for i in indices]):
-            yield from packing.chunks([indices[i] for i in part], room(params[indices[0]], ctxs[0].device))
-
-
 def room(p: Params, device: str) -> int:
     """How many models of a shape are trained at once without running out of memory."""
-    free = torch.cuda.mem_get_info(device)[0] * GPU_SHARE if device.startswith("cuda") else CPU_BYTES
-    return max(1, int(free / model_bytes(p)))
+    return grouping.room(model_bytes(p), device)
 
 
 def model_bytes(p: Params) -> float:

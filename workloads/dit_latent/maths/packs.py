@@ -6,7 +6,6 @@ were saved at one step go on together.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,12 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, network, problem, training
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import ensemble, packing
+from workloads.maths import ensemble, grouping
 from workloads.maths.diffusion import Field
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-# Bytes of a CPU's memory that the activations of one group may take.
-CPU_BYTES = 1 << 30
-# Share of a GPU's free memory that they may take; the rest is for what the allocator cannot use.
-GPU_SHARE = 0.6
 # Params that models of one group may differ in.
 FREE = (
     "n",
@@ -61,7 +56,7 @@ def run(
     for p in params:
         problem.check(p)
     states = [ctx.load() for ctx in ctxs]
-    for indices in _groups(params, ctxs, states):
+    for indices in grouping.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
         task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
         measure = start(task)
         if task.first.estimator != "transformer":
@@ -105,26 +100,13 @@ class Best:
 def columns(indices: Sequence[int], step: int, names: Sequence[str], found: dict[str, Tensor]) -> Columns:
     """One block of rows: the points' indices, one step, and the values by name."""
     nothing = [None] * len(indices)
-    values = {name: _plain(found[name]) if name in found else nothing for name in names}
+    values = {name: grouping.plain(found[name]) if name in found else nothing for name in names}
     return {"index": list(indices), "step": [step] * len(indices), **values}
-
-
-def _plain(values: Tensor) -> list[Any]:
-    return (values.double() if values.is_floating_point() else values).tolist()
-
-
-def _groups(params: Sequence[Params], ctxs: Sequence[Context], states: Sequence[Any]) -> Iterator[list[int]]:
-    same = {name: None for name in FREE}
-    keys = [tuple(same.get(name, value) for name, value in dataclasses.asdict(p).items()) for p in params]
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
-        for part in ensemble.together([states[i] for i in indices]):
-            yield from packing.chunks([indices[i] for i in part], room(params[indices[0]], ctxs[0].device))
 
 
 def room(p: Params, device: str) -> int:
     """How many models of a shape are trained at once without running out of memory."""
-    free = torch.cuda.mem_get_info(device)[0] * GPU_SHARE if device.startswith("cuda") else CPU_BYTES
-    return max(1, int(free / model_bytes(p)))
+    return grouping.room(model_bytes(p), device)
 
 
 def model_bytes(p: Params) -> float:
