@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Positions = NDArray[np.int64]  # slices of an array are views, so a million points are cut into packs without a copy
 
 MAX_PACKS = 5000  # Tune's driver keeps every trial; beyond this the state of a run costs more than its points
+SHARE = 2  # a pack takes so small a part of a worker's share of what remains: the last packs are short, and the packs few
 SHORTEST = 0.5  # seconds; a trial costs a worker about a tenth of a second between two packs
 PATIENCE = 3  # deaths of nobody's fault that a pack may see before its points come under suspicion
 
@@ -97,6 +98,7 @@ class Queue:
             if known is not None:
                 rate.add(1, known)
         self._overall = _Rate()
+        self._latest: float | None = None  # seconds a point took in the pack that came back last
         known_rates = [r for r in (rate.each() for rate in self._rates) if r is not None]
         if known_rates:
             self._overall.add(len(known_rates), sum(known_rates))
@@ -154,6 +156,8 @@ class Queue:
         """A worker hands back the points in `left`; of the others, `done` took `seconds` and tell what points cost."""
         pack = self.open.pop(pack_id)
         self._overall.add(done, seconds)
+        if done:
+            self._latest = seconds / done
         back = set(left)
         measured = {group for i, group in zip(pack.index, pack.groups, strict=True) if i not in back}
         if len(measured) == 1:
@@ -203,9 +207,11 @@ class Queue:
                 self._waiting.appendleft(work)
 
     def _each(self, group: int) -> float | None:
-        """Seconds a point of the group takes: measured there, else over all groups."""
+        """Seconds a point of the group takes: in its own packs, else in the last one (neighbours are alike), else over all."""
         own = self._rates[group].each()
-        return own if own is not None else self._overall.each()
+        if own is not None:
+            return own
+        return self._latest if self._latest is not None else self._overall.each()
 
     def _remaining(self) -> float | None:
         """Seconds of work that wait, as far as anything was measured."""
@@ -218,7 +224,7 @@ class Queue:
         remaining = self._remaining()
         if remaining is None:
             return self.seconds
-        fair = min(self.seconds, remaining / (4 * self.workers))
+        fair = min(self.seconds, remaining / (SHARE * self.workers))
         return max(fair, SHORTEST, remaining / max(1, MAX_PACKS - self.taken))
 
     def _left(self, parts: Sequence[_Work], target: float) -> float:

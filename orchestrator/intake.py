@@ -148,7 +148,7 @@ def _joined_columns(given: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
                 f"run_pack must give the columns {list(names)}, all of one length, but got {lengths}; "
                 f"{list(part)} stand in what it gave."
             )
-    return [_joined([part[name] for part in given]) for name in names]
+    return [joined([part[name] for part in given]) for name in names]
 
 
 def _whole(column: Any, what: str) -> Whole:
@@ -159,10 +159,14 @@ def _whole(column: Any, what: str) -> Whole:
     return array.astype(np.int64)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """One column out of its parts: an array where they are arrays or tensors, else a list."""
+def joined(parts: Sequence[Any]) -> Any:
+    """One column out of its parts: an array where they are arrays or tensors of one type, else a list."""
     if parts and all(hasattr(part, "__array__") for part in parts):
-        return np.concatenate([np.asarray(part) for part in parts])
+        arrays = [np.asarray(part) for part in parts]
+        if len({array.dtype for array in arrays}) == 1:
+            return np.concatenate(arrays)
+    if len(parts) == 1:
+        return parts[0]
     return [value for part in parts for value in part]
 
 

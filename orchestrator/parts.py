@@ -79,10 +79,12 @@ def _notes(**notes: str) -> dict[str, str]:
 
 def part_name(table: pa.Table) -> str:
     """Name of the part that holds these rows: a hash of which points, steps, statuses and generations they are."""
-    digest = hashlib.blake2b(digest_size=12)
-    for name in IDENTITY:
-        digest.update("\n".join(map(str, table[name].to_pylist())).encode() + b"\0")
-    return digest.hexdigest()
+    every = pa.array(range(table.num_rows), pa.int64())  # a copy: a slice of a longer table has its own bytes
+    identity = pa.table({name: table[name].take(every) for name in IDENTITY}).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, identity.schema) as stream:  # ten times as fast as hashing Python values
+        stream.write_table(identity)
+    return hashlib.blake2b(sink.getvalue(), digest_size=12).hexdigest()
 
 
 def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:

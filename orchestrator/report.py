@@ -224,33 +224,38 @@ def _mismatch(row: Mapping[str, Any]) -> str:
 
 def _measured(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
     """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
-    import polars as pl
-
-    found = []
     shared = dict(_shared(rows, fields))
-    for arm, part in rows.filter(pl.col("final")).group_by("arm", maintain_order=True):
-        values = (f"{name} = {text}" for name, text in _params(part, fields) if name not in shared)
-        ok = int((part["status"] == "ok").sum())
-        counts = {"points": f"{part['point'].n_unique():,}", "ok": f"{ok:,}", "seeds": str(part["seed"].n_unique())}
-        found.append({"arm": str(arm[0]), **counts, "params": ", ".join(values)})
+    found = []
+    for (arm, mine), params in zip(_arms(rows), _params(rows, fields), strict=True):
+        points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
+        ok = int((mine & (rows["status"] == "ok")).sum())
+        values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
+        found.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
     return found
 
 
-def _params(rows: pl.DataFrame, fields: Columns) -> list[tuple[str, str]]:
-    params = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
-    return [(name, _values(rows[name])) for name in params if rows[name].drop_nulls().n_unique()]
+def _arms(rows: pl.DataFrame) -> list[tuple[str, pl.Series]]:
+    """Every arm, and which rows are its final ones: of a million rows only a column at a time is copied."""
+    arms = rows["arm"].filter(rows["final"]).unique(maintain_order=True).to_list()
+    return [(str(arm), rows["final"] & (rows["arm"] == arm)) for arm in arms]
+
+
+def _params(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
+    """The values of each param as text, for every arm in turn."""
+    names = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
+    values = [
+        {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names} for _, mine in _arms(rows)
+    ]
+    return [{name: _values(found) for name, found in arm.items() if found} for arm in values]
 
 
 def _shared(rows: pl.DataFrame, fields: Columns) -> list[tuple[str, str]]:
     """Params that have the same values in every arm, with those."""
-    import polars as pl
-
-    arms = [dict(_params(part, fields)) for _, part in rows.filter(pl.col("final")).group_by("arm", maintain_order=True)]
+    arms = _params(rows, fields)
     return [(name, text) for name, text in (arms[0].items() if arms else ()) if all(arm.get(name) == text for arm in arms)]
 
 
-def _values(column: pl.Series) -> str:
-    values = column.drop_nulls().unique().sort().to_list()
+def _values(values: Sequence[Any]) -> str:
     texts = [shown(v) if isinstance(v, float) else str(v) for v in values]
     return ", ".join(texts) if len(texts) <= MANY else f"{texts[0]} … {texts[-1]} ({len(texts)} values)"
 
@@ -284,24 +289,24 @@ def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
     """Where the rows come from: version, commits, machines, when, and what they took."""
     import polars as pl
 
-    ok = rows.filter(pl.col("final") & (pl.col("status") != ABSENT)).unique("point")
-    if not len(ok):
-        return []
-    return [(name, text) for name, text in _sources(ok) if text]
+    final = rows["final"] & (rows["status"] != ABSENT)
+    # A point may stand in two arms; where it is final it counts once.
+    once = final & pl.select(pl.when(final).then(rows["point"])).to_series().is_first_distinct()
+    return [(name, text) for name, text in _sources(rows, once) if text] if once.any() else []
 
 
-def _sources(rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
+def _sources(rows: pl.DataFrame, chosen: pl.Series) -> Iterator[tuple[str, str]]:
     names = {
         "workload": "workload", "version": "version of the workload", "commit": "commit", "host": "host", "device": "device",
         "threads": "threads", "torch": "torch", "generation": "run",
     }  # fmt: skip
     for column, name in names.items():
         if column in rows.columns and column in ENGINE_NAMES:
-            yield name, ", ".join(str(v) for v in rows[column].drop_nulls().unique().sort().to_list()[:MANY])
-    if "dirty" in rows.columns and rows["dirty"].any():
+            yield name, ", ".join(str(v) for v in rows[column].filter(chosen).drop_nulls().unique().sort().to_list()[:MANY])
+    if "dirty" in rows.columns and rows["dirty"].filter(chosen).any():
         yield "working tree", "changed since the commit"
-    if "started" in rows.columns and rows["started"].drop_nulls().len():
-        first, last = (str(t)[:16] for t in (rows["started"].min(), rows["started"].max()))
+    if "started" in rows.columns and (started := rows["started"].filter(chosen).drop_nulls()).len():
+        first, last = (str(t)[:16] for t in (started.min(), started.max()))
         yield "measured", f"{first} to {last} UTC"
     if "seconds" in rows.columns:
-        yield "time of all points", f"{float(rows['seconds'].sum() or 0):.3g} s"
+        yield "time of all points", f"{float(rows['seconds'].filter(chosen).sum() or 0):.3g} s"

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.batch import Batch, Terms
+from orchestrator.intake import joined
 from orchestrator.parts import row_schema
 from orchestrator.workload import Field, Workload
 
@@ -47,15 +48,26 @@ class Block:
             self.at, self.step, self.final, self.status, self.error, self.seconds, values = columns
             self.values = list(zip(*values, strict=True))
 
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> Block:
+        """One block with the rows of all, in order; `started` is that of the first."""
+        whole = cls(started=blocks[0].started)
+        for name in ("at", "step", "final", "status", "error", "seconds"):
+            setattr(whole, name, [value for block in blocks for value in getattr(block, name)])
+        whole.values = [joined(columns) for columns in zip(*(block.values for block in blocks), strict=True)]
+        return whole
 
-def to_table(block: Block, batch: Batch, workload: Workload, terms: Terms) -> pa.Table:
-    """The block's rows with all engine columns, params and results, in the workload's row schema.
+
+def to_table(blocks: Sequence[Block], batch: Batch, workload: Workload, terms: Terms) -> pa.Table:
+    """The blocks' rows with all engine columns, params and results, in the workload's row schema.
 
     A value of the wrong type makes its row an error; a non-finite value of a result that must be finite makes it diverged.
     """
+    block = Block.of(blocks)
+    started = pa.concat_arrays([_repeated(_moment(b), pa.timestamp("us", tz="UTC"), len(b)) for b in blocks])
     results = [_result(block, column, field) for column, field in zip(block.values, workload.results, strict=True)]
     _spread_errors(block)
-    fixed = _engine(block, batch, workload, terms)
+    fixed = {**_engine(block, batch, workload, terms), "started": started}
     params = {
         f.name: pa.array([column[i] for i in block.at], _arrow(f))
         for f, column in ((f, batch.params[f.name]) for f in workload.params)
@@ -82,11 +94,8 @@ def underway(table: pa.Table, batch: Batch, workload: Workload) -> dict[int, flo
 
 
 def _engine(block: Block, batch: Batch, workload: Workload, terms: Terms) -> dict[str, pa.Array]:
-    n = len(block)
-    started = datetime.datetime.fromtimestamp(block.started, datetime.UTC)
-
     def same(value: Any, kind: pa.DataType) -> pa.Array:
-        return pa.repeat(pa.scalar(value, kind), n)
+        return _repeated(value, kind, len(block))
 
     return {
         "point": pa.array([batch.ids[i] for i in block.at], pa.string()),
@@ -106,8 +115,15 @@ def _engine(block: Block, batch: Batch, workload: Workload, terms: Terms) -> dic
         "device": same(terms.device_name, pa.string()),
         "threads": same(terms.threads, pa.int64()),
         "torch": same(_torch_version(), pa.string()),
-        "started": same(started, pa.timestamp("us", tz="UTC")),
     }
+
+
+def _repeated(value: Any, kind: pa.DataType, n: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), n)
+
+
+def _moment(block: Block) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(block.started, datetime.UTC)
 
 
 def _torch_version() -> str:

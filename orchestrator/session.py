@@ -112,7 +112,7 @@ def record(plan: Plan, store: Store, terms: Terms, pack: str, failures: Sequence
         values=[[None] * n for _ in plan.workload.results],
     )
     batch = gather(plan, pack, [f.index for f in failures], 0.0)
-    table = to_table(block, batch, plan.workload, terms)
+    table = to_table([block], batch, plan.workload, terms)
     store.put(plan.workload.name, part_name(table), part_bytes(table))
 
 

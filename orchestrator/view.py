@@ -31,6 +31,7 @@ def view(found: Sequence[Part]) -> View:
     groups = tuple((group, parts.readable(group, schema)) for group in parts.by_version(found))
     nobody = pa.array([], pa.string())
     contested = nobody if parts.alone(found) else duplicates.contested(parts.read(found, schema, duplicates.WATCHED))
+    pa.default_memory_pool().release_unused()  # who reads on does so by another allocator
     rows = parts.read(found, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None
     settled = schema.empty_table() if rows is None else duplicates.settle(rows)
     return View(schema=schema, groups=groups, contested=contested, settled=settled)

@@ -126,7 +126,7 @@ def test_a_derived_x_is_the_axis_of_its_curves(store: Store) -> None:
 
 
 def test_an_interval_of_no_width_is_no_metric(store: Store) -> None:
-    rows = toy_rows([{"d": d, "seed": seed, "capacity": 1.0} for d in (2, 3) for seed in range(3)])
+    rows = toy_rows([{"d": d, "seed": seed, "capacity": 1.0} for d in (2, 3) for seed in range(3)], generation=2)
     add(store, rows)
     plan(store, rows, sweep="flat")
     assert {key for e in of(store, "flat").curves for key, _, _ in e.metrics if key.startswith("capacity")} == {"capacity"}

@@ -34,7 +34,7 @@ def table(half: Any, whole: Any = None, workload: Any = HALVES, **columns: Any) 
     good = {"at": list(range(n)), "step": [0] * n, "final": [True] * n, "status": ["ok"] * n, "error": [None] * n}
     values = [half, [None] * n if whole is None else whole]
     block = Block(**{"started": 1e9, **good, "seconds": [0.5] * n, "values": values, **columns})
-    return to_table(block, batch_of(workload, n), workload, terms_of())
+    return to_table([block], batch_of(workload, n), workload, terms_of())
 
 
 def told(made_of: pa.Table) -> list[tuple[str, str | None]]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from orchestrator.spec import Spec
     from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
@@ -35,11 +35,13 @@ def claim_hash(claim: Claim) -> str:
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def sample(points: list[str], seeds: list[int]) -> Sample:
-    """The sample of a plan's points, in any order."""
-    different = np.unique(np.asarray(points, dtype=bytes))
-    known = hashlib.blake2b(different.tobytes(), digest_size=8).hexdigest()
-    return Sample(points=len(different), seeds=len(set(seeds)), hash=known)
+def sample(plan: pa.Table) -> Sample:
+    """The sample that a plan draws: a table with `point` and `seed`, in any order."""
+    import polars as pl
+
+    points = pl.Series(plan["point"]).unique().sort()
+    known = hashlib.blake2b("".join(points.to_list()).encode(), digest_size=8).hexdigest()
+    return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=known)
 
 
 def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, seen: bool) -> dict[str, Any]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     """A sweep's rows, and what its params and results are."""
 
 BASE = "base"
-LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")
 """How a search ends that stands for its bracket."""
@@ -140,10 +139,9 @@ def rows_at(spec: Spec, store: Store, name: str, size: str) -> Rows:
     """The rows of a sweep at a size, and what its columns are."""
     import polars as pl
 
-    lazy = store.sweep(name, size)
-    # A label that stands in a million rows is kept once, and a number in each.
-    labels = [name for name in LABELS if name in lazy.collect_schema().names()]
-    rows = lazy.with_columns(pl.col(labels).cast(pl.Categorical)).sort("arm", "point", "step").collect()
+    from orchestrator import frames
+
+    rows = frames.judged(store, name, size)
     plan = pl.from_arrow(store.plan(name, size))
     assert isinstance(plan, pl.DataFrame)
     if rows["final"].sum() < len(plan):
