@@ -44,7 +44,7 @@ def place(host: str, port: int, token: str | None, known_as: tuple[str, ...] = (
 
 
 def serve(results: Results, where: Place, mlflow: str, say: Callable[[str], object]) -> None:
-    """Serve until SIGINT or SIGTERM, the address said first; QueryError where the port is taken."""
+    """Serve until SIGINT or SIGTERM, the address said first, and raise KeyboardInterrupt; QueryError: the port is taken."""
     import uvicorn
 
     from dashboards.app import build
@@ -64,4 +64,7 @@ def serve(results: Results, where: Place, mlflow: str, say: Callable[[str], obje
         app = build(results, where.token, where.hosts, mlflow)
         # The log of requests would hold the token of the first one.
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2)
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        server.run(sockets=[listening])
+        if server.started:
+            raise KeyboardInterrupt  # only a signal ends it, but asyncio may swallow it at its very end

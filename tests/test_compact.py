@@ -144,6 +144,7 @@ def test_plans_still_find_their_points(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_a_million_rows_are_asked_in_half_a_second(tmp_path: Path) -> None:
     store = new(tmp_path / "s")
     big(store, 1_000_000)

@@ -10,13 +10,14 @@ import pytest
 from click.testing import CliRunner
 from running import HEAD, RUN, SWEEP
 
+from orchestrator import claims, measure
 from orchestrator.audit import audit
 from orchestrator.cli import cli
 from orchestrator.diff import diff, side
 from orchestrator.errors import QueryError, SpecError
+from orchestrator.measure import Where
 from orchestrator.spec import read
 from orchestrator.store import open_store
-from orchestrator.sweep import run
 
 NOISY = "def run(params, ctx):\n    yield 0, Result(half=params.i / 2 + time.time_ns() % 1000 / 1000)\n"
 
@@ -31,7 +32,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def swept(folder: Path, store: str = "store") -> None:
-    run(folder / "halves.yaml", store=folder / store, inline=True, progress="quiet")
+    measure.run(read(folder / "halves.yaml"), folder / store, Where(inline=True, progress="quiet"))
+
+
+def judged(folder: Path, store: str) -> None:
+    swept(folder, store)
+    claims.judge(read(folder / "halves.yaml"), open_store(folder / store))
 
 
 def audited(folder: Path, **options: Any) -> Any:
@@ -82,7 +88,8 @@ def test_a_fraction_that_is_none_is_refused(folder: Path) -> None:
 
 def test_two_stores_are_compared_pair_by_pair(folder: Path) -> None:
     (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 0.25"))
-    swept(folder, "other")
+    judged(folder, "other")
+    judged(folder, "store")
     found = diff(side("halves", str(folder / "store")), side(f"{folder / 'other'}:halves", str(folder / "store")))
     (half,) = [column for column in found.columns if column.column == "half"]
     assert half.whole is not None and half.whole.estimate == pytest.approx(-0.25) and len(half.settings) == 3
@@ -91,7 +98,8 @@ def test_two_stores_are_compared_pair_by_pair(folder: Path) -> None:
 
 def test_verdicts_that_changed_are_told(folder: Path) -> None:
     (folder / "halves.py").write_text(HEAD + RUN.replace("+ ctx.seed", ""))
-    swept(folder, "other")
+    judged(folder, "other")
+    judged(folder, "store")
     found = diff(side(f"{folder / 'other'}:halves", "store"), side("halves", str(folder / "store")))
     assert found.verdicts == ({"claim": "half", "left": "supported", "right": "refuted"},)
 

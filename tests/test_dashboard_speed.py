@@ -17,7 +17,7 @@ from driving import get, serving
 from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.store import Store, open_store, part_bytes, row_schema
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 SWEEPS, POINTS, PARTS = 50, 20_000, 4
 LIMIT = 0.5
 

@@ -166,7 +166,8 @@ def test_the_list_of_functions_is_the_stated_one() -> None:
     assert list(FUNCTIONS) == stated.split()
 
 
-@pytest.mark.slow  # a clock of its own
+@pytest.mark.slow
+@pytest.mark.timed
 def test_a_formula_is_fast_enough_for_a_million_points() -> None:
     expression = Expression("ceil(log2(n)) + 1")
     rounds = []

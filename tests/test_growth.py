@@ -10,11 +10,12 @@ import pytest
 from running import HEAD
 
 import orchestrator
-from orchestrator import query
+from orchestrator import measure, query
 from orchestrator.errors import SpecError
+from orchestrator.measure import Summary, Where
 from orchestrator.readings import Readings
+from orchestrator.spec import read
 from orchestrator.store import Store, open_store
-from orchestrator.sweep import Result, run
 from orchestrator.workload import load
 
 COUNTED = """
@@ -54,9 +55,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def swept(folder: Path, text: str, **options: Any) -> Result:
+def swept(folder: Path, text: str) -> Summary:
     (folder / "cross.yaml").write_text(text)
-    return run(folder / "cross.yaml", store=folder / "store", inline=True, progress="quiet", **options)
+    return measure.run(read(folder / "cross.yaml"), folder / "store", Where(inline=True, progress="quiet"))
 
 
 def calls(folder: Path) -> list[str]:
@@ -78,23 +79,23 @@ def test_a_search_that_is_finished_measures_nothing_again(folder: Path) -> None:
     first = swept(folder, SEARCH)
     before = calls(folder)
     again = swept(folder, SEARCH)
-    assert calls(folder) == before and again.summary.measured == 0 and again.summary.points == first.summary.points
+    assert calls(folder) == before and again.measured == 0 and again.points == first.points
 
 
 def test_a_search_that_was_cut_off_repeats_no_point(folder: Path) -> None:
-    whole = swept(folder, SEARCH).summary.points
+    whole = swept(folder, SEARCH).points
     store = open_store(folder / "store")
     rows = sorted(store.folder("halves").glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
     for part in rows[2:]:
         part.unlink()
     kept = sum(pq.read_metadata(part).num_rows for part in rows[:2])
     again = swept(folder, SEARCH)
-    assert again.summary.points == whole and again.summary.measured == whole - kept
+    assert again.points == whole and again.measured == whole - kept
 
 
 def test_a_finer_search_begins_with_what_the_coarser_one_measured(folder: Path) -> None:
-    first = swept(folder, SEARCH).summary
-    finer = swept(folder, SEARCH.replace("0.001", "0.00001")).summary
+    first = swept(folder, SEARCH)
+    finer = swept(folder, SEARCH.replace("0.001", "0.00001"))
     assert finer.held == first.points and 0 < finer.measured < first.points
 
 
@@ -122,20 +123,20 @@ search: {optuna: {sampler: random, trials: 9, round: 3, minimize: [half], over: 
 
 
 def test_a_level_set_is_followed_over_several_params(folder: Path) -> None:
-    first = swept(folder, LEVEL).summary
-    assert 6 < first.points <= 18 and swept(folder, LEVEL).summary.measured == 0
+    first = swept(folder, LEVEL)
+    assert 6 < first.points <= 18 and swept(folder, LEVEL).measured == 0
     found = query.run(open_store(folder / "store"), "select i, scale from boundaries.cross").to_pylist()
     assert found and all(abs(row["i"] * row["scale"] ** 2 - 1) < 0.5 for row in found)
 
 
 def test_the_best_points_are_looked_for_in_rounds(folder: Path) -> None:
-    summary = swept(folder, BEST).summary
-    assert (summary.points, summary.note["rounds"]) == (9, 3) and swept(folder, BEST).summary.measured == 0
+    summary = swept(folder, BEST)
+    assert (summary.points, summary.note["rounds"]) == (9, 3) and swept(folder, BEST).measured == 0
 
 
 def test_a_search_does_not_go_beyond_the_limit_of_points(folder: Path) -> None:
     result = swept(folder, SEARCH + "limits: {points: 10}\n")
-    assert result.summary.points <= 10 and result.summary.note["full"]
+    assert result.points <= 10 and result.note["full"]
 
 
 def test_seeds_go_where_the_interval_is_wide(folder: Path) -> None:
@@ -150,7 +151,7 @@ seeds: {min: 4, max: 60, until: {metric: half, rel_halfwidth: 0.1}}
     table = orchestrator.open(folder / "store").sweep("cross").collect()
     seeds = dict(table.group_by("label").len().iter_rows())
     assert seeds["0.001"] == 4 and 20 < seeds["10"] <= 60 and len(calls(folder)) == sum(seeds.values())
-    assert result.summary.note["seeds"] == sum(seeds.values()) and swept(folder, text).summary.measured == 0
+    assert result.note["seeds"] == sum(seeds.values()) and swept(folder, text).measured == 0
 
 
 HALVING = """\
@@ -168,8 +169,8 @@ def test_points_that_fall_behind_are_stopped_and_marked(folder: Path) -> None:
     table = orchestrator.open(folder / "store").sweep("cross").collect()
     final = {row["scale"]: row for row in table.filter("final").to_dicts()}
     assert [s for s, row in final.items() if row["status"] == "ok"] == [9.0] and final[9.0]["half"] == 9.0 * 27
-    assert table.filter(status="ok", scale=1.0)["step"].max() == 3 and result.summary.exit_code == 0
-    assert swept(folder, HALVING).summary.measured == 0
+    assert table.filter(status="ok", scale=1.0)["step"].max() == 3 and result.exit_code == 0
+    assert swept(folder, HALVING).measured == 0
 
 
 def test_two_ways_of_proposing_points_are_refused_together(folder: Path) -> None:

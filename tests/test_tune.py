@@ -111,7 +111,7 @@ def test_the_same_command_again_measures_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_deadline_ends_a_run_and_keeps_its_rows(tmp_path: Path) -> None:
-    spec = sweep(tmp_path, "axes: {i: {range: [1, 200, 1]}}\nfixed: {nap: 0.2}\nlimits: {deadline: 6s}")
+    spec = sweep(tmp_path, "axes: {i: {range: [1, 200, 1]}}\nfixed: {nap: 0.2}\nlimits: {deadline: 12s}")
     summary, rows = measured(spec, tmp_path)
     assert summary.why == "limits.deadline was reached"
     assert 0 < rows.height == summary.measured < 200

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.store import open_store
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(280)]
 NODES = Path(__file__).parent / "nodes.py"
 WORKLOAD = '''"""Which node measured the point."""
 import os
@@ -41,7 +41,7 @@ def run(params, ctx):
     import orchestrator
     import ray
 
-    time.sleep(0.25)
+    time.sleep(0.4)
     yield 0, Result(node=ray.get_runtime_context().get_node_id(), code=orchestrator.__file__)
 '''
 SWEEP = "question: q\nworkload: ./nodes.py\naxes: {i: {range: [1, 80, 1]}}\npack: {seconds: 2}\n"
