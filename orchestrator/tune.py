@@ -139,6 +139,7 @@ def run_packs(session: Session, show: Show) -> None:
             checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+    gc.freeze()  # the collection below then walks through what came of this run, not through all of torch and the plan
     try:
         with interruptible(session):
             monitor.start()
@@ -152,6 +153,7 @@ def run_packs(session: Session, show: Show) -> None:
         # Ray ends the process where a handle is let go after its shutdown, which may come any moment now.
         del tuner, trainable, recorder, driver, monitor
         gc.collect()
+        gc.unfreeze()
 
 
 def _remote(code: Any, **options: Any) -> Any:
