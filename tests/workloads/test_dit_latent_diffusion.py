@@ -14,7 +14,7 @@ from workloads.dit_latent import sampling
 from workloads.dit_latent.maths import latents, problem
 from workloads.dit_latent.maths.latents import NAMES, Latent
 from workloads.dit_latent.sampling import Params, Result
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_network
 
 # Variance of a coordinate without data after Euler's steps from variance 1 at T = 5, and sigma(T0) itself.
 EULER = {0.1: {0.02: 0.105702, 0.005: 0.097675, 0.001: 0.095659}, 0.01: {0.02: 0.024586, 0.005: 0.012848, 0.001: 0.010467}}
@@ -179,9 +179,9 @@ def test_distances_of_samples_are_those_of_scipy() -> None:
 
 def test_orthonormal_columns_are_unique() -> None:
     weight = torch.randn(4, 6, 3, dtype=torch.float64)
-    q = problem.orthonormal(weight)
+    q = diffusion_network.orthonormal(weight)
     assert torch.allclose(q.mT @ q, torch.eye(3).double().expand(4, 3, 3), atol=1e-12)
-    assert torch.allclose(problem.orthonormal(q), q, atol=1e-12)
+    assert torch.allclose(diffusion_network.orthonormal(q), q, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, Tensor]:
     task = problem.build([_training(p) for p in params], ctxs)
     p = params[0]
     field, span = (evaluation.exact(task), task.basis) if p.score == "exact" else estimators.fitted(task)
-    grid = diffusion.schedule(p.t0, p.horizon, step=p.mu).to(task.data.device)
+    grid = diffusion.schedule(p.t0, p.horizon, step=p.mu).to(task.like.device)
     found = evaluation.sample_errors(task, field, span, grid.expand(len(params), -1), p.scheme)
     expected = list(variances(p))[-1]
     rest = p.samples * (p.ambient_dim - p.latent_dim)

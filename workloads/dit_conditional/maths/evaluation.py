@@ -62,7 +62,7 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
     time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
     clean, y = _new(task, "test", time.shape[1])
@@ -109,7 +109,7 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     The ends of PARTS equal shares of the normal law are carried along, so no chance is in it; seen through those shares it is
     a lower bound. The flow's own steps give 0.02 even where the prediction is the true one.
     """
-    like, dy = task.data, task.first.y_dim
+    like, dy = task.like, task.first.y_dim
     y = (torch.arange(CONDITIONS, dtype=torch.float64, device=like.device) + 0.5) / CONDITIONS
     y = torch.stack([y, y.roll(1)][:dy], 1) if dy else y.new_zeros(1, 0)
     shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
@@ -153,7 +153,7 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     """
     p, gamma = task.first, task.column("gamma")
     grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    grid = torch.stack(grids).to(task.data.device)
+    grid = torch.stack(grids).to(task.like.device)
     _, y = _new(task, "conditions", p.samples)
     made = []
     for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
@@ -193,13 +193,13 @@ def _new(task: Problem, stream: str, count: int) -> tuple[Tensor, Tensor]:
         problem.drawn(law, basis, count, generator(ctx, stream))
         for law, basis, ctx in zip(task.laws, task.basis, task.ctxs, strict=True)
     ]
-    x, y = (torch.stack([pair[i] for pair in made]).to(task.data) for i in (0, 1))
+    x, y = (torch.stack([pair[i] for pair in made]).to(task.like) for i in (0, 1))
     return x, y
 
 
 def _normal(task: Problem, stream: str, count: int) -> Tensor:
     """Standard normal noise (models, count, D)."""
-    like, size = task.data, (count, task.data.shape[2])
+    like, size = task.like, (count, task.like.shape[1])
     made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
     return torch.stack(made)
 

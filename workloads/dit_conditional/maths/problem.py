@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workloads.dit_conditional.maths import family
 from workloads.dit_conditional.maths.family import Law
-from workloads.maths.diffusion_network import Shape
+from workloads.maths.diffusion_network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -112,39 +112,46 @@ def dtype(p: Params) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Problem:
-    """Trainings of one shape; subspaces (models, D, dx), data (models, n_max, D) and their conditions (models, n_max, dy)."""
+    """Trainings of one shape; subspaces (models, D, dx), and of each data (n, D) and their conditions (n, dy)."""
 
     params: Sequence[Params]
     ctxs: Sequence["Context"]
     laws: Sequence[Law]
     basis: Tensor
-    data: Tensor
-    conditions: Tensor
+    data: Sequence[Tensor]  # without points where they are fresh
+    conditions: Sequence[Tensor]
 
     @property
     def first(self) -> Params:
         """The params of one of them, for what they share."""
         return self.params[0]
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type and on the device of all of them."""
+        return self.data[0]
+
+    def part(self, start: int, stop: int) -> "Problem":
+        """The problem of neighbours among them."""
+        parts = (self.params, self.ctxs, self.laws, self.basis, self.data, self.conditions)
+        return Problem(*(part[start:stop] for part in parts))  # type: ignore[arg-type]
+
     def column(self, name: str) -> Tensor:
         """A param of each model as a tensor (models,)."""
-        return torch.tensor([getattr(p, name) for p in self.params], dtype=self.data.dtype, device=self.data.device)
+        return torch.tensor([getattr(p, name) for p in self.params], dtype=self.like.dtype, device=self.like.device)
 
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
-    """The problem of params that agree in everything that sets shapes; data of fewer points are filled up with zeros."""
-    first = params[0]
+    """The problem of params that agree in everything that sets shapes."""
     laws = [Law(p.beta, p.x_dim, p.y_dim, p.waves, p.assumption) for p in params]
-    most = max(1 if p.fresh else p.n for p in params)
     basis = torch.stack([_basis(p, ctx) for p, ctx in zip(params, ctxs, strict=True)])
-    data = torch.zeros(len(params), most, ambient(first), dtype=dtype(first))
-    conditions = torch.zeros(len(params), most, first.y_dim, dtype=dtype(first))
-    for i, (p, ctx) in enumerate(zip(params, ctxs, strict=True)):
-        if not p.fresh:
-            x, y = drawn(laws[i], basis[i], p.n, ctx.generator("data"))
-            data[i, : p.n], conditions[i, : p.n] = x.to(data.dtype), y.to(data.dtype)
+    pairs = [
+        drawn(law, own, 0 if p.fresh else p.n, ctx.generator("data"))
+        for p, law, own, ctx in zip(params, laws, basis, ctxs, strict=True)
+    ]
     device = ctxs[0].device
-    return Problem(params, ctxs, laws, basis.to(device), data.to(device), conditions.to(device))
+    data, conditions = ([pair[i].to(device, dtype(params[0])) for pair in pairs] for i in (0, 1))
+    return Problem(params, ctxs, laws, basis.to(device), data, conditions)
 
 
 def drawn(law: Law, basis: Tensor, count: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -158,10 +165,3 @@ def _basis(p: Params, ctx: "Context") -> Tensor:
     if not latent(p):
         return torch.eye(p.x_dim, dtype=torch.float64)
     return orthonormal(torch.randn(ambient(p), p.x_dim, generator=ctx.generator("subspace"), dtype=torch.float64))
-
-
-def orthonormal(weight: Tensor) -> Tensor:
-    """The orthonormal columns that QR makes of those of (..., D, dx); unique, for diag R is made positive."""
-    q, r = torch.linalg.qr(weight)
-    sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
-    return q * sign.unsqueeze(-2)

@@ -64,7 +64,7 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem, memory: bool = False) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
     time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
     x = diffusion.noisy(_clean(task, "test", time.shape[1]), time, _normal(task, "test noise", time.shape[1]))
@@ -81,7 +81,7 @@ def probe(task: Problem, memory: bool = False) -> Probe:
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
     """Squared distance from beta x_0 of the prediction that knows the training data and nothing else."""
-    found = [estimators.smoothed(task.data[i, : p.n], clip=False)(x[i], t[i]) - target[i] for i, p in enumerate(task.params)]
+    found = [estimators.smoothed(data, clip=False)(x[i], t[i]) - target[i] for i, data in enumerate(task.data)]
     return torch.stack(found).square().sum(-1)
 
 
@@ -128,7 +128,7 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
 
     The sampler goes backward along each model's falling times `grid` (models, steps + 1), to its t0.
     """
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     drawn = _normals(task, "sampler", p.samples)
     mine, theirs = (predict, exact(task)) if scheme == "bridge" else (scored(predict), scored(exact(task)))
     x = diffusion.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
@@ -149,7 +149,7 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
 def ratios(task: Problem) -> Tensor:
     """The sampler's times of a training, each a fixed share of the one before; (models, steps + 1)."""
     grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    return torch.stack(grids).to(task.data.device)
+    return torch.stack(grids).to(task.like.device)
 
 
 def scored(predict: Field) -> Field:
@@ -203,7 +203,7 @@ def _clean(task: Problem, stream: str, count: int) -> Tensor:
 
 def _normal(task: Problem, stream: str, count: int) -> Tensor:
     """Standard normal noise (models, count, D)."""
-    like, size = task.data, (count, task.first.ambient_dim)
+    like, size = task.like, (count, task.first.ambient_dim)
     made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
     return torch.stack(made)
 
@@ -214,7 +214,7 @@ def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
 
 def _draws(task: Problem, count: int) -> diffusion.Draws:
     """Noise of step k: two normal ones, and uniform numbers."""
-    like = task.data
+    like = task.like
 
     def draw(k: int, i: int) -> Tensor:
         if i < 2:
