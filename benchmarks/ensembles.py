@@ -1,8 +1,9 @@
 """Prints how fast many score networks train as one: `python -m benchmarks.ensembles [--device cuda] [--json FILE]`.
 
-Models times steps a second of `dit_latent` in packs of growing size, up to what the device's memory holds, beside one model at a
-time and beside the bound that memory traffic sets: a product of w x w matrices in float32 does about w/4 operations a byte. On a
-GPU also: a model alone against a group of twelve, and a pack that runs out of memory, is split and remembered.
+Models times steps a second of `dit_latent` in packs of growing size, up to what the device's memory holds, beside one model at
+a time and beside the bound that memory traffic sets: a product of w x w matrices in float32 does about w/4 operations a byte.
+Also a model alone against a group of twelve and, on a GPU, a pack that runs out of memory: is it split, and that remembered?
+A CPU's seconds are those of the process, so that a busy machine does not count.
 """
 
 from __future__ import annotations
@@ -73,17 +74,18 @@ def paced(shape: str, models: int, device: str, seconds: float, traffic: float) 
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+    clock = time.perf_counter if device == "cuda" else time.process_time
     task = problem.build([p] * models, [Context(seed, device) for seed in range(models)])
     block = 64 if device == "cuda" else 8
     stream = training.train(task, None, range(block, p.steps, block))
     next(stream)
     _wait(device)
-    begun, steps = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
+    begun, steps = clock(), 0
+    while clock() - begun < seconds:
         next(stream)
         _wait(device)
         steps += block
-    took = time.perf_counter() - begun
+    took = clock() - begun
     peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
     return Pace(
         shape=shape, models=models, steps=steps, seconds=took, peak_bytes=peak, bound=traffic * p.width / 4 / operations(p)
@@ -153,13 +155,14 @@ def squeezed() -> dict[str, Any]:
 
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    whole = _pack(Sizes())
+    heavy = replace(SHAPES["wide"], steps=20, batch=4096, points=32, samples=0)
+    whole = pack(heavy, Sizes(), "cuda")
     peak, total = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.6 * peak / total)
     learnt = Sizes()
     try:
-        split = _pack(learnt)
+        split = pack(heavy, learnt, "cuda")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     pairs = list(zip(whole, split, strict=True))
@@ -171,21 +174,20 @@ def squeezed() -> dict[str, Any]:
     }
 
 
-def _pack(learnt: Any) -> list[dict[str, Any]]:
-    """Final rows of a pack of heavy trainings, by point."""
+def pack(p: Params, learnt: Any, device: str) -> list[dict[str, Any]]:
+    """Final rows of a pack of POINTS seeds of a training, by seed; `learnt` are the sizes of calls that a worker remembers."""
     from orchestrator.batch import Batch, Terms
     from orchestrator.execute import execute
     from orchestrator.watch import Watchdog
     from orchestrator.workload import load
 
     workload = load("dit_latent.rate")
-    p = replace(SHAPES["wide"], steps=20, batch=4096, points=32, samples=0)
     index = list(range(POINTS))
     params = {f.name: [getattr(p, f.name)] * POINTS for f in workload.params}
     ids = [f"point{i:02}" for i in index]
     batch = Batch(pack="p", index=index, ids=ids, seeds=index, params=params, seconds=600.0, together=POINTS)
     about = {"workload": "dit_latent.rate", "folder": ".", "generation": 1, "commit": "", "dirty": False, "host": ""}
-    terms = Terms(**about, device="cuda", device_name="cuda", threads=1, limit=None)  # type: ignore[arg-type]
+    terms = Terms(**about, device=device, device_name=device, threads=1, limit=None)  # type: ignore[arg-type]
     desk, watchdog = Desk(), Watchdog(None)
     execute(workload, batch, terms, desk, watchdog, learnt)
     watchdog.close()
