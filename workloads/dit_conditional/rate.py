@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from workloads.dit_conditional.maths import packs
 from workloads.dit_conditional.maths.problem import Params
+from workloads.maths import diffusion_times
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -34,7 +35,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(diffusion_times.ByTime):
     """Errors of one trained score, or of one kernel estimate; what does not apply is null."""
 
     score_mse: Annotated[
@@ -57,6 +58,9 @@ class Result:
     ]
     tv_noise: Annotated[float | None, "what chance may add to tv_sampled, at most (probability 1 - 1e-9)"]
     energy_distance: Annotated[float | None, "energy distance of sampled (x, y) from those of the exact scores' sampler"]
+    mmd: Annotated[
+        float | None, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"
+    ]
     variance_ratio: Annotated[float | None, "variance of sampled x over that of the exact scores' sampler"]
     train_loss: Annotated[float | None, "loss given y on the training data, averaged as score_mse"]
     true_loss: Annotated[float | None, "that of the true score on the same points"]

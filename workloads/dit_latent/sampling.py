@@ -67,6 +67,7 @@ class Result:
     ]
     path_integral: Annotated[float, "squared error of the sampler's drift, integrated over time on true paths"]
     energy_distance: Annotated[float, "energy distance of sampled from true points at t0, in the data's subspace"]
+    mmd: Annotated[float, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"]
     sliced_wasserstein: Annotated[float, "sliced 2-Wasserstein distance of them, 64 directions"]
     steps: Annotated[int, "steps of the sampler"]
 

@@ -16,10 +16,10 @@ from workloads.dit_conditional.maths import problem, training
 from workloads.dit_conditional.maths.family import Law
 from workloads.dit_conditional.maths.problem import Problem
 from workloads.dit_conditional.maths.training import Field
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_times
 from workloads.maths.ensemble import generator
 
-TIMES = 12  # of the quadrature over the diffusion time
+TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
 PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
 GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
@@ -97,6 +97,8 @@ def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict
         "true_loss": true_loss,
         "optimisation_gap": loss - true_loss,
     }
+    at_times = (squares / diffusion.variance(at.time).square()).unflatten(1, (TIMES, task.first.points)).mean(2)
+    found |= diffusion_times.named(at_times)
     if task.first.y_dim:
         apart = predict(at.x, at.time, at.y, True) - at.exact_without
         found["score_mse_uncond"] = (precise * apart.square().sum(-1)).sum(1)
@@ -160,8 +162,10 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
         noise = _normals(task, name, p.samples)
         made.append(diffusion.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
     x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
+    energy, mmd = diffusion_distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
     found = {
-        "energy_distance": diffusion_distances.energy(torch.cat([x, y], 2), torch.cat([true, y], 2)),
+        "energy_distance": energy,
+        "mmd": mmd,
         "variance_ratio": x.var(1).sum(1) / true.var(1).sum(1),
     }
     if p.x_dim + p.y_dim <= 2:

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, latents, problem, training
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_times
 from workloads.maths.diffusion import Field
 from workloads.maths.ensemble import generator
 
-TIMES = 12  # of the quadrature over the diffusion time
+TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 5.0  # cells an axis of the binned total variation, and how far they reach
 DIRECTIONS = 64
 ERRORS = 5.0  # standard errors of the path divergence that its bound is given
@@ -80,9 +80,12 @@ def probe(task: Problem, memory: bool = False) -> Probe:
 
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
-    """Squared distance from beta x_0 of the prediction that knows the training data and nothing else."""
-    found = [estimators.smoothed(data, clip=False)(x[i], t[i]) - target[i] for i, data in enumerate(task.data)]
-    return torch.stack(found).square().sum(-1)
+    """Squared distance from beta x_0 of the prediction that knows the training data and nothing else; NaN for fresh data."""
+    found = []
+    for i, data in enumerate(task.data):
+        known = estimators.smoothed(data, clip=False)(x[i], t[i]) if len(data) else torch.full_like(x[i], math.nan)
+        found.append((known - target[i]).square().sum(-1))
+    return torch.stack(found)
 
 
 def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
@@ -120,7 +123,8 @@ def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
     x, y = sigma.log(), rmse.log()
     x = x - x.mean(1, keepdim=True)
     slope = (x * y).sum(1) / x.square().sum(1)
-    return {"sigma_slope": slope, "scaled_rmse": (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)}
+    scaled = (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)
+    return {"sigma_slope": slope, "scaled_rmse": scaled, **diffusion_times.named(rmse.square())}
 
 
 def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, scheme: str = "bridge") -> dict[str, Tensor]:
@@ -136,8 +140,10 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
     true = diffusion.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), _normal(task, "true noise", p.samples))
     on, true_on = torch.bmm(x, task.basis), torch.bmm(true, task.basis)
     across = diffusion_distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
+    energy, mmd = diffusion_distances.energy_and_mmd(on, true_on)
     return {
-        "energy_distance": diffusion_distances.energy(on, true_on),
+        "energy_distance": energy,
+        "mmd": mmd,
         "sliced_wasserstein": diffusion_distances.sliced_wasserstein(on, true_on, across),
         "orthogonal_variance": _orthogonal(x, span),
         "orthogonal_bound": math.e * (grid[:, -1] + (grid[:, :-1] - grid[:, 1:])[:, -1]),
