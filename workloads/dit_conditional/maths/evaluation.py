@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import problem, training
-from workloads.dit_conditional.maths.family import Law
-from workloads.dit_conditional.maths.problem import Problem
+from workloads.dit_conditional.maths.problem import AnyLaw, Problem
 from workloads.dit_conditional.maths.training import Field
 from workloads.maths import diffusion, diffusion_distances, diffusion_times
 from workloads.maths.ensemble import generator
@@ -112,7 +111,8 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     a lower bound. The flow's own steps give 0.02 even where the prediction is the true one.
     """
     like, dy = task.like, task.first.y_dim
-    y = (torch.arange(CONDITIONS, dtype=torch.float64, device=like.device) + 0.5) / CONDITIONS
+    count = task.first.classes if task.first.family == "classes" else CONDITIONS
+    y = (torch.arange(count, dtype=torch.float64, device=like.device) + 0.5) / count
     y = torch.stack([y, y.roll(1)][:dy], 1) if dy else y.new_zeros(1, 0)
     shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
     start = torch.special.ndtri(shares).repeat(len(y))[:, None].to(like).expand(len(task.params), -1, 1)
@@ -134,7 +134,7 @@ def _flow(field: diffusion.Field, x: Tensor, grid: Tensor) -> Tensor:
     return x
 
 
-def _share_error(law: Law, t0: float, y: Tensor, ends: Tensor) -> Tensor:
+def _share_error(law: AnyLaw, t0: float, y: Tensor, ends: Tensor) -> Tensor:
     """Mean over conditions (k, dy) of the total variation between equal shares and the law's between the ends (k, parts)."""
     x = torch.linspace(-FAR, FAR, GRID, dtype=torch.float64, device=y.device)
     place = x[:, None].expand(len(y), -1, 1)
@@ -168,7 +168,7 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
         "mmd": mmd,
         "variance_ratio": x.var(1).sum(1) / true.var(1).sum(1),
     }
-    if p.x_dim + p.y_dim <= 2:
+    if p.x_dim + p.y_dim <= 2 and p.family == "series":  # labels are no density over y
         found |= _total_variation(task, torch.cat([x, 2 * REACH * (y - 0.5)], 2))
     return found
 
@@ -182,7 +182,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     found = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
 
-        def log_density(z: Tensor, law: Law = law, t0: float = p.t0) -> Tensor:
+        def log_density(z: Tensor, law: AnyLaw = law, t0: float = p.t0) -> Tensor:
             x, y = z[:, : law.x_dim], z[:, law.x_dim :] / (2 * REACH) + 0.5
             t = torch.full((len(z),), t0, dtype=z.dtype, device=z.device)
             return law.diffused(x, y, t)[0].log() - law.y_dim * torch.tensor(2 * REACH).log()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workloads.dit_conditional.maths import evaluation, kernels, network, problem, training
 from workloads.dit_conditional.maths.evaluation import Probe
+from workloads.dit_conditional.maths.family import Law
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Params, Problem
 from workloads.maths import diffusion_distances, ensemble, grouping
@@ -92,7 +93,7 @@ def _measured(start: int, task: Problem, at: Probe, fixed: Waves, trained: Ensem
 
 def _kernels(task: Problem) -> dict[str, Tensor]:
     parts = zip(task.laws, task.data, task.conditions, strict=True)
-    found = [kernels.oracle(law, x.cpu(), y.cpu()) for law, x, y in parts]
+    found = [kernels.oracle(law, x.cpu(), y.cpu()) for law, x, y in parts if isinstance(law, Law)]
     tv, bandwidth = torch.tensor(found, dtype=torch.float64).mT
     return {"tv": tv, "bandwidth": bandwidth, "n_params": torch.zeros(len(found), dtype=torch.long)}
 
@@ -124,7 +125,7 @@ def model_bytes(p: Params) -> float:
 
 def look_bytes(p: Params) -> float:
     """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
-    places = max(evaluation.TIMES * p.points, evaluation.PARTS * evaluation.CONDITIONS, p.samples)
+    places = max(evaluation.TIMES * p.points, evaluation.PARTS * max(evaluation.CONDITIONS, p.classes), p.samples)
     wide = (p.x_dim + 2) * (2 * _block(p) + p.width + 2 * p.fourier) + 4 * problem.ambient(p)
     return _size(p) * (places * wide + 4 * diffusion_distances.BLOCK * p.samples)
 

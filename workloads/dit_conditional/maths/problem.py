@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import family
+from workloads.dit_conditional.maths.classes import Classes
 from workloads.dit_conditional.maths.family import Law
 from workloads.maths.diffusion_network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
+AnyLaw = Law | Classes
+FAMILIES = ("series", "classes")
 ESTIMATORS = ("transformer", "kde")
 CHOICES = {"spread": ("log", "uniform"), "schedule": ("cosine", "constant"), "assumption": tuple(family.AMPLITUDES)}
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -27,6 +30,10 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 class Params:
     """What fixes one training: its law and data, its network, how it is trained and what it is measured with."""
 
+    family: Annotated[
+        str, "series (of smoothness beta) | classes (normal laws, one for each label; beta plays no part)", {"shape": True}
+    ] = "series"
+    classes: Annotated[int, "labels K of the family classes, whose condition is (k + 1/2)/K", {"shape": True}] = 4
     beta: Annotated[float, "smoothness of the law"] = 1.0
     x_dim: Annotated[int, "dimension dx of the law", {"shape": True}] = 1
     y_dim: Annotated[int, "dimension dy of the condition, uniform on [0, 1]^dy; 0 for none", {"shape": True}] = 1
@@ -67,10 +74,21 @@ class Params:
 
 def check(p: Params) -> None:
     """Refuse params that mean nothing."""
-    for name, known in {**CHOICES, "estimator": ESTIMATORS, "precision": tuple(PRECISIONS)}.items():
+    for name, known in {**CHOICES, "family": FAMILIES, "estimator": ESTIMATORS, "precision": tuple(PRECISIONS)}.items():
         if getattr(p, name) not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{getattr(p, name)}'; write one of them.")
-    least = {"x_dim": 1, "y_dim": 0, "n": 1, "waves": 1, "fourier": 0, "depth": 1, "heads": 1, "head_dim": 1, "ff": 1}
+    least = {
+        "x_dim": 1,
+        "y_dim": 0,
+        "n": 1,
+        "waves": 1,
+        "classes": 1,
+        "fourier": 0,
+        "depth": 1,
+        "heads": 1,
+        "head_dim": 1,
+        "ff": 1,
+    }
     for name, low in {**least, "width": 1, "steps": 1, "batch": 1, "points": 2, "every": 0, "sampler_steps": 1}.items():
         if getattr(p, name) < low:
             raise ValueError(f"{name} must be at least {low}, but got {getattr(p, name)}; raise it.")
@@ -83,11 +101,13 @@ def check(p: Params) -> None:
         )
     if ambient(p) < p.x_dim:
         raise ValueError(f"ambient_dim must be at least x_dim = {p.x_dim}, but got {ambient(p)}; raise it.")
-    if p.estimator == "kde" and (p.fresh or p.x_dim + p.y_dim > 2 or latent(p)):
+    if p.estimator == "kde" and (p.fresh or p.x_dim + p.y_dim > 2 or latent(p) or p.family != "series"):
         raise ValueError(
-            f"estimator 'kde' needs data at once and one or two dimensions in all, but got fresh = {p.fresh}, x_dim = "
-            f"{p.x_dim}, y_dim = {p.y_dim}; train a transformer."
+            f"estimator 'kde' needs data at once, of a series, and one or two dimensions in all, but got fresh = {p.fresh}, "
+            f"family = '{p.family}', x_dim = {p.x_dim}, y_dim = {p.y_dim}; train a transformer."
         )
+    if p.family == "classes" and p.y_dim != 1:
+        raise ValueError(f"family 'classes' has one condition, its label, but got y_dim = {p.y_dim}; write 1.")
 
 
 def latent(p: Params) -> bool:
@@ -116,7 +136,7 @@ class Problem:
 
     params: Sequence[Params]
     ctxs: Sequence["Context"]
-    laws: Sequence[Law]
+    laws: Sequence[AnyLaw]
     basis: Tensor
     data: Sequence[Tensor]  # without points where they are fresh
     conditions: Sequence[Tensor]
@@ -143,7 +163,7 @@ class Problem:
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
     """The problem of params that agree in everything that sets shapes."""
-    laws = [Law(p.beta, p.x_dim, p.y_dim, p.waves, p.assumption) for p in params]
+    laws = [law(p) for p in params]
     basis = torch.stack([_basis(p, ctx) for p, ctx in zip(params, ctxs, strict=True)])
     pairs = [
         drawn(law, own, 0 if p.fresh else p.n, ctx.generator("data"))
@@ -154,7 +174,14 @@ def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
     return Problem(params, ctxs, laws, basis.to(device), data, conditions)
 
 
-def drawn(law: Law, basis: Tensor, count: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def law(p: Params) -> AnyLaw:
+    """The law of the points."""
+    if p.family == "classes":
+        return Classes(p.x_dim, p.classes)
+    return Law(p.beta, p.x_dim, p.y_dim, p.waves, p.assumption)
+
+
+def drawn(law: AnyLaw, basis: Tensor, count: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """Clean points (count, D) and their conditions (count, dy), float64, on the generator's device."""
     y = law.conditions(count, draws)
     return law.sample(y, draws) @ basis.mT, y
