@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.batch import Batch
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.execute import Pace, execute
 from orchestrator.progress import Show
+from orchestrator.rows import underway
 from orchestrator.session import Session, interruptible
 from orchestrator.store import part_bytes, part_name
 from orchestrator.watch import Watchdog
@@ -23,7 +25,9 @@ class _Desk:
     session: Session
     show: Show
     checkpoints: Checkpoints
+    batch: Batch | None = None  # what is being measured
     seen: int = 0
+    underway: dict[int, float] = field(default_factory=dict)  # the part done of long points, by place in the plan
     failures: Counter[str] = field(default_factory=Counter)
 
     def mark(self, start: int, stop: int) -> None:
@@ -34,9 +38,13 @@ class _Desk:
         self.session.store.put(self.session.plan.workload.name, part_name(table), part_bytes(table))
         self.session.first = self.session.first or time.time()
         self.checkpoints.drop(table["point"].filter(table["final"]).to_pylist())
+        assert self.batch is not None
         self.seen += len(places)
+        self.underway |= underway(table, self.batch, self.session.plan.workload)
+        for at in places:
+            self.underway.pop(self.batch.index[at], None)
         self.failures.update(failures)
-        self.show(self.seen, self.session.total, dict(self.failures))
+        self.show(self.seen + sum(self.underway.values()), self.session.total, dict(self.failures))
 
     def stopping(self) -> bool:
         """Whether the session ends."""
@@ -58,5 +66,6 @@ def run_inline(session: Session, show: Show) -> None:
     desk, watchdog, pace = _Desk(session, show, checkpoints), Watchdog(terms.limit), Pace()
     with interruptible(session):
         while (batch := session.next()) is not None:
+            desk.batch = batch
             session.finished(execute(workload, batch, terms, desk, watchdog, pace))
     watchdog.close()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cell_packed
+from benchmarks import cell_packed, ensembles
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
 from benchmarks.peers import _tensors, error_of
 from orchestrator import contract, plan, spec, workload
 from orchestrator.context import Context
+from orchestrator.execute import Pace
+from workloads.dit_latent.maths import problem, training
 
 FOLDER = Path(cell_packed.__file__).parent
 
@@ -45,3 +49,25 @@ def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
     assert set(zip(built.params["d"], built.params["m"], built.params["beta"], strict=True)) == {
         (d, m, beta) for d in SIZES_D for m in SIZES_M for beta in BETAS
     }
+
+
+def test_a_training_step_takes_the_operations_that_its_bound_counts() -> None:
+    p = ensembles.SHAPES["small"]
+    task = problem.build([p], [Context(0)])
+    with FlopCounterMode(display=False) as counted:
+        next(training.train(task, None, [1]))
+    blocks = ensembles.operations(p) - 12 * p.depth * p.batch * 4 * p.heads * p.head_dim  # attention is no product there
+    assert 0.8 < blocks / counted.get_total_flops() < 1
+
+
+def test_a_larger_pack_trains_more_models_a_second_than_one() -> None:
+    one, many = (ensembles.paced("small", models, "cpu", 0.2, 1e10) for models in (1, 32))
+    assert many.rate > 2 * one.rate
+    assert f"{many.rate:,.0f}" in list(ensembles.table([one, many]))[2]
+
+
+def test_a_pack_of_the_benchmark_has_a_row_for_each_seed() -> None:
+    p = replace(ensembles.SHAPES["small"], n=16, steps=4, batch=16, points=4, samples=0)
+    rows = ensembles.pack(p, Pace(), "cpu")
+    assert [row["seed"] for row in rows] == list(range(ensembles.POINTS))
+    assert {row["status"] for row in rows} == {"ok"}

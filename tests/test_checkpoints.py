@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from running import HEAD, Basket, batch_of, made, terms_of
+from running import HEAD, Basket, batch_of, home, made, terms_of
 
-from orchestrator import checkpoints, execute
+import orchestrator
+from orchestrator import checkpoints, execute, measure
 from orchestrator.batch import Batch, Outcome
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.errors import StoreError
 from orchestrator.execute import Pace
+from orchestrator.progress import Show
 from orchestrator.store import open_store
 from orchestrator.watch import Watchdog
 from orchestrator.workload import Workload
@@ -181,3 +185,17 @@ def run(params, ctx):
     workload = made(body, head=ONE_SHAPE)
     outcome, rows = run(workload, batch_of(workload, 8), Basket())
     assert sorted(finals(rows)) == [f"point{i}" for i in range(8)] and outcome.done == 8
+
+
+def test_an_inline_run_shows_how_far_a_long_point_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[float] = []
+
+    @contextmanager
+    def heard(title: str, style: str) -> Iterator[Show]:
+        yield lambda done, total, failures: said.append(done)
+
+    monkeypatch.setattr(measure, "showing", heard)
+    monkeypatch.setattr(execute, "HAND_OVER", 0.0)
+    sweep = "question: q\nworkload: ./halves.py\naxes: {i: [4, 8]}\n"
+    orchestrator.run(home(tmp_path, SINGLE, sweep), store=tmp_path / "store", inline=True, progress="quiet")
+    assert any(done % 1 > 0 for done in said) and said[-1] == 2

@@ -14,7 +14,7 @@ from workloads.dit_latent import sampling
 from workloads.dit_latent.maths import latents, problem
 from workloads.dit_latent.maths.latents import NAMES, Latent
 from workloads.dit_latent.sampling import Params, Result
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_network
 
 # Variance of a coordinate without data after Euler's steps from variance 1 at T = 5, and sigma(T0) itself.
 EULER = {0.1: {0.02: 0.105702, 0.005: 0.097675, 0.001: 0.095659}, 0.01: {0.02: 0.024586, 0.005: 0.012848, 0.001: 0.010467}}
@@ -179,9 +179,9 @@ def test_distances_of_samples_are_those_of_scipy() -> None:
 
 def test_orthonormal_columns_are_unique() -> None:
     weight = torch.randn(4, 6, 3, dtype=torch.float64)
-    q = problem.orthonormal(weight)
+    q = diffusion_network.orthonormal(weight)
     assert torch.allclose(q.mT @ q, torch.eye(3).double().expand(4, 3, 3), atol=1e-12)
-    assert torch.allclose(problem.orthonormal(q), q, atol=1e-12)
+    assert torch.allclose(diffusion_network.orthonormal(q), q, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -197,3 +197,17 @@ def test_orthonormal_columns_are_unique() -> None:
 def test_samplers_that_mean_nothing_are_refused(params: Params, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure(params)
+
+
+def test_the_mean_discrepancy_is_the_plain_sum_of_kernels_and_its_closed_form() -> None:
+    x, y = (
+        torch.randn(1, 300, 2, generator=seeded(), dtype=torch.float64) + 1,
+        torch.randn(1, 300, 2, generator=seeded(1)).double(),
+    )
+    wide = 2 * y[0].var(0).sum()
+    parts = [torch.exp(-torch.cdist(a[0], b[0]).square() / (2 * wide)) for a, b in ((x, x), (y, y), (x, y))]
+    plain = sum((k.sum() - 300) / (300 * 299) for k in parts[:2]) - 2 * parts[2].mean()
+    found = float(diffusion_distances.energy_and_mmd(x, y)[1])
+    assert found == pytest.approx(float(plain), abs=1e-12)
+    shrink = float(wide / (wide + 2))  # of normal laws at distance root 2: 2 c (1 - exp(-1/(s^2 + 2)))
+    assert found == pytest.approx(2 * shrink * (1 - math.exp(-1 / (float(wide) + 2))), rel=0.3)

@@ -1,4 +1,7 @@
-"""The rate sweep's claim on planted rows: a true rate, one too slow, and an optimiser's floor each get their own verdict."""
+"""The rate sweeps' claims on planted rows: a true rate, one too slow, and an optimiser's floor each get their own verdict.
+
+And every point of every shipped size is one that its workload takes.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +12,67 @@ import pytest
 from orchestrator.claims import Verdict, judge_rows
 from orchestrator.claims.evidence import Described
 from orchestrator.plan import expand
-from orchestrator.spec import read
+from orchestrator.spec import read, shipped
 from orchestrator.workload import load
+from workloads.dit_conditional.maths import problem as conditional
+from workloads.dit_latent.maths import problem as latent
+
+# Sweep, size, claim, and the column that errs.
+RATES = [
+    ("dit_latent_rate", "smoke", "rate", "score_mse_on_support"),
+    ("dit_conditional_rate", "paper", "score_rate", "score_mse"),
+    ("dit_conditional_latent", "paper", "rate", "score_mse_on_support"),
+]
 
 
-def judged(decay: float, floor: float, gap: float = 0.0) -> Verdict:
-    """The verdict of the claim `rate` at smoke size where errors are n^-decay + floor with a tenth of noise."""
-    spec = read("dit_latent_rate", size="smoke")
+def judged(name: str, size: str, claim: str, y: str, decay: float, floor: float, gap: float = 0.0) -> Verdict:
+    """The verdict of a claim where errors are n^-decay + floor with a tenth of noise."""
+    spec = read(name, size)
     workload = load(spec.workload)
     plan = expand(spec, workload)
     table = pl.DataFrame({"point": plan.ids, "seed": plan.seeds, **plan.params}, strict=False)
     n, noise = table["n"].cast(pl.Float64).to_numpy(), np.random.default_rng(0).lognormal(0, 0.1, len(table))
-    error = np.where(table["fresh"].to_numpy(), floor, n**-decay + floor) * noise
-    table = table.with_columns(
-        score_mse_on_support=error, optimisation_gap=gap * error, status=pl.lit("ok"), final=pl.lit(True), step=pl.lit(800)
-    )
+    error = pl.Series(y, np.where(table["fresh"].to_numpy(), floor, n**-decay + floor) * noise)
+    table = table.with_columns(error, optimisation_gap=gap * error, status=pl.lit("ok"), final=pl.lit(True), step=pl.lit(800))
     arms = [table[places].with_columns(arm=pl.lit(arm)) for arm, places in plan.arms]
     fields = {f.name: Described(name=f.name, role="param") for f in workload.params}
     fields |= {f.name: Described(name=f.name, role="result", aggregate=f.aggregate) for f in workload.results}
-    alone = spec.model_copy(update={"claims": tuple(c for c in spec.claims if c.id == "rate")})
+    alone = spec.model_copy(update={"claims": tuple(c for c in spec.claims if c.id == claim)})
     (verdict,) = judge_rows(alone, pl.concat(arms), fields)
     return verdict
 
 
+@pytest.mark.parametrize(("name", "size", "claim", "y"), RATES)
 @pytest.mark.parametrize(
     ("decay", "floor", "gap", "verdict"),
     [
-        (0.9, 1e-3, 0.0, "supported"),
-        (0.05, 1e-3, 0.0, "refuted"),
+        (0.9, 1e-5, 0.0, "supported"),
+        (0.05, 1e-5, 0.0, "refuted"),
         (0.9, 1.0, 0.0, "unmet"),
-        (0.05, 1e-3, 0.2, "unmet"),
+        (0.05, 1e-5, 0.2, "unmet"),
     ],
 )
-def test_a_planted_rate_gets_its_verdict(decay: float, floor: float, gap: float, verdict: str) -> None:
-    assert judged(decay, floor, gap).verdict == verdict
+def test_a_planted_rate_gets_its_verdict(
+    name: str, size: str, claim: str, y: str, decay: float, floor: float, gap: float, verdict: str
+) -> None:
+    found = judged(name, size, claim, y, decay, floor, gap)
+    assert found.verdict == verdict, found.reasons
 
 
-def test_a_planted_floor_is_said_to_be_the_optimiser_s() -> None:
-    assert "optimisation-limited" in " ".join(judged(0.05, 5.0).reasons)
+@pytest.mark.parametrize(("name", "size", "claim", "y"), RATES)
+def test_a_planted_floor_is_said_to_be_the_optimiser_s(name: str, size: str, claim: str, y: str) -> None:
+    assert "optimisation-limited" in " ".join(judged(name, size, claim, y, 0.05, 5.0).reasons)
+
+
+@pytest.mark.parametrize("size", ["smoke", "paper", "gpu"])
+@pytest.mark.parametrize("name", [name for name in shipped() if name.startswith("dit_")])
+def test_every_point_of_a_shipped_sweep_is_one_that_its_workload_takes(name: str, size: str) -> None:
+    spec = read(name, size)
+    workload = load(spec.workload)
+    made = workload.module.Params
+    columns = expand(spec, workload).params
+    for values in set(zip(*columns.values(), strict=True)):
+        params = made(**dict(zip(columns, values, strict=True)))
+        for problem in (latent, conditional):
+            if isinstance(params, problem.Params):
+                problem.check(params)

@@ -17,7 +17,7 @@ from workloads.dit_latent import early_stopping, rate
 from workloads.dit_latent.maths import estimators, evaluation, latents, network, packs, problem, training
 from workloads.dit_latent.maths.latents import Latent
 from workloads.dit_latent.maths.problem import Params
-from workloads.maths import ensemble
+from workloads.maths import diffusion, diffusion_times, ensemble
 
 SMALL = Params(latent_dim=2, n=32, steps=50, every=20, batch=32, points=16, samples=64, sampler_steps=8)
 # One shape, and everything that may differ within it.
@@ -140,6 +140,14 @@ def test_training_learns_the_score_and_its_subspace() -> None:
     assert row.relative_mse < 0.01
     assert row.subspace_error < 0.01
     assert row.tv is None
+
+
+def test_errors_by_time_average_to_the_whole() -> None:
+    p = dataclasses.replace(SMALL, samples=0, every=0)
+    ((_, row),) = rate.run(p, Context(0))
+    _, weight = diffusion.quadrature(p.t0, p.horizon, diffusion_times.COUNT)
+    errors = [getattr(row, f"mse_t{k + 1}") for k in range(diffusion_times.COUNT)]
+    assert float(weight @ torch.tensor(errors, dtype=torch.float64)) == pytest.approx(row.score_mse, rel=1e-4)
 
 
 def test_a_network_that_predicts_zero_errs_by_the_baseline() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from workloads.dit_conditional.maths import packs, problem
+from workloads.maths import diffusion_times
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -32,7 +33,7 @@ class Params(problem.Params):
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(diffusion_times.ByTime):
     """Errors of one trained score, in the subspace and outside of it."""
 
     score_mse: Annotated[
@@ -47,6 +48,9 @@ class Result:
     subspace_error: Annotated[float, "squared Frobenius distance of the learnt subspace's projection from the true one's"]
     energy_distance: Annotated[
         float | None, "energy distance of sampled (h, y) from those of the exact scores' sampler; null where none are"
+    ]
+    mmd: Annotated[
+        float | None, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"
     ]
     train_loss: Annotated[float, "loss given y on the training data, averaged as score_mse"]
     true_loss: Annotated[float, "that of the true score on the same points"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from workloads.dit_conditional.maths import packs
 from workloads.dit_conditional.maths.problem import Params
+from workloads.maths import diffusion_times
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -28,13 +29,14 @@ EXAMPLES = (
     Params(n=32, steps=12, batch=32, points=16, samples=32, sampler_steps=6, gamma=2.0, beta=2.0, t0=0.05),
     Params(x_dim=2, y_dim=0, n=16, steps=8, batch=32, points=16, fourier=4, precision="float64"),
     Params(x_dim=2, y_dim=2, fresh=True, steps=8, batch=32, points=2, mask=0.0, waves=3, assumption="generic"),
+    Params(family="classes", classes=3, n=32, steps=8, batch=32, points=8, samples=32, sampler_steps=6, gamma=2.0),
     Params(y_dim=0, n=64, estimator="kde"),
     Params(n=64, estimator="kde", beta=0.5),
 )
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(diffusion_times.ByTime):
     """Errors of one trained score, or of one kernel estimate; what does not apply is null."""
 
     score_mse: Annotated[
@@ -53,10 +55,14 @@ class Result:
     ]
     bandwidth: Annotated[float | None, "kde's best bandwidth, in x and in y"]
     tv_sampled: Annotated[
-        float | None, "total variation of sampled (x, y) from true ones at t0, in 8 cells an axis; null above dx + dy = 2"
+        float | None,
+        "total variation of sampled (x, y) from true ones at t0, in 8 cells an axis; null above dx + dy = 2 and for labels",
     ]
     tv_noise: Annotated[float | None, "what chance may add to tv_sampled, at most (probability 1 - 1e-9)"]
     energy_distance: Annotated[float | None, "energy distance of sampled (x, y) from those of the exact scores' sampler"]
+    mmd: Annotated[
+        float | None, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"
+    ]
     variance_ratio: Annotated[float | None, "variance of sampled x over that of the exact scores' sampler"]
     train_loss: Annotated[float | None, "loss given y on the training data, averaged as score_mse"]
     true_loss: Annotated[float | None, "that of the true score on the same points"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
+STEPS = "steps"
 # Relative; models trained together share matrix products, whose last digits depend on how many there are.
 TOLERANCE = 1e-4
 

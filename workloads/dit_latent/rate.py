@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, evaluation, network, packs
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import ensemble
+from workloads.maths import diffusion_times, ensemble
 from workloads.maths.diffusion import Field
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
+STEPS = "steps"
 # Relative; models trained together share matrix products, whose last digits depend on how many there are.
 TOLERANCE = 1e-4
 EXAMPLES = (
@@ -36,7 +37,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(diffusion_times.ByTime):
     """Errors of one trained score; the sampler's are null before the last row, and where samples is 0."""
 
     score_mse: Annotated[
@@ -66,6 +67,9 @@ class Result:
     ]
     path_integral: Annotated[float | None, "squared error of the sampler's drift, integrated over time on true paths"]
     energy_distance: Annotated[float | None, "energy distance of sampled from true points at t0, in the data's subspace"]
+    mmd: Annotated[
+        float | None, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"
+    ]
     sliced_wasserstein: Annotated[float | None, "sliced 2-Wasserstein distance of them, 64 directions"]
     orthogonal_variance: Annotated[float | None, "mean square of a sampled coordinate outside of W; NaN where d0 = D"]
     orthogonal_bound: Annotated[

@@ -67,6 +67,7 @@ class Result:
     ]
     path_integral: Annotated[float, "squared error of the sampler's drift, integrated over time on true paths"]
     energy_distance: Annotated[float, "energy distance of sampled from true points at t0, in the data's subspace"]
+    mmd: Annotated[float, "squared maximum mean discrepancy of them, Gaussian kernel as wide as the true points lie apart"]
     sliced_wasserstein: Annotated[float, "sliced 2-Wasserstein distance of them, 64 directions"]
     steps: Annotated[int, "steps of the sampler"]
 
@@ -110,7 +111,7 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, Tensor]:
     task = problem.build([_training(p) for p in params], ctxs)
     p = params[0]
     field, span = (evaluation.exact(task), task.basis) if p.score == "exact" else estimators.fitted(task)
-    grid = diffusion.schedule(p.t0, p.horizon, step=p.mu).to(task.data.device)
+    grid = diffusion.schedule(p.t0, p.horizon, step=p.mu).to(task.like.device)
     found = evaluation.sample_errors(task, field, span, grid.expand(len(params), -1), p.scheme)
     expected = list(variances(p))[-1]
     rest = p.samples * (p.ambient_dim - p.latent_dim)

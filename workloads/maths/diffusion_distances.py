@@ -47,17 +47,31 @@ def cell_masses(log_density: Callable[[Tensor], Tensor], reach: float, bins: int
 
 def energy(x: Tensor, y: Tensor) -> Tensor:
     """Energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased, so it may fall below zero; (models,)."""
+    return energy_and_mmd(x, y)[0]
+
+
+def energy_and_mmd(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """`energy`, and the squared maximum mean discrepancy, unbiased too; both (models,), out of the same distances.
+
+    Its kernel is exp(-|x - y|^2 / 2 s^2), s^2 the mean square of the distances among y.
+    """
     n, m = x.shape[1], y.shape[1]
-    return 2.0 * _distances(x, y) / (n * m) - _distances(x, x) / (n * (n - 1)) - _distances(y, y) / (m * (m - 1))
+    spread = 2.0 * y.double().var(1).sum(1)  # (models,): E|Y - Y'|^2
+    across, ahead, behind = (_sums(a, b, spread) for a, b in ((x, y), (x, x), (y, y)))
+    energy = 2.0 * across[0] / (n * m) - ahead[0] / (n * (n - 1)) - behind[0] / (m * (m - 1))
+    # A point's kernel with itself is 1, and no pair.
+    mmd = (ahead[1] - n) / (n * (n - 1)) + (behind[1] - m) / (m * (m - 1)) - 2.0 * across[1] / (n * m)
+    return energy, mmd
 
 
-def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of all distances; from differences, not products: those of a point to itself must be zero."""
-    parts = [
-        torch.cdist(x[:, i : i + BLOCK], y, compute_mode="donot_use_mm_for_euclid_dist").double().sum((1, 2))
-        for i in range(0, x.shape[1], BLOCK)
-    ]
-    return torch.stack(parts).sum(0)
+def _sums(x: Tensor, y: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over all pairs of distance and of kernel; from differences, not products: a point's own distance must be zero."""
+    lengths, kernels = x.new_zeros(len(x)).double(), x.new_zeros(len(x)).double()
+    for i in range(0, x.shape[1], BLOCK):
+        found = torch.cdist(x[:, i : i + BLOCK], y, compute_mode="donot_use_mm_for_euclid_dist").double()
+        lengths += found.sum((1, 2))
+        kernels += torch.exp(found.square() / (-2.0 * spread[:, None, None])).sum((1, 2))
+    return lengths, kernels
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:

@@ -51,6 +51,20 @@ def initial(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, d
     return made
 
 
+def orthonormal(weight: Tensor) -> Tensor:
+    """The orthonormal columns that QR makes of those of (..., D, d0); unique, for diag R is made positive."""
+    if weight.is_cuda:
+        # Householder's QR goes through a batch one by one there. By Cholesky, twice, it is as precise for columns near the
+        # manifold, which is where a few steps of training leave them.
+        for _ in range(2):
+            root = torch.linalg.cholesky(weight.mT @ weight, upper=True)
+            weight = torch.linalg.solve_triangular(root, weight, upper=True, left=False)
+        return weight
+    q, r = torch.linalg.qr(weight)
+    sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
+    return q * sign.unsqueeze(-2)
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Each model's own map on the last axis: (models, ..., in) by (models, in, out), and a bias (models, out)."""
     made = product(x.reshape(len(x), -1, x.shape[-1]), weight).view(*x.shape[:-1], weight.shape[-1])

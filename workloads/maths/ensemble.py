@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 Stack = dict[str, Tensor]
 Draw = Callable[[int, torch.Generator, int], Mapping[str, Tensor]]
-# Steps whose batches are drawn at a time: fewer calls of generators, and a batch is found again from its step alone.
-BLOCK = 8
+# Steps whose batches are drawn at a time: fewer calls of generators, and a batch is found again from its step alone. On a GPU
+# a call costs as much as a step of the whole ensemble, so more are drawn, up to so many numbers of a model.
+BLOCK, BLOCK_GPU, NUMBERS_GPU = 8, 64, 1 << 20
 # Numbers to which a parameter's length is filled up, so that all models of a stack begin at equally aligned addresses.
 ALIGNED = 16
 
@@ -72,6 +73,14 @@ class Ensemble:
     def parameters(self) -> Stack:
         """The named parameters (models, *shape)."""
         return self.layout.views(self.flat)
+
+    def part(self, start: int, stop: int) -> Ensemble:
+        """Neighbours among the models; views of the same numbers."""
+        return replace(self, flat=self.flat[start:stop], mean=self.mean[start:stop], square=self.square[start:stop])
+
+    def at_home(self) -> Ensemble:
+        """The same models in the CPU's memory, in one copy of all."""
+        return replace(self, flat=self.flat.cpu(), mean=self.mean.cpu(), square=self.square.cpu())
 
     def saved(self, place: int) -> dict[str, Any]:
         """What one model needs to go on from here, for `ctx.save`: tensors and numbers."""
@@ -188,6 +197,11 @@ class Feed:
             self.draw(model, generator(ctx, f"{self.stream}/{start}"), self.block) for model, ctx in enumerate(self.ctxs)
         ]
         return {name: torch.stack([member[name] for member in members], dim=1) for name in members[0]}
+
+
+def ahead(device: str, numbers: int) -> int:
+    """How many steps' batches are drawn at a time, where a step of one model takes so many numbers."""
+    return BLOCK if device == "cpu" else max(BLOCK, min(BLOCK_GPU, NUMBERS_GPU // numbers))
 
 
 def together(states: Sequence[Any]) -> list[list[int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ VERSION = 1
 MEASURES = "value"
 STEPS = "steps"
 LOG, DEAD = Path("trained.log"), Path("dead")
+PAUSE = float(os.environ.get("PAUSE", "0.1"))  # seconds an update takes
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     weight = torch.tensor([state["weight"] if state else 0.0 for state in kept], dtype=torch.float64)
     rate = torch.tensor([p.rate for p in params], dtype=torch.float64)
     with LOG.open("a") as log:
-        log.write(f"{begin}\n")
+        log.write(f"{begin} {_node()}\n")
     for step in range(begin, params[0].steps):
-        time.sleep(0.1)
+        time.sleep(PAUSE)
         noise = torch.cat([torch.randn(1, generator=one, dtype=torch.float64) for one in draws])
         weight = weight - rate * (weight - 1.0 + noise)
         if step == params[0].deadly and not DEAD.exists():
@@ -63,3 +65,9 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
             for i, ctx in enumerate(ctxs):
                 ctx.save({"step": step + 1, "weight": weight[i].item(), "draws": draws[i].get_state()})
             yield {"index": range(len(params)), "step": [step] * len(params), "weight": weight.tolist()}
+
+
+def _node() -> str:
+    """The node of the cluster that this process is on; `here` where there is no Ray."""
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().get_node_id()) if ray is not None and ray.is_initialized() else "here"

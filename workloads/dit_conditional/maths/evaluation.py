@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import problem, training
-from workloads.dit_conditional.maths.family import Law
-from workloads.dit_conditional.maths.problem import Problem
+from workloads.dit_conditional.maths.problem import AnyLaw, Problem
 from workloads.dit_conditional.maths.training import Field
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_times
 from workloads.maths.ensemble import generator
 
-TIMES = 12  # of the quadrature over the diffusion time
+TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
 PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
 GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
@@ -62,7 +61,7 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
     time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
     clean, y = _new(task, "test", time.shape[1])
@@ -97,6 +96,8 @@ def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict
         "true_loss": true_loss,
         "optimisation_gap": loss - true_loss,
     }
+    at_times = (squares / diffusion.variance(at.time).square()).unflatten(1, (TIMES, task.first.points)).mean(2)
+    found |= diffusion_times.named(at_times)
     if task.first.y_dim:
         apart = predict(at.x, at.time, at.y, True) - at.exact_without
         found["score_mse_uncond"] = (precise * apart.square().sum(-1)).sum(1)
@@ -109,8 +110,9 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     The ends of PARTS equal shares of the normal law are carried along, so no chance is in it; seen through those shares it is
     a lower bound. The flow's own steps give 0.02 even where the prediction is the true one.
     """
-    like, dy = task.data, task.first.y_dim
-    y = (torch.arange(CONDITIONS, dtype=torch.float64, device=like.device) + 0.5) / CONDITIONS
+    like, dy = task.like, task.first.y_dim
+    count = task.first.classes if task.first.family == "classes" else CONDITIONS
+    y = (torch.arange(count, dtype=torch.float64, device=like.device) + 0.5) / count
     y = torch.stack([y, y.roll(1)][:dy], 1) if dy else y.new_zeros(1, 0)
     shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
     start = torch.special.ndtri(shares).repeat(len(y))[:, None].to(like).expand(len(task.params), -1, 1)
@@ -132,7 +134,7 @@ def _flow(field: diffusion.Field, x: Tensor, grid: Tensor) -> Tensor:
     return x
 
 
-def _share_error(law: Law, t0: float, y: Tensor, ends: Tensor) -> Tensor:
+def _share_error(law: AnyLaw, t0: float, y: Tensor, ends: Tensor) -> Tensor:
     """Mean over conditions (k, dy) of the total variation between equal shares and the law's between the ends (k, parts)."""
     x = torch.linspace(-FAR, FAR, GRID, dtype=torch.float64, device=y.device)
     place = x[:, None].expand(len(y), -1, 1)
@@ -153,18 +155,20 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     """
     p, gamma = task.first, task.column("gamma")
     grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    grid = torch.stack(grids).to(task.data.device)
+    grid = torch.stack(grids).to(task.like.device)
     _, y = _new(task, "conditions", p.samples)
     made = []
     for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
         noise = _normals(task, name, p.samples)
         made.append(diffusion.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
     x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
+    energy, mmd = diffusion_distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
     found = {
-        "energy_distance": diffusion_distances.energy(torch.cat([x, y], 2), torch.cat([true, y], 2)),
+        "energy_distance": energy,
+        "mmd": mmd,
         "variance_ratio": x.var(1).sum(1) / true.var(1).sum(1),
     }
-    if p.x_dim + p.y_dim <= 2:
+    if p.x_dim + p.y_dim <= 2 and p.family == "series":  # labels are no density over y
         found |= _total_variation(task, torch.cat([x, 2 * REACH * (y - 0.5)], 2))
     return found
 
@@ -178,7 +182,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     found = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
 
-        def log_density(z: Tensor, law: Law = law, t0: float = p.t0) -> Tensor:
+        def log_density(z: Tensor, law: AnyLaw = law, t0: float = p.t0) -> Tensor:
             x, y = z[:, : law.x_dim], z[:, law.x_dim :] / (2 * REACH) + 0.5
             t = torch.full((len(z),), t0, dtype=z.dtype, device=z.device)
             return law.diffused(x, y, t)[0].log() - law.y_dim * torch.tensor(2 * REACH).log()
@@ -193,13 +197,13 @@ def _new(task: Problem, stream: str, count: int) -> tuple[Tensor, Tensor]:
         problem.drawn(law, basis, count, generator(ctx, stream))
         for law, basis, ctx in zip(task.laws, task.basis, task.ctxs, strict=True)
     ]
-    x, y = (torch.stack([pair[i] for pair in made]).to(task.data) for i in (0, 1))
+    x, y = (torch.stack([pair[i] for pair in made]).to(task.like) for i in (0, 1))
     return x, y
 
 
 def _normal(task: Problem, stream: str, count: int) -> Tensor:
     """Standard normal noise (models, count, D)."""
-    like, size = task.data, (count, task.data.shape[2])
+    like, size = task.like, (count, task.like.shape[1])
     made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
     return torch.stack(made)
 

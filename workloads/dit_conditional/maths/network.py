@@ -31,6 +31,10 @@ class Waves:
     y: Tensor
     y_phase: Tensor
 
+    def part(self, start: int, stop: int) -> Waves:
+        """Those of neighbours among the models."""
+        return Waves(*(part[start:stop] for part in (self.x, self.x_phase, self.y, self.y_phase)))
+
 
 def waves(task: Problem) -> Waves:
     """Each model's own: lengths even in the logarithm up to the law's highest frequency, directions and phases even."""
@@ -44,7 +48,7 @@ def waves(task: Problem) -> Waves:
             phase = 2 * math.pi * torch.rand(count, generator=draws, dtype=torch.float64)
             parts += [length * turn / turn.norm(dim=0).clamp_min(1e-300), phase]
         found.append(parts)
-    return Waves(*(torch.stack(part).to(task.data) for part in zip(*found, strict=True)))
+    return Waves(*(torch.stack(part).to(task.like) for part in zip(*found, strict=True)))
 
 
 def layout(p: Params) -> Layout:
@@ -74,7 +78,7 @@ def initial(p: Params, generator: torch.Generator) -> Stack:
     # Positions start as waves over the tokens, so that they differ.
     made["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / p.width).flatten().to(problem.dtype(p))
     made["narrow"] = 0.1 * made["narrow"]
-    return made | {name: problem.orthonormal(part) for name, part in made.items() if name == "subspace"}
+    return made | {name: diffusion_network.orthonormal(part) for name, part in made.items() if name == "subspace"}
 
 
 def predict(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hidden: Tensor | None, p: Params) -> Tensor:

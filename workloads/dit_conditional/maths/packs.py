@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import evaluation, kernels, network, problem, training
+from workloads.dit_conditional.maths.evaluation import Probe
+from workloads.dit_conditional.maths.family import Law
+from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Params, Problem
-from workloads.maths import ensemble, grouping
+from workloads.maths import diffusion_distances, ensemble, grouping
+from workloads.maths.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -56,25 +60,40 @@ def run(params: Sequence[Params], ctxs: Sequence[Context], names: Sequence[str])
 
 
 def _trained(task: Problem, indices: list[int], states: list[Any] | None, names: Sequence[str]) -> Iterator[Columns]:
-    fixed, at, p = network.waves(task), evaluation.probe(task), task.first
-    marks = ensemble.marks(p.steps, p.every)
-    count = torch.full((len(indices),), network.layout(p).count)
-    for trained in training.train(task, fixed, states, marks):
-        predict, span = training.predictor(task, fixed, trained)
+    fixed, p = network.waves(task), task.first
+    looks = _looks(task)
+    for trained in training.train(task, fixed, states, ensemble.marks(p.steps, p.every)):
         with torch.no_grad():
-            found = evaluation.score_errors(task, at, predict, span) | {"n_params": count}
-            if p.x_dim == 1 and not problem.latent(p):
-                found["tv"] = evaluation.density_error(task, predict)
-            if trained.step == p.steps and p.samples:
-                found |= evaluation.sample_errors(task, predict)
+            found = grouping.joined([_measured(start, part, at, fixed, trained) for start, part, at in looks])
+        home = trained.at_home()
         for place, ctx in enumerate(task.ctxs):
-            ctx.save(trained.saved(place))
+            ctx.save(home.saved(place))
         yield _columns(task, indices, trained.step, names, found)
 
 
+def _looks(task: Problem) -> list[tuple[int, Problem, Probe]]:
+    """Neighbours of a group that are looked at together, from which place on: looking takes more memory than a step."""
+    room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
+    tasks = [(start, task.part(start, stop)) for start, stop in grouping.parts(len(task.params), room)]
+    return [(start, part, evaluation.probe(part)) for start, part in tasks]
+
+
+def _measured(start: int, task: Problem, at: Probe, fixed: Waves, trained: Ensemble) -> dict[str, Tensor]:
+    """What a row says of the models from `start` on, those of the task."""
+    p, stop = task.first, start + len(task.params)
+    predict, span = training.predictor(task, fixed.part(start, stop), trained.part(start, stop))
+    found = evaluation.score_errors(task, at, predict, span)
+    found["n_params"] = torch.full((len(task.params),), network.layout(p).count)
+    if p.x_dim == 1 and not problem.latent(p):
+        found["tv"] = evaluation.density_error(task, predict)
+    if trained.step == p.steps and p.samples:
+        found |= evaluation.sample_errors(task, predict)
+    return found
+
+
 def _kernels(task: Problem) -> dict[str, Tensor]:
-    parts = zip(task.params, task.laws, task.data, task.conditions, strict=True)
-    found = [kernels.oracle(law, x[: p.n].cpu(), y[: p.n].cpu()) for p, law, x, y in parts]
+    parts = zip(task.laws, task.data, task.conditions, strict=True)
+    found = [kernels.oracle(law, x.cpu(), y.cpu()) for law, x, y in parts if isinstance(law, Law)]
     tv, bandwidth = torch.tensor(found, dtype=torch.float64).mT
     return {"tv": tv, "bandwidth": bandwidth, "n_params": torch.zeros(len(found), dtype=torch.long)}
 
@@ -96,10 +115,25 @@ def room(p: Params, device: str) -> int:
 
 
 def model_bytes(p: Params) -> float:
-    """Bytes that training one model takes: activations of a step, batches drawn ahead, parameters with their moments."""
-    size = 4 if p.precision == "float32" else 8
-    tokens, heads, dims = p.x_dim + 2, p.heads * p.head_dim, problem.ambient(p) + p.y_dim
-    block = 6 * p.width + 5 * heads + 3 * p.ff + 2 * p.heads * tokens * p.head_dim
-    step = p.batch * (tokens * (p.depth * block + 4 * p.width + 2 * p.fourier) + 4 * ensemble.BLOCK * dims)
-    looked = max(evaluation.TIMES * p.points, evaluation.PARTS * evaluation.CONDITIONS, p.samples)
-    return size * (max(step, looked * tokens * (2 * block + p.width)) + p.n * dims + 6 * network.layout(p).count)
+    """Bytes that one model takes while its group is trained: activations of a step, batches drawn ahead, data, parameters."""
+    dims, numbers = problem.ambient(p) + p.y_dim, p.batch * (2 * problem.ambient(p) + p.y_dim + 2)
+    step = p.batch * (p.x_dim + 2) * (p.depth * _block(p) + 4 * p.width + 2 * p.fourier)
+    # Batches are held twice for a moment; a probe, which is kept, holds six points for each of its places.
+    held = 2 * ensemble.ahead("cuda", numbers) * numbers + 6 * evaluation.TIMES * p.points * dims
+    return _size(p) * (step + held + p.n * dims + 6 * network.layout(p).count)
+
+
+def look_bytes(p: Params) -> float:
+    """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
+    places = max(evaluation.TIMES * p.points, evaluation.PARTS * max(evaluation.CONDITIONS, p.classes), p.samples)
+    wide = (p.x_dim + 2) * (2 * _block(p) + p.width + 2 * p.fourier) + 4 * problem.ambient(p)
+    return _size(p) * (places * wide + 4 * diffusion_distances.BLOCK * p.samples)
+
+
+def _block(p: Params) -> int:
+    """Numbers that a block holds for each token."""
+    return 6 * p.width + 5 * p.heads * p.head_dim + 3 * p.ff + 2 * p.heads * (p.x_dim + 2) * p.head_dim
+
+
+def _size(p: Params) -> int:
+    return 4 if p.precision == "float32" else 8

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import family
+from workloads.dit_conditional.maths.classes import Classes
 from workloads.dit_conditional.maths.family import Law
-from workloads.maths.diffusion_network import Shape
+from workloads.maths.diffusion_network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
+AnyLaw = Law | Classes
+FAMILIES = ("series", "classes")
 ESTIMATORS = ("transformer", "kde")
 CHOICES = {"spread": ("log", "uniform"), "schedule": ("cosine", "constant"), "assumption": tuple(family.AMPLITUDES)}
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -27,6 +30,10 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 class Params:
     """What fixes one training: its law and data, its network, how it is trained and what it is measured with."""
 
+    family: Annotated[
+        str, "series (of smoothness beta) | classes (normal laws, one for each label; beta plays no part)", {"shape": True}
+    ] = "series"
+    classes: Annotated[int, "labels K of the family classes, whose condition is (k + 1/2)/K", {"shape": True}] = 4
     beta: Annotated[float, "smoothness of the law"] = 1.0
     x_dim: Annotated[int, "dimension dx of the law", {"shape": True}] = 1
     y_dim: Annotated[int, "dimension dy of the condition, uniform on [0, 1]^dy; 0 for none", {"shape": True}] = 1
@@ -67,10 +74,21 @@ class Params:
 
 def check(p: Params) -> None:
     """Refuse params that mean nothing."""
-    for name, known in {**CHOICES, "estimator": ESTIMATORS, "precision": tuple(PRECISIONS)}.items():
+    for name, known in {**CHOICES, "family": FAMILIES, "estimator": ESTIMATORS, "precision": tuple(PRECISIONS)}.items():
         if getattr(p, name) not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{getattr(p, name)}'; write one of them.")
-    least = {"x_dim": 1, "y_dim": 0, "n": 1, "waves": 1, "fourier": 0, "depth": 1, "heads": 1, "head_dim": 1, "ff": 1}
+    least = {
+        "x_dim": 1,
+        "y_dim": 0,
+        "n": 1,
+        "waves": 1,
+        "classes": 1,
+        "fourier": 0,
+        "depth": 1,
+        "heads": 1,
+        "head_dim": 1,
+        "ff": 1,
+    }
     for name, low in {**least, "width": 1, "steps": 1, "batch": 1, "points": 2, "every": 0, "sampler_steps": 1}.items():
         if getattr(p, name) < low:
             raise ValueError(f"{name} must be at least {low}, but got {getattr(p, name)}; raise it.")
@@ -83,11 +101,13 @@ def check(p: Params) -> None:
         )
     if ambient(p) < p.x_dim:
         raise ValueError(f"ambient_dim must be at least x_dim = {p.x_dim}, but got {ambient(p)}; raise it.")
-    if p.estimator == "kde" and (p.fresh or p.x_dim + p.y_dim > 2 or latent(p)):
+    if p.estimator == "kde" and (p.fresh or p.x_dim + p.y_dim > 2 or latent(p) or p.family != "series"):
         raise ValueError(
-            f"estimator 'kde' needs data at once and one or two dimensions in all, but got fresh = {p.fresh}, x_dim = "
-            f"{p.x_dim}, y_dim = {p.y_dim}; train a transformer."
+            f"estimator 'kde' needs data at once, of a series, and one or two dimensions in all, but got fresh = {p.fresh}, "
+            f"family = '{p.family}', x_dim = {p.x_dim}, y_dim = {p.y_dim}; train a transformer."
         )
+    if p.family == "classes" and p.y_dim != 1:
+        raise ValueError(f"family 'classes' has one condition, its label, but got y_dim = {p.y_dim}; write 1.")
 
 
 def latent(p: Params) -> bool:
@@ -112,42 +132,56 @@ def dtype(p: Params) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Problem:
-    """Trainings of one shape; subspaces (models, D, dx), data (models, n_max, D) and their conditions (models, n_max, dy)."""
+    """Trainings of one shape; subspaces (models, D, dx), and of each data (n, D) and their conditions (n, dy)."""
 
     params: Sequence[Params]
     ctxs: Sequence["Context"]
-    laws: Sequence[Law]
+    laws: Sequence[AnyLaw]
     basis: Tensor
-    data: Tensor
-    conditions: Tensor
+    data: Sequence[Tensor]  # without points where they are fresh
+    conditions: Sequence[Tensor]
 
     @property
     def first(self) -> Params:
         """The params of one of them, for what they share."""
         return self.params[0]
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type and on the device of all of them."""
+        return self.data[0]
+
+    def part(self, start: int, stop: int) -> "Problem":
+        """The problem of neighbours among them."""
+        parts = (self.params, self.ctxs, self.laws, self.basis, self.data, self.conditions)
+        return Problem(*(part[start:stop] for part in parts))  # type: ignore[arg-type]
+
     def column(self, name: str) -> Tensor:
         """A param of each model as a tensor (models,)."""
-        return torch.tensor([getattr(p, name) for p in self.params], dtype=self.data.dtype, device=self.data.device)
+        return torch.tensor([getattr(p, name) for p in self.params], dtype=self.like.dtype, device=self.like.device)
 
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
-    """The problem of params that agree in everything that sets shapes; data of fewer points are filled up with zeros."""
-    first = params[0]
-    laws = [Law(p.beta, p.x_dim, p.y_dim, p.waves, p.assumption) for p in params]
-    most = max(1 if p.fresh else p.n for p in params)
+    """The problem of params that agree in everything that sets shapes."""
+    laws = [law(p) for p in params]
     basis = torch.stack([_basis(p, ctx) for p, ctx in zip(params, ctxs, strict=True)])
-    data = torch.zeros(len(params), most, ambient(first), dtype=dtype(first))
-    conditions = torch.zeros(len(params), most, first.y_dim, dtype=dtype(first))
-    for i, (p, ctx) in enumerate(zip(params, ctxs, strict=True)):
-        if not p.fresh:
-            x, y = drawn(laws[i], basis[i], p.n, ctx.generator("data"))
-            data[i, : p.n], conditions[i, : p.n] = x.to(data.dtype), y.to(data.dtype)
+    pairs = [
+        drawn(law, own, 0 if p.fresh else p.n, ctx.generator("data"))
+        for p, law, own, ctx in zip(params, laws, basis, ctxs, strict=True)
+    ]
     device = ctxs[0].device
-    return Problem(params, ctxs, laws, basis.to(device), data.to(device), conditions.to(device))
+    data, conditions = ([pair[i].to(device, dtype(params[0])) for pair in pairs] for i in (0, 1))
+    return Problem(params, ctxs, laws, basis.to(device), data, conditions)
 
 
-def drawn(law: Law, basis: Tensor, count: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+def law(p: Params) -> AnyLaw:
+    """The law of the points."""
+    if p.family == "classes":
+        return Classes(p.x_dim, p.classes)
+    return Law(p.beta, p.x_dim, p.y_dim, p.waves, p.assumption)
+
+
+def drawn(law: AnyLaw, basis: Tensor, count: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """Clean points (count, D) and their conditions (count, dy), float64, on the generator's device."""
     y = law.conditions(count, draws)
     return law.sample(y, draws) @ basis.mT, y
@@ -158,10 +192,3 @@ def _basis(p: Params, ctx: "Context") -> Tensor:
     if not latent(p):
         return torch.eye(p.x_dim, dtype=torch.float64)
     return orthonormal(torch.randn(ambient(p), p.x_dim, generator=ctx.generator("subspace"), dtype=torch.float64))
-
-
-def orthonormal(weight: Tensor) -> Tensor:
-    """The orthonormal columns that QR makes of those of (..., D, dx); unique, for diag R is made positive."""
-    q, r = torch.linalg.qr(weight)
-    sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
-    return q * sign.unsqueeze(-2)

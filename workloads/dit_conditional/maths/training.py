@@ -16,6 +16,7 @@ from workloads.dit_conditional.maths import network, problem
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Problem
 from workloads.maths import diffusion, ensemble
+from workloads.maths.diffusion_network import orthonormal
 from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
 
 # (points, times, conditions, whether conditions are hidden) to the prediction of beta E[x_0].
@@ -27,13 +28,14 @@ RETRACT = 10
 def train(task: Problem, fixed: Waves, states: Sequence[Mapping[str, Any]] | None, marks: Sequence[int]) -> Iterator[Ensemble]:
     """The models after each of the marked steps that lies behind the one at which their states were saved."""
     p = task.first
-    layout, device = network.layout(p), str(task.data.device)
+    layout, device = network.layout(p), str(task.like.device)
     if states is None:
         models = [network.initial(q, ctx.generator("network")) for q, ctx in zip(task.params, task.ctxs, strict=True)]
         trained = ensemble.begin(layout, models, device)
     else:
         trained = ensemble.resume(layout, states, device)
-    feed = Feed(task.ctxs, lambda model, generator, steps: _batches(task, model, generator, steps))
+    block = ensemble.ahead(task.like.device.type, p.batch * (2 * problem.ambient(p) + p.y_dim + 2))
+    feed = Feed(task.ctxs, lambda model, generator, steps: _batches(task, model, generator, steps), block=block)
     recipe = Recipe(rate=task.column("learning_rate"), steps=p.steps, clip=task.column("clip"), cosine=p.schedule == "cosine")
 
     def losses(parameters: Stack, step: int) -> Tensor:
@@ -56,9 +58,9 @@ def loss(task: Problem, fixed: Waves, parameters: Stack, batch: Stack) -> Tensor
 def predictor(task: Problem, fixed: Waves, trained: Ensemble) -> tuple[Field, Tensor]:
     """The prediction of the models as they are, and their subspaces (models, D, dx), the identity where none is learnt."""
     parameters = trained.parameters
-    span = task.basis.to(task.data)
+    span = task.basis.to(task.like)
     if "subspace" in parameters:
-        span = problem.orthonormal(parameters["subspace"])
+        span = orthonormal(parameters["subspace"])
         parameters = {**parameters, "subspace": span}
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
@@ -83,12 +85,12 @@ def guided(predict: Field, gamma: Tensor) -> Callable[[Tensor, Tensor, Tensor], 
 
 def _retract(parameters: Stack, step: int) -> None:
     if "subspace" in parameters and step % RETRACT == 0:
-        parameters["subspace"].copy_(problem.orthonormal(parameters["subspace"]))
+        parameters["subspace"].copy_(orthonormal(parameters["subspace"]))
 
 
 def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) -> dict[str, Tensor]:
     """Clean points, conditions, times, noise and what hides conditions, of one model's next steps, (steps, batch, ...)."""
-    p, like = task.params[model], task.data
+    p, like = task.params[model], task.like
     kind = {"generator": generator, "dtype": like.dtype, "device": like.device}
     uniform = torch.rand(steps, p.batch, **kind)  # type: ignore[call-overload]
     noise = torch.randn(steps, p.batch, problem.ambient(p), **kind)  # type: ignore[call-overload]
@@ -107,6 +109,6 @@ def drawn(task: Problem, model: int, count: int, generator: torch.Generator) -> 
     p = task.params[model]
     if p.fresh:
         x, y = problem.drawn(task.laws[model], task.basis[model], count, generator)
-        return x.to(task.data), y.to(task.data)
-    place = torch.randint(p.n, (count,), generator=generator, device=task.data.device)
+        return x.to(task.like), y.to(task.like)
+    place = torch.randint(p.n, (count,), generator=generator, device=task.like.device)
     return task.data[model][place], task.conditions[model][place]

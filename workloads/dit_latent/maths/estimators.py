@@ -23,7 +23,7 @@ def fitted(task: Problem) -> tuple[Field, Tensor]:
     """The prediction beta E[x_0 | x_t] of each model's estimator, and its subspace (models, D, d0)."""
     spans = torch.stack([_span(task, model) for model in range(len(task.params))])
     make = gaussian if task.first.estimator == "plugin" else smoothed
-    fields = [make(task.data[i, : p.n] @ spans[i]) for i, p in enumerate(task.params)]
+    fields = [make(data @ span) for data, span in zip(task.data, spans, strict=True)]
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
         found = [field(x[i] @ spans[i], t[i]) @ spans[i].mT for i, field in enumerate(fields)]
@@ -34,8 +34,8 @@ def fitted(task: Problem) -> tuple[Field, Tensor]:
 
 def _span(task: Problem, model: int) -> Tensor:
     p = task.params[model]
-    _, _, right = torch.linalg.svd(task.data[model, : p.n].double(), full_matrices=True)
-    return right[: p.latent_dim].mT.to(task.data.dtype)
+    _, _, right = torch.linalg.svd(task.data[model].double(), full_matrices=True)
+    return right[: p.latent_dim].mT.to(task.like)
 
 
 def moments(data: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,10 +70,10 @@ def divergence(data: Tensor, covariance: Tensor) -> float:
 def divergences(task: Problem, spans: Tensor) -> Tensor:
     """`divergence` of each model whose latent law is Gaussian, NaN of the others; (models,) float64."""
     found = []
-    for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
+    for i, law in enumerate(task.laws):
         turn = (spans[i].mT @ task.basis[i]).double()
         covariance = turn @ torch.diag(law.variances + law.jitter**2).to(turn) @ turn.mT
-        found.append(divergence(task.data[i, : p.n] @ spans[i], covariance) if law.name == "gaussian" else math.nan)
+        found.append(divergence(task.data[i] @ spans[i], covariance) if law.name == "gaussian" else math.nan)
     return torch.tensor(found, dtype=torch.float64)
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, latents, problem, training
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_distances
+from workloads.maths import diffusion, diffusion_distances, diffusion_times
 from workloads.maths.diffusion import Field
 from workloads.maths.ensemble import generator
 
-TIMES = 12  # of the quadrature over the diffusion time
+TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 5.0  # cells an axis of the binned total variation, and how far they reach
 DIRECTIONS = 64
 ERRORS = 5.0  # standard errors of the path divergence that its bound is given
@@ -64,7 +64,7 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem, memory: bool = False) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
     time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
     x = diffusion.noisy(_clean(task, "test", time.shape[1]), time, _normal(task, "test noise", time.shape[1]))
@@ -80,9 +80,12 @@ def probe(task: Problem, memory: bool = False) -> Probe:
 
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
-    """Squared distance from beta x_0 of the prediction that knows the training data and nothing else."""
-    found = [estimators.smoothed(task.data[i, : p.n], clip=False)(x[i], t[i]) - target[i] for i, p in enumerate(task.params)]
-    return torch.stack(found).square().sum(-1)
+    """Squared distance from beta x_0 of the prediction that knows the training data and nothing else; NaN for fresh data."""
+    found = []
+    for i, data in enumerate(task.data):
+        known = estimators.smoothed(data, clip=False)(x[i], t[i]) if len(data) else torch.full_like(x[i], math.nan)
+        found.append((known - target[i]).square().sum(-1))
+    return torch.stack(found)
 
 
 def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
@@ -120,7 +123,8 @@ def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
     x, y = sigma.log(), rmse.log()
     x = x - x.mean(1, keepdim=True)
     slope = (x * y).sum(1) / x.square().sum(1)
-    return {"sigma_slope": slope, "scaled_rmse": (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)}
+    scaled = (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)
+    return {"sigma_slope": slope, "scaled_rmse": scaled, **diffusion_times.named(rmse.square())}
 
 
 def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, scheme: str = "bridge") -> dict[str, Tensor]:
@@ -128,7 +132,7 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
 
     The sampler goes backward along each model's falling times `grid` (models, steps + 1), to its t0.
     """
-    p, like = task.first, task.data
+    p, like = task.first, task.like
     drawn = _normals(task, "sampler", p.samples)
     mine, theirs = (predict, exact(task)) if scheme == "bridge" else (scored(predict), scored(exact(task)))
     x = diffusion.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
@@ -136,8 +140,10 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
     true = diffusion.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), _normal(task, "true noise", p.samples))
     on, true_on = torch.bmm(x, task.basis), torch.bmm(true, task.basis)
     across = diffusion_distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
+    energy, mmd = diffusion_distances.energy_and_mmd(on, true_on)
     return {
-        "energy_distance": diffusion_distances.energy(on, true_on),
+        "energy_distance": energy,
+        "mmd": mmd,
         "sliced_wasserstein": diffusion_distances.sliced_wasserstein(on, true_on, across),
         "orthogonal_variance": _orthogonal(x, span),
         "orthogonal_bound": math.e * (grid[:, -1] + (grid[:, :-1] - grid[:, 1:])[:, -1]),
@@ -149,7 +155,7 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
 def ratios(task: Problem) -> Tensor:
     """The sampler's times of a training, each a fixed share of the one before; (models, steps + 1)."""
     grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    return torch.stack(grids).to(task.data.device)
+    return torch.stack(grids).to(task.like.device)
 
 
 def scored(predict: Field) -> Field:
@@ -203,7 +209,7 @@ def _clean(task: Problem, stream: str, count: int) -> Tensor:
 
 def _normal(task: Problem, stream: str, count: int) -> Tensor:
     """Standard normal noise (models, count, D)."""
-    like, size = task.data, (count, task.first.ambient_dim)
+    like, size = task.like, (count, task.first.ambient_dim)
     made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
     return torch.stack(made)
 
@@ -214,7 +220,7 @@ def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
 
 def _draws(task: Problem, count: int) -> diffusion.Draws:
     """Noise of step k: two normal ones, and uniform numbers."""
-    like = task.data
+    like = task.like
 
     def draw(k: int, i: int) -> Tensor:
         if i < 2:

@@ -41,7 +41,7 @@ def initial(p: Params, generator: torch.Generator) -> Stack:
     tokens = torch.arange(problem.reshape(p)[0], dtype=torch.float64)
     # Positions start as waves over the tokens, so that they differ.
     made["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / p.width).flatten().to(problem.dtype(p))
-    return {**made, "subspace": problem.orthonormal(made["subspace"]), "narrow": 0.1 * made["narrow"]}
+    return {**made, "subspace": diffusion_network.orthonormal(made["subspace"]), "narrow": 0.1 * made["narrow"]}
 
 
 def predict(parameters: Stack, x: Tensor, t: Tensor, p: Params) -> Tensor:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from workloads.dit_latent.maths import estimators, network, problem, training
+from workloads.dit_latent.maths import estimators, evaluation, network, problem, training
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import ensemble, grouping
+from workloads.maths import diffusion_distances, ensemble, grouping
 from workloads.maths.diffusion import Field
+from workloads.maths.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -58,18 +59,39 @@ def run(
     states = [ctx.load() for ctx in ctxs]
     for indices in grouping.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
         task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
-        measure = start(task)
         if task.first.estimator != "transformer":
-            yield columns(indices, 0, names, measure(task, *estimators.fitted(task), True))
+            yield columns(indices, 0, names, start(task)(task, *estimators.fitted(task), True))
             continue
         kept = [states[i] for i in indices]
-        steps, best = marks(task.first), Best.of(kept)
+        steps, best, looks = marks(task.first), Best.of(kept), _looks(task, start)
         for trained in training.train(task, None if kept[0] is None else kept, steps):
-            found = measure(task, *training.predictor(trained, task.first), trained.step == steps[-1])
+            last = trained.step == steps[-1]
+            seen = [look.measure(look.task, *look.predictor(trained), last) for look in looks]
+            found = grouping.joined(seen)
             found |= best.seen(found["score_mse"], trained.step)
+            home = trained.at_home()
             for place, ctx in enumerate(task.ctxs):
-                ctx.save(trained.saved(place) | best.saved(place))
+                ctx.save(home.saved(place) | best.saved(place))
             yield columns(indices, trained.step, names, found)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Neighbours of a group that are looked at together, and what measures them: looking takes more memory than a step."""
+
+    start: int
+    task: Problem
+    measure: Measure
+
+    def predictor(self, trained: Ensemble) -> tuple[Field, Tensor]:
+        """Their prediction and their W."""
+        return training.predictor(trained.part(self.start, self.start + len(self.task.params)), self.task.first)
+
+
+def _looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
+    room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
+    tasks = [(begin, task.part(begin, end)) for begin, end in grouping.parts(len(task.params), room)]
+    return [Look(begin, part, start(part)) for begin, part in tasks]
 
 
 @dataclass
@@ -110,10 +132,26 @@ def room(p: Params, device: str) -> int:
 
 
 def model_bytes(p: Params) -> float:
-    """Bytes that training one model takes: activations of a step, batches drawn ahead, parameters with their moments."""
-    size = 4 if p.precision == "float32" else 8
+    """Bytes that one model takes while its group is trained: activations of a step, batches drawn ahead, data, parameters."""
+    tokens, numbers = problem.reshape(p)[0], p.batch * (2 * p.ambient_dim + 1)
+    step = p.batch * tokens * (p.depth * _block(p) + 4 * p.width)
+    # Batches are held twice for a moment; a probe, which is kept, holds six points for each of its places.
+    held = 2 * ensemble.ahead("cuda", numbers) * numbers + 6 * evaluation.TIMES * p.points * p.ambient_dim
+    return _size(p) * (step + held + p.n * p.ambient_dim + 6 * network.layout(p).count)
+
+
+def look_bytes(p: Params) -> float:
+    """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
+    wide = problem.reshape(p)[0] * (2 * _block(p) + p.width) + 4 * p.ambient_dim
+    distances = 4 * diffusion_distances.BLOCK * p.samples
+    return _size(p) * (max(evaluation.TIMES * p.points, p.samples) * wide + distances)
+
+
+def _block(p: Params) -> int:
+    """Numbers that a block holds for each token."""
     tokens, heads = problem.reshape(p)[0], p.heads * p.head_dim
-    block = 6 * p.width + 5 * heads + 3 * p.ff + 2 * p.heads * tokens * max(1, p.head_dim if tokens <= 8 else 1)
-    step = p.batch * tokens * (p.depth * block + 4 * p.width) + ensemble.BLOCK * p.batch * 2 * p.ambient_dim
-    looked = 12 * p.points * tokens * (2 * block + p.width)
-    return size * (max(step, looked) + p.n * p.ambient_dim + 6 * network.layout(p).count)
+    return 6 * p.width + 5 * heads + 3 * p.ff + 2 * p.heads * tokens * max(1, p.head_dim if tokens <= 8 else 1)
+
+
+def _size(p: Params) -> int:
+    return 4 if p.precision == "float32" else 8

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import latents
 from workloads.dit_latent.maths.latents import Latent
-from workloads.maths.diffusion_network import Shape
+from workloads.maths.diffusion_network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -126,44 +126,45 @@ def dtype(p: Params) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Problem:
-    """Trainings of one shape: their params, surroundings, subspaces (models, D, d0) and clean data (models, n_max, D)."""
+    """Trainings of one shape: their params, surroundings, subspaces (models, D, d0) and clean data (n, D) of each."""
 
     params: Sequence[Params]
     ctxs: Sequence["Context"]
     laws: Sequence[Latent]
     basis: Tensor
-    data: Tensor
+    data: Sequence[Tensor]  # without points where they are fresh
 
     @property
     def first(self) -> Params:
         """The params of one of them, for what they share."""
         return self.params[0]
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type and on the device of all of them."""
+        return self.basis
+
+    def part(self, start: int, stop: int) -> "Problem":
+        """The problem of neighbours among them."""
+        parts = (self.params, self.ctxs, self.laws, self.basis, self.data)
+        return Problem(*(part[start:stop] for part in parts))  # type: ignore[arg-type]
+
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
-    """The problem of params that agree in everything that sets shapes; data of fewer points are filled up with zeros."""
+    """The problem of params that agree in everything that sets shapes."""
     laws = [Latent(p.family, p.latent_dim, jitter=p.ambient_noise) for p in params]
     bases = [subspace(p.ambient_dim, p.latent_dim, ctx.generator("subspace")) for p, ctx in zip(params, ctxs, strict=True)]
-    most = max(1 if p.fresh else p.n for p in params)
-    data = torch.zeros(len(params), most, params[0].ambient_dim, dtype=dtype(params[0]))
-    for i, (p, ctx) in enumerate(zip(params, ctxs, strict=True)):
-        if not p.fresh:
-            data[i, : p.n] = clean(p, laws[i], bases[i], p.n, ctx.generator("data")).to(data.dtype)
-    device = ctxs[0].device
-    basis = torch.stack(bases).to(device, data.dtype)
-    return Problem(params, ctxs, laws, basis, data.to(device))
+    basis = torch.stack(bases).to(ctxs[0].device, dtype(params[0]))
+    data = [
+        clean(p, law, own, 0 if p.fresh else p.n, ctx.generator("data")).to(basis)
+        for p, law, own, ctx in zip(params, laws, bases, ctxs, strict=True)
+    ]
+    return Problem(params, ctxs, laws, basis, data)
 
 
 def subspace(ambient: int, latent: int, generator: torch.Generator) -> Tensor:
     """A uniformly random B (D, d0) with orthonormal columns, float64."""
     return orthonormal(torch.randn(ambient, latent, generator=generator, dtype=torch.float64))
-
-
-def orthonormal(weight: Tensor) -> Tensor:
-    """The orthonormal columns that QR makes of those of (..., D, d0); unique, for diag R is made positive."""
-    q, r = torch.linalg.qr(weight)
-    sign = torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(q.dtype)
-    return q * sign.unsqueeze(-2)
 
 
 def clean(p: Params, law: Latent, basis: Tensor, count: int, generator: torch.Generator) -> Tensor:

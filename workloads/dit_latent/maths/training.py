@@ -15,6 +15,7 @@ from torch import Tensor
 from workloads.dit_latent.maths import network, problem
 from workloads.dit_latent.maths.problem import Problem
 from workloads.maths import diffusion, ensemble
+from workloads.maths.diffusion_network import orthonormal
 from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
 
 # Steps between two retractions of W_B; whatever is measured is measured on a retracted copy.
@@ -24,13 +25,14 @@ RETRACT = 10
 def train(task: Problem, states: Sequence[Mapping[str, Any]] | None, marks: Sequence[int]) -> Iterator[Ensemble]:
     """The models after each of the marked steps that lies behind the one at which their states were saved."""
     p = task.first
-    layout, device = network.layout(p), str(task.data.device)
+    layout, device = network.layout(p), str(task.like.device)
     if states is None:
         models = [network.initial(q, ctx.generator("network")) for q, ctx in zip(task.params, task.ctxs, strict=True)]
         trained = ensemble.begin(layout, models, device)
     else:
         trained = ensemble.resume(layout, states, device)
-    feed = Feed(task.ctxs, lambda model, generator, steps: _batches(task, model, generator, steps))
+    block = ensemble.ahead(task.like.device.type, p.batch * (2 * p.ambient_dim + 1))
+    feed = Feed(task.ctxs, lambda model, generator, steps: _batches(task, model, generator, steps), block=block)
     power = column(task, "weight")
     cosine = p.schedule == "cosine"
     recipe = Recipe(rate=column(task, "learning_rate"), steps=p.steps, clip=column(task, "clip"), cosine=cosine)
@@ -54,23 +56,23 @@ def loss(parameters: Stack, clean: Tensor, t: Tensor, noise: Tensor, power: Tens
 def predictor(trained: Ensemble, p: problem.Params) -> tuple[diffusion.Field, Tensor]:
     """The prediction W_B f(W_B' x, t) of the models as they are, and W_B (models, D, d0), with orthonormal columns."""
     parameters = trained.parameters
-    parameters = {**parameters, "subspace": problem.orthonormal(parameters["subspace"])}
+    parameters = {**parameters, "subspace": orthonormal(parameters["subspace"])}
     return lambda x, t: network.predict(parameters, x, t, p), parameters["subspace"]
 
 
 def _retract(parameters: Stack, step: int) -> None:
     if step % RETRACT == 0:
-        parameters["subspace"].copy_(problem.orthonormal(parameters["subspace"]))
+        parameters["subspace"].copy_(orthonormal(parameters["subspace"]))
 
 
 def column(task: Problem, name: str) -> Tensor:
     """A param of each model as a tensor (models,)."""
-    return torch.tensor([getattr(p, name) for p in task.params], dtype=task.data.dtype, device=task.data.device)
+    return torch.tensor([getattr(p, name) for p in task.params], dtype=task.like.dtype, device=task.like.device)
 
 
 def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) -> dict[str, Tensor]:
     """Clean points, times and noise of one model's next steps, (steps, batch, ...)."""
-    p, like = task.params[model], task.data
+    p, like = task.params[model], task.like
     uniform = torch.rand(steps, p.batch, generator=generator, dtype=like.dtype, device=like.device)
     noise = torch.randn(steps, p.batch, p.ambient_dim, generator=generator, dtype=like.dtype, device=like.device)
     time = diffusion.times(uniform, p.t0, p.horizon, p.spread)
@@ -82,4 +84,4 @@ def drawn(task: Problem, model: int, count: int, generator: torch.Generator) -> 
     p = task.params[model]
     if p.fresh:
         return problem.clean(p, task.laws[model], task.basis[model], count, generator)
-    return task.data[model][torch.randint(p.n, (count,), generator=generator, device=task.data.device)]
+    return task.data[model][torch.randint(p.n, (count,), generator=generator, device=task.like.device)]

@@ -1,0 +1,239 @@
+"""Prints how fast many score networks train as one: `python -m benchmarks.ensembles [--device cuda] [--json FILE]`.
+
+Models times steps a second of `dit_latent` in packs of growing size, up to what the device's memory holds, beside one model at
+a time and beside the bound that memory traffic sets: a product of w x w matrices in float32 does about w/4 operations a byte.
+Also a model alone against a group of twelve and, on a GPU, a pack that runs out of memory: is it split, and that remembered?
+A CPU's seconds are those of the process, so that a busy machine does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orchestrator.context import Context
+from workloads.dit_latent.maths import network, packs, problem, training
+from workloads.dit_latent.maths.problem import Params
+
+SHAPES = {
+    "small": Params(latent_dim=4, ambient_dim=8, n=1024, steps=100_000),
+    "wide": Params(latent_dim=16, ambient_dim=32, n=1024, steps=100_000, width=64, ff=256, depth=4, batch=256),
+}
+SIZES = (1, 8, 64, 256, 1024, 4096, 16384)
+POINTS = 16  # of the pack that is to run out of memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What one pack was trained at."""
+
+    shape: str
+    models: int
+    steps: int
+    seconds: float
+    peak_bytes: int
+    bound: float  # models times steps a second, were memory traffic all there is
+
+    @property
+    def rate(self) -> float:
+        """Models times steps a second."""
+        return self.models * self.steps / self.seconds
+
+
+def operations(p: Params) -> float:
+    """Additions and multiplications of a training step of one model: products of the blocks forwards, and twice that back."""
+    tokens = problem.reshape(p)[0]
+    block = 4 * p.width * p.heads * p.head_dim + 2 * p.width * p.ff
+    return p.depth * (6.0 * block * p.batch * tokens + 12.0 * p.batch * tokens**2 * p.heads * p.head_dim)
+
+
+def bandwidth(device: str) -> float:
+    """Bytes a second, read and written, of copying 1 GiB (64 MiB on a CPU) within the device."""
+    size = 1 << (30 if device == "cuda" else 26)
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target, rounds = torch.empty_like(source), 10
+    target.copy_(source)
+    _wait(device)
+    begun = time.perf_counter()
+    for _ in range(rounds):
+        target.copy_(source)
+    _wait(device)
+    return 2.0 * size * rounds / (time.perf_counter() - begun)
+
+
+def paced(shape: str, models: int, device: str, seconds: float, traffic: float) -> Pace:
+    """The pace of one pack over about so many seconds, whole blocks of batches at a time, the first not counted."""
+    p = SHAPES[shape]
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    task = problem.build([p] * models, [Context(seed, device) for seed in range(models)])
+    block = 64 if device == "cuda" else 8
+    stream = training.train(task, None, range(block, p.steps, block))
+    next(stream)
+    _wait(device)
+    begun, steps = clock(), 0
+    while clock() - begun < seconds:
+        next(stream)
+        _wait(device)
+        steps += block
+    took = clock() - begun
+    peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
+    return Pace(
+        shape=shape, models=models, steps=steps, seconds=took, peak_bytes=peak, bound=traffic * p.width / 4 / operations(p)
+    )
+
+
+def sizes(shape: str, device: str, most: int) -> list[int]:
+    """Sizes of packs up to what the device's memory holds, that one last."""
+    room = min(packs.room(SHAPES[shape], device), most)
+    return [size for size in SIZES if size < room] + [room]
+
+
+def table(found: Sequence[Pace]) -> Iterator[str]:
+    """The paces as lines of text."""
+    yield f"{'shape':6} {'models':>7} {'ms a step':>10} {'models x steps/s':>17} {'over one':>9} {'of bound':>9} {'peak GB':>8}"
+    alone = {pace.shape: pace.rate for pace in found if pace.models == 1}
+    for pace in found:
+        yield (
+            f"{pace.shape:6} {pace.models:7} {1e3 * pace.seconds / pace.steps:10.2f} {pace.rate:17,.0f} "
+            f"{pace.rate / alone[pace.shape]:8.1f}x {pace.rate / pace.bound:9.2%} {pace.peak_bytes / 1e9:8.2f}"
+        )
+
+
+def alone_and_together(device: str, precision: str) -> float:
+    """The largest relative difference of a model's parameters after 50 steps, trained alone and in a group of twelve."""
+    made = [
+        replace(SHAPES["small"], n=8 + 5 * i, steps=50, learning_rate=1e-3 * (1 + i), precision=precision) for i in range(12)
+    ]
+    together = _trained(made, range(12), device)
+    alone = torch.cat([_trained([made[i]], [i], device) for i in (0, 7, 11)])
+    return float(((together[[0, 7, 11]] - alone).norm(dim=1) / alone.norm(dim=1)).max())
+
+
+def _trained(params: Sequence[Params], seeds: Sequence[int], device: str) -> torch.Tensor:
+    task = problem.build(params, [Context(seed, device) for seed in seeds])
+    (trained,) = training.train(task, None, [50])
+    return trained.flat.double()
+
+
+@dataclass
+class Desk:
+    """Where the rows of a pack end: it keeps them."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def mark(self, start: int, stop: int) -> None:
+        """Nothing: no process dies here."""
+
+    def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
+        """Keep the rows."""
+        self.rows += table.to_pylist()
+
+    def stopping(self) -> bool:
+        """Never."""
+        return False
+
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Nothing: no training is resumed here."""
+
+    def kept(self, point: str) -> bytes | None:
+        """Nothing."""
+
+
+def squeezed() -> dict[str, Any]:
+    """What comes of a pack on the GPU that is left 60 % of the memory it takes, and of the same pack with all it wants."""
+    from orchestrator.execute import Pace as Sizes
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    heavy = replace(SHAPES["wide"], steps=20, batch=4096, points=32, samples=0)
+    whole = pack(heavy, Sizes(), "cuda")
+    peak, total = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(0.6 * peak / total)
+    learnt = Sizes()
+    try:
+        split = pack(heavy, learnt, "cuda")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    pairs = list(zip(whole, split, strict=True))
+    away = max(abs(a["score_mse"] - b["score_mse"]) / a["score_mse"] for a, b in pairs if b["status"] == "ok")
+    statuses = sorted({row["status"] for row in split})
+    return {"points": POINTS, "peak_gb": peak / 1e9, "remembered": min(learnt.caps.values(), default=None)} | {
+        "statuses": statuses,
+        "largest_relative_difference": away,
+    }
+
+
+def pack(p: Params, learnt: Any, device: str) -> list[dict[str, Any]]:
+    """Final rows of a pack of POINTS seeds of a training, by seed; `learnt` are the sizes of calls that a worker remembers."""
+    from orchestrator.batch import Batch, Terms
+    from orchestrator.execute import execute
+    from orchestrator.watch import Watchdog
+    from orchestrator.workload import load
+
+    workload = load("dit_latent.rate")
+    index = list(range(POINTS))
+    params = {f.name: [getattr(p, f.name)] * POINTS for f in workload.params}
+    ids = [f"point{i:02}" for i in index]
+    batch = Batch(pack="p", index=index, ids=ids, seeds=index, params=params, seconds=600.0, together=POINTS)
+    about = {"workload": "dit_latent.rate", "folder": ".", "generation": 1, "commit": "", "dirty": False, "host": ""}
+    terms = Terms(**about, device=device, device_name=device, threads=1, limit=None)  # type: ignore[arg-type]
+    desk, watchdog = Desk(), Watchdog(None)
+    execute(workload, batch, terms, desk, watchdog, learnt)
+    watchdog.close()
+    return sorted((row for row in desk.rows if row["final"]), key=lambda row: str(row["point"]))
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    """Measure and print; with --json write the same figures there."""
+    options = _options()
+    device = options.device
+    name = torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    traffic = bandwidth(device)
+    print(f"{name}, torch {torch.__version__}, {traffic / 1e12:.3f} TB/s copied", flush=True)
+    said: dict[str, Any] = {"device": name, "torch": torch.__version__, "bytes_per_second": traffic, "packs": []}
+    for shape in options.shapes:
+        p = SHAPES[shape]
+        print(f"\n{shape}: {network.layout(p).count:,} parameters, {packs.model_bytes(p) / 1e6:.1f} MB a model foreseen")
+        found = []
+        for models in sizes(shape, device, options.most):
+            found.append(paced(shape, models, device, options.seconds, traffic))
+            lines = list(table(found))
+            print("\n".join(lines if len(found) == 1 else lines[-1:]), flush=True)
+        said["packs"] += [{**asdict(pace), "rate": pace.rate, "of_bound": pace.rate / pace.bound} for pace in found]
+    said["alone_against_twelve"] = {kind: alone_and_together(device, kind) for kind in problem.PRECISIONS}
+    print("\nalone against a group of twelve, 50 steps:", said["alone_against_twelve"], flush=True)
+    if device == "cuda":
+        said["out_of_memory"] = squeezed()
+        print("a pack with 60 % of its memory:", said["out_of_memory"], flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(said, indent=1))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ensembles", description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--shapes", nargs="+", choices=tuple(SHAPES), default=tuple(SHAPES))
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each pack is timed")
+    parser.add_argument("--most", type=int, default=SIZES[-1], help="models of the largest pack")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
