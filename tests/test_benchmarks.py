@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cell_packed
+from benchmarks import cell_packed, devices
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
 from benchmarks.peers import _tensors, error_of
 from orchestrator import contract, plan, spec, workload
@@ -45,3 +45,8 @@ def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
     assert set(zip(built.params["d"], built.params["m"], built.params["beta"], strict=True)) == {
         (d, m, beta) for d in SIZES_D for m in SIZES_M for beta in BETAS
     }
+
+
+def test_two_devices_that_are_one_do_not_differ() -> None:
+    line = devices.compared("lora.needle", ("cpu", "cpu"))
+    assert "12 points" in line and line.endswith("status differs 0  largest difference none")

@@ -37,7 +37,7 @@ class Line:
         return []
 
     def closed(self, low: float, high: float, tolerance: float) -> bool:
-        """Whether a bracket is narrow enough: `tolerance` is absolute, on a geom line relative; two whole numbers in a row are."""
+        """Whether a bracket is narrow enough: `tolerance` is absolute, on a geom line relative; neighbouring integers are."""
         return (self.integer and high - low <= 1) or self.parts(low, high, tolerance) <= 1
 
     def parts(self, low: float, high: float, tolerance: float) -> int:
