@@ -30,10 +30,11 @@ class Attention:
     rank: int
 
 
-def blocks(n: int, width: int, like: Tensor | None = None) -> Iterator[slice]:
+def blocks(n: int, width: int, like: Tensor | None = None, multiple: int = 1) -> Iterator[slice]:
     """Slices of n rows, so many that a row of `width` numbers each fills at most ELEMENTS; WIDE times that where `like` is
-    on a GPU."""
-    rows = max(1, ELEMENTS * (WIDE if like is not None and like.is_cuda else 1) // max(width, 1))
+    on a GPU. A block has a multiple of `multiple` rows, and at least so many."""
+    most = ELEMENTS * (WIDE if like is not None and like.is_cuda else 1) // max(width, 1)
+    rows = max(most // multiple, 1) * multiple
     for start in range(0, n, rows):
         yield slice(start, min(start + rows, n))
 
