@@ -61,7 +61,7 @@ class _Desk:
 
 def run_inline(session: Session, show: Show) -> None:
     """Measure every pack of the session here; `show` is told the points done and the failures so far."""
-    workload, terms = session.plan.workload, session.terms
+    workload, terms = session.plan.workload, session.terms.here()
     checkpoints = Checkpoints(session.store, workload.name, workload.version)
     desk, watchdog, pace = _Desk(session, show, checkpoints), Watchdog(terms.limit), Pace()
     with interruptible(session):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cell_packed, ensembles
+from benchmarks import cell_packed, devices, ensembles
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
 from benchmarks.peers import _tensors, error_of
 from orchestrator import contract, plan, spec, workload
@@ -71,3 +71,8 @@ def test_a_pack_of_the_benchmark_has_a_row_for_each_seed() -> None:
     rows = ensembles.pack(p, Pace(), "cpu")
     assert [row["seed"] for row in rows] == list(range(ensembles.POINTS))
     assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_two_devices_that_are_one_do_not_differ() -> None:
+    line = devices.compared("lora.needle", ("cpu", "cpu"))
+    assert "12 points" in line and line.endswith("status differs 0  largest difference none")

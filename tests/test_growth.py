@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from running import HEAD
 
 import orchestrator
@@ -80,6 +81,14 @@ def test_a_search_that_is_finished_measures_nothing_again(folder: Path) -> None:
     before = calls(folder)
     again = swept(folder, SEARCH)
     assert calls(folder) == before and again.measured == 0 and again.points == first.points
+
+
+def test_a_run_in_this_process_says_which_device_it_had(folder: Path) -> None:
+    swept(folder, SEARCH + "needs: {gpu: 1}\n")
+    parts = open_store(folder / "store").folder("halves").glob("*.parquet")
+    rows = [row for part in parts for row in pq.read_table(part, columns=["status", "device"]).to_pylist()]
+    told = f"cuda {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "cpu"
+    assert {(row["status"], row["device"]) for row in rows} == {("ok", told)}
 
 
 def test_a_search_that_was_cut_off_repeats_no_point(folder: Path) -> None:

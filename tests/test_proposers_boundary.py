@@ -108,6 +108,16 @@ def test_an_integer_boundary_lies_between_two_neighbours() -> None:
     assert all(isinstance(value, int) for value in values) and len(values) == len(set(values)) < 40
 
 
+@pytest.mark.parametrize("size", [1, 4, 8])
+def test_an_integer_boundary_is_found_by_factors_too(size: int) -> None:
+    given = task(low=10, high=10_000, scale="geom", integer=True, round=size)
+    ends = found(given, lambda n, _: n - 371.5)
+    assert (ends.status, ends.lower, ends.upper) == ("found", 371, 372) and ends.evaluations <= 28
+    near = found(task(low=10, high=10_000, scale="geom", integer=True, round=size, tolerance=0.05), lambda n, _: n - 371.5)
+    assert near.lower is not None and near.upper is not None and near.evaluations < ends.evaluations
+    assert near.lower < 371.5 < near.upper <= 1.05 * near.lower + 1
+
+
 def test_a_geometric_interval_is_searched_by_factors() -> None:
     rounds = rounds_of(task(low=0.01, high=100, scale="geom", round=5), lambda b, _: b - 3)
     assert [one.values["b"] for one in rounds[0]] == pytest.approx([0.01, 100, 0.1, 1, 10])

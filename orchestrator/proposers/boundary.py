@@ -66,7 +66,7 @@ class BoundaryTask:
         if self.tolerance is not None:
             return self.tolerance
         if self.integer:
-            return 1.0
+            return 0.0  # neighbours
         return 1 / FINE if self.scale == "geom" else (self.high - self.low) / FINE
 
 

@@ -37,15 +37,14 @@ class Line:
         return []
 
     def closed(self, low: float, high: float, tolerance: float) -> bool:
-        """Whether a bracket is narrow enough: `tolerance` is absolute, on a geom line relative; whole numbers must adjoin."""
-        if self.integer:
-            return high - low <= max(1.0, tolerance)
-        return self.parts(low, high, tolerance) <= 1
+        """Whether a bracket is narrow enough: `tolerance` is absolute, on a geom line relative; neighbouring integers are."""
+        return (self.integer and high - low <= 1) or self.parts(low, high, tolerance) <= 1
 
     def parts(self, low: float, high: float, tolerance: float) -> int:
         """Into how many equal parts a bracket must fall for each to be narrow enough."""
         step = math.log1p(tolerance) if self.geom else tolerance
-        return math.ceil(round((self.place(high) - self.place(low)) / (max(step, 1.0) if self.integer else step), 9))
+        wanted = (self.place(high) - self.place(low)) / step if step else math.inf
+        return math.ceil(round(min(wanted, high - low) if self.integer else wanted, 9))
 
 
 def settled(value: float, integer: bool = False) -> float | int:

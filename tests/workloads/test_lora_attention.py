@@ -108,6 +108,14 @@ def test_blocks_of_rows_do_not_change_the_answer(kind: str, monkeypatch: pytest.
     assert torch.allclose(whole.transpose(rows), expected[1], atol=1e-13)
 
 
+def test_blocks_are_larger_on_a_gpu() -> None:
+    class OnGpu(Tensor):
+        is_cuda = True
+
+    small, large = (list(attention.blocks(1 << 14, 1 << 14, like)) for like in (None, torch.empty(0).as_subclass(OnGpu)))
+    assert len(small) == attention.WIDE * len(large) and small[-1].stop == large[-1].stop == 1 << 14
+
+
 def test_exact_attention_is_torchs_own() -> None:
     queries, keys, values = uniform(3, 33, 4), uniform(3, 20, 4, seed=1), uniform(3, 20, 4, seed=2)
     other = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, scale=0.3)

@@ -116,6 +116,14 @@ def test_codes_of_signs_find_the_largest_products(monkeypatch: pytest.MonkeyPatc
     assert len(set(found)) > 1
 
 
+def test_a_longer_sequence_of_signs_begins_with_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = (data.pair(Context(seed=7), "sign", n, 13) for n in (37, 1 << 12))
+    assert all(torch.equal(few, many[:37]) for few, many in zip(short, long, strict=True))
+    monkeypatch.setattr(data, "PROBED", 16)  # too few rows to hold both ends
+    data.extremes.cache_clear()
+    assert data.extremes(Context(seed=7), "sign", 1 << 12, 13) == (-1.0, 1.0)
+
+
 def test_scores_of_a_scale_are_those_of_another_bound() -> None:
     theory, practice, unit = measure(
         Params(64, 16, 0.8), Params(64, 16, 0.4, score_scale="practice"), Params(64, 16, 0.2, score_scale="unit")

@@ -28,6 +28,7 @@ LEAST = {  # b: (Taylor, best) at eps = 1e-1, 1e-2, 1e-3, 1e-4, 1e-6
     2.5: ((22, 8), (23, 10), (25, 12), (27, 14), (30, 16)),
     3.0: ((31, 11), (33, 13)),
 }
+WIDEST = (31, 33, 35, 36, 40)  # Taylor's at b = 3
 RANKS = {  # log2 L: features at g = 1, 2, 3, 4, 6, 8; largest g within L; within the root of L
     6: (7, 28, 84, 210, 924, 3003, 2, 1),
     8: (9, 45, 165, 495, 3003, 12870, 3, 1),
@@ -69,6 +70,10 @@ def test_the_best_polynomials_reach_as_far_as_tabled(eps: float) -> None:
 def test_least_degrees_are_those_of_the_table(b: float) -> None:
     eps = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)[: len(LEAST[b])]
     assert tuple((degree.least_degree(b * b, e), minimax.least_degree(b * b, e)) for e in eps) == LEAST[b]
+
+
+def test_taylor_degrees_at_the_widest_range_are_those_of_the_table() -> None:
+    assert tuple(degree.least_degree(9.0, eps) for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6)) == WIDEST
 
 
 @pytest.mark.parametrize("power", RANKS)

@@ -119,6 +119,14 @@ def test_degree_zero_has_a_gradient() -> None:
     assert problem.gradients(case, found)[0]["queries"][1].abs().max() > 0.01
 
 
+def test_the_slope_at_degree_zero_is_what_each_row_leaves_of_its_mean() -> None:
+    case = drawn(0)
+    values, one = case.made("values"), torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
+    products = (values.mean(-2, keepdim=True) - case.target) @ values.mT  # M = c V^T, and p = (M - row means of M) / L
+    found = gradient.slope(chained(case.made("queries"), case.made("keys"), 0), values, case.target)
+    assert torch.allclose(found.apply(one), (products - products.mean(-1, keepdim=True)) / 24, atol=1e-14)
+
+
 @pytest.mark.parametrize("adapt", ["partial", "full"])
 def test_at_a_high_degree_the_chain_is_automatic_differentiation(adapt: str) -> None:
     rows = measure(*(Params(96, 4, b, 16, adapt=adapt, reference="autograd") for b in (0.5, 1.0, 2.0)))

@@ -13,7 +13,7 @@ from workloads.lora import needle as workload
 from workloads.lora.maths import data
 from workloads.lora.needle import Params
 
-MASSES = {0.5: 0.0018, 0.8: 0.033, 1.0: 0.275, 1.2: 0.838}  # L = 2^12, dim 12, by B / sqrt(ln L)
+MASSES = {0.5: 0.0018, 0.8: 0.033, 1.0: 0.275, 1.2: 0.838, 1.5: 0.997}  # L = 2^12, dim 12, by B / sqrt(ln L)
 
 
 def measure(*params: Params, seeds: list[int] | None = None) -> list[dict[str, Any]]:
@@ -44,6 +44,13 @@ def test_the_threshold_is_the_root_of_the_logarithm(power: int, b: float) -> Non
 def test_the_mass_is_that_of_the_mean_background(share: float) -> None:
     (row,) = measure(at(12, share))
     assert row["mass"] == pytest.approx(row["mass_expected"], rel=0.02)
+
+
+def test_at_one_and_a_half_thresholds_the_odds_are_hundreds_to_one() -> None:
+    # ln odds = B² - ln(L - 1) - d ln(sinh a / a), a = B²/d: 18.715 - 8.318 - 4.522 = 5.875, so all but 1 part in 357.
+    (row,) = measure(at(12, 1.5))
+    assert row["mass_expected"] == pytest.approx(1 / (1 + math.exp(-5.875)), abs=2e-5)
+    assert 1 - row["mass"] == pytest.approx(1 / 357, rel=0.15)
 
 
 def test_the_mass_is_what_the_softmax_gives() -> None:

@@ -120,7 +120,7 @@ def _scores(queries: Tensor, keys: Tensor, scale: float) -> tuple[Tensor, Tensor
 
 
 def _parts(queries: Tensor, keys: Tensor) -> Iterator[slice]:
-    return attention.blocks(queries.shape[-2], keys.shape[-2])
+    return attention.blocks(queries.shape[-2], keys.shape[-2], keys)
 
 
 def _columns(

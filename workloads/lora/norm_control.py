@@ -23,7 +23,7 @@ from workloads.maths import packing
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "cost"
 METHODS = ("exact", "sdpa", "softmax_1", "polynomial")
 

@@ -22,7 +22,7 @@ from workloads.maths import packing
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "cost"
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 

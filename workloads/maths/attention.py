@@ -15,6 +15,8 @@ from torch import Tensor
 
 ELEMENTS = 1 << 18
 """Numbers of a block of weights or features, for each member of a batch: 2 MB in double precision."""
+WIDE = 1 << 6
+"""By how much a block is larger on a GPU, where small ones are all waiting: 128 MB in double precision."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -28,9 +30,11 @@ class Attention:
     rank: int
 
 
-def blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices of n rows, so many that a row of `width` numbers each fills at most ELEMENTS."""
-    rows = max(1, ELEMENTS // max(width, 1))
+def blocks(n: int, width: int, like: Tensor | None = None, multiple: int = 1) -> Iterator[slice]:
+    """Slices of n rows, so many that a row of `width` numbers each fills at most ELEMENTS; WIDE times that where `like` is
+    on a GPU. A block has a multiple of `multiple` rows, and at least so many."""
+    most = ELEMENTS * (WIDE if like is not None and like.is_cuda else 1) // max(width, 1)
+    rows = max(most // multiple, 1) * multiple
     for start in range(0, n, rows):
         yield slice(start, min(start + rows, n))
 
@@ -43,10 +47,10 @@ def exact(queries: Tensor, keys: Tensor, scale: float) -> Attention:
         return torch.softmax(scale * queries[..., part, :] @ keys.mT, dim=-1)
 
     def apply(values: Tensor) -> Tensor:
-        return torch.cat([weights(part) @ values for part in blocks(n, m)], dim=-2)
+        return torch.cat([weights(part) @ values for part in blocks(n, m, queries)], dim=-2)
 
     def transpose(rows: Tensor) -> Tensor:
-        return added(weights(part).mT @ rows[..., part, :] for part in blocks(n, m))
+        return added(weights(part).mT @ rows[..., part, :] for part in blocks(n, m, queries))
 
     return Attention(apply, transpose, m)
 
@@ -67,10 +71,10 @@ def held(features: Map, width: int) -> Kernel:
     """The kernel of features that are made for a block of rows (..., n, d) at a time, (..., width, n)."""
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
-        return added(columns[..., part] @ features(rows[..., part, :]).mT for part in blocks(rows.shape[-2], width))
+        return added(columns[..., part] @ features(rows[..., part, :]).mT for part in blocks(rows.shape[-2], width, rows))
 
     def spread(rows: Tensor, moments: Tensor) -> Tensor:
-        return torch.cat([moments @ features(rows[..., part, :]) for part in blocks(rows.shape[-2], width)], dim=-1)
+        return torch.cat([moments @ features(rows[..., part, :]) for part in blocks(rows.shape[-2], width, rows)], dim=-1)
 
     return Kernel(gather, spread)
 

@@ -110,7 +110,7 @@ def _lifted(dim: int, degree: int) -> Kernel:
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
         found = columns.new_zeros((*columns.shape[:-1], ends[-1]))
-        for part in blocks(rows.shape[-2], lower):
+        for part in blocks(rows.shape[-2], lower, rows):
             made, block, x = features(rows[..., part, :], degree - 1), columns[..., part], rows[..., part, :].mT
             found[..., :lower] += block @ made.mT
             for j, place, below in parts(made[..., first:, :]):
@@ -119,7 +119,7 @@ def _lifted(dim: int, degree: int) -> Kernel:
 
     def spread(rows: Tensor, moments: Tensor) -> Tensor:
         found = []
-        for part in blocks(rows.shape[-2], lower):
+        for part in blocks(rows.shape[-2], lower, rows):
             made, x = features(rows[..., part, :], degree - 1), rows[..., part, :].mT
             block = moments[..., :lower] @ made
             for j, place, below in parts(made[..., first:, :]):
@@ -134,7 +134,7 @@ def entries(queries: Tensor, keys: Tensor, scale: float, coefficients: Sequence[
     """The matrix p(scale q.k) (n, m) as its features give it, queries (n, d) and keys (m, d); for tests and samples."""
     degree = len(coefficients) - 1
     left = features(queries, degree) * weights(queries.shape[-1], coefficients, scale, queries)[:, None]
-    parts = [left.mT @ features(keys[part], degree) for part in blocks(keys.shape[-2], left.shape[-2])]
+    parts = [left.mT @ features(keys[part], degree) for part in blocks(keys.shape[-2], left.shape[-2], keys)]
     return torch.cat(parts, dim=-1)
 
 

@@ -177,7 +177,7 @@ def _extremes(ctx: Context, data: str, shape: tuple[int, int, int], pair: tuple[
     queries, keys = parts[pair[0]].queries, parts[pair[1]].keys
     if data != "uniform":  # whole numbers: single precision holds them exactly
         queries, keys = queries.float(), keys.float()
-    ends = [torch.aminmax(queries[block] @ keys.mT) for block in blocks(len(queries), len(keys))]
+    ends = [torch.aminmax(queries[block] @ keys.mT) for block in blocks(len(queries), len(keys), keys)]
     return min(float(e.min) for e in ends) / shape[2], max(float(e.max) for e in ends) / shape[2]
 
 

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 Call = Callable[[], Tensor]
-SIDE = 1024
-"""Rows of the square matrix whose product says how fast the machine multiplies."""
+SIDE = {"cpu": 1024, "cuda": 8192}
+"""Rows of the square matrix whose product says how fast the machine multiplies: a small one would leave a GPU waiting."""
 
 
 def interleaved(calls: Sequence[Call], repeats: int, device: str) -> list[float]:
@@ -42,8 +42,9 @@ def _settle(device: str) -> None:
 
 def product(rows: int, dtype: torch.dtype, device: str) -> tuple[Call, float]:
     """A product of few rows with a square matrix, and its operations (a multiplication and an addition count as two)."""
-    left, right = (torch.ones(n, SIDE, dtype=dtype, device=device) for n in (rows, SIDE))
-    return (lambda: left @ right), 2.0 * rows * SIDE**2
+    side = SIDE["cpu" if device == "cpu" else "cuda"]
+    left, right = (torch.ones(n, side, dtype=dtype, device=device) for n in (rows, side))
+    return (lambda: left @ right), 2.0 * rows * side**2
 
 
 def peak_bytes(call: Call) -> int:

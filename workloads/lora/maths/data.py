@@ -24,6 +24,8 @@ SPREAD = 0.5
 """Standard deviation of `gauss_clip` before entries are cut at 1."""
 CODED = 62
 """Most signs that one whole number holds."""
+PROBED = 1 << 13
+"""Rows of signs in which the largest product is looked for first: a longer sequence begins with the same rows."""
 
 
 def score_scale(kind: str, dim: int) -> float:
@@ -68,16 +70,24 @@ def values(ctx: Context, kind: str, keys: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=1 << 14)
 def extremes(ctx: Context, kind: str, seq_len: int, dim: int) -> tuple[float, float]:
     """The smallest and the largest of all L² products q.k / d of entries at most 1."""
+    if kind in ("sign", "planted") and any(_opposed(ctx, kind, n, dim) for n in sorted({min(seq_len, PROBED), seq_len})):
+        return -1.0, 1.0
     queries, keys = pair(ctx, kind, seq_len, dim)
     if kind in ("sign", "planted"):
-        if dim <= CODED and _reaches(queries, keys) and _reaches(queries, -keys):
-            return -1.0, 1.0
         queries, keys = queries.float(), keys.float()  # whole numbers: single precision holds them exactly
-    ends = [torch.aminmax(queries[part] @ keys.mT) for part in blocks(seq_len, 16 * seq_len)]
+    ends = [torch.aminmax(queries[part] @ keys.mT) for part in blocks(seq_len, 2 * seq_len, keys)]
     return min(float(e.min) for e in ends) / dim, max(float(e.max) for e in ends) / dim
 
 
-def _reaches(queries: Tensor, keys: Tensor) -> bool:
+def _opposed(ctx: Context, kind: str, rows: int, dim: int) -> bool:
+    """Whether the first rows of signs hold a query that is a key, and one that is a key's negative."""
+    if dim > CODED:
+        return False
+    queries, keys = pair(ctx, kind, rows, dim)
+    return _shared(queries, keys) and _shared(queries, -keys)
+
+
+def _shared(queries: Tensor, keys: Tensor) -> bool:
     """Whether some row of signs stands among the queries and among the keys."""
     powers = 2 ** torch.arange(queries.shape[1], device=queries.device)
     codes = [((rows > 0) * powers).sum(1) for rows in (queries, keys)]

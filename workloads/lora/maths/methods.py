@@ -30,7 +30,7 @@ def forward(asked: Asked, rows: tuple[Tensor, Tensor, Tensor], scale: float, dir
     """The call that gives outputs (L, d) of queries, keys and values (L, d); Performer takes the first of `directions`."""
     queries, keys, values = rows
     calls: dict[str, Callable[[], Tensor]] = {
-        "exact": lambda: attention.exact(queries, keys, scale).apply(values),
+        "exact": lambda: softmax(queries, keys, values, scale),
         "sdpa": lambda: fused(queries, keys, values, scale),
         "softmax_1": lambda: outlier_free(queries, keys, values, scale),
         "polynomial": lambda: polynomial_attention.polynomial(
@@ -44,6 +44,14 @@ def forward(asked: Asked, rows: tuple[Tensor, Tensor, Tensor], scale: float, dir
     return calls[asked.name]
 
 
+def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """Exact attention in row blocks. The few columns of the values stand first: so products take a third of the time on a CPU,
+    and with rows in sixteens about as long an operation at every length and dimension."""
+    columns = values.mT.contiguous()
+    parts = attention.blocks(len(queries), len(keys), keys, multiple=16)
+    return torch.cat([columns @ torch.softmax(scale * queries[part] @ keys.mT, dim=-1).mT for part in parts], dim=1).mT
+
+
 def fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """Torch's own attention, with the back end that it chooses."""
     heads = queries[None, None], keys[None, None], values[None, None]
@@ -52,13 +60,13 @@ def fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor
 
 def outlier_free(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """Attention by exp(x_i) / (1 + sum exp(x_j)), as in outlier-free Hopfield layers (Hu et al. 2024, arXiv:2404.03828)."""
-    found = []
-    for part in attention.blocks(len(queries), len(keys)):
+    columns, found = values.mT.contiguous(), []
+    for part in attention.blocks(len(queries), len(keys), keys):
         scores = scale * queries[part] @ keys.mT
         top = scores.amax(1, keepdim=True).clamp_min(0)
         weights = torch.exp(scores - top)
-        found.append(weights @ values / (weights.sum(1, keepdim=True) + torch.exp(-top)))
-    return torch.cat(found)
+        found.append(columns @ weights.mT / (weights.sum(1) + torch.exp(-top[:, 0])))
+    return torch.cat(found, dim=1).mT
 
 
 def flops(asked: Asked, seq_len: int, dim: int) -> float:

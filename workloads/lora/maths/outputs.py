@@ -15,7 +15,7 @@ def compared(products: Tensor, values: Tensor, bound: float, degree: int) -> tup
     """
     wrong = total = 0.0
     least = float("inf")
-    for part in attention.blocks(len(products), products.shape[1]):
+    for part in attention.blocks(len(products), products.shape[1], products):
         scores = bound * products[part]
         near = polynomial_attention.evaluate(scores, polynomial_attention.taylor(degree))
         weights = scores.exp_()
@@ -34,7 +34,7 @@ def entry_error(queries: Tensor, keys: Tensor, scale: float, degree: int, dtype:
     weights = polynomial_attention.weights(queries.shape[1], coefficients, scale, queries.to(dtype))
     left = (polynomial_attention.features(queries.to(dtype), degree) * weights[:, None]).mT
     worst = 0.0
-    for part in attention.blocks(len(keys), max(rank, len(queries))):
+    for part in attention.blocks(len(keys), max(rank, len(queries)), keys):
         near = (left @ polynomial_attention.features(keys[part].to(dtype), degree)).double()
         exact = torch.exp(scale * queries @ keys[part].mT)
         worst = max(worst, float((near / exact - 1).abs().max()))

@@ -35,13 +35,13 @@ def mixed(queries: Tensor, smooth: Columns, exact: Columns | None, scale: float,
     degree = len(coefficients) - 1
     count = rank(queries.shape[-1], degree)
     weight = weights(queries.shape[-1], coefficients, scale, queries)
-    parts = attention.blocks(smooth.keys.shape[0], count)
+    parts = attention.blocks(smooth.keys.shape[0], count, smooth.keys)
     held = weight[:, None] * attention.added(features(smooth.keys[b], degree) @ _padded(smooth.values[b]) for b in parts)
     wide = max(count, 0 if exact is None else exact.keys.shape[0])
     found = torch.cat(
         [
             features(queries[b], degree).mT @ held + _exact(queries[b], exact, scale)
-            for b in attention.blocks(len(queries), wide)
+            for b in attention.blocks(len(queries), wide, queries)
         ]
     )
     return found[:, :-1] / found[:, -1:]
