@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import pytest
 
+from orchestrator import contract, workload
 from orchestrator.context import Context
 from workloads.dp_kde import error, release
 from workloads.dp_kde.error import Params
+from workloads.dp_kde.maths import noise
 
 SEED = Context(seed=1)
 ALL = error.VARIANTS
@@ -115,12 +118,32 @@ def test_points_of_a_pack_share_their_noise() -> None:
 
 
 def test_no_row_of_simulated_noise_is_called_private() -> None:
-    assert not any(row["private"] for row in measure(*(Params(v, n=50, levels=3, trees=4) for v in ALL)))
+    rows = measure(*(Params(v, n=50, levels=3, trees=4) for v in ALL))
+    assert {(row["private"], row["rng"]) for row in rows} == {(False, "seed")}
 
 
-def test_secure_noise_is_refused_where_values_must_repeat() -> None:
-    with pytest.raises(ValueError, match=r"measure dp_kde\.release"):
-        measure(Params(backend="secure"))
+@pytest.mark.parametrize("variant", ALL)
+def test_secure_rows_have_the_error_of_the_closed_form_and_are_private(variant: str) -> None:
+    (row,) = measure(Params(variant, n=300, levels=5, d=2, eps=0.7, trees=100, data="beta", backend="secure"))
+    # Nobody can seed this noise: six standard errors are passed once in 10^8 runs.
+    assert abs(row["rmse"] - row["rmse_exact"]) < 6 * row["rmse_se"]
+    assert abs(row["bias"] - row["bias_exact"]) < 6 * row["bias_se"]
+    assert (row["private"], row["rng"], row["ledger_ok"]) == (True, "os", True)
+
+
+def test_a_point_with_the_systems_noise_is_a_sample_and_the_others_are_values() -> None:
+    described = workload.load("dp_kde.error")
+    points = [({**vars(Params(n=50, levels=3, trees=4, backend=b))}, 0) for b in error.BACKENDS]
+    assert [described.measures_of(params) for params, _ in points] == ["value", "sample"]
+    assert all(check.passed for check in contract.check(described, points=points))
+    assert measure(Params(backend="secure", trees=4))[0]["rmse"] != measure(Params(backend="secure", trees=4))[0]["rmse"]
+
+
+def test_without_the_extra_a_secure_point_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opendp.prelude", None)
+    noise._opendp.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'lawsweep\[secure\]' or use 'simulate'"):
+        measure(Params(backend="secure", n=50, levels=3, trees=4))
 
 
 @pytest.mark.parametrize(
@@ -129,6 +152,7 @@ def test_secure_noise_is_refused_where_values_must_repeat() -> None:
         (Params("anchord"), "variant must be one of"),
         (Params(data="unform"), "data must be one of"),
         (Params(adjacency="both"), "adjacency must be one of"),
+        (Params(backend="numpy"), "backend must be one of simulate, secure"),
         (Params(levels=0), "levels in 1 to 24"),
         (Params(alpha=0.0), "alpha and radius must be positive"),
         (Params(count_share=1.0), "count_share in"),

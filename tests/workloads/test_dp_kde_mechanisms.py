@@ -190,6 +190,24 @@ def test_secure_and_simulated_noise_agree_in_distribution() -> None:
     assert stats.chi2_contingency(table).pvalue > 1e-6
 
 
+@pytest.mark.parametrize("variant", budget.ONE_DIMENSIONAL)
+def test_secure_and_simulated_answers_agree_in_distribution(variant: str) -> None:
+    found = budget.scales(variant, 5, ONE, "replace_one")
+    what = errors.asked(variant, 5, data.points("beta", 200, 1, CTX), data.queries(1, 1, CTX), 0.5)
+    secure = errors.secured(what, found, 1000)[:, 0].numpy()
+    (simulated,) = errors.simulated(what, [found], 1000, noise.key(CTX))
+    assert stats.ks_2samp(secure, simulated[:, 0].numpy()).pvalue > 1e-6
+
+
+def test_secure_answers_share_the_noise_of_a_node() -> None:
+    y = torch.tensor([[0.1], [0.9]], dtype=torch.float64)
+    what = errors.asked("anchored", 1, data.points("uniform", 10, 1, CTX), y, 0.5)  # what is y's own leaf is 0.9's sibling
+    answers = errors.secured(what, budget.scales("anchored", 1, ONE), 2000)
+    (simulated,) = errors.simulated(what, [budget.scales("anchored", 1, ONE)], 2000, noise.key(CTX))
+    seen, told = (float(torch.corrcoef(a.T)[0, 1]) for a in (answers, simulated))
+    assert seen == pytest.approx(told, abs=0.15) and abs(told) > 0.2
+
+
 def possible(released: Array, window: int = 256) -> Array:
     """Whether numpy's double-precision Laplace noise about a count of 0 can be these numbers: its formula, inverted."""
     near = np.where(released < 0, np.exp(released) / 2, 1 - np.exp(-released) / 2) * 2.0**53
