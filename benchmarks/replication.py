@@ -29,7 +29,7 @@ SWEEPS = 20
 
 @dataclass(frozen=True)
 class Spent:
-    """What one point took, and what came of it; `plain` is what claims take: the values combined, their number not thought of."""
+    """What one point took, and what came of it; `plain` is what claims take: the values combined."""
 
     seeds: int
     plain: float
