@@ -131,7 +131,7 @@ def _seen(p: Params, moves: list[tuple[int, float]], ctx: Context) -> dict[str, 
         "eps_lower": found.epsilon,
         "caught": found.epsilon > p.eps,
         "eps_reachable": could.epsilon,
-        "power": losses.power(could, p.runs, p.eps, p.confidence),
+        "power": audit.power(could, p.runs, p.eps, p.confidence),
     }
 
 
