@@ -158,11 +158,13 @@ def kernel(*args: object, **given: object) -> kernels.Result:
         {"kernel": "l2", "features": 8, "levels": 6},
         {"kernel": "gaussian", "features": 32},
         {"kernel": "gaussian", "variant": "per_query"},
+        {"kernel": "l2", "variant": "constant", "eps": 0.01},
+        {"kernel": "lp_power", "variant": "constant", "adjacency": "replace_one"},
     ],
 )
 def test_kernel_sums_have_the_error_of_their_closed_form(given: dict[str, object]) -> None:
     row = kernel(**given)
-    assert abs(row.rmse - row.rmse_exact) < 4.5 * row.rmse_se
+    assert abs(row.rmse - row.rmse_exact) <= 4.5 * row.rmse_se + 1e-9 * row.rmse
     assert not row.private
 
 

@@ -156,6 +156,14 @@ def test_no_row_of_simulated_noise_is_called_private() -> None:
     assert {(row["private"], row["rng"]) for row in rows} == {(False, "seed")}
 
 
+@pytest.mark.parametrize("name", [name for name in workload.shipped() if name.startswith("dp_")])
+def test_every_private_measurement_says_of_each_row_whether_it_is_private(name: str) -> None:
+    module = workload.load(name).module
+    (params, *_) = [p for p in module.EXAMPLES if getattr(p, "backend", "simulate") == "simulate"]
+    ((_, result),) = module.run(params, SEED)
+    assert result.private is False
+
+
 @pytest.mark.parametrize("variant", ALL)
 def test_secure_rows_have_the_error_of_the_closed_form_and_are_private(variant: str) -> None:
     (row,) = measure(Params(variant, n=300, levels=5, d=2, eps=0.7, trees=100, data="beta", backend="secure"))

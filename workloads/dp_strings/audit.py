@@ -60,6 +60,7 @@ class Result:
     flip: Annotated[float | None, "q, the probability with which a bit is flipped; null for laplace"]
     caught: Annotated[bool, "whether the outputs prove that more than the stated budget is spent"]
     overspent: Annotated[bool, "whether the ledger says so"]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (
@@ -145,4 +146,5 @@ def _result(p: Params, release: Release, ctx: Context) -> Result:
         flip=worst.flip,
         caught=found.epsilon > p.eps,
         overspent=worst.spent > p.eps * (1 + 1e-9),
+        private=False,
     )

@@ -54,6 +54,7 @@ class Result:
     bits: Annotated[int, "bits of one string's sketch"]
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
     smaller: Annotated[bool, "whether the sketch is smaller than the string"]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (
@@ -117,4 +118,5 @@ def _result(p: Params, times: clocks.Times) -> Result:
         bits=times.bits,
         bytes_per_string=times.bits / 8,
         smaller=times.bits < p.n,
+        private=False,
     )

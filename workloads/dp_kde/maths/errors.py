@@ -14,8 +14,9 @@ from workloads.dp_kde.maths import data, noise, reading
 from workloads.dp_kde.maths.budget import SUM, Scales
 from workloads.dp_kde.maths.reading import Reading
 
-# Noise of releases held at once, in numbers: about the second-level cache.
-ELEMENTS = 1 << 16
+# Noise of releases held at once, in numbers: about the second-level cache of a CPU; enough to fill a GPU.
+ELEMENTS = {"cpu": 1 << 16}
+MANY = 1 << 24
 # Statistics that a node may have: places are kept for so many.
 STATISTICS = 8
 
@@ -96,7 +97,7 @@ def secured(what: Asked, found: Scales, trees: int) -> Tensor:
 
 def _counters(r: Reading, trees: int, d: int, k: int, key: int) -> Iterator[tuple[int, Tensor]]:
     """Places of a reading's noise in the sequence (some trees, nodes), with the first of those trees."""
-    step = max(1, ELEMENTS // len(r.nodes))
+    step = max(1, ELEMENTS.get(r.nodes.device.type, MANY) // len(r.nodes))
     for first in range(0, trees, step):
         tree = torch.arange(first, min(first + step, trees), device=r.nodes.device)
         yield first, place(tree[:, None], d, k, r.statistic, r.level, r.nodes, key)
