@@ -28,8 +28,8 @@ SHOWN = 50  # mismatches that are kept
 class Audit:
     """What an audit found: points measured again, those that agree, and where the others differ.
 
-    `tolerance` is relative, 0 is bitwise. `measures` says how rows were compared: `value` row by row; `sample` by the signs of
-    paired differences, a column at a time; `cost` not at all, but for the ratio of seconds.
+    `tolerance` is relative, 0 is bitwise. `measures` says how rows were compared: `value` row by row; `sample`, and points of
+    others that are samples, by the signs of paired differences, a column at a time; `cost` by the ratio of seconds alone.
     """
 
     sweep: str
@@ -136,10 +136,11 @@ def _differences(workload: Workload, pairs: Sequence[Pair], tolerance: float) ->
         if [(r["step"], r["status"]) for r in before] != [(r["step"], r["status"]) for r in after]:
             steps = [f"{r['status']} at step {r['step']}" for r in (before[-1], after[-1])]
             yield _mismatch(workload, before[-1], "status", *steps)
-        elif workload.measures == "value":
+        elif workload.measures_of(before[-1]) == "value":
             yield from _unequal(workload, before, after, tolerance)
-    if workload.measures == "sample":
-        yield from _shifted(workload, [(before[-1], after[-1]) for before, after in pairs])
+    sampled = [(before[-1], after[-1]) for before, after in pairs if workload.measures_of(before[-1]) == "sample"]
+    if sampled:
+        yield from _shifted(workload, sampled)
 
 
 def _unequal(workload: Workload, before: Any, after: Any, tolerance: float) -> Iterator[dict[str, Any]]:

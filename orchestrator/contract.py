@@ -290,10 +290,11 @@ def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, toler
             return (
                 f"{_named(point)} gives steps {steps[0]} {once}, but {steps[1]} {then}; a point is its params and seed alone."
             )
+        allowed = tolerance if subject.workload.measures_of(point[0]) == "value" else None
         for row, other in zip(before, after, strict=True):
             for field in subject.workload.results:
                 a, b = row[field.name], other[field.name]
-                if not equal(a, b, tolerance if subject.workload.measures == "value" else None):
+                if not equal(a, b, allowed):
                     return (
                         f"{_named(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
                         f"alone{f' (TOLERANCE = {tolerance:g})' if tolerance else ''}."

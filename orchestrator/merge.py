@@ -15,6 +15,7 @@ from orchestrator.parts import Part
 from orchestrator.store import Store
 from orchestrator.view import table, view
 
+SAMPLE = b"sample"  # the value of a param under which a point is a sample: another number the next time
 ORIGIN = ("generation", "merged")  # what a run's record says of its place in a store, not of the run
 
 
@@ -77,11 +78,15 @@ def _differences(ours: Sequence[Part], theirs: Sequence[Part]) -> Iterator[Confl
 
 
 def _measured(found: Sequence[Part]) -> pa.Table:
-    """The ok rows that count: point, step, host and results."""
+    """The ok rows that count and are no samples: point, step, host and results."""
     seen = view(found)
     results = [f.name for f in seen.schema if parts.role(f) == "result"]
-    rows = table(seen, ["point", "step", "status", "host", *results])
-    return rows.filter(pc.equal(rows["status"], "ok")).drop_columns("status")
+    sampled = [(f.name, f.metadata[SAMPLE].decode()) for f in seen.schema if SAMPLE in (f.metadata or {})]
+    rows = table(seen, ["point", "step", "status", "host", *results, *(name for name, _ in sampled)])
+    rows = rows.filter(pc.equal(rows["status"], "ok"))
+    for name, value in sampled:
+        rows = rows.filter(pc.fill_null(pc.not_equal(rows[name], value), True))
+    return rows.select(["point", "step", "host", *results])
 
 
 def _clashes(both: pa.Table, name: str, workload: str) -> Iterator[Conflict]:

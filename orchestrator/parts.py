@@ -63,10 +63,15 @@ def engine_schema() -> pa.Schema:
 
 def row_schema(workload: Workload) -> pa.Schema:
     """Names, types and descriptions of the rows of a workload: the engine's columns, its params, its results."""
-    params = [pa.field(f.name, ARROW[f.kind], metadata=_notes(says=f.says, unit=f.unit, role="param")) for f in workload.params]
+    params = [pa.field(f.name, ARROW[f.kind], metadata=_param_notes(f)) for f in workload.params]
     results = [pa.field(f.name, ARROW[f.kind], metadata=_result_notes(f)) for f in workload.results]
     about = {"workload": workload.name, "version": workload.version, "measures": workload.measures, "format": FORMAT}
     return pa.schema([*engine_schema(), *params, *results], metadata={KEY: json.dumps(about).encode()})
+
+
+def _param_notes(field: Field) -> dict[str, str]:
+    notes = _notes(says=field.says, unit=field.unit, role="param")
+    return notes | {"sample": field.sample} if field.sample else notes
 
 
 def _result_notes(field: Field) -> dict[str, str]:

@@ -59,10 +59,12 @@ class Replicating:
         """Nothing beside the plan: the rows tell what was found."""
 
     def note(self) -> dict[str, object]:
-        """How many seeds were spent, and on how many assignments they did not suffice."""
-        spent = [len(cell.index) for cell in self._cells]
-        wide = sum(1 for cell in self._cells if self._wide(cell))
-        return {"assignments": len(spent), "seeds": sum(spent), "least": min(spent), "most": max(spent), "too_wide": wide}
+        """How many seeds were spent, on how many assignments they did not suffice, and what a fixed number would have spent."""
+        spent, values = [len(cell.index) for cell in self._cells], [self._values(cell) for cell in self._cells]
+        wide = sum(1 for one in values if self._wide(one))
+        told = {"assignments": len(spent), "seeds": sum(spent), "least": min(spent), "most": max(spent), "too_wide": wide}
+        fixed = replicate.fixed(self._task, values) * len(spent)
+        return {**told, "fixed": fixed, "fixed_ratio": round(fixed / sum(spent), 2)}
 
     def _values(self, cell: _Cell) -> list[float | None]:
         """The metric of each seed of an assignment; None where the point failed."""
@@ -86,9 +88,9 @@ class Replicating:
             seeds = range(len(cell.index), len(cell.index) + further)
             cell.index += self._builder.add(cell.grid.arm, self._builder.plan.point(cell.index[0]), seeds)
 
-    def _wide(self, cell: _Cell) -> bool:
+    def _wide(self, values: Sequence[float | None]) -> bool:
         """Whether the interval is wider than asked, for want of seeds or of rows."""
-        lower, estimate, upper = replicate.interval(self._task, self._values(cell))
+        lower, estimate, upper = replicate.interval(self._task, values)
         return not (upper - lower) / 2 <= self._task.rel_halfwidth * abs(estimate)
 
 

@@ -22,7 +22,7 @@ KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 AGGREGATES = ("mean", "rms", "proportion", "median", "max")
 BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool}
+KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
 # What a user's module may raise while it is imported.
 FAULTS = (
     ImportError,
@@ -52,6 +52,7 @@ class Field:
     bound: str = "exact"
     shape: bool = False
     finite: bool = False
+    sample: str = ""
 
     @property
     def required(self) -> bool:
@@ -102,6 +103,11 @@ class Workload:
         """Params that set tensor shapes or choose code: the marked ones, else all that are no float."""
         marked = tuple(f.name for f in self.params if f.shape)
         return marked or tuple(f.name for f in self.params if f.kind is not float)
+
+    def measures_of(self, params: Mapping[str, Any]) -> str:
+        """What a point measures: a sample too where a param has the value that its note `sample` names."""
+        sampled = any(field.sample and params[field.name] == field.sample for field in self.params)
+        return "sample" if sampled and self.measures == "value" else self.measures
 
     def param(self, name: str) -> Field:
         """The param of that name."""
@@ -275,7 +281,7 @@ def _field(field: dataclasses.Field[Any], hint: Any, where: str) -> Field:
     if not says:
         raise WorkloadError(f"{where}: every column must be described, but this one is not; write Annotated[type, 'sentence'].")
     kind, optional = _kind(hint, where)
-    _check_extra(extra, where)
+    _check_extra(extra, kind, where)
     # A class that came to a worker by value brings a copy of the mark for "no default".
     default = dataclasses.MISSING if isinstance(field.default, type(dataclasses.MISSING)) else field.default
     return Field(name=field.name, kind=kind, optional=optional, default=default, says=says, **extra)
@@ -294,12 +300,16 @@ def _kind(hint: Any, where: str) -> tuple[type, bool]:
     return kinds[0], len(arms) > 1
 
 
-def _check_extra(extra: dict[str, Any], where: str) -> None:
+def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
     for key in extra:
         if key not in KEYS:
             raise WorkloadError(f"{where}: a column's notes may hold {sorted(KEYS)}, but got '{key}'{nearest(key, KEYS)}")
         if not isinstance(extra[key], KEYS[key]):
             raise WorkloadError(f"{where}: '{key}' must be a {KEYS[key].__name__}, but got {extra[key]!r}; change it.")
+    if "sample" in extra and kind is not str:
+        raise WorkloadError(
+            f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
+        )
     for key, allowed in (("aggregate", AGGREGATES), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
             raise WorkloadError(

@@ -75,6 +75,15 @@ def test_draws_of_one_distribution_agree_and_a_shift_does_not(folder: Path) -> N
         assert audited(folder, fraction=1.0).passed == passed
 
 
+def test_a_sample_among_values_is_audited_by_its_distribution(folder: Path) -> None:
+    noted = HEAD.replace("class Params:", 'class Params:\n    source: Annotated[str, "of noise", {"sample": "os"}]', 1)
+    for source, passed in (("os", True), ("seed", False)):
+        (folder / "halves.py").write_text(noted + NOISY)
+        (folder / "halves.yaml").write_text(SWEEP + f"fixed: {{source: {source}}}\nseeds: 20\n")
+        swept(folder, source)
+        assert audit(read(folder / "halves.yaml"), open_store(folder / source), fraction=1.0).passed == passed
+
+
 def test_an_audit_is_kept_where_the_pages_find_it(folder: Path) -> None:
     audited(folder)
     kept = json.loads((folder / "store" / "audits" / "halves.json").read_text())

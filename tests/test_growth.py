@@ -160,7 +160,9 @@ seeds: {min: 4, max: 60, until: {metric: half, rel_halfwidth: 0.1}}
     table = orchestrator.open(folder / "store").sweep("cross").collect()
     seeds = dict(table.group_by("label").len().iter_rows())
     assert seeds["0.001"] == 4 and 20 < seeds["10"] <= 60 and len(calls(folder)) == sum(seeds.values())
-    assert result.note["seeds"] == sum(seeds.values()) and swept(folder, text).measured == 0
+    note = result.note
+    assert 40 < note["fixed"] <= 120 and note["fixed_ratio"] == round(note["fixed"] / note["seeds"], 2)
+    assert note["seeds"] == sum(seeds.values()) and swept(folder, text).measured == 0
 
 
 HALVING = """\

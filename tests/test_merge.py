@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import storing
-from storing import NAME, Row, changed, counting, new, plan, put, row
+from storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
 from orchestrator.compact import merge
 from orchestrator.errors import StoreError
 from orchestrator.merge import Conflict
-from orchestrator.store import Store
+from orchestrator.store import Store, row_schema
 
 
 def two(folder: Path, mine: list[Row], theirs: list[Row]) -> tuple[Store, Store]:
@@ -82,6 +82,21 @@ def test_samples_may_differ(tmp_path: Path) -> None:
     put(store, row("a", delay=1.0), schema=sample)
     put(other, row("a", delay=2.0, pack="q"), schema=sample)
     assert merge(store, other) == ()
+
+
+def test_samples_among_values_may_differ(tmp_path: Path) -> None:
+    fields = [f.with_metadata({**(f.metadata or {}), "sample": "os"}) if f.name == "source" else f for f in sourced()]
+    schema = pa.schema(fields, metadata=sourced().metadata)
+    store, other = new(tmp_path / "mine"), new(tmp_path / "theirs")
+    for made, delay in ((store, 1.0), (other, 2.0)):
+        put(made, row("a", delay=delay, source="os"), row("b", delay=delay, source="seed"), schema=schema, name=str(delay))
+    assert {clash.point for clash in merge(store, other)} == {"b"}
+
+
+def sourced() -> pa.Schema:
+    """The echo's schema with a param that says where noise came from."""
+    schema = row_schema(echo())
+    return schema.append(pa.field("source", pa.string(), metadata={"role": "param", "says": "source", "unit": ""}))
 
 
 def test_stores_that_disagree_about_a_type_are_left_alone(tmp_path: Path) -> None:

@@ -105,6 +105,28 @@ def _unbiased(sample: intervals.Array, aggregate: str, found: intervals.Interval
     return min(max(estimate, found.low), found.high)
 
 
+def fixed(task: ReplicateTask, assignments: Sequence[Sequence[float | None]]) -> int:
+    """Replicates of every assignment with which a fixed number makes the widest plain interval as narrow as asked, or `max`.
+
+    What a user who knew the spreads beforehand would write: one number for all, no looks to pay for.
+    """
+    return max((_needed(task, values) for values in assignments), default=0)
+
+
+def _needed(task: ReplicateTask, values: Sequence[float | None]) -> int:
+    """The least replicates at which a plain interval of these values' spread is narrow enough; `max` where none is."""
+    sample = np.array(_good(values))
+    if len(sample) < 2:
+        return task.max
+    found = intervals.interval(sample, task.aggregate, task.confidence)
+    wide = _width(task, (found.low, found.estimate, found.high)) / task.rel_halfwidth
+    if not math.isfinite(wide):
+        return task.max
+    spread = wide * math.sqrt(len(sample)) / intervals.quantile(task.confidence, len(sample))
+    enough = (n for n in range(2, task.max) if intervals.quantile(task.confidence, n) * spread <= math.sqrt(n))
+    return next(enough, max(task.max, 1))
+
+
 def schedule(task: ReplicateTask) -> tuple[int, ...]:
     """The numbers of replicates at which one may look, ascending, the last one `max`."""
     numbers = [min(max(task.min, 2), task.max)]

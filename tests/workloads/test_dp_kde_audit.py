@@ -64,23 +64,41 @@ def test_flips_score_is_the_likelihood_ratio_of_binomials() -> None:
     assert audit.flips_score(np.array([3]), 5, 0.2) == pytest.approx(ratio)
 
 
-def test_laplace_at_eps_one_shows_nearly_all_it_loses() -> None:
-    found = seen("per_query", runs=100_000)
-    assert found.eps_lower is not None and 0.93 <= found.eps_lower <= 1
+def test_laplace_at_eps_one_shows_nearly_all_it_loses_whatever_the_seed() -> None:
+    found = [seen("per_query", runs=100_000, seed=seed).eps_lower for seed in range(20)]
+    assert min(x for x in found if x is not None) >= 0.93
+    assert sum(x > 1 for x in found if x is not None) <= 3  # a bound at 95 % of a tight mechanism errs in 2.5 to 5 % of audits
 
 
-@pytest.mark.parametrize(("eps", "least"), [(0.5, 0.48), (2.0, 1.97), (4.0, 3.93), (8.0, 7.51)])
-def test_laplace_audits_reach_the_table(eps: float, least: float) -> None:
-    found = seen("per_query", eps=eps, runs=100_000, seed=3)
-    assert found.eps_reachable == pytest.approx(least, abs=0.2)
-    assert found.eps_lower is not None and least - 0.1 - 0.08 * eps <= found.eps_lower <= eps
+# What an audit proves of 10^4, 10^5 and 10^6 releases that had no part in choosing the event, and as many that had.
+LAPLACE = {0.1: (0.06, 0.09, 0.096), 0.5: (0.45, 0.48, 0.495), 1.0: (0.94, 0.98, 0.994), 2.0: (1.91, 1.97, 1.99),
+           4.0: (3.77, 3.93, 3.98), 8.0: (6.52, 7.51, 7.85)}  # fmt: skip
 
 
-@pytest.mark.parametrize(("levels", "least"), [(5, 0.88), (10, 0.62), (17, 0.37)])
-def test_trees_of_counts_hide_behind_their_levels_as_in_the_table(levels: int, least: float) -> None:
-    found = seen("counts", levels=levels, runs=100_000)
-    assert found.eps_reachable == pytest.approx(least, abs=0.1)
-    assert found.eps_lower is not None and least - 0.1 <= found.eps_lower <= 1
+@pytest.mark.parametrize("eps", LAPLACE)
+def test_the_power_of_audits_of_laplace_is_that_of_the_table(eps: float) -> None:
+    found = [losses.reach([(1 << 16, (1 << 16) / eps)], 2 * runs).epsilon for runs in (10**4, 10**5, 10**6)]
+    assert found == pytest.approx(LAPLACE[eps], rel=0.03, abs=0.005)
+
+
+@pytest.mark.parametrize("eps", [0.5, 2.0, 4.0, 8.0])
+def test_laplace_audits_prove_what_they_can_whatever_the_seed(eps: float) -> None:
+    found = [seen("per_query", eps=eps, runs=100_000, seed=seed) for seed in range(5)]
+    for one in found:
+        assert one.eps_lower is not None and one.eps_reachable is not None
+        assert one.eps_lower >= one.eps_reachable - 0.1 - 0.08 * eps
+    assert sum(bool(one.caught) for one in found) <= 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "runs", "least"),
+    [(5, 10**5, 0.88), (10, 10**5, 0.62), (17, 10**5, 0.37), (5, 10**6, 0.97), (10, 10**6, 0.74), (17, 10**6, 0.58)],
+)
+def test_trees_of_counts_hide_behind_their_levels_as_in_the_table(levels: int, runs: int, least: float) -> None:
+    assert least - 0.01 <= losses.reach([(1, float(levels))] * levels, 2 * runs).epsilon <= least + 0.15
+    found = seen("counts", levels=levels, runs=50_000)
+    assert found.eps_lower is not None and found.eps_reachable is not None
+    assert found.eps_reachable - 0.1 <= found.eps_lower <= found.eps_reachable + 0.1
 
 
 def test_halved_noise_of_a_tree_is_caught_by_a_million_runs() -> None:
@@ -90,10 +108,11 @@ def test_halved_noise_of_a_tree_is_caught_by_a_million_runs() -> None:
 
 
 @pytest.mark.parametrize("bug", ["halved_noise", "doubled_budget", "ignored_replacement"])
-def test_planted_mistakes_are_caught(bug: str) -> None:
+def test_planted_mistakes_are_caught_whatever_the_seed(bug: str) -> None:
     adjacency = "replace_one" if bug == "ignored_replacement" else "add_remove"
-    found = seen("counts", levels=3, bug=bug, adjacency=adjacency, runs=100_000, confidence=0.9999)
-    assert found.caught and not found.ledger_ok and found.ledger_agrees and found.power == 1
+    for seed in range(5):
+        found = seen("counts", levels=3, bug=bug, adjacency=adjacency, runs=50_000, confidence=0.9999, seed=seed)
+        assert found.caught and not found.ledger_ok and found.ledger_agrees and found.power == 1
 
 
 @pytest.mark.parametrize("variant", workload.VARIANTS)
@@ -139,11 +158,13 @@ def kernel(*args: object, **given: object) -> kernels.Result:
         {"kernel": "l2", "features": 8, "levels": 6},
         {"kernel": "gaussian", "features": 32},
         {"kernel": "gaussian", "variant": "per_query"},
+        {"kernel": "l2", "variant": "constant", "eps": 0.01},
+        {"kernel": "lp_power", "variant": "constant", "adjacency": "replace_one"},
     ],
 )
 def test_kernel_sums_have_the_error_of_their_closed_form(given: dict[str, object]) -> None:
     row = kernel(**given)
-    assert abs(row.rmse - row.rmse_exact) < 4.5 * row.rmse_se
+    assert abs(row.rmse - row.rmse_exact) <= 4.5 * row.rmse_se + 1e-9 * row.rmse
     assert not row.private
 
 

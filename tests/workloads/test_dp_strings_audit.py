@@ -11,6 +11,7 @@ from orchestrator.context import Context
 from workloads.dp_strings import audit, cost, phase
 from workloads.dp_strings.audit import Params, Result
 from workloads.dp_strings.maths import codes, ledger, sketch, tree
+from workloads.dp_strings.maths.flips import probability
 from workloads.dp_strings.maths.methods import Method, method
 
 
@@ -80,42 +81,62 @@ def test_the_literal_reading_spends_twenty_times_its_budget(k: int) -> None:
     assert measured(Params("literal", k, 2.0, runs=4)).eps_hashes == pytest.approx(40, abs=1e-10)
 
 
+# What 10^4, 10^5 and 10^6 outputs prove that had no part in choosing the event, by rows M1 and budget.
+TABLE = {(1, 1.0): (0.93, 0.98, 0.993), (1, 4.0): (3.83, 3.95, 3.98), (4, 4.0): (2.96, 3.66, 3.89), (4, 16.0): (7.6, 9.9, 11.6),
+         (40, 16.0): (3.9, 5.0, 5.8)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("m1", "eps"), TABLE)
+def test_the_power_of_audits_is_that_of_the_table(m1: int, eps: float) -> None:
+    flipped = ledger.Mechanism(2 * m1, probability(eps / (2 * m1)))
+    found = [ledger.expected(flipped, 2 * runs, 0.95).epsilon for runs in (10**4, 10**5, 10**6)]
+    assert found == pytest.approx(TABLE[m1, eps], rel=0.015, abs=0.01)
+
+
 @pytest.mark.parametrize(
-    ("params", "table"),
+    "params",
     [
-        (Params("laplace", 16, 1.0), 0.98),
-        (Params("laplace", 16, 4.0), 3.93),
-        (Params("practical", 16, 1.0, m1=1), 0.98),
-        (Params("practical", 16, 4.0, m1=1), 3.95),
-        (Params("practical", 16, 4.0, m1=4), 3.66),
-        (Params("practical", 16, 16.0, m1=4), 9.9),
+        Params("laplace", 16, 1.0),
+        Params("laplace", 16, 4.0),
+        Params("practical", 16, 1.0, m1=1),
+        Params("practical", 16, 4.0, m1=4),
+        Params("practical", 16, 16.0, m1=4),
     ],
 )
-def test_outputs_prove_what_they_should(params: Params, table: float) -> None:
-    found = measured(Params(**{**vars(params), "runs": 200_000, "confidence": 0.95}), seed=3)
-    assert table - 0.15 <= found.eps_lower <= params.eps
-    assert found.eps_expected == pytest.approx(table, abs=0.12)
+def test_outputs_prove_what_they_should_whatever_the_seed(params: Params) -> None:
+    found = [measured(Params(**{**vars(params), "runs": 100_000, "confidence": 0.95}), seed) for seed in range(6)]
+    assert all(one.eps_lower >= 0.92 * one.eps_expected - 0.15 for one in found)
+    assert sum(one.caught for one in found) <= 1  # each wrongly with a chance of at most 5 %
 
 
-def test_an_audit_of_laplace_is_nearly_tight() -> None:
-    assert 0.93 <= measured(Params("laplace", 16, 1.0, runs=200_000), seed=1).eps_lower <= 1
+def test_an_audit_of_laplace_is_nearly_tight_whatever_the_seed() -> None:
+    found = [measured(Params("laplace", 16, 1.0, runs=200_000), seed).eps_lower for seed in range(20)]
+    assert min(found) >= 0.93 and sum(x > 1 for x in found) <= 3
 
 
 @pytest.mark.parametrize(("eps", "m1", "table"), [(1.0, 1, 1.97), (4.0, 4, 6.81)])
 def test_a_doubled_budget_is_caught(eps: float, m1: int, table: float) -> None:
-    found = measured(Params("practical", 16, eps, m1=m1, bug="doubled_budget", runs=200_000))
-    assert found.caught and found.overspent
-    assert found.eps_expected == pytest.approx(table, abs=0.1)
+    for seed in range(4):
+        found = measured(Params("practical", 16, eps, m1=m1, bug="doubled_budget", runs=200_000), seed)
+        assert found.caught and found.overspent and found.power == 1
+        assert found.eps_expected == pytest.approx(table, abs=0.1)
 
 
 @pytest.mark.parametrize("variant", ["practical", "parity", "flat", "laplace"])
 def test_halved_noise_is_caught(variant: str) -> None:
-    found = measured(Params(variant, 16, 1.0, m1=1, bug="halved_noise", runs=100_000))
-    assert found.caught and found.overspent
+    for seed in range(4):
+        found = measured(Params(variant, 16, 1.0, m1=1, bug="halved_noise", runs=100_000), seed)
+        assert found.caught and found.overspent and found.power == 1
 
 
 def test_the_literal_reading_is_caught_by_its_outputs() -> None:
-    assert measured(Params("literal", 16, 1.0, runs=100_000)).caught
+    found = [measured(Params("literal", 16, 1.0, runs=50_000), seed) for seed in range(4)]
+    assert all(one.caught and one.power == 1 for one in found)
+
+
+@pytest.mark.parametrize("params", [Params("paper", 16, 4.0), Params("parity", 16, 1.0), Params("tree", 12, 8.0)])
+def test_the_chance_to_accuse_a_correct_release_is_stated(params: Params) -> None:
+    assert measured(Params(**{**vars(params), "runs": 2000})).power <= 0.05
 
 
 def test_outputs_of_many_small_losses_say_little() -> None:

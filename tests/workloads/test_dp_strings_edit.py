@@ -145,6 +145,18 @@ def test_the_error_of_the_papers_tree(eps: float, low: float, high: float) -> No
     assert low <= measured(Params("tree", 512, 12, eps, m1=16, pairs=20, probes=1)).error_floor <= high
 
 
+@pytest.mark.parametrize(("eps", "low", "high"), [(200, 0.8, 4), (400, 0, 0.6)])
+def test_the_error_of_a_tree_of_small_sketches(eps: float, low: float, high: float) -> None:
+    assert low <= measured(Params("tree", 512, 12, eps, m1=8, m3=4, pairs=20, probes=1)).error_floor <= high
+
+
+def test_the_budget_at_which_a_test_is_right_by_three_standard_deviations() -> None:
+    own = edit.release(Params("tree", 512, 12, 760.0, m1=16, m3=10))
+    q = own.flip(760.0)
+    assert (own.levels, q) == (10, pytest.approx(0.085, abs=5e-4))
+    assert 0.5 * own.code.odd * (1 - 2 * q) / math.sqrt(own.code.bits * q * (1 - q)) == pytest.approx(3.3, abs=0.2)
+
+
 @pytest.mark.parametrize(("eps", "error"), [(1, 114), (2, 55.7), (3, 22.0), (4, 8.5), (5, 3.0), (6, 1.23), (8, 0.08)])
 def test_the_error_of_flipping_the_bits(eps: float, error: float) -> None:
     found = measured(Params("flat", 512, 12, eps, pairs=100))

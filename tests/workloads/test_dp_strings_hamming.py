@@ -59,7 +59,9 @@ def test_an_endless_budget_flips_nothing() -> None:
     assert (flips.probability(1e6), flips.loss(0.0)) == (0.0, math.inf)
 
 
-@pytest.mark.parametrize(("eps", "sd"), [(0.5, 1.9793), (1, 0.9595), (2, 0.4255), (3, 0.2348), (4, 0.1379), (8, 0.0183)])
+@pytest.mark.parametrize(
+    ("eps", "sd"), [(0.5, 1.9793), (1, 0.9595), (2, 0.4255), (3, 0.2348), (4, 0.1379), (6, 0.0499), (8, 0.0183)]
+)
 def test_the_spread_of_flat_randomised_response(eps: float, sd: float) -> None:
     assert closed.flat_sd(1, eps) == pytest.approx(sd, abs=6e-5)
 
@@ -96,7 +98,14 @@ def test_the_exponent_reaches_one_over_2_m1(eps: float, slope: float) -> None:
 
 @pytest.mark.parametrize(
     ("log", "k", "half", "one"),
-    [("2", 16, 1027, 1216), ("2", 64, 1686, 2138), ("2", 256, 2385, 3212), ("e", 16, 658, None), ("e", 64, 1089, None)],
+    [
+        ("2", 16, 1027, 1216),
+        ("2", 64, 1686, 2138),
+        ("2", 256, 2385, 3212),
+        ("e", 16, 658, None),
+        ("e", 64, 1089, None),
+        ("e", 256, 1518, None),
+    ],
 )
 def test_budgets_at_which_the_paper_beats_a_constant(log: str, k: int, half: int, one: int | None) -> None:
     assert closed.eps_where(lambda eps: closed.bias_at_zero(k, eps, log), k / 2) == pytest.approx(half, abs=0.6)
@@ -120,6 +129,7 @@ def test_the_size_of_the_papers_sketch(k: int, megabits: float) -> None:
 @pytest.mark.parametrize(
     ("k", "sizes", "z", "bias"),
     [(16, (1, 4), 8, -0.92), (16, (1, 4), 16, -3.1), (16, (1, 16), 16, -1.0), (16, (2, 16), 16, -0.14), (16, (4, 64), 16, 0.0),
+     (16, (1, 16), 8, -0.16), (16, (2, 16), 8, -0.03), (16, (4, 64), 8, 0.0), (64, (1, 16), 32, -0.9), (64, (2, 16), 32, -0.09),
      (64, (1, 4), 32, -3.8), (64, (1, 4), 64, -13.6), (64, (1, 16), 64, -3.9), (64, (2, 16), 64, -0.68)],
 )  # fmt: skip
 def test_collisions_of_a_sketch_without_noise(k: int, sizes: tuple[int, int], z: int, bias: float) -> None:
@@ -133,6 +143,24 @@ def test_a_sketch_without_noise_is_exact(k: int) -> None:
     own = method("practical", k, 1, 1e6)
     for z in (0, k // 2, k):
         assert (simulated(own, z, 400) == z).double().mean() >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("eps", "errors"),
+    [(0.5, (127, 515, 2001)), (1, (61, 248, 954)), (2, (27, 108, 424)), (4, (8.9, 35.7, 138)), (8, (1.2, 4.7, 18.3))],
+)
+def test_the_error_of_flat_randomised_response(eps: float, errors: tuple[float, ...]) -> None:
+    found = [closed.flat_sd(n, eps) for n in (4096, 65536, 10**6)]
+    assert found == pytest.approx(errors, rel=0.03)
+
+
+@pytest.mark.parametrize("k", [16, 64])
+@pytest.mark.parametrize(("m1", "m3", "eps"), [(1, 4, 4), (1, 16, 8), (2, 16, 24), (4, 64, 56)])
+def test_budgets_at_which_small_constants_beat_a_constant_answer(m1: int, m3: int, eps: float, k: int) -> None:
+    def worst(budget: float) -> float:
+        return max(measured(Params("practical", k, budget, m1, None, m3, z=z)).rmse_clipped for z in (0, k // 2, k))
+
+    assert worst(eps) < k / 2 < worst(eps / 2)
 
 
 def test_flat_randomised_response_of_4096_bits() -> None:

@@ -58,6 +58,7 @@ class Result:
     caught: Annotated[bool | None, "whether eps_lower exceeds eps, so that the claim is refuted; null without runs"]
     eps_reachable: Annotated[float | None, "epsilon that such an audit finds where counts are as expected; null without runs"]
     power: Annotated[float | None, "probability that such an audit finds more than eps; null without runs"]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (
@@ -87,6 +88,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
             ledger_built=float(built),
             ledger_ok=ledger <= budget.rational(p.eps),
             ledger_agrees=ledger == built,
+            private=False,
             **seen,
         ),
     )
@@ -131,7 +133,7 @@ def _seen(p: Params, moves: list[tuple[int, float]], ctx: Context) -> dict[str, 
         "eps_lower": found.epsilon,
         "caught": found.epsilon > p.eps,
         "eps_reachable": could.epsilon,
-        "power": losses.power(could, p.runs, p.eps, p.confidence),
+        "power": audit.power(could, p.runs, p.eps, p.confidence),
     }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
+BACKENDS = ("simulate", "secure")
 VARIANTS = (*budget.ONE_DIMENSIONAL, "per_query")
 
 
@@ -44,7 +45,12 @@ class Params:
     adjacency: Annotated[str, "what one person may change: add_remove | replace_one"] = "add_remove"
     trees: Annotated[int, "independent releases of the structure", {"shape": True}] = 512
     queries: Annotated[int, "queries put to each; per_query shares its budget among them", {"shape": True}] = 32
-    backend: Annotated[str, "simulate; for OpenDP's noise measure dp_kde.release"] = "simulate"
+    backend: Annotated[
+        str,
+        "simulate (from the seed: the same again, never private) | secure (OpenDP: the operating system's noise, a sample; "
+        "needs the extra lawsweep[secure])",
+        {"shape": True, "sample": "secure"},
+    ] = "simulate"
     radius: Annotated[float, "range R of every coordinate"] = 1.0
     count_share: Annotated[float, "part of a level's budget that its counts get where it has sums too"] = 0.5
 
@@ -77,7 +83,12 @@ class Result:
     beats_constant: Annotated[bool, "whether rmse is below constant_rmse"]
     ledger_eps: Annotated[float, "exact privacy loss of the worst change under ideal noise of these scales"]
     ledger_ok: Annotated[bool, "whether the ledger, in rational numbers, stays within eps"]
-    private: Annotated[bool, "whether what was released is private: never where noise is simulated from a seed"]
+    rng: Annotated[str, "where the noise came from: seed (anyone who has it can subtract it) | os (cannot be repeated)"]
+    private: Annotated[
+        bool,
+        "whether the answers are of a private release: the system's noise within the ledger, never noise from a seed. The row "
+        "compares them with the data, so the row itself is no release",
+    ]
 
 
 EXAMPLES = (
@@ -100,10 +111,6 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     """Columns for every point; those that differ in eps, adjacency, radius and count_share alone share data and noise."""
     for p in params:
         check(p, VARIANTS)
-        if p.backend != "simulate":
-            raise ValueError(
-                f"backend must be 'simulate' here, but got '{p.backend}'; measure dp_kde.release for OpenDP's noise."
-            )
     points = [(_geometry(p), ctx.seed) for p, ctx in zip(params, ctxs, strict=True)]
     for _, indices in packing.groups(points, lambda point: point):
         rows = _measure([params[i] for i in indices], ctxs[indices[0]])
@@ -116,6 +123,7 @@ def check(p: Params, variants: tuple[str, ...]) -> None:
         ("variant", p.variant, variants),
         ("data", p.data, data.SHAPES),
         ("adjacency", p.adjacency, budget.ADJACENCIES),
+        ("backend", p.backend, BACKENDS),
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{value}'; write one of them.")
@@ -145,7 +153,10 @@ def _measure(params: list[Params], ctx: Context) -> list[dict[str, Any]]:
         return _per_query(params, x, y, ctx)
     what = errors.asked(p.variant, p.levels, x, y, p.alpha)
     found = [scales(q) for q in params]
-    measured = errors.simulated(what, found, p.trees, noise.key(ctx))
+    if p.backend == "secure":
+        measured = [errors.secured(what, one, p.trees) for one in found]
+    else:
+        measured = errors.simulated(what, found, p.trees, noise.key(ctx))
     return [
         _row(q, what, error, errors.exact(what, s, q.trees), budget.worst(s, q.adjacency)[0] * q.d)
         for q, s, error in zip(params, found, measured, strict=True)
@@ -163,7 +174,8 @@ def _per_query(params: list[Params], x: Tensor, y: Tensor, ctx: Context) -> list
     what = errors.Asked(readings=(), rounding=truth * 0, truth=truth, uniform=data.uniform_sums(len(x), y))
     unit, reach = 1 / (2 * data.FINE), 2 * data.FINE * params[0].d
     found = [budget.upward(reach * p.queries / budget.rational(p.eps)) for p in params]
-    measured = errors.per_query(what, found, params[0].trees, noise.key(ctx))
+    place = None if params[0].backend == "secure" else noise.key(ctx)
+    measured = errors.per_query(what, found, params[0].trees, place)
     return [
         _row(p, what, error, errors.scaled(closed.independent(s, p.queries, p.trees), unit), closed.spent(reach * p.queries, s))
         for p, s, error in zip(params, found, measured, strict=True)
@@ -196,5 +208,6 @@ def _row(p: Params, what: errors.Asked, error: Tensor, exact: errors.Exact, ledg
         "beats_constant": rmse < constant,
         "ledger_eps": float(ledger),
         "ledger_ok": ledger <= budget.rational(p.eps),
-        "private": False,
+        "rng": "os" if p.backend == "secure" else "seed",
+        "private": p.backend == "secure" and ledger <= budget.rational(p.eps),
     }

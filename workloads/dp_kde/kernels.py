@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
-VARIANTS = (*sums.MOMENTS, *sums.LEAVES, "per_query")
+DIRECT = ("per_query", "constant")
+"""Baselines that hold no structure: noise on each answer, and a noisy n times the mean kernel of even points."""
+VARIANTS = (*sums.MOMENTS, *sums.LEAVES, *DIRECT)
 # Points of a public, even sample that stands for a data set nobody looked at.
 PUBLIC = 4096
 
@@ -35,8 +37,8 @@ class Params:
     kernel: Annotated[str, "l2_squared | lp_power | l2 (by projections) | gaussian (random features)", {"shape": True}]
     variant: Annotated[
         str,
-        "per_query, or what holds the sums: for lp_power anchored, anchored_geometric (moments), counts_consistent or "
-        "histogram (leaves), for l2 the structure of each projection; the others have one way",
+        "per_query, constant (knows only n), or what holds the sums: for lp_power anchored, anchored_geometric (moments), "
+        "counts_consistent or histogram (leaves), for l2 the structure of each projection; the others have one way",
         {"shape": True},
     ] = "anchored_geometric"
     n: Annotated[int, "number of points", {"shape": True}] = 4096
@@ -82,6 +84,7 @@ EXAMPLES = (
     Params("l2", n=200, d=3, levels=6, features=4, trees=8, queries=6),
     Params("gaussian", n=200, d=3, features=8, trees=16, queries=6, adjacency="replace_one"),
     Params("gaussian", "per_query", n=200, trees=16, queries=6),
+    Params("l2", "constant", n=200, trees=16, queries=6),
 )
 
 
@@ -110,7 +113,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
 def _check(p: Params) -> None:
     if p.kernel not in sums.KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(sums.KERNELS)}, but got '{p.kernel}'; write one of them.")
-    known = (*budget.ONE_DIMENSIONAL, "per_query") if p.kernel == "l2" else VARIANTS
+    known = (*budget.ONE_DIMENSIONAL, *DIRECT) if p.kernel == "l2" else VARIANTS
     plain = error.Params(p.variant, p.n, p.levels, p.eps, p.d, 0.5, p.data, p.adjacency, p.trees, p.queries)
     error.check(plain, known)
     whole = p.power == int(p.power) and 1 <= p.power <= 7
@@ -127,7 +130,9 @@ def _check(p: Params) -> None:
 
 def _asked(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: Context) -> sums.Asked:
     eps = budget.rational(p.eps)
-    if p.kernel == "l2_squared":
+    if p.variant == "constant":
+        readings, scales, answers = sums.constant(p.n, guess, eps, p.adjacency)
+    elif p.kernel == "l2_squared":
         readings, scales, answers = sums.squared(x, y, p.levels, eps, p.adjacency)
     elif p.kernel == "gaussian":
         draw = ctx.generator("features")
@@ -163,7 +168,7 @@ def _by_projections(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tenso
 
 def _numbers(p: Params, asked: sums.Asked) -> float:
     """Noisy numbers that are released, all coordinates or projections together."""
-    if p.kernel == "l2_squared":
+    if p.kernel == "l2_squared" or p.variant == "constant":
         return sum(len(r.nodes) for r in asked.what.readings[0])
     if p.kernel == "gaussian":
         return p.features
@@ -175,6 +180,8 @@ def _theory(p: Params) -> float | None:
     touched = 2 if p.adjacency == "replace_one" else 1
     if p.variant == "per_query":
         return math.sqrt(2) * p.queries * sums.largest(p.kernel, p.power, p.d) / p.eps
+    if p.variant == "constant":
+        return None
     if p.kernel == "gaussian":
         return touched * 2 * math.sqrt(p.features) / p.eps
     if p.kernel == "l2":

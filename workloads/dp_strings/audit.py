@@ -52,13 +52,15 @@ class Result:
     moved_bound: Annotated[int, "sketch bits that the privacy proof allows for"]
     attained: Annotated[bool, "whether some bit moves as many as the proof allows for"]
     eps_lower: Annotated[float, "loss that the outputs prove", {"bound": "lower", "aggregate": "max"}]
-    eps_expected: Annotated[float, "loss that they should prove, had events come as often as they should: the audit's power"]
+    eps_expected: Annotated[float, "loss that they should prove, had events come as often as they should"]
+    power: Annotated[float, "probability that such an audit proves more than the stated budget"]
     eps_ceiling: Annotated[float, "most that any outputs could prove in as many runs, at a true rate of 1/2"]
     hits: Annotated[int, "outputs of the neighbour in the chosen event"]
     false_hits: Annotated[int, "outputs of the string itself in it"]
     flip: Annotated[float | None, "q, the probability with which a bit is flipped; null for laplace"]
     caught: Annotated[bool, "whether the outputs prove that more than the stated budget is spent"]
     overspent: Annotated[bool, "whether the ledger says so"]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (
@@ -128,7 +130,7 @@ def _result(p: Params, release: Release, ctx: Context) -> Result:
     worst, met = _mechanism(p, release, release.bound), _mechanism(p, release, release.moved)
     scored = ledger.scores(met, p.runs, (ctx.generator("null"), ctx.generator("alternative")))
     found = audit.epsilon_lower(*scored, p.confidence)
-    counted = p.runs - p.runs // 2
+    could, counted = ledger.expected(met, p.runs, p.confidence), p.runs - p.runs // 2
     return Result(
         eps_bit=worst.spent,
         eps_hashes=met.spent,
@@ -136,11 +138,13 @@ def _result(p: Params, release: Release, ctx: Context) -> Result:
         moved_bound=release.bound,
         attained=release.moved == release.bound,
         eps_lower=found.epsilon,
-        eps_expected=ledger.expected(met, p.runs, p.confidence),
+        eps_expected=could.epsilon,
+        power=audit.power(could, p.runs, p.eps, p.confidence),
         eps_ceiling=float(audit.surely(counted / 2, 0.0, counted, p.confidence)),
         hits=found.hits,
         false_hits=found.false_hits,
         flip=worst.flip,
         caught=found.epsilon > p.eps,
         overspent=worst.spent > p.eps * (1 + 1e-9),
+        private=False,
     )

@@ -15,7 +15,7 @@ from workloads.dp_strings.maths import clocks, methods
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "cost"
 VARIANTS = ("paper", "practical", "mean", "parity", "flat", "hamming", "tree", "edit")
 
@@ -34,20 +34,27 @@ class Params:
     m3: Annotated[int | None, "cells of a bucket; none means the method's own, 10 for tree"] = None
     hash: Annotated[str, "how a segment of tree is sketched: offset | rabin"] = "offset"
     strings: Annotated[int, "strings that one query is compared with"] = 8
-    repeats: Annotated[int, "measurements of each time, of which the shortest counts"] = 5
+    repeats: Annotated[int, "rounds in which each time is taken once; the shortest counts"] = 5
 
 
 @dataclass(frozen=True)
 class Result:
-    """Shortest times, and what is kept."""
+    """Shortest processor times, taken in turn, and what is kept and compared."""
 
     init_ms: Annotated[float, "sketch and flip one string", {"unit": "ms", "aggregate": "median"}]
     encode_ms: Annotated[float, "sketch one query, which serves all strings", {"unit": "ms", "aggregate": "median"}]
     query_us: Annotated[float, "compare one string with the encoded query", {"unit": "us", "aggregate": "median"}]
+    reference_us: Annotated[
+        float,
+        "XOR and count of 16384 words in the same rounds: how fast the machine was; others over it do not depend on its mood",
+        {"unit": "us", "aggregate": "median"},
+    ]
+    words: Annotated[float | None, "words of 64 bits that are compared for one answer; null where they are not counted"]
     tests: Annotated[float | None, "different tests of one answer; null without a tree"]
     bits: Annotated[int, "bits of one string's sketch"]
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
     smaller: Annotated[bool, "whether the sketch is smaller than the string"]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (
@@ -105,8 +112,11 @@ def _result(p: Params, times: clocks.Times) -> Result:
         init_ms=times.init * 1e3,
         encode_ms=times.encode * 1e3,
         query_us=times.query * 1e6,
+        reference_us=times.reference * 1e6,
+        words=times.words,
         tests=times.tests,
         bits=times.bits,
         bytes_per_string=times.bits / 8,
         smaller=times.bits < p.n,
+        private=False,
     )

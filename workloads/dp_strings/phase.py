@@ -57,6 +57,7 @@ class Result:
     eps_generous: Annotated[
         float, "budget at which k e^(-eps / log k) and n e^(-eps) meet: the bound with every constant dropped"
     ]
+    private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 
 EXAMPLES = (Params(8, 256, 1.0, 20), Params(8, 4096, 1.0, 20), Params(8, 256, 16.0, 20), Params(16, 256, 1.0, 20, 10))
@@ -131,4 +132,5 @@ def _result(p: Params, shared: dict[str, float], ctx: Context) -> Result:
         rmse_trivial=errors["trivial"],
         tuned_loses=math.inf if not others and errors["tuned"] else errors["tuned"] / others if others else 1.0,
         eps_generous=math.log(p.n / p.k) / (1 - 1 / logarithm(p.k, "2")),
+        private=False,
     )

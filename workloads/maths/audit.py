@@ -14,6 +14,8 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 CANDIDATES = 512
 # Confidence at which candidates are compared: at the audit's own, the luckiest of many rare events would win.
 SELECTION = 0.9999
+# Audits that are drawn to know how often one finds more than it should.
+DRAWS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,30 @@ def surely(hits: Any, false_hits: Any, runs: Any, confidence: float = 0.95) -> A
     _, high = clopper_pearson(false_hits, runs, each)
     proved: Array = np.log(np.maximum(low / high, 1.0))
     return proved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """What an audit of so many runs can find: at its best event, with the rates of that event on either side."""
+
+    epsilon: float
+    hit_rate: float
+    false_rate: float
+
+
+def reach(hit_rate: Array, false_rate: Array, runs: int, confidence: float = 0.95) -> Reach:
+    """What `epsilon_lower` finds if its counts are as expected, of events with these chances; half of the runs choose one."""
+    counted = runs - runs // 2
+    found = surely(hit_rate * counted, false_rate * counted, counted, confidence)
+    best = int(np.argmax(found))
+    return Reach(epsilon=float(found[best]), hit_rate=float(hit_rate[best]), false_rate=float(false_rate[best]))
+
+
+def power(found: Reach, runs: int, claimed: float, confidence: float = 0.95) -> float:
+    """The probability that an audit with that event proves more than the claimed epsilon, over drawn counts."""
+    draw, counted = np.random.default_rng(0), runs - runs // 2
+    hits, false_hits = (draw.binomial(counted, min(max(rate, 0.0), 1.0), DRAWS) for rate in (found.hit_rate, found.false_rate))
+    return float((surely(hits, false_hits, counted, confidence) > claimed).mean())
 
 
 def epsilon_lower(null: Array, alternative: Array, confidence: float = 0.95) -> Found:

@@ -14,8 +14,9 @@ from workloads.dp_kde.maths import data, noise, reading
 from workloads.dp_kde.maths.budget import SUM, Scales
 from workloads.dp_kde.maths.reading import Reading
 
-# Noise of releases held at once, in numbers: about the second-level cache.
-ELEMENTS = 1 << 16
+# Noise of releases held at once, in numbers: about the second-level cache of a CPU; enough to fill a GPU.
+ELEMENTS = {"cpu": 1 << 16}
+MANY = 1 << 24
 # Statistics that a node may have: places are kept for so many.
 STATISTICS = 8
 
@@ -74,9 +75,29 @@ def simulated(what: Asked, scales: Sequence[Scales], trees: int, key: int) -> li
     return errors
 
 
+def secured(what: Asked, found: Scales, trees: int) -> Tensor:
+    """Errors (trees, q) of answers of independent releases with the operating system's noise, which cannot be repeated.
+
+    Only what queries read is drawn: noise on the other numbers of a structure changes no answer. Raises ImportError where
+    OpenDP is not installed.
+    """
+    error = what.rounding.repeat(trees, 1)
+    for of_one in what.readings:
+        drawn: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        for (statistic, level), scale in found.noise.items():
+            read = [r.nodes for r in of_one if (r.statistic, r.level) == (statistic, level)]
+            if read:
+                nodes = torch.cat(read).unique()
+                drawn[statistic, level] = nodes, noise.secured((trees, len(nodes)), scale).to(error.device)
+        for r in of_one:
+            nodes, noisy = drawn[r.statistic, r.level]
+            error += noisy[:, torch.searchsorted(nodes, r.nodes)] @ r.weights.T
+    return error
+
+
 def _counters(r: Reading, trees: int, d: int, k: int, key: int) -> Iterator[tuple[int, Tensor]]:
     """Places of a reading's noise in the sequence (some trees, nodes), with the first of those trees."""
-    step = max(1, ELEMENTS // len(r.nodes))
+    step = max(1, ELEMENTS.get(r.nodes.device.type, MANY) // len(r.nodes))
     for first in range(0, trees, step):
         tree = torch.arange(first, min(first + step, trees), device=r.nodes.device)
         yield first, place(tree[:, None], d, k, r.statistic, r.level, r.nodes, key)
@@ -129,8 +150,14 @@ def scaled(found: Exact, size: float) -> Exact:
     return Exact(**{field.name: getattr(found, field.name) * size for field in dataclasses.fields(found)})
 
 
-def per_query(what: Asked, scales: Sequence[float], trees: int, key: int) -> list[Tensor]:
-    """Errors (trees, q) where every answer has its own noise, of these scales in units of the fine grid."""
+def per_query(what: Asked, scales: Sequence[float], trees: int, key: int | None) -> list[Tensor]:
+    """Errors (trees, q) where every answer has its own noise, of these scales in units of the fine grid.
+
+    Simulated from the key; without one it is the operating system's.
+    """
+    if key is None:
+        shape = (trees, len(what.truth))
+        return [noise.secured(shape, scale).to(what.truth.device) / (2 * data.FINE) for scale in scales]
     counters = torch.arange(trees * len(what.truth), device=what.truth.device).reshape(trees, -1) + key
     drawn = noise.signed(counters)
     return [noise.whole(drawn, scale) / (2 * data.FINE) for scale in scales]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,17 +14,6 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 STEPS = 4000
 # Whole numbers that a move may span; larger ones are taken in larger units.
 FINEST = 1 << 16
-# Audits that are drawn to know how often one finds more than it should.
-DRAWS = 4000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """What an audit of so many runs can find: at its best threshold, with the rates of its event on either side."""
-
-    epsilon: float
-    hit_rate: float
-    false_rate: float
 
 
 def distribution(moves: Sequence[tuple[int, float]]) -> tuple[Array, Array]:
@@ -64,20 +52,10 @@ def _convolved(a: Array, b: Array) -> Array:
     return np.maximum(found, 0.0)
 
 
-def reach(moves: Sequence[tuple[int, float]], runs: int, confidence: float = 0.95) -> Reach:
+def reach(moves: Sequence[tuple[int, float]], runs: int, confidence: float = 0.95) -> audit.Reach:
     """What `audit.epsilon_lower` finds if its counts are as expected; half of the runs choose the threshold."""
     _, chance = distribution(moves)
     false_rate = np.cumsum(chance[::-1])[::-1]
     # The neighbour's losses are these, mirrored.
     hit_rate = np.cumsum(chance)[::-1]
-    counted = runs - runs // 2
-    found = audit.surely(hit_rate * counted, false_rate * counted, counted, confidence)
-    best = int(np.argmax(found))
-    return Reach(epsilon=float(found[best]), hit_rate=float(hit_rate[best]), false_rate=float(false_rate[best]))
-
-
-def power(found: Reach, runs: int, claimed: float, confidence: float = 0.95) -> float:
-    """The probability that an audit with that event proves more than the claimed epsilon, over drawn counts."""
-    draw, counted = np.random.default_rng(0), runs - runs // 2
-    hits, false_hits = (draw.binomial(counted, min(max(rate, 0.0), 1.0), DRAWS) for rate in (found.hit_rate, found.false_rate))
-    return float((audit.surely(hits, false_hits, counted, confidence) > claimed).mean())
+    return audit.reach(hit_rate, false_rate, runs, confidence)

@@ -58,6 +58,11 @@ def secure(values: list[int], scale: float) -> list[int]:
     return found
 
 
+def secured(shape: tuple[int, int], scale: float) -> Tensor:
+    """Discrete Laplace noise of that shape from OpenDP, whole numbers as floats."""
+    return torch.tensor(secure([0] * math.prod(shape), scale), dtype=torch.float64).reshape(shape)
+
+
 @functools.lru_cache(maxsize=64)
 def _opendp(scale: float) -> Any:
     """OpenDP's measurement, which takes milliseconds to make."""

@@ -75,6 +75,14 @@ def squared(x: Tensor, y: Tensor, levels: int, eps: Fraction, adjacency: str) ->
     return [readings], Scales(variant="l2_squared", levels=levels, noise=noise), answers
 
 
+def constant(n: int, guess: Tensor, eps: Fraction, adjacency: str) -> tuple[list[list[Reading]], Scales, Tensor]:
+    """An answer that knows only n: what even points would give (q,), noisy where n is private; readings, scales, answers."""
+    one = Reading(level=0, statistic=COUNT, nodes=torch.arange(1), weights=(guess / n)[:, None])
+    private = adjacency != "replace_one"
+    scales = Scales(variant="constant", levels=0, noise={(COUNT, 0): upward(1 / eps)} if private else {})
+    return [[one] if private else []], scales, guess
+
+
 def moments(
     variant: str, power: int, levels: int, x: Tensor, y: Tensor, eps: Fraction, adjacency: str
 ) -> tuple[list[list[Reading]], Scales, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +13,10 @@ from workloads.dp_strings.maths import codes, fingerprints, flips, landau, pairs
 from workloads.dp_strings.maths import sketch as sketches
 from workloads.dp_strings.maths.codes import Words
 from workloads.dp_strings.maths.methods import MAXIMA, Method
+from workloads.maths.clocks import quickest, reference
 
 Stream = Callable[[str], torch.Generator]
+Work = Callable[[], object]
 # Trees are timed nearly without noise: what an answer costs when it is right.
 RATE = 1e-6
 
@@ -32,24 +33,24 @@ class Task:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds to release one string, to encode one query and to compare it with one string; bits kept of a string."""
+    """Seconds to release one string, to encode one query, to compare it with one string, and of the reference beside them.
+
+    `bits` are kept of a string; `words` of 64 bits are compared for one answer, `tests` asked of a tree.
+    """
 
     init: float
     encode: float
     query: float
+    reference: float
     bits: int
+    words: float | None = None
     tests: float | None = None
 
 
-def shortest(work: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of several calls, after one that is not counted."""
-    work()
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+def taken(task: Task, release: Work, encode: Work, answers: Work) -> tuple[float, float, float, float]:
+    """Seconds of a release, an encoding, one answer of `answers` to all strings, and the reference, measured in turn."""
+    init, encoded, answered, beside = quickest([release, encode, answers, reference()], task.repeats)
+    return init, encoded, answered / task.strings, beside
 
 
 def sketch(task: Task, method: Method, stream: Stream) -> Times:
@@ -57,15 +58,19 @@ def sketch(task: Task, method: Method, stream: Stream) -> Times:
     hashed = sketches.hashes(method, stream("hashes"))
     strings = torch.randint(2, (task.strings, task.n), generator=stream("strings"), dtype=torch.uint8)
     noisy = np.stack([_released(row, hashed, stream("flips")) for row in strings[:, None]], axis=1)
-    init = shortest(lambda: _released(strings[:1], hashed, stream("flips")), task.repeats)
-    encode = shortest(lambda: _packed(sketches.encode(strings[:1], hashed), method), task.repeats)
     clean = _packed(sketches.encode(strings[:1], hashed), method)
     held = np.ascontiguousarray(np.moveaxis(noisy, 1, 0))  # (strings, words, rows, buckets)
 
     def answers() -> list[float]:
         return [_answer(own, clean, method) for own in held]
 
-    return Times(init, encode, shortest(answers, task.repeats) / task.strings, method.bits)
+    def release() -> Words:
+        return _released(strings[:1], hashed, stream("flips"))
+
+    def encode() -> Words:
+        return _packed(sketches.encode(strings[:1], hashed), method)
+
+    return Times(*taken(task, release, encode, answers), method.bits, held[0].size)
 
 
 def _released(strings: torch.Tensor, hashed: sketches.Hashes, generator: torch.Generator) -> Words:
@@ -101,9 +106,10 @@ def packed(task: Task, stream: Stream, noisy: bool) -> Times:
     def answers() -> list[int]:
         return [int(np.bitwise_count(own ^ query).sum(dtype=np.int64)) for own in held]
 
-    init = shortest(release, task.repeats)
-    encode = shortest(lambda: codes.pack(strings[:1].numpy()), task.repeats)
-    return Times(init, encode, shortest(answers, task.repeats) / task.strings, task.n)
+    def encode() -> Words:
+        return codes.pack(strings[:1].numpy())
+
+    return Times(*taken(task, release, encode, answers), task.n, query.size)
 
 
 def edit(task: Task, stream: Stream) -> Times:
@@ -114,7 +120,8 @@ def edit(task: Task, stream: Stream) -> Times:
     def answers() -> list[int]:
         return [Levenshtein.distance(x, y, score_cutoff=task.k) for x, y in rows]
 
-    return Times(0.0, 0.0, shortest(answers, task.repeats) / task.strings, task.n)
+    answered, beside = quickest([answers, reference()], task.repeats)
+    return Times(0.0, 0.0, answered / task.strings, beside, task.n)
 
 
 def offset_tree(task: Task, sizes: tuple[int, int], stream: Stream) -> Times:
@@ -138,9 +145,8 @@ def offset_tree(task: Task, sizes: tuple[int, int], stream: Stream) -> Times:
 
     asked = np.zeros(clean.shape[1:], dtype=bool)
     answers(asked)
-    query = shortest(answers, task.repeats) / task.strings
-    init, once = shortest(release, task.repeats), shortest(encode, task.repeats)
-    return Times(init, once, query, own.bits * shape.nodes, float(asked.sum()) / task.strings)
+    tests = float(asked.sum()) / task.strings
+    return Times(*taken(task, release, encode, answers), own.bits * shape.nodes, tests * len(words), tests)
 
 
 def rabin_tree(task: Task, degree: int, stream: Stream) -> Times:
@@ -156,6 +162,10 @@ def rabin_tree(task: Task, degree: int, stream: Stream) -> Times:
     def answers() -> None:
         landau.distances(tree.oracle(test, made.lengths, shape, 2 * cap + 1), made.lengths, cap)
 
-    init = shortest(lambda: fingerprints.sketched(made.a[0], words, shape), task.repeats)
-    encode = shortest(lambda: fingerprints.suffixes(made.b[0], start, modulus, degree), task.repeats)
-    return Times(init, encode, shortest(answers, task.repeats) / task.strings, own.bits * shape.nodes)
+    def release() -> object:
+        return fingerprints.sketched(made.a[0], words, shape)
+
+    def encode() -> object:
+        return fingerprints.suffixes(made.b[0], start, modulus, degree)
+
+    return Times(*taken(task, release, encode, answers), own.bits * shape.nodes)

@@ -73,8 +73,8 @@ def _laplace(scale: float, runs: int, generator: torch.Generator) -> Scores:
     return scale * (sides[0] - sides[1])
 
 
-def expected(mechanism: Mechanism, runs: int, confidence: float) -> float:
-    """The epsilon that an audit would prove if the counted half of its runs met its chances exactly."""
+def expected(mechanism: Mechanism, runs: int, confidence: float) -> audit.Reach:
+    """What an audit would prove if the counted half of its runs met its chances exactly."""
     if mechanism.flip is None:
         b = 1 / mechanism.scale
         true, false = stats.laplace.sf((PLACES - 1) * b), stats.laplace.sf(PLACES * b)
@@ -85,5 +85,4 @@ def expected(mechanism: Mechanism, runs: int, confidence: float) -> float:
             stats.binom.cdf(fallen, mechanism.moved, mechanism.flip),
             stats.binom.sf(at, mechanism.moved, mechanism.flip),
         )
-    counted = runs - runs // 2
-    return float(audit.surely(true * counted, false * counted, counted, confidence).max())
+    return audit.reach(true, false, runs, confidence)
