@@ -188,7 +188,7 @@ class Shelf:
         return Sweep(
             record=record,
             standing=standing,
-            verdicts=tuple(_listed(verdicts)),
+            verdicts=tuple(v for v in _listed(verdicts) if v.get("size", record["size"]) == record["size"]),
             judged=verdicts.stat().st_mtime if verdicts.exists() else 0.0,
             runs=mine,
             sizes=tuple(sizes),

@@ -30,6 +30,11 @@ class Side:
         """How the side is written."""
         return f"{self.store.path}:{self.sweep}" + "".join(f"@{key}={value}" for key, value in self.only)
 
+    def judged(self) -> list[dict[str, Any]]:
+        """The verdicts on the sweep at the size that is compared."""
+        size = self.store.latest(self.sweep, self.size)["size"]
+        return [v for v in self.store.load("verdicts", self.sweep) or [] if v.get("size", size) == size]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
@@ -131,7 +136,7 @@ def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
 
 def _verdicts(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     """Claims with their verdict on each side, where they differ or one side has none."""
-    sides = [{v["id"]: v["verdict"] for v in one.store.load("verdicts", one.sweep) or []} for one in (left, right)]
+    sides = [{v["id"]: v["verdict"] for v in one.judged()} for one in (left, right)]
     names = sorted(sides[0].keys() | sides[1].keys())
     found = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
     return tuple(row for row in found if row["left"] != row["right"])

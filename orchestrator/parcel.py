@@ -50,10 +50,8 @@ def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
     found = store.boundaries_path(sweep, wanted.size)
     files = {ABOUT: folder / ABOUT, **({BOUNDARIES: found} if found.exists() else {})}
-    report = store.path / "reports" / sweep
-    # The report is that of the size which was judged last.
-    ours = verdicts(store, wanted.record) or not store.load("verdicts", sweep)
-    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
+    report = store.path / "reports" / sweep / wanted.size
+    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.glob("*")) if p.is_file()}
     return {**files, **shown}
 
 
@@ -144,10 +142,14 @@ def page(sweep: str, size: str, arm: str | None = None) -> str:
     return f"{os.environ.get(DASHBOARD_VARIABLE, DASHBOARD).rstrip('/')}/sweep/{quote(sweep)}?{urlencode(query)}"
 
 
-def note(store: Store, record: Mapping[str, Any]) -> str:
-    """The sweep's question and its verdicts in Markdown, for MLflow's description of a run; a link to its page too."""
+def note(store: Store, record: Mapping[str, Any], beside: str = "") -> str:
+    """The sweep's question and its verdicts in Markdown, for MLflow's description of a run; a link to its page too.
+
+    `beside` is another link, that to the page which compares its curves.
+    """
     lines = [_plain(record.get("question") or ""), "", f"Source: {_plain(record.get('source') or 'none given')}", ""]
-    lines += [f"[Open on the dashboard]({page(str(record['sweep']), str(record['size']))})", ""]
+    links = [f"[Open on the dashboard]({page(str(record['sweep']), str(record['size']))})", beside]
+    lines += [" · ".join(one for one in links if one), ""]
     lines += [f"- **{v['verdict']}** {v['id']}: {_plain(v.get('says', ''))}" for v in verdicts(store, record)]
     return "\n".join(lines)[:5000]
 

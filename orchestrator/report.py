@@ -56,24 +56,24 @@ NOTHING = Known()
 def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
-    `found` is what `rows_of` gives, where it was read already.
+    That of each size is kept in a folder below as well. `found` is what `rows_of` gives, where it was read already.
     """
     rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
     rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields)]
-    for drawing, png, svg in rendered:
-        durable.write(folder / f"{drawing.name}.png", png)
-        durable.write(folder / f"{drawing.name}.svg", svg.encode())
     known = Known(audit=caveats.audited(store, spec), spent=caveats.spent(store, spec))
-    view = page(spec, rows, fields, verdicts, [(drawing, _inline(svg)) for drawing, _, svg in rendered], known)
-    report = Report(
+    view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
+    files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
+    files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
+    files |= {f"report.{form}": _fill(f"report.{form}.j2", view).encode() for form in ("html", "md")}
+    for place in (folder / (spec.size or BASE), folder):
+        for name, data in files.items():
+            durable.write(place / name, data)
+    return Report(
         page=folder / "report.html",
         markdown=folder / "report.md",
         figures=tuple(folder / f"{drawing.name}.png" for drawing, *_ in rendered),
     )
-    durable.write(report.page, _fill("report.html.j2", view).encode())
-    durable.write(report.markdown, _fill("report.md.j2", view).encode())
-    return report
 
 
 def paths(report: Report) -> dict[str, str]:
@@ -137,7 +137,7 @@ def _fill(template: str, view: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(view)
 
 
-def _inline(svg: str) -> str:
+def inline(svg: str) -> str:
     """An SVG to stand inside a page: without its XML head, its size left to the page."""
     return re.sub(r"^<\?xml[^>]*\?>|<!DOCTYPE[^>]*>| xmlns(:\w+)?=\"[^\"]*\"", "", svg).strip()
 

@@ -263,6 +263,18 @@ class Floor(Section):
     match: Columns = ()
 
 
+class Choice(Section):
+    """How one of several settings is chosen: the values of `over` with the best `of` on `seeds` seeds, half unless told.
+
+    Those seeds are held out: the claim is judged on the others alone.
+    """
+
+    over: Annotated[Columns, Field(min_length=1)]
+    of: Column
+    goal: Literal["minimize", "maximize"] = "minimize"
+    seeds: Count | None = None
+
+
 class Require(Section):
     """What the rows must have before a claim is judged; less makes it unmet."""
 
@@ -276,6 +288,8 @@ class Claim(Section):
     """One sentence of theory, whose it is, and what would refute it. `by` is also the `by` of its fit, prefer or trend.
 
     `unit` is the column whose values are independent repeats (a tree, a data set) that intervals rest on; the seed unless told.
+    `choose` picks a tuned setting or the best restart on held-out seeds. `foreseen: refuted` says that the sweep was made to
+    refute the claim: `claims --strict` then fails where it is not.
     """
 
     id: Label
@@ -298,6 +312,8 @@ class Claim(Section):
     require: Require = Require()
     se: Column | None = None
     tolerance: Annotated[Real, Field(ge=0)] = 1e-9
+    choose: Choice | None = None
+    foreseen: Literal["refuted"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -340,6 +356,9 @@ def _check_kinds(claim: Claim) -> None:
         raise wrong("'se' must stand beside 'holds', but this claim has none; remove it.", "se")
     if claim.require.matched and claim.compare is None:
         raise wrong("'matched' must stand beside 'compare', but this claim has none; remove it.", "require", "matched")
+    if claim.choose is not None and (claim.from_ == "boundary" or claim.floor is not None):
+        beside = "boundaries" if claim.floor is None else "a floor"
+        raise wrong(f"'choose' must be of rows with seeds of their own, but stands beside {beside}; remove one.", "choose")
     if claim.floor is not None and (claim.holds is not None or claim.equals is not None):
         raise wrong(f"a floor must be below a curve, but a claim of kind '{claim.kind}' has none; remove it.", "floor")
 

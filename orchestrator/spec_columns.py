@@ -60,6 +60,9 @@ def _of_claim(claim: Claim) -> Named:
     for key in ("se", "unit"):
         if getattr(claim, key) is not None:
             yield (key,), getattr(claim, key)
+    if claim.choose is not None:
+        yield ("choose", "of"), claim.choose.of
+        yield from _list(("choose", "over"), claim.choose.over)
     yield from _of_rows(claim)
 
 

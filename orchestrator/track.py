@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orchestrator import parcel
+from orchestrator import parcel, unfolded
 from orchestrator.entries import Entries, Entry, entries
 from orchestrator.errors import SweepError
 
@@ -212,10 +212,12 @@ def _experiment(client: MlflowClient, sweep: str) -> str:
     return str(found.experiment_id)
 
 
-def _describe(client: MlflowClient, experiment: str, note: str) -> None:
+def _describe(client: MlflowClient, experiment: str, wanted: Entries) -> None:
     """Let the experiment say its question, and have MLflow show its pages for curves, not those for language models."""
     there = client.get_experiment(experiment).tags
-    for key, value in {NOTE: note, KIND: "custom_model_development"}.items():
+    note = f"{parcel.headline(wanted.record)} · {unfolded.link(experiment, wanted.size)}"
+    page = {unfolded.STATE + unfolded.key(wanted.size): unfolded.state(wanted.size, wanted.curves)}
+    for key, value in {NOTE: note, KIND: "custom_model_development", **page}.items():
         if there.get(key) != value:
             client.set_experiment_tag(experiment, key, value)
 
@@ -234,7 +236,7 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
 def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, wanted.sweep)
-    _describe(client, experiment, parcel.headline(wanted.record))
+    _describe(client, experiment, wanted)
     there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
     known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
     parents: dict[int, str] = {}
@@ -317,7 +319,8 @@ def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entr
     if whole:
         with tempfile.TemporaryDirectory() as folder:
             _attach(client, run, parcel.told(store, wanted, Path(folder)))
-    _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: parcel.note(store, wanted.record)})
+    note = parcel.note(store, wanted.record, unfolded.link(run.info.experiment_id, wanted.size))
+    _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: note})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims import collapse, compare, equals, fit, holds, ledger, limits, prefer, trend, verdict, words
+from orchestrator.claims import choice, collapse, compare, equals, fit, holds, ledger, limits, prefer, trend, verdict, words
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather, select
 from orchestrator.claims.sources import BASE, Source, absent, doubtful, own, rows_of, sources
@@ -68,6 +68,7 @@ class Subject:
     source: Source
     evidence: Evidence
     model: Claim | None = None
+    chosen: tuple[str, ...] = ()
 
     @property
     def rows_claim(self) -> Claim:
@@ -87,7 +88,8 @@ def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict,
     verdicts = judge_all(spec, sources(spec, store, (rows, fields)), Bookkeeping(book=old, size=size, drawn=drawn))
     seen = bool((rows["status"] != ABSENT).any())
     store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
-    store.save("verdicts", spec.name, [v.record() for v in verdicts])
+    others = [v for v in store.load("verdicts", spec.name) or [] if v.get("size", size) != size]
+    store.save("verdicts", spec.name, [*others, *(v.record() for v in verdicts)])
     return verdicts
 
 
@@ -125,8 +127,10 @@ def _subject(spec: Spec, claim: Claim, known: Mapping[str, Source]) -> Subject:
         empty = Evidence(rows=source.rows, sql=select(source.spec, meant, columns, source.table))
         return Subject(claim=claim, source=source, evidence=empty, model=model)
     evidence = gather(source.spec, meant, source.rows, columns, source.table)
+    evidence, chosen, missing = choice.keep(meant, evidence, source, columns)
     evidence = limits.split(meant, evidence, source.fields, _groups(meant))
-    return Subject(claim=claim, source=source, evidence=evidence, model=model)
+    source = replace(source, missing=missing)
+    return Subject(claim=claim, source=source, evidence=evidence, model=model, chosen=chosen)
 
 
 def _columns(claim: Claim) -> list[str]:
@@ -187,8 +191,9 @@ def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | Non
         level=level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(kept.book, claim, kept.size, kept.drawn) if kept is not None else "",
-        reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows)),
+        reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
         findings=tuple(findings),
+        foreseen=claim.foreseen or "",
     )
 
 

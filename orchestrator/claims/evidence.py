@@ -210,9 +210,7 @@ def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
 def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None) -> str:
     """The query that gives a claim's rows from a store, derived names written out."""
     found = table is not None and table.startswith("boundaries.")
-    formulas: dict[str, Expression] = {}
-    for grid in spec.grids() if not found else ():  # a table of boundaries holds derived names
-        formulas = {**grid.derive, **formulas}
+    formulas = {} if found else _formulas(spec)  # a table of boundaries holds derived names
     chosen = [
         _aliased(column, formulas) for column in dict.fromkeys(("arm", *(() if found else ("seed",)), "status", *columns))
     ]
@@ -227,6 +225,19 @@ def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None =
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+
+
+def _formulas(spec: Spec) -> dict[str, Expression]:
+    """What each derived name of the spec stands for."""
+    found: dict[str, Expression] = {}
+    for grid in spec.grids():
+        found = {**grid.derive, **found}
+    return found
+
+
+def written_out(spec: Spec, text: str) -> str:
+    """The text with the spec's derived names replaced by what they stand for, as SQL over the sweep's rows."""
+    return _inlined(text, _formulas(spec))
 
 
 def _aliased(column: str, formulas: Mapping[str, Expression]) -> str:

@@ -30,8 +30,8 @@ class Sample:
 
 
 def claim_hash(claim: Claim) -> str:
-    """Sixteen hex characters of everything a claim says, words and basis included."""
-    said = claim.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """Sixteen hex characters of everything a claim says, words and basis included; what is foreseen of it is no part of it."""
+    said = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"foreseen"})
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 

@@ -31,7 +31,8 @@ class Verdict:
     `kind` is fit, prefer, compare, trend, collapse, holds or equals; `expected` is the claim's condition in words; `basis`
     (quoted, reviewed, recalled, derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
-    says what changed after data were seen, or nothing; `findings` are the groups.
+    says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
+    `findings` are the groups.
     """
 
     id: str
@@ -53,6 +54,12 @@ class Verdict:
     changed: str = ""
     reasons: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    foreseen: str = ""
+
+    @property
+    def alarming(self) -> bool:
+        """Whether `claims --strict` fails for it: refuted though nobody foresaw that, or supported against what was foreseen."""
+        return self.verdict == "supported" if self.foreseen == "refuted" else self.verdict == "refuted"
 
     def record(self) -> dict[str, Any]:
         """The verdict as JSON values; a number that is not finite becomes null."""

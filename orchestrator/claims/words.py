@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def label(group: Mapping[str, Any]) -> str:
-    """A group as text: `beta = 8, d = 2`."""
-    return ", ".join(f"{name} = {verdict.text(value)}" for name, value in group.items()) or "all rows"
+    """A group as text: `beta = 8, d = 2`; a param that the group's arm does not have is left out."""
+    there = {name: value for name, value in group.items() if value is not None}
+    return ", ".join(f"{name} = {verdict.text(value)}" for name, value in there.items()) or "all rows"
 
 
 def expected(claim: Claim) -> str:
@@ -50,7 +51,7 @@ def _expected(claim: Claim) -> str:
 
 
 def _bound(low: Any, high: Any) -> str:
-    ends = [None if end is None else verdict.text(end) for end in (low, high)]
+    ends = [None if end is None else verdict.text(end).removeprefix("=") for end in (low, high)]
     if None not in ends:
         return f"between {ends[0]} and {ends[1]}"
     return f"at least {ends[0]}" if low is not None else f"at most {ends[1]}"

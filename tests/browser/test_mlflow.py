@@ -155,6 +155,18 @@ def test_two_curves_are_compared(page: Page, served: Served) -> None:
     shoot(page, "mlflow_compare")
 
 
+def test_all_curves_are_compared_along_x_on_one_page(page: Page, served: Served) -> None:
+    page.goto(served.run(f"{SWEEP} smoke, run 1"))
+    page.goto(str(page.get_by_role("link", name="Compare its curves").first.evaluate("e => e.href")))
+    plot = page.locator(".js-plotly-plot").filter(has=page.locator(".scatterlayer .trace:nth-child(3)")).first
+    plot.wait_for()
+    for name in served.runs:
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_count(int("run 1" not in name))
+    assert plot.evaluate("e => e.layout.xaxis.title.text") == "d"
+    assert plot.evaluate("e => new Set(e.data.map(d => d.name).filter(n => n)).size") == 3
+    shoot(page, "mlflow_curves")
+
+
 def test_the_dashboard_and_mlflow_lead_to_each_other(page: Page, served: Served) -> None:
     page.goto(f"{served.dashboard}/sweep/{SWEEP}?size=smoke")
     page.get_by_role("link", name="In MLflow").click()
