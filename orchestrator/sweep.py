@@ -34,9 +34,12 @@ class Result:
     warnings: tuple[str, ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, and 1 with `strict` where a claim is refuted."""
-        refuted = any(verdict["verdict"] == "refuted" for verdict in self.verdicts)
-        return self.summary.exit_code or (2 if self.report is None else 1 if strict and refuted else 0)
+        """The run's exit code, else 2 where nothing could be judged, and 1 with `strict` where a claim is refuted unforeseen."""
+        if self.summary.exit_code or self.report is None or not strict:
+            return self.summary.exit_code or 2 * (self.report is None)
+        from orchestrator.claims import alarming
+
+        return int(any(alarming(verdict) for verdict in self.verdicts))
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""

@@ -313,3 +313,25 @@ def test_a_claim_changed_before_data_were_seen_is_not_told(tmp_path: Path) -> No
     store = stored(tmp_path, first, kissing, keep=lambda d, seed: None)
     claims.register(first, store)
     assert claims.judge(then, store)[0].changed == ""
+
+
+def test_verdicts_of_every_size_are_kept(tmp_path: Path) -> None:
+    spec = spec_of({"id": "c", "holds": "y > 0"}, sizes={"smoke": {"axes": {"d": [2]}}})
+    store = stored(tmp_path, spec.model_copy(update={"size": "base"}), kissing)
+    small = spec.model_copy(update={"size": "smoke"})
+    plan = {"sweep": spec.name, "size": "smoke", "workload": "toy.law", "generation": 2}
+    store.save_plan(store.plan(spec.name, "base").slice(0, 3), plan)
+    for _ in range(2):
+        claims.judge(small, store)
+        claims.judge(spec, store)
+    kept = store.load("verdicts", spec.name)
+    assert [(v["size"], v["rows"]) for v in kept] == [("smoke", 3), ("base", 56)]
+
+
+def test_what_is_foreseen_alarms_only_where_it_does_not_come() -> None:
+    claim = {"holds": "y > 0"}
+    spec = spec_of({"id": "c", **claim}, {"id": "d", **claim, "foreseen": "refuted"})
+    assert claim_hash(spec.claims[0].model_copy(update={"id": "d"})) == claim_hash(spec.claims[1])
+    for y, alarms in ((1.0, [False, True]), (-1.0, [True, False])):
+        found = claims.judge_rows(spec, rows_of(lambda d, y=y: y, XS), FIELDS)
+        assert [claims.alarming(v.record()) for v in found] == alarms

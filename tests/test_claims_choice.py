@@ -37,9 +37,7 @@ def test_the_best_of_settings_that_are_alike_is_not_better() -> None:
 
 
 def test_what_was_chosen_is_told_and_its_seeds_judge_nothing() -> None:
-    table = rows(0, settings=3).with_columns(
-        y=pl.when((pl.col("beta") == 1) & (pl.col("seed") < 4)).then(9.0).otherwise("y")
-    )
+    table = rows(0, settings=3).with_columns(y=pl.when((pl.col("beta") == 1) & (pl.col("seed") < 4)).then(9.0).otherwise("y"))
     found = compared(table)
     assert "chosen by y on 4 held-out seeds" in found.reasons[-1] and "beta = 1 at arm = tuned" in found.reasons[-1]
     assert (found.rows, found.seeds) == (8, 4) and found.numbers["difference"]["estimate"] < 3

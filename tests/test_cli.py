@@ -325,6 +325,13 @@ def test_claims_strict_leaves_with_one_where_one_is_refuted(lawsweep: Lawsweep, 
     assert lawsweep("claims", tmp_path / "halves.yaml", "--strict", "--store", good / "store").code == 1
 
 
+def test_claims_strict_minds_what_was_foreseen(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+    for text, code in (("half > i", 0), ("half <= i", 1)):
+        claim = SWEEP.replace("half <= i", text).replace("id: half,", "id: half, foreseen: refuted,")
+        (tmp_path / "halves.yaml").write_text(claim)
+        assert lawsweep("claims", tmp_path / "halves.yaml", "--strict", "--store", good / "store").code == code
+
+
 def test_a_report_is_written_from_the_store_alone(lawsweep: Lawsweep, good: Path) -> None:
     said = lawsweep("report", "halves", "--store", good / "store", "--json")
     paths = json.loads(said.out)["report"]

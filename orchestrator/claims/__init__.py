@@ -10,7 +10,7 @@ from orchestrator.claims import choice, collapse, compare, equals, fit, holds, l
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather, select
 from orchestrator.claims.sources import BASE, Source, absent, doubtful, own, rows_of, sources
-from orchestrator.claims.verdict import Finding, Verdict, restore
+from orchestrator.claims.verdict import Finding, Verdict, alarming, restore
 from orchestrator.claims.words import label
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "Finding",
     "Source",
     "Verdict",
+    "alarming",
     "judge",
     "judge_all",
     "judge_rows",

@@ -56,16 +56,16 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     foreseen: str = ""
 
-    @property
-    def alarming(self) -> bool:
-        """Whether `claims --strict` fails for it: refuted though nobody foresaw that, or supported against what was foreseen."""
-        return self.verdict == "supported" if self.foreseen == "refuted" else self.verdict == "refuted"
-
     def record(self) -> dict[str, Any]:
         """The verdict as JSON values; a number that is not finite becomes null."""
         plain = jsonable(dataclasses.asdict(self))
         assert isinstance(plain, dict)
         return plain
+
+
+def alarming(record: Mapping[str, Any]) -> bool:
+    """Whether a verdict is not the one to count on: refuted though nobody foresaw that, or supported against what was."""
+    return bool(record["verdict"] == ("supported" if record.get("foreseen") == "refuted" else "refuted"))
 
 
 def restore(record: dict[str, Any]) -> Verdict:

@@ -36,7 +36,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @spec_argument()
 @size_option
 @store_option
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted, or stands that was foreseen to fall.")
+@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
 def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
@@ -45,13 +45,12 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, as_jso
     from orchestrator.kept import open_sweep
 
     found, kept = open_sweep(spec, size, store)
-    judged = claims.judge(found, kept)
-    verdicts = [verdict.record() for verdict in judged]
+    verdicts = [verdict.record() for verdict in claims.judge(found, kept)]
     if as_json:
         click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
-    return 1 if strict and any(verdict.alarming for verdict in judged) else 0
+    return 1 if strict and any(claims.alarming(verdict) for verdict in verdicts) else 0
 
 
 @click.command("query")

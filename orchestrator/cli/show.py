@@ -50,7 +50,7 @@ def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
                 "claim": verdict["id"],
                 "verdict": verdict["verdict"],
                 "found": "; ".join(texts) or "; ".join(verdict["reasons"]),
-                "expected": verdict["expected"],
+                "expected": verdict["expected"] + (" (foreseen: refuted)" if verdict.get("foreseen") else ""),
             }
         )
     if rows:
