@@ -37,7 +37,7 @@ Record = dict[str, Any]
 class Drawn:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
-    `gone` are the places without a result, `residuals` what the laws leave of the points.
+    `gone` are the places without a result, `residuals` what the laws leave of the points, `fitted` each law with its claim.
     """
 
     points: list[Record]
@@ -48,6 +48,7 @@ class Drawn:
     aggregate: str
     gone: list[Record]
     residuals: list[Record]
+    fitted: tuple[tuple[str, str], ...] = ()
 
 
 def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> Drawn:
@@ -61,13 +62,14 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> 
     facets = list(dict.fromkeys(p["facet"] for p in points))
     return Drawn(
         points=[p for p in points if _drawable(p, figure)],
-        laws=[p for p in _once(fitted) if _drawable(p, figure)],
+        laws=[p for p in _everywhere(_once(fitted), facets) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
         seeds=(min(seeds, default=0), max(seeds, default=0)),
         lost=len(gone),
         aggregate=aggregate(fields, figure.y),
         gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in gone]) if "x" not in figure.log or p["x"] > 0],
         residuals=[p for one in fits for p in _left(one, figure)] if figure.residuals else [],
+        fitted=tuple(dict.fromkeys((one.law, one.claim) for one in fits)),
     )
 
 
@@ -111,8 +113,22 @@ def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
     if not names or not len(table):
         return []
     counts = table.group_by(shared).agg(pl.col(name).n_unique() for name in names).select(pl.col(names).max())
-    varied = [name for name in names if counts[name][0] > 1]
+    varied = [name for name in names if counts[name][0] > 1 or _interleaved(table, figure.x, name)]
     return varied if varied and table.select(varied).n_unique() <= CURVES else []
+
+
+def _interleaved(table: pl.DataFrame, x: str, name: str) -> bool:
+    """Whether values of a param lie among one another along x: a line through all of them would go to and fro.
+
+    A param that goes along with x has each of its values on a stretch of x of its own.
+    """
+    import polars as pl
+
+    if table[name].drop_nulls().n_unique() < 2:
+        return False
+    place = pl.col(x).cast(pl.Float64)
+    ends = table.group_by(name).agg(place.min().alias("from"), place.max().alias("to")).drop_nulls().sort("from")
+    return bool((ends["from"].shift(-1) < ends["to"]).any())
 
 
 def _groups(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
@@ -175,6 +191,7 @@ class _Fitted:
     """A law of a claim, fitted to one group's series; `at` are colour, facet and curve."""
 
     law: str
+    claim: str
     at: Record
     series: Any
     fit: Any
@@ -196,7 +213,7 @@ def _fitted(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, field
         place = {name: rows[name][0] for name in places if rows[name].n_unique() == 1}
         curve = ", ".join(f"{name} = {_label(value)}" for name, value in group.items())
         at = {**_place(figure, place), "curve": f"{claim.id} {curve}"}
-        yield _Fitted(law=law.name, at=at, series=known, fit=fit(law, known))
+        yield _Fitted(law=law.name, claim=claim.id, at=at, series=known, fit=fit(law, known))
 
 
 def _along(one: _Fitted, figure: Figure) -> Iterator[Record]:

@@ -13,6 +13,7 @@ from orchestrator.caveats import substitutes
 from orchestrator.claims import Verdict, judge_rows
 from orchestrator.claims.evidence import Columns
 from orchestrator.claims.verdict import count
+from orchestrator.expressions import Expression
 from orchestrator.figure_data import Drawn, Record, collect, prepared
 from orchestrator.heatmaps import border, cells, heat
 from orchestrator.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, SHAPES, WIDTH, styled
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.spec_figures import Figure
 
 PNG_SCALE = 3
+LETTERS = 14
+"""Pixels from one line of small letters to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ def _front(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Co
 def _curve(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
     drawn = collect(spec, figure, rows, fields)
     title = figure.title or f"{figure.y} over {figure.x}"
-    text, whole = caption(figure, drawn, fields), chart(figure, drawn, fields)
+    text, whole = f"{caption(figure, drawn, fields)}{meant(spec, figure, fields)}", chart(figure, drawn, fields)
     return Drawing(name=name, title=title, caption=text, chart=whole, data=_data(drawn))
 
 
@@ -122,7 +125,7 @@ def _map(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Colu
     line = [record for record in border(figure, found.boundaries) if record["arm"] in shown]
     lost = sum(1 for r in records if r["value"] is None)
     says = fields[figure.color].says.rstrip(".") if figure.color in fields else ""
-    text = f"{figure.color}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x} and {figure.y}."
+    text = f"{figure.color}{f' ({_lowered(says)})' if says else ''} over {figure.x} and {figure.y}."
     if lost:
         text += f" {count(lost, 'point')} no result: crosses."
     if line:
@@ -157,7 +160,7 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     says = fields[figure.y].says.rstrip(".") if figure.y in fields and fields[figure.y].says else ""
     few, many = drawn.seeds
     seeds = f"{few}" if few == many else f"{few} to {many}"
-    parts = [f"{figure.y}{f' ({says[0].lower() + says[1:]})' if says else ''} over {figure.x}."]
+    parts = [f"{figure.y}{f' ({_lowered(says)})' if says else ''} over {figure.x}."]
     if figure.kind == "boundary":
         parts.append("Marks are where the measure crosses its level; bars are the brackets it was found in.")
     elif many > 1:
@@ -167,7 +170,9 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     else:
         parts.append("Marks are single measurements.")
     if drawn.laws:
-        parts.append(f"Solid lines are fitted laws ({'; '.join(dict.fromkeys(p['label'] for p in drawn.laws))}).")
+        claims = {law: [claim for name, claim in drawn.fitted if name == law] for law, _ in drawn.fitted}
+        told = "; ".join(f"{law}, of {' and '.join(ids)}" for law, ids in claims.items())
+        parts.append(f"Solid lines are fitted laws ({told}).")
     if drawn.theory:
         names = ", ".join(name for name in dict.fromkeys(p["label"] for p in drawn.theory) if name)
         parts.append(f"Dashed lines are theory{f' ({names})' if names else ''}.")
@@ -176,6 +181,21 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     if drawn.residuals:
         parts.append(f"Below, what the law leaves: {'measured over law' if 'y' in figure.log else 'measured minus law'}.")
     return " ".join(parts)
+
+
+def meant(spec: Spec, figure: Figure, fields: Columns) -> str:
+    """What the names on the x axis are, in a sentence: params as their workload says, derived names by their formula."""
+    formulas = {name: formula.text for grid in spec.grids() for name, formula in grid.derive.items()}
+    names = sorted(Expression(figure.x).names)
+    told = [f"{n} = {formulas[n]}" for n in names if n in formulas]
+    told += [f"{n} is the {_lowered(fields[n].says)}" for n in names if n in fields and fields[n].says]
+    return f" Here {'; '.join(told)}." if told else ""
+
+
+def _lowered(text: str) -> str:
+    """The sentence as it stands inside another; what begins with a sign or an abbreviation stays."""
+    plain = text.rstrip(".")
+    return plain[0].lower() + plain[1:] if plain[1:2].islower() else plain
 
 
 def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
@@ -189,11 +209,17 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
         kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory, "gone": drawn.gone}
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
-        layered = layered.facet(facet=alt.Facet("facet:N", title=figure.facet, sort=_labels(drawn, "facet")), columns=2)
+        layered = layered.facet(facet=_panels(alt, figure, drawn), columns=2)
     if drawn.residuals:
         layered = alt.vconcat(layered, _panel(alt, figure, drawn, x), spacing=4)
     found: dict[str, Any] = styled(layered.properties(title=figure.title or "")).to_dict()
     return found
+
+
+def _panels(alt: Any, figure: Figure, drawn: Drawn) -> Any:
+    """One panel for each value of the facet, with that value as its head."""
+    named = alt.Header(labelExpr=f"'{figure.facet} = ' + datum.value") if str(figure.facet).isidentifier() else alt.Header()
+    return alt.Facet("facet:N", title=None, sort=_labels(drawn, "facet"), header=named)
 
 
 def _crosses(alt: Any, figure: Figure, drawn: Drawn, x: Any) -> list[Any]:
@@ -272,7 +298,8 @@ def _color(alt: Any, figure: Figure, drawn: Drawn, legend: bool) -> Any:
         return alt.value(COLORS[0])
     many = len(labels) > len(COLORS)
     scale = alt.Scale(domain=labels, scheme="viridis") if many else alt.Scale(domain=labels, range=list(COLORS[: len(labels)]))
-    return alt.Color("color:N", scale=scale, sort=labels, legend=alt.Legend(title=figure.color) if legend else None)
+    told = alt.Legend(title=figure.color) if legend and len(labels) > 1 else None
+    return alt.Color("color:N", scale=scale, sort=labels, legend=told)
 
 
 def _shape(alt: Any, figure: Figure, drawn: Drawn) -> Any:
@@ -280,7 +307,8 @@ def _shape(alt: Any, figure: Figure, drawn: Drawn) -> Any:
     if figure.color is None or len(labels) > len(SHAPES):
         return alt.value("circle")
     scale = alt.Scale(domain=labels, range=list(SHAPES[: len(labels)]))
-    return alt.Shape("color:N", scale=scale, sort=labels, legend=alt.Legend(title=figure.color))
+    told = alt.Legend(title=figure.color) if len(labels) > 1 else None
+    return alt.Shape("color:N", scale=scale, sort=labels, legend=told)
 
 
 def _chart(alt: Any, figure: Figure, records: list[Record], kind: str) -> Any:
@@ -310,9 +338,21 @@ def _ends(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any, color: Any) ->
     ends = list({(p["color"], p["facet"], p["curve"]): p for p in sorted(drawn.points, key=lambda p: p["x"])}.values())
     if figure.facet is not None or len({p["curve"] for p in ends}) < 2:
         return []
-    base = alt.Chart(alt.Data(values=[p for p in ends if p["curve"]]))
+    base = alt.Chart(alt.Data(values=_spread([p for p in ends if p["curve"]], figure, drawn)))
     halo, text = (base.mark_text(align="right", dx=-2, dy=17, fontSize=11, **rim) for rim in (HALO, {}))
     return [halo.encode(x=x, y=y, text="curve:N"), text.encode(x=x, y=y, text="curve:N", color=color)]
+
+
+def _spread(ends: list[Record], figure: Figure, drawn: Drawn) -> list[Record]:
+    """The ends of curves, moved down where their names would lie on one another."""
+    logarithmic = "y" in figure.log
+    place, back = (math.log, math.exp) if logarithmic else (float, float)
+    places = _powers(drawn) if logarithmic else [p["y"] for p in (*drawn.points, *drawn.laws, *drawn.theory)]
+    gap, moved, last = LETTERS / HEIGHT * (place(max(places)) - place(min(places)) or 1.0), [], math.inf
+    for record in sorted(ends, key=lambda p: -float(p["y"])):
+        last = min(place(record["y"]), last - gap)
+        moved.append({**record, "y": back(last)})
+    return moved
 
 
 def _tips(figure: Figure) -> list[tuple[str, str]]:
@@ -345,12 +385,12 @@ def _lines(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> list[Any]:
 
 
 def _names(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> Any:
-    """The name of each theory line above its right end."""
-    last: dict[tuple[Any, ...], Record] = {}
-    for record in drawn.theory:
-        key = (record["color"], record["facet"], record["curve"], record["label"])
-        if key not in last or record["x"] > last[key]["x"]:
-            last[key] = record
-    named = [{**r, "kind": "names"} for r in last.values() if r["label"]]
+    """The name of each theory line above its right end, above the left one where curves have their names on the right."""
+    left = figure.facet is None and len({p["curve"] for p in drawn.points}) > 1
+    ends: dict[tuple[Any, ...], Record] = {}
+    for record in sorted(drawn.theory, key=lambda r: -r["x"] if left else r["x"]):
+        ends[record["color"], record["facet"], record["curve"], record["label"]] = record
+    named = [{**r, "kind": "names"} for r in ends.values() if r["label"]]
     base = alt.Chart(alt.Data(values=named)) if figure.facet is None else alt.Chart().transform_filter("false")
-    return base.mark_text(align="right", dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")
+    align = "left" if left else "right"
+    return base.mark_text(align=align, dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")

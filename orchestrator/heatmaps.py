@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.evidence import Columns, aggregate, derived, with_column
@@ -71,23 +73,41 @@ def heat(alt: Any, figure: Figure, records: list[Record], line: list[Record], fi
         marks = alt.Chart(alt.Data(values=known)).mark_rect().encode(**ordinal, color=color, tooltip=tips)
         gaps = alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**ordinal)
         return (alt.layer(marks, gaps) if lost else marks).properties(width=WIDTH, height=HEIGHT)
-    base = alt.Chart(alt.Data(values=known))
-    layers = [
-        base.mark_point(filled=True, size=70, opacity=1, stroke="white", strokeWidth=0.5).encode(
-            **axes, color=color, tooltip=tips
-        )
-    ]
+    layers = [_cells(alt, figure, known, axes, color, tips)] if _is_grid(known) else []
+    size, rim = (18, 0.8) if layers else (70, 0.5)
+    base = alt.Chart(alt.Data(values=known)).mark_point(filled=True, size=size, opacity=1, stroke="white", strokeWidth=rim)
+    layers.append(base.encode(**axes, color=color, tooltip=tips))
     if lost:
         layers.append(alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**axes))
     if line:
         drawn = alt.Chart(alt.Data(values=line))
-        band = {"color": INK, "strokeWidth": 6, "opacity": 0.35}
+        over = _is_grid(known)  # dark cells lie below: the line has a rim, and its band is light
+        band = {"color": "white" if over else INK, "strokeWidth": 6, "opacity": 0.6 if over else 0.35}
+        layers += [drawn.mark_line(color="white", strokeWidth=5).encode(**axes, detail="arm:N")] if over else []
         layers += [
             drawn.mark_line(color=INK, strokeWidth=2).encode(**axes, detail="arm:N"),
             drawn.mark_rule(**band).encode(x=axes["x"], y=_channel(alt, figure, "y", figure.y, fields, "y_low"), y2="y_high:Q"),
             drawn.mark_rule(**band).encode(y=axes["y"], x=_channel(alt, figure, "x", figure.x, fields, "x_low"), x2="x_high:Q"),
         ]
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+
+
+def _cells(alt: Any, figure: Figure, known: list[Record], axes: dict[str, Any], color: Any, tips: list[Any]) -> Any:
+    """A rectangle around each place that was measured, up to half the way to its neighbours."""
+    edges = {axis: _edges({r[axis] for r in known}, axis in figure.log) for axis in ("x", "y")}
+    records = [{**r, **{f"{a}_{end}": edges[a][r[a]][i] for a in edges for i, end in enumerate(("from", "to"))}} for r in known]
+    x, y = (axes[axis].copy() for axis in ("x", "y"))
+    x.shorthand, y.shorthand = "x_from:Q", "y_from:Q"
+    return alt.Chart(alt.Data(values=records)).mark_rect().encode(x=x, y=y, x2="x_to:Q", y2="y_to:Q", color=color, tooltip=tips)
+
+
+def _edges(places: set[float], logarithmic: bool) -> dict[float, tuple[float, float]]:
+    """Where the cell of each place begins and ends on its axis."""
+    go, back = (math.log, math.exp) if logarithmic else (float, float)
+    at = [go(place) for place in sorted(places)]
+    inner = [(a + b) / 2 for a, b in pairwise(at)]
+    ends = [2 * at[0] - inner[0], *inner, 2 * at[-1] - inner[-1]]
+    return {place: (back(a), back(b)) for place, (a, b) in zip(sorted(places), pairwise(ends), strict=True)}
 
 
 def _is_grid(records: list[Record]) -> bool:
@@ -105,7 +125,7 @@ def _channel(alt: Any, figure: Figure, axis: str, column: str, fields: Columns, 
 def _ordinal(alt: Any, axis: str, column: str) -> Any:
     """An axis of cells, numbers rising to the right and upwards."""
     order = "ascending" if axis == "x" else "descending"
-    shown = alt.Axis(title=column, labelOverlap="greedy", labelAngle=0, labelExpr="format(datum.value, '.3~g')")
+    shown = alt.Axis(title=column, labelOverlap="greedy", labelAngle=0, grid=False, labelExpr="format(datum.value, '.3~g')")
     return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:O", sort=order, axis=shown)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.words import label
 from orchestrator.figure_data import Record
-from orchestrator.theme import COLORS, WIDTH
+from orchestrator.theme import BAND, COLORS, GREY, WIDTH
 
 if TYPE_CHECKING:
     from orchestrator.claims import Verdict
@@ -61,9 +61,9 @@ def draw(alt: Any, records: list[Record], figure: Figure) -> Any:
     y = alt.Y("of:N", sort=names, title=None, axis=alt.Axis(labelLimit=320))
     x = {"scale": alt.Scale(domain=[first, last], nice=False, zero=False), "title": figure.x or "estimate"}
     base = alt.Chart(alt.Data(values=filled))
-    scale = alt.Scale(domain=list(WORDS), range=[COLORS[0], COLORS[1], COLORS[4], "#666666"])
+    scale = alt.Scale(domain=list(WORDS), range=[COLORS[0], COLORS[1], COLORS[4], GREY])
     color = alt.Color("verdict:N", scale=scale)
-    band = base.mark_bar(color="#cfe3f2", height=LINE - 8).encode(y=y, x=alt.X("wanted_low:Q", **x), x2="wanted_high:Q")
+    band = base.mark_bar(color=BAND, height=LINE - 8).encode(y=y, x=alt.X("wanted_low:Q", **x), x2="wanted_high:Q")
     spans = base.mark_rule(strokeWidth=2).encode(y=y, x=alt.X("from:Q", **x), x2="to:Q", color=color)
     marks = base.mark_point(filled=True, size=70, opacity=1).encode(y=y, x=alt.X("estimate:Q", **x), color=color)
     return alt.layer(band, spans, marks).properties(width=WIDTH, height=LINE * max(len(names), 1))

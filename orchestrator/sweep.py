@@ -34,7 +34,7 @@ class Result:
     warnings: tuple[str, ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, and 1 with `strict` where a claim is refuted unforeseen."""
+        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
         if self.summary.exit_code or self.report is None or not strict:
             return self.summary.exit_code or 2 * (self.report is None)
         from orchestrator.claims import alarming

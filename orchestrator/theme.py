@@ -6,13 +6,21 @@ from typing import Any
 
 # Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
 INK = "#222222"
 GREY = "#666666"
+LINE = "#e8e8e8"
 LOST = "#D55E00"
 """What has no result."""
 HALO = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
 WIDTH, HEIGHT = 420, 290
+BAND = "#cfe3f2"
+"""Where a number is expected to lie."""
+NIGHT = {
+    "white": "#191918", INK: "#e6e6e3", GREY: "#a9a9a4", LINE: "#33383e", BAND: "#23465e", "#000000": "#f2f2f2",
+    "#0072B2": "#4fa9dc", "#D55E00": "#ff8a3d", "#009E73": "#2fc79b", "#CC79A7": "#e39cc4", "#E69F00": "#f2b733", "#56B4E9": "#8fd0f5",
+}  # fmt: skip
+"""What stands for each colour on a dark page; made for white paper they would be too dim, or invisible."""
 
 
 def styled(whole: Any) -> Any:
@@ -21,9 +29,15 @@ def styled(whole: Any) -> Any:
         whole.configure(font="Helvetica, Arial, sans-serif", background="white", padding=6)
         .configure_axis(
             labelFontSize=12, titleFontSize=13, titleFontWeight="normal", labelColor=INK, titleColor=INK, grid=True,
-            gridColor="#e8e8e8", gridWidth=0.6, domainColor=INK, tickColor=INK, tickSize=4, titlePadding=8,
+            gridColor=LINE, gridWidth=0.6, domainColor=INK, tickColor=INK, tickSize=4, titlePadding=8,
         )
         .configure_view(stroke=INK, strokeWidth=0.8)
-        .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", symbolSize=70, labelLimit=260)
+        .configure_legend(
+            labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelColor=INK, titleColor=INK, symbolSize=70,
+            symbolOpacity=1, labelLimit=260,
+        )
+        .configure_header(
+            labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelColor=INK, titleColor=INK, labelPadding=4,
+        )
         .configure_title(fontSize=14, fontWeight="normal", anchor="start", color=INK)
     )  # fmt: skip
