@@ -90,7 +90,7 @@ def _pages(shelf: Shelf, show: Callable[..., Response]) -> list[tuple[str, Calla
         return _download(shelf, request)
 
     def report(request: Request) -> Response:
-        return _report(shelf, request.path_params["name"])
+        return _report(shelf, request.path_params["name"], request.query_params.get("size", ""))
 
     return [
         ("/", home), ("/sweep/{name:str}", sweep), ("/sweep/{name:str}/live", live),
@@ -157,10 +157,11 @@ def _file(form: str, frame: pl.DataFrame, name: str) -> Response:
     return Response(data, media_type=KINDS[form], headers=headers)
 
 
-def _report(shelf: Shelf, name: str) -> Response:
-    """The report of a sweep, which reaches nothing from where it is shown."""
-    path = shelf.store.path / "reports" / name / "report.html"
-    if "/" in name or name.startswith(".") or not path.exists():
+def _report(shelf: Shelf, name: str, size: str) -> Response:
+    """The report of a sweep at a size, else the latest, which reaches nothing from where it is shown."""
+    folder = f"{name}.{size}" if size else name
+    path = shelf.store.path / "reports" / folder / "report.html"
+    if "/" in folder or folder.startswith(".") or not path.exists():
         raise StoreError(
             f"sweep '{name}': the store must hold its report, but has none; write it with 'lawsweep report {name}'."
         )

@@ -127,7 +127,7 @@ def sweep(shelf: Shelf, name: str, query: QueryParams) -> View:
         "audit": _audit(shelf, found),
         "spec": _yaml(found.record.get("spec") or {}),
         "sql": f"select * from sweeps.{tables.identifiers([found.name])[found.name]} limit 100",
-        "report": _has_report(shelf, found.name),
+        "report": _report(shelf, found),
         "commands": _commands(found),
     }
 
@@ -172,8 +172,13 @@ def _yaml(spec: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump(json.loads(json.dumps(spec, default=str)), sort_keys=False, allow_unicode=True, width=110))
 
 
-def _has_report(shelf: Shelf, name: str) -> bool:
-    return "/" not in name and (shelf.store.path / "reports" / name / "report.html").exists()
+def _report(shelf: Shelf, found: Sweep) -> str:
+    """Where the report at the size is that is shown, the latest where none was kept by its size; nothing without one."""
+    folders = {f"{found.name}.{found.size}": found.size, found.name: None}
+    for folder, size in folders.items():
+        if "/" not in folder and (shelf.store.path / "reports" / folder / "report.html").exists():
+            return address("sweep", found.name, "report", size=size)
+    return ""
 
 
 def _commands(found: Sweep) -> list[str]:

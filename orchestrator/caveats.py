@@ -28,6 +28,11 @@ def limitations(spec: Spec, rows: pl.DataFrame, verdicts: Sequence[Verdict], aud
         *_size(spec),
         *_bases(verdicts),
         *_open(verdicts),
+        *(
+            f"Claim '{v.id}' was foreseen to be {v.foreseen} and is {v.verdict}."
+            for v in verdicts
+            if v.foreseen and v.foreseen != v.verdict
+        ),
         *_lost(rows),
         *substitutes(rows),
         *(f"Claim '{v.id}': {v.changed}." for v in verdicts if v.changed),

@@ -50,8 +50,11 @@ def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
     found = store.boundaries_path(sweep, wanted.size)
     files = {ABOUT: folder / ABOUT, **({BOUNDARIES: found} if found.exists() else {})}
-    report = store.path / "reports" / sweep / wanted.size
-    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.glob("*")) if p.is_file()}
+    own = store.path / "reports" / f"{sweep}.{wanted.size}"
+    report = own if own.exists() else store.path / "reports" / sweep
+    # A report that was not kept by its size is that of the size which was judged last.
+    ours = own.exists() or verdicts(store, wanted.record) or not store.load("verdicts", sweep)
+    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
     return {**files, **shown}
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import caveats, durable
-from orchestrator.claims import ABSENT, BASE, Verdict, label, rows_of
+from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described, select
-from orchestrator.claims.verdict import level_text, shown, span, told
+from orchestrator.claims.verdict import level_text, owner, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.figures import Drawing, render
 from orchestrator.material import drawings
 from orchestrator.spec_claims import Claim
+from orchestrator.theme import NIGHT
 from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ COUNTS = (
     "SELECT arm, count(*) AS points, count(*) FILTER (status = 'ok') AS ok, count(DISTINCT seed) AS seeds FROM {table} "
     "WHERE final GROUP BY arm ORDER BY arm"
 )
+SEVERAL = 3
+"""Groups of a claim that one paragraph tells of; more are a list."""
 MANY = 8
 """Values of a param that are listed one by one; more are given by their ends and their number."""
 
@@ -56,7 +59,7 @@ NOTHING = Known()
 def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
-    That of each size is kept in a folder below as well. `found` is what `rows_of` gives, where it was read already.
+    That of each size is kept beside it too, under `reports/<sweep>.<size>/`. `found` is what `rows_of` gives.
     """
     rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
@@ -66,7 +69,7 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
     files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
     files |= {f"report.{form}": _fill(f"report.{form}.j2", view).encode() for form in ("html", "md")}
-    for place in (folder / (spec.size or BASE), folder):
+    for place in (folder.with_name(f"{spec.name}.{spec.size or BASE}"), folder):
         for name, data in files.items():
             durable.write(place / name, data)
     return Report(
@@ -120,7 +123,14 @@ def page(
         ],
         "provenance": _provenance(rows),
         "text": spec.text.strip(),
+        "night": night(),
     }
+
+
+def night() -> str:
+    """Style that gives a figure inside a dark page the colours that stand for its own there."""
+    rules = (f"figure svg [{of}='{day}' i] {{ {of}: {dark} }}" for day, dark in NIGHT.items() for of in ("fill", "stroke"))
+    return "\n  ".join(rules)
 
 
 def _fill(template: str, view: Mapping[str, Any]) -> str:
@@ -158,6 +168,9 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "basis": verdict.basis or "none given",
         "source": verdict.source,
         "sentence": verdict.sentence,
+        "owner": f"{owner(verdict.basis, verdict.source)} is {verdict.verdict}:",
+        "each": [_told(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
+        "foreseen": _foreseen(verdict),
         "reasons": verdict.reasons,
         "groups": groups,
         "found": "; ".join(dict.fromkeys(line["text"] for g in groups for line in g["lines"])),
@@ -168,6 +181,19 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "hash": verdict.claim_hash,
         "changed": verdict.changed,
     }
+
+
+def _told(finding: Finding) -> str:
+    """What the rows of one group say, as a sentence."""
+    head = f"{label(finding.group)} ({finding.verdict}): " if finding.group else ""
+    return f"{head}{finding.sentence}."
+
+
+def _foreseen(verdict: Verdict) -> str:
+    """Whether the verdict is the one that the sweep was made to show; nothing where it foresees none."""
+    if not verdict.foreseen:
+        return ""
+    return "as foreseen" if verdict.verdict == verdict.foreseen else f"foreseen: {verdict.foreseen}"
 
 
 def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ BAND = "#cfe3f2"
 """Where a number is expected to lie."""
 NIGHT = {
     "white": "#191918", INK: "#e6e6e3", GREY: "#a9a9a4", LINE: "#33383e", BAND: "#23465e", "#000000": "#f2f2f2",
-    "#0072B2": "#4fa9dc", "#D55E00": "#ff8a3d", "#009E73": "#2fc79b", "#CC79A7": "#e39cc4", "#E69F00": "#f2b733", "#56B4E9": "#8fd0f5",
+    "#0072B2": "#4fa9dc", "#D55E00": "#ff8a3d", "#009E73": "#2fc79b", "#CC79A7": "#e39cc4", "#E69F00": "#f2b733",
+    "#56B4E9": "#8fd0f5",
 }  # fmt: skip
 """What stands for each colour on a dark page; made for white paper they would be too dim, or invisible."""
 

@@ -100,7 +100,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     told = (
         f"{asked.y} over {asked.x}, {len(measured)} curves of {asked.curves} at {places} places: spread "
         f"{shown(placed.interval.estimate)} of y's range {ends} at {level_text(case.level)} ({placed.interval.method}), "
-        f"expected {region}; without the smallest {asked.curves} {' and '.join(map(shown, placed.windows))}"
+        f"expected {region}; without the smallest {asked.curves}: {' and '.join(map(shown, placed.windows))}"
     )
     return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
 

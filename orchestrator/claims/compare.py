@@ -189,7 +189,7 @@ def _error(found: Fit, name: str) -> tuple[float, float]:
 
 def _sentence(asked: Compare, placed: Placed, region: Region, level: float) -> str:
     found = placed.interval
-    dropped = f"; without the smallest one and two x {' and '.join(map(shown, placed.windows))}" if placed.windows else ""
+    dropped = f"; without the smallest one and two x: {' and '.join(map(shown, placed.windows))}" if placed.windows else ""
     return (
         f"{asked.left} - {asked.right}: {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} "
         f"({found.method}), expected {region}{dropped}"

@@ -181,5 +181,5 @@ def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
     return (
         f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), "
         f"expected {region}; "
-        f"without the smallest one and two x {' and '.join(shown(value) for value in placed.windows)}"
+        f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}"
     )
