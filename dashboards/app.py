@@ -26,6 +26,8 @@ from orchestrator.query import Results
 from orchestrator.rendering import render
 
 KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+LULL = 0.5
+"""Seconds in which a first page may come before the store is read: both at once would make it wait."""
 LASTING = "public, max-age=31536000, immutable"
 
 
@@ -46,7 +48,8 @@ def build(results: Results, token: str = "", hosts: frozenset[str] = frozenset(L
 
 
 def _warm(shelf: Shelf) -> None:
-    """Read the store, and then load what the first figure needs."""
+    """Read the store once the first page is out, and then load what the first figure needs."""
+    shelf.asked.wait(LULL)
     shelf.warm()
     vega.script()
     plots.theme()
@@ -56,7 +59,9 @@ def _pages(shelf: Shelf, show: Callable[..., Response]) -> list[tuple[str, Calla
     """Path and function of every page."""
 
     def home(request: Request) -> Response:
-        return show("overview.html.j2", pages.overview(shelf, request.query_params))
+        answer = show("overview.html.j2", pages.overview(shelf, request.query_params))
+        shelf.asked.set()
+        return answer
 
     def sweep(request: Request) -> Response:
         name = request.path_params["name"]

@@ -60,10 +60,11 @@ def serve(results: Results, where: Place, mlflow: str, say: Callable[[str], obje
                 "name others."
             ) from error
         listening.listen()
-        say(dataclasses.replace(where, port=listening.getsockname()[1]).url)
         app = build(results, where.token, where.hosts, mlflow)
         # The log of requests would hold the token of the first one.
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+        config.load()  # so that whoever opens the address at once waits for nothing but the page
+        say(dataclasses.replace(where, port=listening.getsockname()[1]).url)
         server = uvicorn.Server(config)
         server.run(sockets=[listening])
         if server.started:

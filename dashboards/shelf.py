@@ -86,7 +86,7 @@ class Shelf:
         self.store: Store = results.store
         self.results = results
         self.index = Index(self.store.path / "rows")
-        self.ready = threading.Event()
+        self.asked, self.ready = threading.Event(), threading.Event()
         self._rows: OrderedDict[tuple[str, ...], tuple[frozenset[str], Rows]] = OrderedDict()
         self._guard = threading.Lock()
         self._made: OrderedDict[tuple[str, ...], Any] = OrderedDict()
@@ -95,11 +95,11 @@ class Shelf:
         """Read all points of the store once; pages before that say that they are being counted."""
         self.index.refresh()
         self.index.match(self.store.plan_path(record) for record in self._latest().values())
+        self.ready.set()
         for workload in self.store.workloads():
             self.store.parts(workload)
-        self.ready.set()
 
-    def sweeps(self, wait: float = 0.1) -> tuple[Sweep, ...]:
+    def sweeps(self, wait: float = 0.02) -> tuple[Sweep, ...]:
         """All sweeps at the size of their latest run, the latest change first."""
         counted = self.ready.wait(wait)
         if counted:
@@ -111,6 +111,7 @@ class Shelf:
 
     def sweep(self, name: str, size: str | None = None) -> Sweep:
         """One sweep, at a size or at that of its latest run; StoreError with the nearest name where there is none."""
+        self.asked.set()
         self.ready.wait()
         self.index.refresh()
         return self._sweep(self.store.latest(name, size), self.store.plans(), self.store.runs(), _locks(), True)
@@ -140,6 +141,7 @@ class Shelf:
 
     def point(self, point: str) -> tuple[Record, ...]:
         """All rows ever written of a point, repeats too, the first written first."""
+        self.asked.set()
         self.ready.wait()
         self.index.refresh()
         return parts.settled(lambda: self._point(point))

@@ -1,4 +1,4 @@
-"""How long the first page takes over 1,000,000 rows and 50 sweeps."""
+"""How long the first page takes over 1,000,000 rows in 1,200 parts and 50 sweeps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.store import Store, open_store, part_bytes, row_schema
 
 pytestmark = [pytest.mark.slow, pytest.mark.timed]
-SWEEPS, POINTS, PARTS = 50, 20_000, 4
+SWEEPS, POINTS, PARTS = 50, 20_000, 24
 LIMIT = 0.5
 
 
 def fill(store: Store) -> None:
-    """Fifty sweeps of 20,000 points each, in four parts each."""
+    """Fifty sweeps of 20,000 points each, in 1,200 parts that nobody has compacted."""
     schema, random = row_schema(toy()), np.random.default_rng(0)
     kinds = {"string": "none", "int64": 1, "float64": 0.01, "bool": True, "timestamp[us, tz=UTC]": 0}
     blank = {c.name: pa.array([kinds[c.kind]] * POINTS, schema.field(c.name).type) for c in ENGINE_COLUMNS}
@@ -75,4 +75,4 @@ def test_the_first_page_is_there_in_half_a_second_over_a_million_rows(tmp_path: 
             later = {path: fastest(url + path) for path in ("/", "/sweep/sweep_07", "/sweep/sweep_07?sort=capacity&page=100")}
     print(f"\nfirst answers {first}, later", {path: round(seconds, 3) for path, seconds in later.items()})
     assert body.count("data-sweep=") == SWEEPS and "20,000 of 20,000 points" in body
-    assert max(min(first), *later.values()) < LIMIT
+    assert max(*first, *later.values()) < LIMIT
