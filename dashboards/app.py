@@ -24,6 +24,7 @@ from dashboards.shelf import Shelf
 from orchestrator.errors import QueryError, StoreError, SweepError
 from orchestrator.query import Results
 from orchestrator.rendering import render
+from orchestrator.theme import NIGHT
 
 KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 LULL = 0.5
@@ -114,7 +115,7 @@ def _templates(mlflow: str) -> Callable[..., Response]:
     )
     environment.filters["cell"] = sheet.cell
     environment.globals.update(
-        link=pages.link, mlflow=mlflow if mlflow.startswith(("http://", "https://")) else "", version=_version()
+        link=pages.link, mlflow=mlflow if mlflow.startswith(("http://", "https://")) else "", version=_version(), night=NIGHT
     )
     for name in environment.list_templates():
         environment.get_template(name)  # compiled now, not at the first request

@@ -26,7 +26,9 @@ def tally(verdicts: Sequence[Record]) -> list[tuple[str, int]]:
 
 
 def _card(verdict: Record) -> dict[str, Any]:
-    known = {key: verdict.get(key) or "" for key in ("id", "says", "expected", "source", "sentence", "sql", "changed")}
+    known = {
+        key: verdict.get(key) or "" for key in ("id", "says", "expected", "source", "sentence", "sql", "changed", "foreseen")
+    }
     failed = verdict.get("failed") or {}
     return {
         **known,

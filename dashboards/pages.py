@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -112,7 +112,7 @@ def sweep(shelf: Shelf, name: str, query: QueryParams) -> View:
         "fault": fault,
         "verdicts": cards.cards(found.verdicts),
         "declared": _declared(found),
-        "axes": plots.axes(rows) if rows.fields else {},
+        "axes": plots.axes(rows, found.record) if rows.fields else {},
         "columns": [name for name in rows.frame.columns],
         "described": rows.described,
         "operators": OPERATORS,
@@ -251,8 +251,10 @@ def again(workload: str, params: Mapping[str, Any], seed: int) -> str:
 
 def compare(shelf: Shelf, query: QueryParams) -> View:
     """Two sweeps side by side, and the paired differences of a result that both have."""
-    known = [s.name for s in shelf.sweeps()]
-    names = [query.get(side) or next((n for n in known if n != query.get("a")), "") for side in ("a", "b")]
+    listed = shelf.sweeps()
+    known = [s.name for s in listed]
+    first = query.get("a") or next(iter(known), "")
+    names = [first, query.get("b") or _partner(listed, first)]
     view: View = {"known": known, "a": names[0], "b": names[1], "sides": [], "fault": "", "found": None, "y": "", "ys": []}
     if not all(names):
         return view | {"fault": "Two sweeps can be compared once the store holds two."}
@@ -260,6 +262,8 @@ def compare(shelf: Shelf, query: QueryParams) -> View:
     view["sides"] = [{**card(s), "verdicts": cards.cards(s.verdicts)} for s in pair]
     left, right = (shelf.rows(s) for s in pair)
     ys = [n for n in plots.axes(left)["y"] if n in plots.axes(right)["y"]] if left.fields and right.fields else []
+    if pair[0].record.get("workload") != pair[1].record.get("workload"):
+        ys = [n for n in ys if n in left.fields and n in right.fields]
     y = query.get("y") or next(iter(ys), "")
     if y not in ys:
         which = f"'{y}' must be a result of both sweeps, but is not{nearest(y, ys)}" if y else "the sweeps share no result."
@@ -268,6 +272,13 @@ def compare(shelf: Shelf, query: QueryParams) -> View:
     shared = [n for n, f in left.fields.items() if f.role == "param" and n in right.frame.columns]
     chart = plots.of_differences(found) if found.settings else None
     return view | {"ys": ys, "y": y, "found": found, "chart": chart, "shared": shared, "verdict": _verdict(found)}
+
+
+def _partner(listed: Sequence[Sweep], name: str) -> str:
+    """The sweep to set beside another where none is asked for: one of the same workload, else any."""
+    workload = next((s.record.get("workload") for s in listed if s.name == name), None)
+    others = sorted((s for s in listed if s.name != name), key=lambda s: s.record.get("workload") != workload)
+    return others[0].name if others else ""
 
 
 def _verdict(found: Differences) -> str:

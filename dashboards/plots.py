@@ -18,6 +18,8 @@ from orchestrator.figures import Drawing
 from orchestrator.theme import COLORS, GREY, HEIGHT, WIDTH
 
 MARKS = 5_000
+FREE = ("curve", "points", "collapse", "pareto")
+"""Kinds of figures whose axes may be formulas of a row."""
 ROWS = 300_000
 """Rows that one figure is worked out from."""
 Chart = dict[str, Any]
@@ -30,7 +32,7 @@ def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
 
     if choice.x and choice.y:
         return choice
-    names = axes(rows)
+    names = axes(rows, record)
     figures = [f for f in redraw.declared(record) if {f.x, f.y} <= {*names["x"], *names["y"]}]
     if figures and not (choice.x or choice.y):
         first = figures[0]
@@ -42,15 +44,21 @@ def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
     return dataclasses.replace(choice, x=x, y=y)
 
 
-def axes(rows: Rows) -> dict[str, list[str]]:
-    """The columns that may be axes, by axis: what was set first for x, what was measured first for y."""
+def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
+    """The columns that may be axes, by axis: what was set first for x, what was measured first for y.
+
+    Before them stand the formulas that figures of the sweep draw.
+    """
     params = [name for name, field in rows.fields.items() if field.role == "param"]
     results = [name for name, field in rows.fields.items() if field.role == "result"]
     several = varied(rows.frame, rows.fields)
     groups = ["arm", *several, "status", "seed", "device", "host", "commit", "generation"]
+    drawn = [f for f in redraw.declared(record) if f.kind in FREE] if record is not None else []
+    formulas = {a: list(dict.fromkeys(n for f in drawn if (n := getattr(f, a)) and n not in rows.frame.columns)) for a in "xy"}
+    ordered = [*several, *(p for p in params if p not in several), *results, "seed", "step", "seconds"]
     return {
-        "x": numeric(rows.frame, [*several, *(p for p in params if p not in several), *results, "seed", "step", "seconds"]),
-        "y": numeric(rows.frame, [*results, "seconds", *params]),
+        "x": [*formulas["x"], *numeric(rows.frame, ordered)],
+        "y": [*formulas["y"], *numeric(rows.frame, [*results, "seconds", *params])],
         "color": [name for name in groups if name in rows.frame.columns],
         "facet": [name for name in groups if name in rows.frame.columns],
     }
@@ -98,7 +106,8 @@ def of_result(table: pl.DataFrame, x: str, y: str, color: str, log: Sequence[str
             "scale": _colors(table[color].n_unique()),
         }
     once = len(table.select(list(dict.fromkeys(n for n in (x, color) if n))).unique()) == len(table)
-    line: Chart = {"type": "line", "point": {"size": 50}, "strokeWidth": 1.2} if once else {"type": "point", "filled": True}
+    dot = {"size": 50, **({} if color else {"color": COLORS[0]})}
+    line: Chart = {"type": "line", "point": dot, "strokeWidth": 1.2} if once else {"type": "point", "filled": True}
     mark = line if number else {"type": "bar"} if once else {"type": "tick"}
     return _whole(
         {"data": {"values": records}, "mark": {**mark, **({} if color else {"color": COLORS[0]})}, "encoding": encoding}
@@ -144,7 +153,7 @@ def _dot(found: Differences, one: Difference) -> dict[str, Any]:
     low, high = (one.estimate if end is None else end for end in (one.low, one.high))
     value = None if one.estimate != one.estimate else one.estimate
     ends = {"low": low, "high": high} if value is not None else {"low": None, "high": None}
-    return {"setting": named or "all", "difference": value, **ends, "pairs": one.pairs, "apart": one.apart}
+    return {"setting": named or "all rows", "difference": value, **ends, "pairs": one.pairs, "apart": one.apart}
 
 
 def _whole(chart: Chart) -> Chart:

@@ -113,22 +113,24 @@ def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
     if not names or not len(table):
         return []
     counts = table.group_by(shared).agg(pl.col(name).n_unique() for name in names).select(pl.col(names).max())
-    varied = [name for name in names if counts[name][0] > 1 or _interleaved(table, figure.x, name)]
+    varied = [name for name in names if counts[name][0] > 1 or _interleaved(table, figure.x, name, shared[1:])]
     return varied if varied and table.select(varied).n_unique() <= CURVES else []
 
 
-def _interleaved(table: pl.DataFrame, x: str, name: str) -> bool:
-    """Whether values of a param lie among one another along x: a line through all of them would go to and fro.
+def _interleaved(table: pl.DataFrame, x: str, name: str, places: list[str]) -> bool:
+    """Whether values of a param lie among one another along x in one colour: a line through them would go to and fro.
 
     A param that goes along with x has each of its values on a stretch of x of its own.
     """
     import polars as pl
 
-    if table[name].drop_nulls().n_unique() < 2:
-        return False
     place = pl.col(x).cast(pl.Float64)
-    ends = table.group_by(name).agg(place.min().alias("from"), place.max().alias("to")).drop_nulls().sort("from")
-    return bool((ends["from"].shift(-1) < ends["to"]).any())
+    keys = [key for key in dict.fromkeys(places) if key != name]
+    ends = table.group_by([*keys, name]).agg(place.min().alias("_from"), place.max().alias("_to")).sort(*keys, "_from")
+    ends = ends.drop_nulls([name, "_from"])
+    beside = [pl.col(key).eq_missing(pl.col(key).shift(-1)) for key in keys]
+    lies = (pl.col("_from").shift(-1) < pl.col("_to")).fill_null(False)
+    return bool(ends.select(pl.all_horizontal(lies, *beside).any()).item())
 
 
 def _groups(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:

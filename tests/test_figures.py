@@ -112,3 +112,10 @@ def test_a_wrong_column_names_the_nearest() -> None:
 
 def test_the_chart_is_the_same_every_time() -> None:
     assert drawing(rows(), color="arm").chart == drawing(rows(), color="arm").chart
+
+
+def test_values_that_lie_among_one_another_are_curves_of_their_own() -> None:
+    among = rows(beta=(pl.col("d") % 2).cast(pl.Float64))
+    beside = rows(beta=(pl.col("d") // 5).cast(pl.Float64))
+    assert {p["curve"] for p in drawn(among).points} == {"beta = 0", "beta = 1"}
+    assert {p["curve"] for p in drawn(beside).points} == {p["curve"] for p in drawn(among, color="beta").points} == {""}

@@ -13,8 +13,11 @@
   if (saved("theme")) root.dataset.theme = saved("theme");
 
   // Colours of the figures, made for white paper, and what stands for them on dark.
-  const NIGHT = {"#222222": "#e6e6e3", "#222": "#e6e6e3", "#666666": "#a5a8ab", "#666": "#a5a8ab", "#e8e8e8": "#2b3036", "#000000": "#f2f2f2",
-    "#0072b2": "#4fa9dc", "#d55e00": "#ff8a3d", "#009e73": "#2fc79b", "white": "#16181b", "#ffffff": "#16181b", "black": "#f2f2f2", "#dddddd": "#33383e"};
+  const NIGHT = Object.fromEntries(Object.entries(JSON.parse(root.dataset.night ?? "{}")).map(([day, dark]) => [day.toLowerCase(), dark]));
+  const [INK, SOFT, LINE] = [NIGHT["#222222"], NIGHT["#666666"], NIGHT["#e8e8e8"]];
+  const paper = () => getComputedStyle(root).getPropertyValue("--paper").trim();
+  Object.assign(NIGHT, {"#222": INK, "black": NIGHT["#000000"], "#666": SOFT, "#dddddd": LINE});
+  for (const white of ["white", "#ffffff", "#fff"]) Object.defineProperty(NIGHT, white, {get: paper});
   const darkened = value => {
     if (typeof value === "string") return NIGHT[value.toLowerCase()] ?? value;
     if (Array.isArray(value)) return value.map(darkened);
@@ -22,21 +25,32 @@
     return value;
   };
   const NIGHT_TEXT = {
-    legend: {labelColor: "#e6e6e3", titleColor: "#e6e6e3"}, header: {labelColor: "#e6e6e3", titleColor: "#e6e6e3"},
-    axis: {labelColor: "#e6e6e3", titleColor: "#e6e6e3", domainColor: "#a5a8ab", tickColor: "#a5a8ab", gridColor: "#2b3036"},
-    title: {color: "#e6e6e3"}, view: {stroke: "#6b7178"},
+    legend: {labelColor: INK, titleColor: INK}, header: {labelColor: INK, titleColor: INK},
+    axis: {labelColor: INK, titleColor: INK, domainColor: SOFT, tickColor: SOFT, gridColor: LINE},
+    title: {color: INK, subtitleColor: SOFT}, view: {stroke: SOFT},
   };
   const atNight = spec => {
     const found = darkened(spec), config = {...found.config};
     for (const [part, colors] of Object.entries(NIGHT_TEXT)) config[part] = {...config[part], ...colors};
     return {...found, config};
   };
+  // On a phone a title takes several lines, and the legend stands below the plot.
+  const lines = (text, room) => typeof text !== "string" ? text : text.split(" ").reduce((all, word) => {
+    const last = all.at(-1);
+    return last !== undefined && (last + word).length * 8 < room ? [...all.slice(0, -1), `${last} ${word}`] : [...all, word];
+  }, []);
+  const narrowed = (spec, room) => {
+    if (room > 460) return spec;
+    const below = {...spec.config?.legend, orient: "bottom", columns: 3, labelLimit: 110};
+    const title = typeof spec.title === "object" && spec.title ? {...spec.title, text: lines(spec.title.text, room), subtitle: lines(spec.title.subtitle, room)} : spec.title && lines(spec.title, room);
+    return {...spec, ...(title ? {title} : {}), config: {...spec.config, legend: below}};
+  };
   const fitted = (spec, figure, plot) => {
     const room = Math.min(plot.clientWidth || 640, 860) - 8;
-    const found = {...spec, background: "transparent"};
+    const found = {...narrowed(spec, room), background: "transparent"};
     if (spec.facet || spec.hconcat || spec.vconcat || spec.concat) return found;
     if (figure.hasAttribute("data-tall")) return {...found, width: Math.max(140, room - 240), autosize: {type: "pad"}};
-    return {...found, width: Math.max(240, room), height: Math.max(240, Math.min(380, room * 0.62)), autosize: {type: "fit", contains: "padding"}};
+    return {...found, width: Math.max(240, room), height: room > 460 ? Math.max(240, Math.min(380, room * 0.62)) : 360, autosize: {type: "fit", contains: "padding"}};
   };
   const draw = async (figure, spec) => {
     const plot = figure.querySelector(".plot");
