@@ -22,14 +22,16 @@ FRACTION = 0.05
 OTHER_DEVICE = 1e-4  # relative, between a CPU and a GPU, for a workload that states no tolerance
 ALPHA = 0.001  # of a column of a sampled workload: how rarely the same distribution may be taken for another
 SHOWN = 50  # mismatches that are kept
+ALONE, PACKED = "each point alone", "all points in one pack"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
     """What an audit found: points measured again, those that agree, and where the others differ.
 
-    `tolerance` is relative, 0 is bitwise. `measures` says how rows were compared: `value` row by row; `sample`, and points of
-    others that are samples, by the signs of paired differences, a column at a time; `cost` by the ratio of seconds alone.
+    `tolerance` is relative, 0 is bitwise; each of `ways` has its own. `agreeing` counts points that agree in all ways.
+    `measures` says how rows were compared: `value` row by row; `sample`, and points of others that are samples, by the signs of
+    paired differences, a column at a time; `cost` by the ratio of seconds alone.
     """
 
     sweep: str
@@ -46,6 +48,7 @@ class Audit:
     when: str
     seconds_ratio: float | None
     mismatches: tuple[dict[str, Any], ...]
+    ways: tuple[dict[str, Any], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -58,23 +61,31 @@ class Audit:
 
 
 def audit(
-    spec: Spec, store: Store, *, fraction: float = FRACTION, seed: int = 0, device: str = "cpu", tolerance: float | None = None
+    spec: Spec,
+    store: Store,
+    *,
+    fraction: float = FRACTION,
+    seed: int = 0,
+    device: str | None = None,
+    tolerance: float | None = None,
 ) -> Audit:
-    """Measure a sample again, each point alone and in this process, and keep the findings in the store as audits/<sweep>.json.
+    """Measure a sample again in this process and keep the findings in the store as audits/<sweep>.json.
 
-    Raises SpecError for a fraction that is none, StoreError where the sweep has no points to sample.
+    It is measured point by point and once more in one pack, on the device that is named; where none is, on that of the rows,
+    and point by point on the other one too where this machine has it. Raises SpecError for a fraction that is none, StoreError
+    where the sweep has no points to sample.
     """
     if not 0 < fraction <= 1:
         raise SpecError(f"--fraction: it must lie above 0 and up to 1, but got {fraction:g}; 0.05 takes one point in twenty.")
     workload, _ = prepare(spec)
     stored = _stored(store, spec, workload)
     chosen = _sample(sorted(stored), fraction, seed)
-    points = [_point(stored[name][-1], workload) for name in chosen]
-    again = [contract.measure(workload, [point], folder_of(spec), device)[0] for point in points]
-    allowed = _tolerance(workload, device, [stored[name] for name in chosen]) if tolerance is None else tolerance
-    pairs = [(stored[name], rows) for name, rows in zip(chosen, again, strict=True)]
-    wrong = list(_differences(workload, pairs, allowed))
-    found = Audit(
+    rows = [stored[name] for name in chosen]
+    first, *others = devices(device, [str(found[-1]["device"]) for found in rows])
+    tried = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in others)]
+    found = [_tried(workload, spec, rows, how, where, tolerance) for how, where in tried]
+    told = {(row["point"], row["column"]): row for _, wrong, _ in reversed(found) for row in wrong}
+    audited = Audit(
         sweep=spec.name,
         size=spec.size or "base",
         workload=workload.name,
@@ -82,16 +93,54 @@ def audit(
         fraction=fraction,
         seed=seed,
         points=len(chosen),
-        agreeing=len(chosen) - len({row["point"] for row in wrong}),
-        tolerance=allowed,
-        device=device,
+        agreeing=len(chosen) - len({row["point"] for row in told.values()}),
+        tolerance=found[0][0]["tolerance"],
+        device=first,
         host=socket.gethostname(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds_ratio=_ratio(pairs),
-        mismatches=tuple(wrong[:SHOWN]),
+        seconds_ratio=found[0][2],
+        mismatches=tuple(list(told.values())[:SHOWN]),
+        ways=tuple(way for way, _, _ in found),
     )
-    store.save("audits", spec.name, found.as_json())
-    return found
+    store.save("audits", spec.name, audited.as_json())
+    return audited
+
+
+Rows = Sequence[Mapping[str, Any]]
+Tried = tuple[dict[str, Any], list[dict[str, Any]], float | None]
+
+
+def _tried(workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, device: str, tolerance: float | None) -> Tried:
+    """What came of measuring the sample in one way: its record, its mismatches, and how much longer it took."""
+    points = [_point(rows[-1], workload) for rows in stored]
+    packs = [points] if how == PACKED else [[point] for point in points]
+    again = [rows for pack in packs for rows in contract.measure(workload, pack, folder_of(spec), device)]
+    allowed = _tolerance(workload, device, stored) if tolerance is None else tolerance
+    pairs = list(zip(stored, again, strict=True))
+    wrong = [{**row, "way": f"{how} on {device}"} for row in _differences(workload, pairs, allowed)]
+    agreeing = len(points) - len({row["point"] for row in wrong})
+    way = {"how": how, "device": device, "points": len(points), "agreeing": agreeing, "tolerance": allowed}
+    return way, wrong, _ratio(pairs)
+
+
+def devices(asked: str | None, stored: Sequence[str]) -> list[str]:
+    """Where a sample is measured again: on the device that is asked for; else on that of the rows, and on the other as well."""
+    if asked is not None:
+        return [asked]
+    if not _accelerated():
+        return ["cpu"]
+    return ["cuda", "cpu"] if all(name.startswith("cuda") for name in stored) else ["cpu", "cuda"]
+
+
+def _accelerated() -> bool:
+    """Whether this machine has a GPU that torch can use."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def _stored(store: Store, spec: Spec, workload: Workload) -> dict[str, list[dict[str, Any]]]:
@@ -127,7 +176,7 @@ def _tolerance(workload: Workload, device: str, stored: Sequence[Sequence[Mappin
     return max(stated, OTHER_DEVICE) if elsewhere else stated
 
 
-Pair = tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
+Pair = tuple[Rows, Rows]
 
 
 def _differences(workload: Workload, pairs: Sequence[Pair], tolerance: float) -> Iterator[dict[str, Any]]:

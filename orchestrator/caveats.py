@@ -100,12 +100,18 @@ def audit_text(audit: Mapping[str, Any] | None) -> str:
     """What the audit found, in one sentence."""
     if audit is None:
         return ""
-    how = "bit for bit" if audit["tolerance"] == 0 else f"within {audit['tolerance']:g} (relative)"
-    how = {"sample": "by the signs of their differences", "cost": "by their steps"}.get(audit["measures"], how)
+    ways = audit.get("ways") or []
+    told = "; ".join(f"{way['how']} on {way['device']}, compared {_compared(audit['measures'], way)}" for way in ways)
     return (
         f"{audit['agreeing']:,} of {audit['points']:,} points, a random {audit['fraction']:.3g} of all, came out the same when "
-        f"measured again on {audit['device']} ({audit['when'][:16].replace('T', ' ')} UTC), compared {how}."
+        f"measured again on {audit['device']} ({audit['when'][:16].replace('T', ' ')} UTC), "
+        f"{told or 'compared ' + _compared(audit['measures'], audit)}."
     )
+
+
+def _compared(measures: str, way: Mapping[str, Any]) -> str:
+    how = "bit for bit" if way["tolerance"] == 0 else f"within {way['tolerance']:g} (relative)"
+    return {"sample": "by the signs of their differences", "cost": "by their steps"}.get(measures, how)
 
 
 def spent(store: Store, spec: Spec) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import caveats, durable
-from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
+from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, restore, rows_of
 from orchestrator.claims.evidence import Columns, Described, select
 from orchestrator.claims.verdict import level_text, owner, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
@@ -77,6 +77,12 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
         markdown=folder / "report.md",
         figures=tuple(folder / f"{drawing.name}.png" for drawing, *_ in rendered),
     )
+
+
+def refresh(spec: Spec, store: Store) -> Report | None:
+    """The report once more from the verdicts as they were saved, where there is one; None where nothing was judged yet."""
+    judged = [v for v in store.load("verdicts", spec.name) or [] if v.get("size") == (spec.size or BASE)]
+    return write(spec, store, [restore(v) for v in judged]) if judged else None
 
 
 def paths(report: Report) -> dict[str, str]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from running import HEAD, RUN, SWEEP
 
 from orchestrator import claims, measure
-from orchestrator.audit import audit
+from orchestrator.audit import ALONE, PACKED, audit, devices
 from orchestrator.cli import cli
 from orchestrator.diff import diff, side
 from orchestrator.errors import QueryError, SpecError
@@ -82,6 +82,38 @@ def test_a_sample_among_values_is_audited_by_its_distribution(folder: Path) -> N
         (folder / "halves.yaml").write_text(SWEEP + f"fixed: {{source: {source}}}\nseeds: 20\n")
         swept(folder, source)
         assert audit(read(folder / "halves.yaml"), open_store(folder / source), fraction=1.0).passed == passed
+
+
+def test_a_result_that_its_pack_changes_is_found(folder: Path) -> None:
+    body = "def run_pack(params, ctxs):\n    for i, p in enumerate(params):\n        y = p.i / 2 + ctxs[i].seed"
+    (folder / "halves.py").write_text(f"{HEAD}{body} + (len(params) - 1) / 64\n        yield i, 0, Result(half=y)\n")
+    found = audited(folder, fraction=1.0)
+    assert [(way["how"], way["agreeing"] == 12) for way in found.ways] == [(ALONE, True), (PACKED, False)]
+    assert {row["way"] for row in found.mismatches} == {f"{PACKED} on cpu"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "stored", "tried"),
+    [
+        (None, True, "cpu", ["cpu", "cuda"]),
+        (None, True, "cuda:0", ["cuda", "cpu"]),
+        (None, False, "cuda:0", ["cpu"]),
+        ("cuda", False, "cpu", ["cuda"]),
+    ],
+)
+def test_a_sample_is_measured_on_the_other_device_too(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, there: bool, stored: str, tried: list[str]
+) -> None:
+    monkeypatch.setattr("orchestrator.audit._accelerated", lambda: there)
+    assert devices(asked, [stored]) == tried
+
+
+def test_an_audit_stands_in_the_report_at_once(folder: Path) -> None:
+    page = folder / "store" / "reports" / "halves" / "report.md"
+    assert "No sample was measured again" in page.read_text()
+    said = CliRunner().invoke(cli, ["audit", "halves.yaml", "--store", "store"])
+    assert said.exit_code == 0 and "each point alone on cpu: 1 of 1, bit for bit" in said.output
+    assert "1 of 1 points, a random 0.05 of all, came out the same" in page.read_text()
 
 
 def test_an_audit_is_kept_where_the_pages_find_it(folder: Path) -> None:

@@ -48,7 +48,9 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
 @click.argument("sweep", shell_complete=sweep_names)
 @click.option("--fraction", type=float, default=0.05, show_default=True, help="Share of the points that are measured again.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the sample.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to measure again.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to measure again; on both if none is named and there is a GPU."
+)
 @click.option("--tolerance", type=float, help="Relative; the workload's own if none, 0 is bitwise.")
 @size_option
 @store_option
@@ -57,30 +59,34 @@ def audit_command(
     sweep: str,
     fraction: float,
     seed: int,
-    device: str,
+    device: str | None,
     tolerance: float | None,
     size: str | None,
     store: str,
     as_json: bool,
 ) -> int:
-    """Measure a random sample of a sweep's points again, each alone in this process, and compare; 1 where one differs.
+    """Measure a random sample of a sweep's points again, alone, in one pack, on a GPU too; compare; 1 where one differs.
 
     \b
     lawsweep audit khm_codes --fraction 0.05
     lawsweep audit khm_codes --device cuda      what a GPU gives for points of a CPU
     """
-    from orchestrator import audit
+    from orchestrator import audit, report
     from orchestrator.cli import show
     from orchestrator.kept import open_sweep
 
     spec, kept = open_sweep(sweep, size, store)
     found = audit.audit(spec, kept, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    report.refresh(spec, kept)
     if as_json:
         click.echo(json.dumps(found.as_json(), default=str))
     else:
-        how = "bit for bit" if found.tolerance == 0 else f"within {found.tolerance:g}"
-        compared = {"value": how, "sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}
-        click.echo(f"{found.sweep}: {found.agreeing:,} of {found.points:,} points agree, {compared[found.measures]}")
+        click.echo(f"{found.sweep}: {found.agreeing:,} of {found.points:,} points agree")
+        compared = {"sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}
+        for way in found.ways:
+            how = "bit for bit" if way["tolerance"] == 0 else f"within {way['tolerance']:g}"
+            how = compared.get(found.measures, how)
+            click.echo(f"  {way['how']} on {way['device']}: {way['agreeing']:,} of {way['points']:,}, {how}")
         if found.mismatches:
             show.table([{**row, "params": json.dumps(row["params"])} for row in found.mismatches])
     return 0 if found.passed else 1
