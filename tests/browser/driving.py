@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import socket
+import tempfile
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+import orchestrator
 from dashboards.app import build
 from dashboards.security import LOOPBACK
 from orchestrator.query import results
@@ -24,6 +28,20 @@ SHOTS = Path(__file__).parent / "shots"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 40_000
 """Milliseconds that a page may take on a busy machine."""
+
+
+@lru_cache(maxsize=1)
+def swept() -> Path:
+    """A store in which a real sweep was run, once for all tests of a process; who adds to it takes a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="lawsweep-browser-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    orchestrator.run("khm_capacity", size="smoke", store=folder / "store", inline=True, progress="quiet")
+    return folder / "store"
+
+
+def copied(folder: Path) -> Path:
+    """A copy of that store in a folder."""
+    return Path(shutil.copytree(swept(), folder / "store"))
 
 
 @contextlib.contextmanager

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import PATIENCE, chromium, serving, shoot
+from driving import PATIENCE, chromium, copied, serving, shoot
 from mlflow.tracking import MlflowClient
 from playwright.sync_api import Browser, Page, expect
 
-import orchestrator
 from orchestrator.store import open_store
 from orchestrator.track import address, mirror, ui
 
@@ -47,7 +46,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A store that a real sweep was run in, with both servers on it."""
     folder = tmp_path_factory.mktemp("mlflow")
-    orchestrator.run(SWEEP, size="smoke", store=folder / "store", inline=True, progress="quiet")
+    copied(folder)
     with _port() as port, pytest.MonkeyPatch.context() as patch:
         url = f"http://127.0.0.1:{port}"
         with serving(folder / "store", mlflow=url) as dashboard:

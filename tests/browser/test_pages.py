@@ -9,21 +9,20 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 import pytest
 from conftest import add, grid, plan, toy_rows
-from driving import chromium, drawn, opened, serving, shoot
+from driving import chromium, copied, drawn, opened, serving, shoot
 from playwright.sync_api import Browser, expect
 
-import orchestrator
 from orchestrator.store import open_store
 
 pytestmark = pytest.mark.slow
+COMPARED = "/compare?a=toy_two&b=toy_one&y=capacity"
 QUERY = "select d, avg(capacity) as capacity from khm_capacity where arm = 'angle' group by d order by d"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a real sweep, and two of the toy that share their points' params, one with failures."""
-    path = tmp_path_factory.mktemp("pages") / "store"
-    orchestrator.run("khm_capacity", size="smoke", store=path, inline=True, progress="quiet")
+    path = copied(tmp_path_factory.mktemp("pages"))
     store = open_store(path)
     rows = toy_rows(
         [{**p, "point": f"{p['d']:08d}{int(p['beta']):04d}{p['seed']:04d}"} for p in grid(tuple(range(2, 14)), seeds=4)]
@@ -130,7 +129,7 @@ def test_failures_stand_with_their_text_and_lead_to_their_point(browser: Browser
 
 def test_two_sweeps_stand_side_by_side_with_paired_differences(browser: Browser, url: str) -> None:
     with opened(browser) as page:
-        page.goto(f"{url}/compare?a=toy_two&b=toy_one&y=capacity")
+        page.goto(url + COMPARED)
         expect(page.locator(".side")).to_have_count(2)
         expect(page.locator("#differences")).to_contain_text("in 22 of 24 settings the interval leaves zero out")
         expect(page.locator("#differences")).to_contain_text("Over all settings")
@@ -167,12 +166,21 @@ def test_a_result_is_downloaded_as_csv_and_parquet(browser: Browser, url: str, t
 
 def test_pages_fit_a_phone_and_the_dark(browser: Browser, url: str) -> None:
     with opened(browser, viewport={"width": 360, "height": 740}, color_scheme="dark") as page:
-        for name, path in (("sweeps", "/"), ("sweep", "/sweep/khm_capacity"), ("sql", f"/sql?q={quote(QUERY)}")):
+        paths = {"sweeps": "/", "sweep": "/sweep/khm_capacity", "sql": f"/sql?q={quote(QUERY)}", "compare": COMPARED}
+        for name, path in {**paths, "point": "/point/b0000002" + "00010000"}.items():
             page.goto(url + path)
             drawn(page)
             assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
             assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
             shoot(page, f"phone_{name}")
+
+
+def test_a_long_title_is_whole_on_a_phone(browser: Browser, url: str) -> None:
+    with opened(browser, viewport={"width": 360, "height": 740}) as page:
+        page.goto(f"{url}/sweep/khm_capacity")
+        drawn(page)
+        ends = "e => [...e.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().right)"
+        assert max(page.locator("#figures figure.chart").first.evaluate(ends)) <= 352
 
 
 def test_the_keyboard_alone_reaches_a_sweep(browser: Browser, url: str) -> None:
@@ -205,6 +213,12 @@ def test_the_report_needs_no_network(browser: Browser, home: Path) -> None:
         expect(page.locator("figure svg").first).to_be_visible()
         expect(page.get_by_role("heading", name="Verdicts")).to_be_visible()
         shoot(page, "report_offline")
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+        inks = "() => [...document.querySelectorAll('figure svg text')].map(e => getComputedStyle(e).fill)"
+        assert set(page.evaluate(inks)) <= {"rgb(230, 230, 227)", "rgb(169, 169, 164)"}
+        shoot(page, "phone_report")
     assert set(asked) <= {"file", "data"}
 
 
