@@ -167,7 +167,7 @@ def test_a_result_is_downloaded_as_csv_and_parquet(browser: Browser, url: str, t
 def test_pages_fit_a_phone_and_the_dark(browser: Browser, url: str) -> None:
     with opened(browser, viewport={"width": 360, "height": 740}, color_scheme="dark") as page:
         paths = {"sweeps": "/", "sweep": "/sweep/khm_capacity", "sql": f"/sql?q={quote(QUERY)}", "compare": COMPARED}
-        for name, path in {**paths, "point": "/point/b0000002" + "00010000"}.items():
+        for name, path in {**paths, "point": "/point/b000000200010000"}.items():
             page.goto(url + path)
             drawn(page)
             assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
