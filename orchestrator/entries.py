@@ -58,14 +58,13 @@ class Entries:
 
 def entries(store: Store, record: Mapping[str, Any]) -> Entries:
     """The entries of the plan of that record; a sweep without rows has its invocation alone."""
-    rows = store.sweep(record["sweep"], record["size"])
     common = {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
     names = (
         page(record["sweep"], record["size"]),
         found.stamp(store, record),
         *(part.path.name for part in store.parts(record["workload"])),
     )
-    curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
+    rows, curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
@@ -84,12 +83,15 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
 
 
 @lru_cache(maxsize=1)
-def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]) -> tuple[tuple[Entry, ...], str]:
-    """Curves and hash of the rows of these parts; kept, for a mirror is asked before and after the claims are judged."""
+def _read(
+    store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]
+) -> tuple[pl.LazyFrame, tuple[Entry, ...], str]:
+    """Rows, curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
     record = store.latest(sweep, size)
-    rows = store.sweep(sweep, size)
+    rows = store.sweep(sweep, size).collect().lazy()
     common = {"sweep": sweep, "size": size, "workload": record["workload"]}
-    return tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else (), _identity(rows)
+    curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
+    return rows, curves, _identity(rows)
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:

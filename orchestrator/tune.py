@@ -305,8 +305,9 @@ class PackTrial(tune.Trainable):
             self._terms = terms.here()
         except WorkloadError as error:
             self._broken = str(error)
-        # What was imported stays: a collector that walks through all of torch whenever points are made costs a tenth of them.
+        # What was imported stays, and rows are no cycles: a collector that looks at them often costs a tenth of cheap points.
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         self._stop = threading.Event()
         threading.Thread(target=self._beat, name="lawsweep-beat", daemon=True).start()
 
