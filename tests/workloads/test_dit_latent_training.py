@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from running import Basket, measured
 from scipy import stats
 
+from orchestrator.batch import Batch
 from orchestrator.context import Context
+from orchestrator.execute import Pace
+from orchestrator.workload import load
 from workloads.dit_latent import early_stopping, rate
 from workloads.dit_latent.maths import estimators, evaluation, latents, network, packs, problem, training
 from workloads.dit_latent.maths.latents import Latent
@@ -88,6 +92,26 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(taken: int) -> None:
     rest = rows(rate, GROUP[:3], ctxs)
     assert sorted({step for _, step in rest}) == [20, 40, 50][taken:]
     assert repr(rest) == repr({at: row for at, row in whole.items() if at in rest})
+
+
+def test_a_pack_that_ran_out_of_memory_gives_the_rows_of_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload, loss, sizes = load("dit_latent.rate"), training.loss, []
+
+    def scarce(parameters: Any, *given: Any) -> torch.Tensor:
+        sizes.append(len(parameters["subspace"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return loss(parameters, *given)
+
+    params = {f.name: [getattr(p, f.name) for p in GROUP] for f in workload.params}
+    named = {"pack": "p", "index": list(range(12)), "ids": [f"point{i}" for i in range(12)], "seeds": list(range(12))}
+    batch = Batch(**named, params=params, seconds=600.0, together=12)  # type: ignore[arg-type]
+    whole, pace = measured(workload, batch, Basket())[1], Pace()
+    monkeypatch.setattr(training, "loss", scarce)
+    split = measured(workload, batch, Basket(), pace=pace)[1]
+    assert max(size for size in sizes if sizes.count(size) > 10) == 3 and list(pace.caps.values()) == [3]
+    errors = [{(r["point"], r["step"]): r["score_mse"] for r in found} for found in (whole, split)]
+    assert errors[1] == pytest.approx(errors[0], rel=rate.TOLERANCE) and len(errors[0]) == 36
 
 
 def test_models_saved_at_different_steps_each_go_on_from_their_own() -> None:
