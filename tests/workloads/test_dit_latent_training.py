@@ -175,6 +175,20 @@ def test_errors_by_time_average_to_the_whole() -> None:
     assert float(weight @ torch.tensor(errors, dtype=torch.float64)) == pytest.approx(row.score_mse, rel=1e-4)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_the_true_score_s_loss_comes_to_its_floor_in_any_ambient_space(noise: float) -> None:
+    points = [
+        Params(latent_dim=2, ambient_dim=d, family="gaussian", ambient_noise=noise, fresh=True, steps=1, points=4000, samples=0)
+        for d in (2, 3, 12)
+    ]
+    found = [row for p in points for row in rows(rate, [p], [Context(0)]).values()]
+    for row in found:
+        assert row["true_loss"] == pytest.approx(row["loss_floor"], rel=0.04)
+    assert noise > 0 or len({round(row["loss_floor"], 9) for row in found}) == 1
+    other = rows(rate, [dataclasses.replace(points[0], family="laplace", points=4)], [Context(0)])
+    assert other[0, 1]["loss_floor"] is None
+
+
 def test_a_network_that_predicts_zero_errs_by_the_baseline() -> None:
     task = problem.build([SMALL], [Context(0)])
     measure = rate.measured(task)
