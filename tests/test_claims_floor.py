@@ -142,3 +142,19 @@ def test_a_decay_above_a_measured_floor_covers(floor: float) -> None:
         found = fit(law("power_with_floor"), curve.above(own)).interval("decay")
         hits.append(found.low <= 0.5 <= found.high)
     assert 0.91 <= np.mean(hits) <= 0.985
+
+
+def test_a_floor_of_each_x_is_taken_off_there_and_not_refused() -> None:
+    xs = [2, 4, 8, 16, 32, 64]
+    floor = rows_of(lambda d: 0.2 * d**0.4, xs, noise=0.02, arm="fresh")
+    claim = {
+        "where": "arm = 'all'",
+        "fit": {"law": "power", "x": "d", "y": "y"},
+        "floor": {"arm": "fresh", "match": ["d"]},
+        "expect": {"exponent": {"at_most": 0.3}},
+    }
+    verdicts = []
+    for error in (lambda d: d**0.1 + 0.2 * d**0.4, lambda d: 0.3 * d**0.4):
+        rows = pl.concat([rows_of(error, xs, noise=0.02), floor])
+        verdicts.append(judged(claim, rows, arms={"all": {}, "fresh": {}}, axes={"d": xs}).verdict)
+    assert verdicts == ["supported", "unmet"]

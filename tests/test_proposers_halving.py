@@ -8,7 +8,9 @@ import warnings
 from itertools import islice
 from typing import Any
 
+import polars as pl
 import pytest
+from judging import judged, rows_of
 
 from orchestrator.proposers import halving
 from orchestrator.proposers.halving import HalvingTask, MedianTask, best, rungs, survivors
@@ -103,3 +105,15 @@ def test_models_become_tasks() -> None:
     assert halving.task(stop) == HalvingTask(of="loss", goal="maximize", first=2, factor=4)
     assert halving.task(Stop(median=Median(of="loss", after=5))) == MedianTask(of="loss", after=5)
     assert halving.columns(halving.task(stop)) == ("loss",)
+
+
+def test_what_stopped_points_came_to_is_no_part_of_a_claim_s_means() -> None:
+    rows = rows_of(lambda d: d**2.0, [2, 4, 8, 16, 32, 64], seeds=6, noise=0.05)
+    finished, behind = rows.filter(pl.col("seed") < 4), rows.filter(pl.col("seed") >= 4)
+    rung = behind.with_columns(final=pl.lit(False), y=pl.lit(1e6))
+    stopped = behind.with_columns(status=pl.lit("stopped"), step=pl.lit(-1), y=pl.lit(None, dtype=pl.Float64))
+    claim = {"fit": {"law": "power", "x": "d", "y": "y"}, "expect": {"exponent": {"between": [1.8, 2.2]}}}
+    alone, both = judged(claim, finished), judged(claim, pl.concat([finished, rung, stopped]))
+    estimates = [verdict.findings[0].numbers["exponent"]["estimate"] for verdict in (alone, both)]
+    assert estimates[0] == estimates[1] == pytest.approx(2.0, abs=0.1)
+    assert both.failed == {"stopped": 12} and both.verdict == "undecided" and "12 points have no result" in both.reasons

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from orchestrator.claims import limits
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, bound
 from orchestrator.claims.measured import Measured, measured
@@ -55,11 +57,21 @@ class Case:
         return measured(one, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
 
     def without_floor(self, found: Measured, rows: pl.DataFrame, x: str, y: str) -> list[Series]:
-        """The series less its floor, for a law that has none of its own: what the floor adds must not turn a verdict."""
-        floor = self.floor(rows, x, y) if not found.series.floor else None
-        if floor is None or not len(floor.x):
+        """The series less its floor, for a law that has none of its own: what the floor adds must not turn a verdict.
+
+        A floor that goes along x is taken off at each x.
+        """
+        if found.series.floor:
             return []
-        return [replace(found.series, values=found.series.values - float(floor.y[0]))]
+        beside = limits.beside(self.model or self.claim, self.evidence, rows, x)
+        if beside is not None and x in beside.columns and beside[x].n_unique() > 1:
+            floor: Series | None = measured(beside, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
+        else:
+            floor = self.floor(rows, x, y)
+        if floor is None or not len(floor.x) or (len(floor.x) > 1 and not np.isin(found.series.x, floor.x).all()):
+            return []
+        level = np.interp(found.series.x, floor.x, floor.y)  # one floor for all, or one at each x
+        return [replace(found.series, values=found.series.values - level[:, None])]
 
     def bound(self, column: str) -> str:
         """Whether the column is exact, a lower or an upper bound."""

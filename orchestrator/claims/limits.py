@@ -115,10 +115,11 @@ def over_seeds(name: str, how: str) -> pl.Expr:
     return {"median": column.median(), "max": column.max()}.get(how, column.mean()).alias(name)
 
 
-def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame) -> pl.DataFrame | None:
+def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame, along: str | None = None) -> pl.DataFrame | None:
     """The rows of the floor that match a group's; None where the claim has no floor.
 
-    Raises SpecError where a column of `match` has several values in the group, each with a floor of its own.
+    Raises SpecError where a column of `match` has several values in the group, each with a floor of its own; but for those that
+    go with the column `along`, each value of which then has its own floor.
     """
     if claim.floor is None or evidence.floor is None:
         return None
@@ -126,7 +127,7 @@ def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame) -> pl.DataFrame
     if not match or not len(rows):
         return evidence.floor
     wanted = rows.select(match).unique()
-    if len(wanted) > 1:
+    if len(wanted) > 1 and not (along in evidence.floor.columns and len(wanted) == rows[along].n_unique()):
         raise SpecError(
             f"claims.{claim.id}.floor.match: {', '.join(match)} must have one value in each group, but has {len(wanted)}; "
             f"add it to 'by'."

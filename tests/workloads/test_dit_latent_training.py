@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from running import Basket, measured
+from scipy import stats
 
+from orchestrator.batch import Batch
 from orchestrator.context import Context
+from orchestrator.execute import Pace
+from orchestrator.workload import load
 from workloads.dit_latent import early_stopping, rate
 from workloads.dit_latent.maths import estimators, evaluation, latents, network, packs, problem, training
 from workloads.dit_latent.maths.latents import Latent
@@ -89,6 +94,26 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(taken: int) -> None:
     assert repr(rest) == repr({at: row for at, row in whole.items() if at in rest})
 
 
+def test_a_pack_that_ran_out_of_memory_gives_the_rows_of_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload, loss, sizes = load("dit_latent.rate"), training.loss, []
+
+    def scarce(parameters: Any, *given: Any) -> torch.Tensor:
+        sizes.append(len(parameters["subspace"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return loss(parameters, *given)
+
+    params = {f.name: [getattr(p, f.name) for p in GROUP] for f in workload.params}
+    named = {"pack": "p", "index": list(range(12)), "ids": [f"point{i}" for i in range(12)], "seeds": list(range(12))}
+    batch = Batch(**named, params=params, seconds=600.0, together=12)  # type: ignore[arg-type]
+    whole, pace = measured(workload, batch, Basket())[1], Pace()
+    monkeypatch.setattr(training, "loss", scarce)
+    split = measured(workload, batch, Basket(), pace=pace)[1]
+    assert max(size for size in sizes if sizes.count(size) > 10) == 3 and list(pace.caps.values()) == [3]
+    errors = [{(r["point"], r["step"]): r["score_mse"] for r in found} for found in (whole, split)]
+    assert errors[1] == pytest.approx(errors[0], rel=rate.TOLERANCE) and len(errors[0]) == 36
+
+
 def test_models_saved_at_different_steps_each_go_on_from_their_own() -> None:
     ctxs = [Kept(i) for i in range(2)]
     next(iter(rate.run_pack(GROUP[:1], ctxs[:1])))
@@ -150,6 +175,20 @@ def test_errors_by_time_average_to_the_whole() -> None:
     assert float(weight @ torch.tensor(errors, dtype=torch.float64)) == pytest.approx(row.score_mse, rel=1e-4)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_the_true_score_s_loss_comes_to_its_floor_in_any_ambient_space(noise: float) -> None:
+    points = [
+        Params(latent_dim=2, ambient_dim=d, family="gaussian", ambient_noise=noise, fresh=True, steps=1, points=4000, samples=0)
+        for d in (2, 3, 12)
+    ]
+    found = [row for p in points for row in rows(rate, [p], [Context(0)]).values()]
+    for row in found:
+        assert row["true_loss"] == pytest.approx(row["loss_floor"], rel=0.04)
+    assert noise > 0 or len({round(row["loss_floor"], 9) for row in found}) == 1
+    other = rows(rate, [dataclasses.replace(points[0], family="laplace", points=4)], [Context(0)])
+    assert other[0, 1]["loss_floor"] is None
+
+
 def test_a_network_that_predicts_zero_errs_by_the_baseline() -> None:
     task = problem.build([SMALL], [Context(0)])
     measure = rate.measured(task)
@@ -183,6 +222,52 @@ def test_the_plug_in_estimator_errs_like_one_over_n() -> None:
     kl = np.array([found[i, 0]["latent_kl"] for i in range(60)]).reshape(20, 3).mean(0)
     for values in (mse, kl):
         assert np.polyfit(np.log(sizes), np.log(values), 1)[0] == pytest.approx(-1.0, abs=0.25)
+
+
+def test_the_fitted_gaussian_s_total_variation_falls_like_a_root() -> None:
+    sizes, law, x = [100, 400, 1600], Latent("gaussian", 1), np.linspace(-12, 12, 4001)
+    true, found = stats.norm(0, 2).pdf(x), []
+    for seed in range(60):
+        h = latents.sample(law, sizes[-1], Context(seed).generator())
+        for n in sizes:
+            mean, covariance = estimators.moments(h[:n])
+            found.append(0.5 * np.trapezoid(np.abs(stats.norm(float(mean), float(covariance) ** 0.5).pdf(x) - true), x))
+    tv = np.array(found).reshape(60, 3).mean(0)
+    assert np.polyfit(np.log(sizes), np.log(tv), 1)[0] == pytest.approx(-0.5, abs=0.06)
+
+
+# The least time at which these numbers of points are enough, and slopes in n: -0.89 to -1.22 and -0.76 to -0.93 in pilots.
+@pytest.mark.parametrize(("dim", "least", "steepest", "flattest"), [(1, 0.02, -1.3, -0.8), (2, 0.2, -1.2, -0.65)])
+def test_the_smoothed_sample_errs_by_time_at_about_the_measured_rates(
+    dim: int, least: float, steepest: float, flattest: float
+) -> None:
+    sizes, times, law = [100, 400, 1600], [least, 10 * least, 2.0], Latent("gaussian", dim)
+    errors = np.zeros((3, 3))
+    for seed in range(10):
+        h = latents.sample(law, sizes[-1], Context(seed).generator("data"))
+        clean = latents.sample(law, 200, Context(seed).generator("test"))
+        noise = torch.randn(clean.shape, generator=Context(seed).generator("noise"), dtype=torch.float64)
+        for j, t in enumerate(torch.tensor([[t] * 200 for t in times], dtype=torch.float64)):
+            x = diffusion.noisy(clean, t, noise)
+            exact = latents.prediction(law, x, t)
+            for i, n in enumerate(sizes):
+                away = (estimators.smoothed(h[:n])(x, t) - exact) / diffusion.variance(t)[:, None]
+                errors[i, j] += float(away.square().sum(1).mean())
+    slopes = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert (slopes > steepest).all() and (slopes < flattest).all()
+    assert np.polyfit(np.log(times[:2]), np.log(errors[-1, :2]), 1)[0] == pytest.approx(-1.7, abs=0.4)
+
+
+def test_noise_around_the_subspace_costs_what_perturbation_theory_says() -> None:
+    # Squared error of n points' singular vectors: about 2 (D - d0) tau^2 (E[1/l] + tau^2 E[1/l^2])/n, l the moments of h.
+    found = {}
+    for tau, ambient, n in ((0.05, 8, 512), (0.2, 8, 512), (0.05, 32, 512), (0.05, 8, 1024)):
+        p = Params(latent_dim=2, ambient_dim=ambient, n=n, ambient_noise=tau, estimator="plugin", points=2, samples=0)
+        errors = [row["subspace_error"] for row in rows(rate, [p] * 12, [Context(i) for i in range(12)]).values()]
+        found[tau, ambient, n] = np.mean(errors)
+        moment = Latent("mixture", 2).least_moment  # both coordinates alike
+        predicted = 2 * (ambient - 2) * tau**2 * 2 * (1 / moment + tau**2 / moment**2) / n
+        assert found[tau, ambient, n] == pytest.approx(predicted, rel=0.3)
 
 
 def test_the_smoothed_sample_errs_less_with_more_points() -> None:

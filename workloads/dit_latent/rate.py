@@ -7,6 +7,7 @@ Symbols: D = ambient dimension · d0 = latent dimension · B = subspace · W = l
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,6 +55,9 @@ class Result(diffusion_times.ByTime):
     ]
     true_loss: Annotated[float, "that of the true score on the same points"]
     optimisation_gap: Annotated[float, "train_loss less true_loss; above zero training has not reached what the truth attains"]
+    loss_floor: Annotated[
+        float | None, "what true_loss is on average over all data, the least loss of any function; null where no Gaussian"
+    ]
     latent_kl: Annotated[float | None, "KL(latent law | Gaussian fitted to it), where the estimator is plugin on Gaussian data"]
     tv: Annotated[
         float | None,
@@ -89,7 +93,9 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
-    yield from packs.run(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured)
+    for columns in packs.run(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured):
+        columns["loss_floor"] = [None if math.isnan(floor) else floor for floor in columns["loss_floor"]]
+        yield columns
 
 
 def measured(task: Problem) -> packs.Measure:
@@ -99,6 +105,7 @@ def measured(task: Problem) -> packs.Measure:
     def measure(task: Problem, predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
         with torch.no_grad():
             found = evaluation.score_errors(task, at, predict, span) | counted(task)
+            found["loss_floor"] = evaluation.loss_floors(task)
             if last and task.first.samples:
                 found |= evaluation.sample_errors(task, predict, span, evaluation.ratios(task))
             if task.first.estimator == "plugin":

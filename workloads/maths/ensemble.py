@@ -1,7 +1,8 @@
 """Turns many models of one shape into one training: flat stacked parameters, a generator, a rate and a clip for each.
 
-A model gets what it would get alone: no operation mixes two of them, and its noise depends on its own seed. Shapes begin
-with (models, ...). Adam: Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019.
+A model gets what it would get alone: no operation mixes two of them, and its noise depends on its own seed. On a GPU products
+choose their kernel by the number of models, so float32 differs in its last digits there, which steps amplify. Shapes begin with
+(models, ...). Adam: Kingma and Ba 2015; decoupled weight decay: Loshchilov and Hutter 2019.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def check(p: Params) -> None:
         raise ValueError(f"ambient_dim must be at least x_dim = {p.x_dim}, but got {ambient(p)}; raise it.")
     if p.estimator == "kde" and (p.fresh or p.x_dim + p.y_dim > 2 or latent(p) or p.family != "series"):
         raise ValueError(
-            f"estimator 'kde' needs data at once, of a series, and one or two dimensions in all, but got fresh = {p.fresh}, "
+            f"estimator 'kde' needs data at once and one or two dimensions in all, of a series, but got fresh = {p.fresh}, "
             f"family = '{p.family}', x_dim = {p.x_dim}, y_dim = {p.y_dim}; train a transformer."
         )
     if p.family == "classes" and p.y_dim != 1:

@@ -34,7 +34,8 @@ def fitted(task: Problem) -> tuple[Field, Tensor]:
 
 def _span(task: Problem, model: int) -> Tensor:
     p = task.params[model]
-    _, _, right = torch.linalg.svd(task.data[model].double(), full_matrices=True)
+    data = task.data[model].double()
+    _, _, right = torch.linalg.svd(data, full_matrices=len(data) < p.latent_dim)
     return right[: p.latent_dim].mT.to(task.like)
 
 

@@ -115,6 +115,21 @@ def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict
     return found
 
 
+def loss_floors(task: Problem) -> Tensor:
+    """The least denoising loss that any function has, averaged over uniform time, NaN where the law is no Gaussian; (models,).
+
+    At one time it is the sum over coordinates of beta^2 l/(sigma (beta^2 l + sigma)), l their variances: zero off the subspace.
+    """
+    found = []
+    for p, law in zip(task.params, task.laws, strict=True):
+        t, weight = diffusion.quadrature(p.t0, p.horizon, TIMES)
+        spread = torch.cat([law.variances, law.variances.new_zeros(p.ambient_dim - p.latent_dim)]) + law.jitter**2
+        left, sigma = diffusion.signal(t).square()[:, None] * spread, diffusion.variance(t)[:, None]
+        floor = float((weight * (left / (sigma * (left + sigma))).sum(1)).sum())
+        found.append(floor if law.name == "gaussian" else math.nan)
+    return torch.tensor(found, dtype=torch.float64)
+
+
 def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
     """How the error depends on t: the slope of ln RMSE in ln sigma(t), and the largest sigma(t) RMSE / sqrt(d0)."""
     shape = (len(squares), TIMES, task.first.points)
