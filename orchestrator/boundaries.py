@@ -12,6 +12,7 @@ from orchestrator.spec import Spec
 from orchestrator.store import Store
 from orchestrator.studies import Study
 
+ENDS = ("lower", "upper")
 Concluded = Sequence[tuple[Study, Found]]
 
 
@@ -43,8 +44,9 @@ def _rows(study: Study, found: Found) -> Iterator[dict[str, Any]]:
         bracket = {along: found.position, f"{along}_lower": found.lower, f"{along}_upper": found.upper}
         yield {**about, **{name: _float(value) for name, value in bracket.items()}, "along": along, **ends}
     else:
-        for point in found.points:
-            yield {**about, **_derived(study, point), "along": ", ".join(task.over), **ends}
+        for point, sides in zip(found.points, found.brackets, strict=True):
+            between = {f"{n}_{end}": float(at) for n, both in sides.items() for end, at in zip(ENDS, both, strict=True)}
+            yield {**about, **_derived(study, point), **between, "along": ", ".join(task.over), **ends}
 
 
 def _derived(study: Study, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Found:
     """What a study came to: a position with its bracket, or the points of a curve; `status` says how far to trust it.
 
     Positions are None where the measure never crosses the level in the searched interval; `evaluations` counts assignments.
+    `brackets` has, for each point of a curve, the ends of each param between which the curve lies there.
     """
 
     status: str
@@ -41,3 +42,4 @@ class Found:
     lower: float | None = None
     upper: float | None = None
     points: tuple[dict[str, Value], ...] = ()
+    brackets: tuple[Mapping[str, tuple[Value, Value]], ...] = ()

@@ -23,9 +23,17 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
-    along = spec.search.boundary.along if spec.search is not None and spec.search.boundary is not None else None
-    bracket = () if along is None else (f"{along}_lower", f"{along}_upper")
-    return (*bracket, "curve", "along", "of", "level", "evaluations", "status")
+    boundary, level_set = (spec.search.boundary, spec.search.level_set) if spec.search is not None else (None, None)
+    along = [boundary.along] if boundary is not None else list(level_set.over) if level_set is not None else []
+    return (
+        *(f"{name}_{end}" for name in along for end in ("lower", "upper")),
+        "curve",
+        "along",
+        "of",
+        "level",
+        "evaluations",
+        "status",
+    )
 
 
 def _texts(spec: Spec) -> Named:

@@ -151,8 +151,8 @@ def _boundary_views(store: Store, sources: Sources) -> list[str]:
 
 def _bracket(names: Sequence[str]) -> str:
     """The position on a line and its bracket; nothing of a level set, whose positions have several coordinates."""
-    along = next((n for n in names if f"{n}_lower" in names and f"{n}_upper" in names), None)
-    ends = [along, f"{along}_lower", f"{along}_upper"] if along else []
+    along = [n for n in names if f"{n}_lower" in names and f"{n}_upper" in names]
+    ends = [along[0], f"{along[0]}_lower", f"{along[0]}_upper"] if len(along) == 1 else []
     return ", ".join(_quoted(name) for name in ends) or "null::double, null::double, null::double"
 
 

@@ -134,8 +134,12 @@ search: {optuna: {sampler: random, trials: 9, round: 3, minimize: [half], over: 
 def test_a_level_set_is_followed_over_several_params(folder: Path) -> None:
     first = swept(folder, LEVEL)
     assert 6 < first.points <= 18 and swept(folder, LEVEL).measured == 0
-    found = query.run(open_store(folder / "store"), "select i, scale from boundaries.cross").to_pylist()
+    found = query.run(open_store(folder / "store"), "select * from boundaries.cross").to_pylist()
     assert found and all(abs(row["i"] * row["scale"] ** 2 - 1) < 0.5 for row in found)
+    for row in found:  # on a line of the grid the curve lies between two ends, and its other param is that of the line
+        assert all(row[f"{name}_lower"] <= row[name] <= row[f"{name}_upper"] for name in ("i", "scale"))
+        assert sum(row[f"{name}_lower"] < row[f"{name}_upper"] for name in ("i", "scale")) == 1
+        assert row["evaluations"] == first.points
 
 
 def test_the_best_points_are_looked_for_in_rounds(folder: Path) -> None:

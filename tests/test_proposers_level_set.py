@@ -45,6 +45,13 @@ def test_a_circle_is_found_before_the_points_are_spent() -> None:
     assert len(ends.points) > 50 and max(abs(circle(float(p["x"]), float(p["y"]))) for p in ends.points) < 0.02
 
 
+def test_the_true_curve_lies_in_the_brackets_of_its_points() -> None:
+    given = task(points=24)
+    ends = level_set.conclude(given, rounds_of(given, circle))
+    sides = [{circle(float(x), float(y)) >= 0 for x in bracket["x"] for y in bracket["y"]} for bracket in ends.brackets]
+    assert len(sides) == len(ends.points) > 50 and sum(len(both) == 2 for both in sides) > 0.9 * len(sides)
+
+
 def test_the_next_round_is_a_function_of_those_before() -> None:
     given = task(points=20)
     rounds = rounds_of(given, circle)

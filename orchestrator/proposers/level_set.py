@@ -105,7 +105,12 @@ def conclude(task: LevelSetTask, rounds: Rounds) -> Found:
     process = _process(data)
     curve = _curve(task, process)
     status = "found" if data.count >= task.start and _finished(task, process) else "unresolved" if out else "open"
-    return Found(status=status if curve or status == "open" else "absent", evaluations=data.count, points=curve)
+    return Found(
+        status=status if curve or status == "open" else "absent",
+        evaluations=data.count,
+        points=tuple(point for point, _ in curve),
+        brackets=tuple(bracket for _, bracket in curve),
+    )
 
 
 def forecast(task: LevelSetTask) -> tuple[int, int]:
@@ -260,24 +265,42 @@ def _given(covariance: Array, index: int) -> Array:
     return covariance - np.outer(column, column) / max(float(covariance[index, index]), JITTER)
 
 
-def _curve(task: LevelSetTask, process: GaussianProcessRegressor) -> Proposal:
-    """Where the process meets the level on the lines of a grid, interpolated between neighbours."""
+Bracket = dict[str, tuple[Value, Value]]
+
+
+def _curve(task: LevelSetTask, process: GaussianProcessRegressor) -> list[tuple[dict[str, Value], Bracket]]:
+    """Where the process meets the level on the lines of a grid, interpolated between neighbours, sorted; with the ends of what
+    lies in doubt on that line about it, as far as the grid tells: the line's param has two, the others lie on the grid.
+    """
     size = len(task.over)
     side = max(4, round(CELLS ** (1 / size)))
     steps = np.linspace(0.0, 1.0, side)
     grid = np.stack(np.meshgrid(*[steps] * size, indexing="ij"), axis=-1)
-    mean = process.predict(grid.reshape(-1, size)).reshape([side] * size)
+    mean, deviation = (part.reshape([side] * size) for part in process.predict(grid.reshape(-1, size), return_std=True))
+    doubted = np.abs(mean) < SURE * deviation
     found = []
     for axis in range(size):
-        left, right = (np.take(mean, range(k, side - 1 + k), axis=axis) for k in (0, 1))
-        start = np.take(grid, range(side - 1), axis=axis)
-        for index in np.argwhere((left >= 0) != (right >= 0)):
-            place = start[tuple(index)].copy()
-            low, high = float(left[tuple(index)]), float(right[tuple(index)])
+        for index in np.argwhere(np.diff(mean >= 0, axis=axis)):
+            line = tuple(slice(None) if k == axis else int(at) for k, at in enumerate(index))
+            low, high = (float(y) for y in mean[line][index[axis] : index[axis] + 2])
+            place = grid[tuple(index)].copy()
             place[axis] += low / (low - high) / (side - 1)
-            found.append(place)
+            ends = [place.copy(), place.copy()]
+            ends[0][axis], ends[1][axis] = (steps[k] for k in _spread(doubted[line], int(index[axis])))
+            found.append((tuple(place), *map(tuple, ends)))
     bare = {name: Line(geom=line.geom) for name, line in task.lines.items()}
-    return tuple(_bare(task, bare, place) for place in sorted(map(tuple, found)))
+    points = [[_bare(task, bare, place) for place in three] for three in sorted(found)]
+    return [(at, {name: (low[name], high[name]) for name in at}) for at, low, high in points]
+
+
+def _spread(doubted: Any, start: int) -> tuple[int, int]:
+    """The first and the last place (n,) of a line about the cell (start, start + 1), neighbours taken in while in doubt."""
+    first, last = start, start + 1
+    while first > 0 and doubted[first]:
+        first -= 1
+    while last < len(doubted) - 1 and doubted[last]:
+        last += 1
+    return first, last
 
 
 def _bare(task: LevelSetTask, lines: Mapping[str, Line], place: Sequence[float]) -> dict[str, Value]:

@@ -165,6 +165,27 @@ def test_performer_needs_as_many_features_as_its_variance_says(b: float, feature
     assert math.expm1(4 * b * b) / 1e-4 == pytest.approx(features, rel=0.02)
 
 
+def test_performer_features_have_the_tabled_variance() -> None:
+    """exp(|q + k|^2) - 1 = 1.2554 of one feature, and a draw's 1.2454."""
+    half = math.sqrt(math.log(2.2554)) / 2
+    w = uniform(200_000, 1, normal=True)
+    single = torch.exp(2 * half * w - half**2) / math.exp(half**2)
+    assert float(single.var()) == pytest.approx(1.2554, rel=0.03)
+
+
+def test_performer_has_a_threshold_of_its_own() -> None:
+    def reach(features: float, eps: float) -> float:  # where signs, |q + k|^2 = 4 B^2, have a relative deviation of eps
+        return math.log1p(features * eps**2) / 4
+
+    length = 2.0**100
+    for gamma, a in ((1.0, 0.0), (1.0, 0.25), (0.5, 0.1)):
+        assert reach(length**gamma, length**-a) / math.log(length) == pytest.approx((gamma - 2 * a) / 4, abs=1e-4)
+    assert reach(length, length**-0.5) / math.log(length) < 0.003  # dead where Taylor's 0.04328 is not
+    w, b = uniform(2_000 * 500, 1, normal=True), math.sqrt(reach(500, 0.1))
+    means = torch.exp(2 * b * w - 2 * b**2).reshape(2_000, 500).mean(1)  # estimates of exp(q.k) / exp(q.k), |q| = |k| = b
+    assert float(means.std()) == pytest.approx(0.1, rel=0.1)
+
+
 def test_landmarks_must_divide_the_rows() -> None:
     with pytest.raises(ValueError, match="landmarks must divide the number of rows, but got 5 of 12"):
         attention.nystroem(uniform(12, 3), uniform(12, 3), 0.3, 5)

@@ -14,6 +14,7 @@ from workloads.lora import boundary as workload
 from workloads.lora.boundary import Params
 from workloads.lora.maths import data, outputs
 from workloads.maths import polynomial_degree as degree
+from workloads.maths import signs
 
 STAIRS = {6: 0.598, 7: 0.786, 8: 0.786, 9: 0.786, 10: 0.945, 11: 0.945, 12: 0.945}
 SIGN_OUTPUTS = {6: 0.818, 7: 1.045, 8: 1.088, 9: 1.102, 10: 1.368}
@@ -110,7 +111,7 @@ def test_signs_reach_the_bound_of_the_scores() -> None:
 
 def test_codes_of_signs_find_the_largest_products(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [data.extremes(Context(seed=s), "sign", 40, 11) for s in range(6)]
-    monkeypatch.setattr(data, "CODED", 0)
+    monkeypatch.setattr(signs, "CODED", 0)
     data.extremes.cache_clear()
     assert found == [data.extremes(Context(seed=s), "sign", 40, 11) for s in range(6)]
     assert len(set(found)) > 1
@@ -119,7 +120,7 @@ def test_codes_of_signs_find_the_largest_products(monkeypatch: pytest.MonkeyPatc
 def test_a_longer_sequence_of_signs_begins_with_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     short, long = (data.pair(Context(seed=7), "sign", n, 13) for n in (37, 1 << 12))
     assert all(torch.equal(few, many[:37]) for few, many in zip(short, long, strict=True))
-    monkeypatch.setattr(data, "PROBED", 16)  # too few rows to hold both ends
+    monkeypatch.setattr(signs, "PROBED", 16)  # too few rows to hold both ends
     data.extremes.cache_clear()
     assert data.extremes(Context(seed=7), "sign", 1 << 12, 13) == (-1.0, 1.0)
 

@@ -87,6 +87,22 @@ def test_the_closed_form_is_automatic_differentiation(adapt: str, seed: int) -> 
             assert torch.allclose(ours, other, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize(("kind", "tolerance"), [("nystroem", 1e-9), ("performer", 0.03), ("polynomial", 1e-10)])
+def test_every_fast_operator_gives_a_gradient(kind: str, tolerance: float) -> None:
+    case, draw = drawn(0), torch.Generator().manual_seed(5)
+    queries, keys = case.made("queries"), case.made("keys")
+    directions = torch.randn(100_000, 4, dtype=torch.float64, generator=draw)
+    operators = {
+        "nystroem": lambda: attention.nystroem(queries, keys, case.scale, 24),
+        "performer": lambda: attention.performer(queries, keys, case.scale, directions),
+        "polynomial": lambda: polynomial_attention.polynomial(queries, keys, case.scale, polynomial_attention.taylor(14)),
+    }
+    found, expected = problem.gradients(case, operators[kind]())[0], problem.autograd(case)
+    for name in found:
+        for ours, other in zip(found[name], expected[name], strict=True):
+            assert (ours - other).norm() <= tolerance * other.norm()
+
+
 def test_the_loss_passes_gradcheck() -> None:
     case = drawn(1)
     of = case.adapters["queries"]

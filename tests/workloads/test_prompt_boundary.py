@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from workloads.maths import signs
 from workloads.maths.polynomial_attention import evaluate, taylor
 from workloads.prompt import boundary as workload
 from workloads.prompt.boundary import Params
@@ -89,6 +90,22 @@ def test_the_error_of_entries_is_that_of_every_pair_by_brute_force() -> None:
     assert row["rel_error"] == pytest.approx(float(wrong), rel=1e-10)
     assert row["score_max"] == pytest.approx(float(scores.abs().max()), rel=1e-12)
     assert row["score_max"] <= row["score_bound"]
+
+
+@pytest.mark.parametrize("kind", ["opposed", "sign"])
+@pytest.mark.parametrize("pair", [(False, False), (True, False), (False, True)])
+def test_codes_of_signs_find_the_ends_of_all_pairs(kind: str, pair: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [(40, 11, d) for d in (4, 7, 12)]
+    found = [workload._extremes(Context(seed=s), kind, shape, pair) for s in range(3) for shape in shapes]
+    monkeypatch.setattr(signs, "CODED", 0)
+    workload._extremes.cache_clear()
+    assert found == [workload._extremes(Context(seed=s), kind, shape, pair) for s in range(3) for shape in shapes]
+    assert len(set(found)) > 1
+
+
+def test_a_very_long_context_is_looked_at_from_its_begin() -> None:
+    row = measure(Params(2**18, 2**12, 19, 1.1, 0.2, rows=0))
+    assert row["score_max"] == pytest.approx(1.21) and row["degree"] == 6
 
 
 def test_exact_attention_over_prompt_and_context_is_that_of_torch() -> None:

@@ -112,11 +112,13 @@ def _asked(p: Params) -> Asked:
 def _measure(p: Params, ctx: Context, asked: list[Asked]) -> dict[str, list[Any]]:
     rows, directions = drawn(p.seq_len, p.dim, p.b, ctx, DTYPES[p.dtype], max(a.features for a in asked))
     multiply, operations = clock.product(p.dim + 1, DTYPES[p.dtype], ctx.device)
-    calls = [methods.forward(a, rows, 1 / p.dim, directions) for a in (Asked("exact"), *asked)]
+    calls = {a: methods.forward(a, rows, 1 / p.dim, directions) for a in (Asked("exact"), *asked)}
     with torch.inference_mode():
-        product, exact, *seconds = clock.interleaved([multiply, *calls], p.repeats, ctx.device)
-        outputs = [call().double() for call in calls]
-        peaks = [clock.peak_bytes(call) for call in calls[1:]]
+        product, *times = clock.interleaved([multiply, *calls.values()], p.repeats, ctx.device)
+        found = {a: call().double() for a, call in calls.items()}
+        peaks = [clock.peak_bytes(calls[a]) for a in asked]
+    exact, seconds = times[0], [times[[*calls].index(a)] for a in asked]
+    whole = found[Asked("exact")]
     flops, rate = [methods.flops(a, p.seq_len, p.dim) for a in asked], operations / product
     return {
         "forward_seconds": seconds,
@@ -128,7 +130,7 @@ def _measure(p: Params, ctx: Context, asked: list[Asked]) -> dict[str, list[Any]
         "flops_seconds": [f / rate for f in flops],
         "overhead": [s * rate / f for s, f in zip(seconds, flops, strict=True)],
         "peak_bytes": peaks,
-        "rel_error_output": [float((o - outputs[0]).norm() / outputs[0].norm()) for o in outputs[1:]],
+        "rel_error_output": [float((found[a] - whole).norm() / whole.norm()) for a in asked],
     }
 
 

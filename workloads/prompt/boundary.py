@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.maths import packing
+from workloads.maths import packing, signs
 from workloads.maths import polynomial_degree as degree
 from workloads.maths.attention import blocks
 from workloads.maths.polynomial_attention import taylor
@@ -173,12 +173,17 @@ def _pairs(p: Params) -> tuple[tuple[bool, bool], ...]:
 @functools.lru_cache(maxsize=1 << 12)
 def _extremes(ctx: Context, data: str, shape: tuple[int, int, int], pair: tuple[bool, bool]) -> tuple[float, float]:
     """The smallest and the largest product q.k / d of one kind of pairs, entries at most 1."""
+    seq_len, prompt_len, dim = shape
+    for most in (signs.PROBED, max(seq_len, prompt_len)) if data != "uniform" else ():  # begun alike at every length
+        parts = _tokens(ctx, data, min(seq_len, most), min(prompt_len, most), dim)
+        if signs.reach(parts[pair[0]].queries, parts[pair[1]].keys):
+            return -1.0, 1.0
     parts = _tokens(ctx, data, *shape)
     queries, keys = parts[pair[0]].queries, parts[pair[1]].keys
     if data != "uniform":  # whole numbers: single precision holds them exactly
         queries, keys = queries.float(), keys.float()
     ends = [torch.aminmax(queries[block] @ keys.mT) for block in blocks(len(queries), len(keys), keys)]
-    return min(float(e.min) for e in ends) / shape[2], max(float(e.max) for e in ends) / shape[2]
+    return min(float(e.min) for e in ends) / dim, max(float(e.max) for e in ends) / dim
 
 
 def _row(p: Params, ctx: Context, g: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from workloads.maths import signs
 from workloads.maths.attention import blocks
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ VALUES = ("normal", "linear", "needle")
 SCALES = ("theory", "practice", "unit")
 SPREAD = 0.5
 """Standard deviation of `gauss_clip` before entries are cut at 1."""
-CODED = 62
-"""Most signs that one whole number holds."""
-PROBED = 1 << 13
-"""Rows of signs in which the largest product is looked for first: a longer sequence begins with the same rows."""
 
 
 def score_scale(kind: str, dim: int) -> float:
@@ -70,7 +67,7 @@ def values(ctx: Context, kind: str, keys: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=1 << 14)
 def extremes(ctx: Context, kind: str, seq_len: int, dim: int) -> tuple[float, float]:
     """The smallest and the largest of all L² products q.k / d of entries at most 1."""
-    if kind in ("sign", "planted") and any(_opposed(ctx, kind, n, dim) for n in sorted({min(seq_len, PROBED), seq_len})):
+    if kind in ("sign", "planted") and any(signs.reach(*pair(ctx, kind, n, dim)) for n in _begun(seq_len)):
         return -1.0, 1.0
     queries, keys = pair(ctx, kind, seq_len, dim)
     if kind in ("sign", "planted"):
@@ -79,16 +76,6 @@ def extremes(ctx: Context, kind: str, seq_len: int, dim: int) -> tuple[float, fl
     return min(float(e.min) for e in ends) / dim, max(float(e.max) for e in ends) / dim
 
 
-def _opposed(ctx: Context, kind: str, rows: int, dim: int) -> bool:
-    """Whether the first rows of signs hold a query that is a key, and one that is a key's negative."""
-    if dim > CODED:
-        return False
-    queries, keys = pair(ctx, kind, rows, dim)
-    return _shared(queries, keys) and _shared(queries, -keys)
-
-
-def _shared(queries: Tensor, keys: Tensor) -> bool:
-    """Whether some row of signs stands among the queries and among the keys."""
-    powers = 2 ** torch.arange(queries.shape[1], device=queries.device)
-    codes = [((rows > 0) * powers).sum(1) for rows in (queries, keys)]
-    return bool(torch.isin(*codes).any())
+def _begun(seq_len: int) -> list[int]:
+    """Lengths at which a sequence of signs is looked at: a longer one begins with the rows of a shorter one."""
+    return sorted({min(seq_len, signs.PROBED), seq_len})
