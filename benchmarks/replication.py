@@ -109,10 +109,12 @@ def main() -> None:
 
 
 def _panel(note: dict[str, Any], spent: Sequence[dict[str, Any]]) -> Any:
-    """Seeds of each assignment of `dp_kde_error`, beside one number for all."""
+    """Seeds of each arm of `dp_kde_error`, mean over its assignments, beside one number for all."""
     all_alike = note["fixed"] / note["assignments"]
     ways = [("until the interval is narrow", lambda row: row["seeds"]), ("fixed, for the worst", lambda _: all_alike)]
-    rows = [{"way": way, "deviation": max(row["deviation"], 1e-3), "seeds": of(row)} for way, of in ways for row in spent]
+    arms = [[row for row in spent if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in spent)]
+    means = [{name: float(np.mean([row[name] for row in rows])) for name in ("deviation", "seeds")} for rows in arms]
+    rows = [{"way": way, "deviation": row["deviation"], "seeds": of(row)} for way, of in ways for row in means]
     return drawing.lines(rows, x="deviation", y="seeds", title=f"dp_kde_error: {note['fixed_ratio']} times fewer")
 
 

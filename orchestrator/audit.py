@@ -85,11 +85,12 @@ def audit(
     tried = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in others)]
     found = [_tried(workload, spec, rows, how, where, tolerance) for how, where in tried]
     told = {(row["point"], row["column"]): row for _, wrong, _ in reversed(found) for row in wrong}
+    kinds = {workload.measures_of(one[-1]) for one in rows}
     audited = Audit(
         sweep=spec.name,
         size=spec.size or "base",
         workload=workload.name,
-        measures=workload.measures,
+        measures=kinds.pop() if len(kinds) == 1 else workload.measures,
         fraction=fraction,
         seed=seed,
         points=len(chosen),

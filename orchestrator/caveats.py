@@ -116,12 +116,14 @@ def _compared(measures: str, way: Mapping[str, Any]) -> str:
 
 def spent(store: Store, spec: Spec) -> list[tuple[str, str]]:
     """What the sweep's latest run that proposed points spent, as its record notes it; nothing where no run did."""
-    noted = [r for r in store.runs() if (r.get("sweep"), r.get("size")) == (spec.name, spec.size or BASE) and r.get("note")]
+    wanted = (spec.name, spec.size or BASE)
+    noted = [r for r in store.runs() if (r.get("sweep"), r.get("size") or BASE) == wanted and r.get("note")]
     if not noted:
         return []
     run = max(noted, key=lambda r: int(r["generation"]))
     words = {True: "yes", False: "no"}
-    told = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in run["note"].items()]
+    order = sorted(run["note"].items(), key=lambda item: [*NOTES, item[0]].index(item[0]))
+    told = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in order]
     return [("points measured by the run", str(run.get("measured", ""))), *told]
 
 

@@ -81,7 +81,8 @@ def test_a_sample_among_values_is_audited_by_its_distribution(folder: Path) -> N
         (folder / "halves.py").write_text(noted + NOISY)
         (folder / "halves.yaml").write_text(SWEEP + f"fixed: {{source: {source}}}\nseeds: 20\n")
         swept(folder, source)
-        assert audit(read(folder / "halves.yaml"), open_store(folder / source), fraction=1.0).passed == passed
+        found = audit(read(folder / "halves.yaml"), open_store(folder / source), fraction=1.0)
+        assert (found.passed, found.measures) == (passed, "sample" if passed else "value")
 
 
 def test_a_result_that_its_pack_changes_is_found(folder: Path) -> None:

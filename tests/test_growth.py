@@ -11,7 +11,7 @@ import torch
 from running import HEAD
 
 import orchestrator
-from orchestrator import measure, query
+from orchestrator import caveats, measure, query
 from orchestrator.errors import SpecError
 from orchestrator.measure import Summary, Where
 from orchestrator.readings import Readings
@@ -166,6 +166,8 @@ seeds: {min: 4, max: 60, until: {metric: half, rel_halfwidth: 0.1}}
     assert seeds["0.001"] == 4 and 20 < seeds["10"] <= 60 and len(calls(folder)) == sum(seeds.values())
     note = result.note
     assert 40 < note["fixed"] <= 120 and note["fixed_ratio"] == round(note["fixed"] / note["seeds"], 2)
+    told = dict(caveats.spent(open_store(folder / "store"), read(folder / "cross.yaml")))
+    assert (told["seeds spent"], told["times as many"]) == (str(note["seeds"]), str(note["fixed_ratio"]))
     assert note["seeds"] == sum(seeds.values()) and swept(folder, text).measured == 0
 
 

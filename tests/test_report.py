@@ -124,7 +124,7 @@ def test_what_a_search_spent_is_told(tmp_path: Path) -> None:
         number, {"generation": number, "sweep": SPEC.name, "size": "base", "measured": 12, "note": {"rounds": 7, "full": False}}
     )
     assert spent(store, SPEC) == [
-        ("points measured by the run", "12"), ("ended by the limit on points", "no"), ("rounds of proposals", "7"),
+        ("points measured by the run", "12"), ("rounds of proposals", "7"), ("ended by the limit on points", "no"),
     ]  # fmt: skip
 
 

@@ -122,6 +122,12 @@ def test_without_a_mark_all_params_but_floats_set_the_shape(tmp_path: Path) -> N
     assert from_source(tmp_path, SOURCE.replace(', {"shape": True}', "")).shapes == ("x", "label", "exact")
 
 
+def test_a_param_says_under_which_value_a_point_is_a_sample(tmp_path: Path) -> None:
+    noted = from_source(tmp_path, SOURCE.replace('"a name for it"', '"a name for it", {"sample": "os"}'))
+    measured = [noted.measures_of(noted.resolve({"x": 1, "label": label}, "here")) for label in (None, "seed", "os")]
+    assert measured == ["value", "value", "sample"]
+
+
 def test_a_workload_with_run_alone_is_not_vectorised(tmp_path: Path) -> None:
     assert not from_source(tmp_path).vectorised
 
@@ -198,6 +204,7 @@ BREACHES = [
     ),
     ('"rms"', '"rmse"', "mine.Result.half: 'aggregate' must be one of"),
     ('"finite": True', '"finit": True', "but got 'finit'; did you mean 'finite'?"),
+    ('"shape": True', '"sample": "os"', "mine.Params.x: 'sample' must name a value of a param of texts, but this is of int"),
     ("= 1.0", "= 'one'", "mine.Params: scale must be of type float, but got 'one'; write a float."),
     ("half:", "x:", "mine: columns must have different names, but ['x'] stand twice; rename them."),
     ("half:", "seconds:", "mine: columns must have different names, but ['seconds'] are kept by the engine; rename them."),

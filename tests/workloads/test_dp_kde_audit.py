@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from orchestrator.context import Context
 from workloads.dp_kde import audit as workload
 from workloads.dp_kde import cost, kernels
 from workloads.dp_kde.audit import Params
-from workloads.dp_kde.maths import data, losses, noise, sums, tree
+from workloads.dp_kde.maths import data, losses, noise, spent, sums, tree
+from workloads.dp_kde.maths.reading import Reading
 from workloads.maths import audit
 
 CTX = Context(seed=2)
@@ -166,6 +169,50 @@ def test_kernel_sums_have_the_error_of_their_closed_form(given: dict[str, object
     row = kernel(**given)
     assert abs(row.rmse - row.rmse_exact) <= 4.5 * row.rmse_se + 1e-9 * row.rmse
     assert not row.private
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+@pytest.mark.parametrize(("variant", "power"), [("anchored", 3), ("anchored_geometric", 2)])
+def test_the_ledger_of_moments_is_the_worst_of_all_neighbours(variant: str, power: int, adjacency: str) -> None:
+    _, found, _ = sums.moments(
+        variant, power, 4, torch.zeros(1, 1).double(), torch.zeros(1, 1).double(), Fraction(1), adjacency
+    )
+    leaf = torch.arange(16)
+
+    def held(u: int, j: int, level: int) -> torch.Tensor:
+        every = Reading(level=level, statistic=j, nodes=torch.arange(1 << level), weights=torch.zeros(1))
+        return sums._moment(leaf[u : u + 1], 4, every) if u >= 0 else torch.zeros(1 << level).double()
+
+    def cost(a: int, b: int) -> Fraction:
+        moved = {key: int((held(a, *key) - held(b, *key)).abs().sum()) for key in found.noise}
+        return sum((moved[key] / Fraction(scale) for key, scale in found.noise.items()), Fraction(0))
+
+    pairs = itertools.combinations(range(16), 2) if adjacency == "replace_one" else ((u, -1) for u in range(16))
+    assert spent.loss("lp_power", variant, found, 1, 1, adjacency) == max(cost(*pair) for pair in pairs) <= 1
+
+
+@pytest.mark.parametrize("adjacency", ["add_remove", "replace_one"])
+def test_the_ledger_of_squares_is_the_worst_of_all_neighbours(adjacency: str) -> None:
+    y = torch.zeros(1, 2, dtype=torch.float64)
+    _, found, _ = sums.squared(y, y, 2, Fraction(3, 2), adjacency)
+    places = [torch.tensor(p) for p in itertools.product((1, 3, 5, 7), repeat=2)]
+    held = [(torch.tensor([1]), place, (place**2).sum().reshape(1)) for place in places]
+    nothing = tuple(torch.zeros_like(part) for part in held[0])
+
+    def cost(a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> Fraction:
+        moved = [int((one - two).abs().sum()) for one, two in zip(a, b, strict=True)]
+        return sum((moved[j] / Fraction(scale) for (j, _), scale in found.noise.items()), Fraction(0))
+
+    pairs = itertools.combinations(held, 2) if adjacency == "replace_one" else ((one, nothing) for one in held)
+    worst = max(cost(*pair) for pair in pairs)
+    assert spent.loss("l2_squared", "anchored", found, 2, 1, adjacency) == worst <= Fraction(3, 2)
+
+
+@pytest.mark.parametrize("params", kernels.EXAMPLES, ids=lambda p: f"{p.kernel} {p.variant}")
+def test_every_kernel_keeps_its_budget(params: kernels.Params) -> None:
+    for adjacency in ("add_remove", "replace_one"):
+        row = kernel(**{**vars(params), "adjacency": adjacency, "trees": 2, "eps": 0.3})
+        assert row.ledger_ok and row.ledger_eps >= (0 if params.variant == "constant" else 0.1)  # public n costs nothing
 
 
 def test_moments_and_leaves_leave_only_rounding() -> None:

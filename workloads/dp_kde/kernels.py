@@ -10,13 +10,14 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
 
 from workloads.dp_kde import error
-from workloads.dp_kde.maths import budget, closed, data, errors, noise, sums
+from workloads.dp_kde.maths import budget, closed, data, errors, noise, spent, sums
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -74,6 +75,8 @@ class Result:
     ]
     beats_constant: Annotated[bool, "whether rmse is below constant_rmse"]
     noisy_numbers: Annotated[float, "noisy numbers that are released"]
+    ledger_eps: Annotated[float, "exact privacy loss of the worst change under ideal noise of these scales"]
+    ledger_ok: Annotated[bool, "whether the ledger, in rational numbers, stays within eps"]
     private: Annotated[bool, "whether what was released is private: never where noise is simulated from a seed"]
 
 
@@ -100,14 +103,16 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     if p.variant == "per_query":
         reach = sums.largest(p.kernel, p.power, p.d)
         what = errors.Asked(readings=(), rounding=truth * 0, truth=truth, uniform=guess)
-        scale = budget.upward(math.ceil(2 * data.FINE * reach) * p.queries / budget.rational(p.eps))
+        largest = math.ceil(2 * data.FINE * reach) * p.queries
+        scale = budget.upward(largest / budget.rational(p.eps))
         (found,) = errors.per_query(what, [scale], p.trees, noise.key(ctx))
         exact = errors.scaled(closed.independent(scale, p.queries, p.trees), 1 / (2 * data.FINE))
-        yield 0, _row(p, what, found, exact, p.queries)
+        yield 0, _row(p, what, found, exact, p.queries, closed.spent(largest, scale))
         return
     asked = _asked(p, x, y, truth, guess, ctx)
     (found,) = errors.simulated(asked.what, [asked.scales], p.trees, noise.key(ctx))
-    yield 0, _row(p, asked.what, found, errors.exact(asked.what, asked.scales, p.trees), _numbers(p, asked))
+    ledger = spent.loss(p.kernel, p.variant, asked.scales, p.d, p.features, p.adjacency)
+    yield 0, _row(p, asked.what, found, errors.exact(asked.what, asked.scales, p.trees), _numbers(p, asked), ledger)
 
 
 def _check(p: Params) -> None:
@@ -191,7 +196,7 @@ def _theory(p: Params) -> float | None:
     return None
 
 
-def _row(p: Params, what: errors.Asked, error_: Tensor, exact: errors.Exact, numbers: float) -> Result:
+def _row(p: Params, what: errors.Asked, error_: Tensor, exact: errors.Exact, numbers: float, ledger: Fraction) -> Result:
     rmse, mean = float((error_**2).mean().sqrt()), float(what.truth.mean())
     constant = float(((what.uniform - what.truth) ** 2).mean().sqrt())
     without = float((what.rounding**2).mean().sqrt())
@@ -208,5 +213,7 @@ def _row(p: Params, what: errors.Asked, error_: Tensor, exact: errors.Exact, num
         constant_rmse=constant,
         beats_constant=rmse < constant,
         noisy_numbers=float(numbers),
+        ledger_eps=float(ledger),
+        ledger_ok=ledger <= budget.rational(p.eps),
         private=False,
     )

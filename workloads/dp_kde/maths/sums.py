@@ -164,6 +164,11 @@ def features(x: Tensor, frequencies: Tensor, phases: Tensor, bandwidth: float) -
     return math.sqrt(2) * torch.cos(x @ (frequencies * (math.sqrt(2) / bandwidth)) + phases)
 
 
+def feature_reach(adjacency: str) -> int:
+    """How far one point moves a feature's sum, in its parts: by √2, or 2√2 where a point is replaced."""
+    return math.ceil(math.sqrt(2) * PARTS) * (2 if adjacency == "replace_one" else 1)
+
+
 def featured(
     x: Tensor, y: Tensor, frequencies: Tensor, phases: Tensor, bandwidth: float, eps: Fraction, adjacency: str
 ) -> tuple[list[list[Reading]], Scales, Tensor]:
@@ -173,7 +178,7 @@ def featured(
     points that come and go.
     """
     count = frequencies.shape[1]
-    reach = math.ceil(math.sqrt(2) * PARTS) * (2 if adjacency == "replace_one" else 1)
+    reach = feature_reach(adjacency)
     sums = (features(x, frequencies, phases, bandwidth) * PARTS).round().sum(0)
     weights = features(y, frequencies, phases, bandwidth) / (count * PARTS)
     noise = {(COUNT, 0): upward(reach * count / eps)}
