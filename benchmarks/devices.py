@@ -1,8 +1,8 @@
 """Compares results on a GPU with those on the CPU: `python -m benchmarks.devices [WORKLOAD…]` prints one line a workload.
 
-The same points as the contract tests, all in one pack. Where a workload draws on the CPU whatever the device, only rounding, the
-order of sums and what torch's GPU kernels do otherwise can tell the two apart; trainings draw where they run, so those are other
-samples of the same distribution, and their rows differ as two seeds do.
+The same points as the contract tests, all in one pack. Where a workload draws on the CPU whatever the device, only rounding,
+the order of sums and what torch's GPU kernels do otherwise can tell the two apart. Trainings draw where they run: those rows
+are another sample of the same distribution, and differ as two seeds do.
 """
 
 from __future__ import annotations
