@@ -265,7 +265,8 @@ def test_params_that_go_with_a_group_are_not_averaged_over() -> None:
 
 def test_a_verdict_survives_json() -> None:
     found = judged(fit({"exponent": {"at_most": 0}}), rows_of(power, XS, noise=0.05))
-    assert claims.restore(found.record()).record() == found.record()
+    again = claims.restore(found.record())
+    assert again.record() == found.record() and again.findings[0].numbers["exponent"]["expected_low"] == -np.inf
 
 
 def kissing(d: float, seed: int) -> float:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from running import HEAD, RUN, SWEEP
 
-from orchestrator import claims, measure
+from orchestrator import claims, measure, report
 from orchestrator.audit import ALONE, PACKED, audit, devices
 from orchestrator.cli import cli
 from orchestrator.diff import diff, side
@@ -110,7 +110,8 @@ def test_a_sample_is_measured_on_the_other_device_too(
 
 
 def test_an_audit_stands_in_the_report_at_once(folder: Path) -> None:
-    page = folder / "store" / "reports" / "halves" / "report.md"
+    spec, store = read(folder / "halves.yaml"), open_store(folder / "store")
+    page = report.write(spec, store, claims.judge(spec, store)).markdown
     assert "No sample was measured again" in page.read_text()
     said = CliRunner().invoke(cli, ["audit", "halves.yaml", "--store", "store"])
     assert said.exit_code == 0 and "each point alone on cpu: 1 of 1, bit for bit" in said.output

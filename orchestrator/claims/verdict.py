@@ -68,9 +68,22 @@ def alarming(record: Mapping[str, Any]) -> bool:
     return bool(record["verdict"] == ("supported" if record.get("foreseen") == "refuted" else "refuted"))
 
 
+ENDS = {"estimate": math.nan, "low": -math.inf, "high": math.inf, "expected_low": -math.inf, "expected_high": math.inf}
+"""What the numbers of an interval are where JSON, which has no infinity, says null."""
+
+
+def opened(value: Any) -> Any:
+    """The numbers of a record with the open ends of intervals as infinities."""
+    if not isinstance(value, dict):
+        return value
+    held = {key: opened(item) for key, item in value.items()}
+    return {**held, **{key: end for key, end in ENDS.items() if held.get(key, end) is None}} if "estimate" in held else held
+
+
 def restore(record: dict[str, Any]) -> Verdict:
     """The verdict of a record that `Verdict.record` made."""
-    findings = tuple(Finding(**{**f, "reasons": tuple(f["reasons"])}) for f in record["findings"])
+    told = [{**f, "reasons": tuple(f["reasons"]), "numbers": opened(f["numbers"])} for f in record["findings"]]
+    findings = tuple(Finding(**finding) for finding in told)
     return Verdict(**{**record, "reasons": tuple(record["reasons"]), "findings": findings})
 
 
