@@ -56,6 +56,8 @@ SAYS = {
         "require": "what the rows must have before the claim is judged",
         "se": "column with the standard error, for holds",
         "tolerance": "relative tolerance of holds",
+        "choose": "picks a tuned setting or the best restart on seeds that are then held out: over, of, goal, seeds",
+        "foreseen": "refuted, where the sweep was made to refute the claim: --strict then fails where it is not",
     },
 }
 Schema = dict[str, Any]
