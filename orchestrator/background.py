@@ -92,7 +92,7 @@ def _import_ahead() -> None:
     import polars  # noqa: F401
     import pyarrow.dataset  # noqa: F401
 
-    from orchestrator import curves, intervals
+    from orchestrator import curves, intervals, redraw  # noqa: F401
 
     intervals.quantile(curves.LEVEL, 2)
 
