@@ -9,8 +9,8 @@ TOGETHER := -n 2 --dist worksteal -m "not slow"
 # A Ray, a server or a browser serves a whole file, so a file stays on one core; what is timed runs alone.
 SERVED := -n 2 --dist loadfile -m "slow and not timed"
 TIMED := -m timed
-# The papers' own numbers, and error rates by simulation: minutes that `make check` leaves to `make test`.
-LONG := --ignore tests/workloads --ignore tests/contract/test_workloads.py --ignore tests/test_calibration.py
+# The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
+LONG := $(addprefix --ignore=tests/,workloads contract test_calibration.py test_replicate.py test_proposers_level_set.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
 test check: export OMP_NUM_THREADS ?= 1
 
