@@ -12,10 +12,12 @@ TIMED := -m timed
 # The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
 LONG := $(addprefix --ignore=tests/,workloads contract test_calibration.py test_replicate.py test_proposers_level_set.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
-test check: export OMP_NUM_THREADS ?= 1
+test covered quick: export OMP_NUM_THREADS ?= 1
+# Linters use one core, and tests now and then less than two.
+BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench
+.PHONY: help setup run test check lint covered quick style bench
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +28,21 @@ run: $(VENV)/.run  ## Measure one small sweep, judge its claims, write its repor
 	$(BIN)/lawsweep run sweeps/khm_capacity.yaml --size smoke
 
 test: $(VENV)/.dev  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
-	$(LINT)
 	$(BIN)/coverage erase
-	$(PYTEST) $(TOGETHER) --cov --cov-report=
+	@$(BESIDE) lint covered
 	$(PYTEST) $(SERVED) --cov --cov-append --cov-report=
 	$(PYTEST) $(TIMED) --cov --cov-append --cov-report=term --cov-fail-under=90
 
 check: $(VENV)/.dev  ## Linters and the engine's fast tests, in 90 seconds
+	@$(BESIDE) lint quick
+
+lint: $(VENV)/.dev
 	$(LINT)
+
+covered: $(VENV)/.dev
+	$(PYTEST) $(TOGETHER) --cov --cov-report=
+
+quick: $(VENV)/.dev
 	$(PYTEST) -x $(TOGETHER) $(LONG)
 
 style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
