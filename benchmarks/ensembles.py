@@ -12,13 +12,16 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from orchestrator import contract
 from orchestrator.context import Context
+from orchestrator.execute import Pace as Learnt
+from orchestrator.workload import load
 from workloads.dit_latent.maths import network, packs, problem, training
 from workloads.dit_latent.maths.problem import Params
 
@@ -125,42 +128,16 @@ def _trained(params: Sequence[Params], seeds: Sequence[int], device: str) -> tor
     return trained.flat.double()
 
 
-@dataclass
-class Desk:
-    """Where the rows of a pack end: it keeps them."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def mark(self, start: int, stop: int) -> None:
-        """Nothing: no process dies here."""
-
-    def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
-        """Keep the rows."""
-        self.rows += table.to_pylist()
-
-    def stopping(self) -> bool:
-        """Never."""
-        return False
-
-    def keep(self, points: Sequence[str], data: bytes) -> None:
-        """Nothing: no training is resumed here."""
-
-    def kept(self, point: str) -> bytes | None:
-        """Nothing."""
-
-
 def squeezed() -> dict[str, Any]:
     """What comes of a pack on the GPU that is left 60 % of the memory it takes, and of the same pack with all it wants."""
-    from orchestrator.execute import Pace as Sizes
-
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     heavy = replace(SHAPES["wide"], steps=20, batch=4096, points=32, samples=0)
-    whole = pack(heavy, Sizes(), "cuda")
+    whole = pack(heavy, Learnt(), "cuda")
     peak, total = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.6 * peak / total)
-    learnt = Sizes()
+    learnt = Learnt()
     try:
         split = pack(heavy, learnt, "cuda")
     finally:
@@ -174,24 +151,11 @@ def squeezed() -> dict[str, Any]:
     }
 
 
-def pack(p: Params, learnt: Any, device: str) -> list[dict[str, Any]]:
+def pack(p: Params, learnt: Learnt, device: str) -> list[dict[str, Any]]:
     """Final rows of a pack of POINTS seeds of a training, by seed; `learnt` are the sizes of calls that a worker remembers."""
-    from orchestrator.batch import Batch, Terms
-    from orchestrator.execute import execute
-    from orchestrator.watch import Watchdog
-    from orchestrator.workload import load
-
     workload = load("dit_latent.rate")
-    index = list(range(POINTS))
-    params = {f.name: [getattr(p, f.name)] * POINTS for f in workload.params}
-    ids = [f"point{i:02}" for i in index]
-    batch = Batch(pack="p", index=index, ids=ids, seeds=index, params=params, seconds=600.0, together=POINTS)
-    about = {"workload": "dit_latent.rate", "folder": ".", "generation": 1, "commit": "", "dirty": False, "host": ""}
-    terms = Terms(**about, device=device, device_name=device, threads=1, limit=None)  # type: ignore[arg-type]
-    desk, watchdog = Desk(), Watchdog(None)
-    execute(workload, batch, terms, desk, watchdog, learnt)
-    watchdog.close()
-    return sorted((row for row in desk.rows if row["final"]), key=lambda row: str(row["point"]))
+    points = [(asdict(p), seed) for seed in range(POINTS)]
+    return [rows[-1] for rows in contract.measure(workload, points, Path("."), device, learnt, together=POINTS)]
 
 
 def _wait(device: str) -> None:

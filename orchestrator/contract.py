@@ -168,8 +168,15 @@ class _Desk:
         return None
 
 
-def measure(workload: Workload, points: Sequence[Point], folder: Path, device: str = "cpu") -> list[Rows]:
-    """The rows of each point, all measured by the engine in one pack."""
+def measure(
+    workload: Workload,
+    points: Sequence[Point],
+    folder: Path,
+    device: str = "cpu",
+    pace: Pace | None = None,
+    together: int | None = None,
+) -> list[Rows]:
+    """The rows of each point, all measured by the engine in one pack; `pace` is what a worker has learnt, and learns."""
     desk = _Desk()
     batch = Batch(
         pack="contract",
@@ -178,6 +185,7 @@ def measure(workload: Workload, points: Sequence[Point], folder: Path, device: s
         seeds=[seed for _, seed in points],
         params={field.name: [params[field.name] for params, _ in points] for field in workload.params},
         seconds=float("inf"),
+        together=together,
     )
     terms = Terms(
         workload=workload.name,
@@ -191,7 +199,7 @@ def measure(workload: Workload, points: Sequence[Point], folder: Path, device: s
         threads=1,
         limit=LIMIT,
     )
-    execute(workload, batch, terms.here(), desk, Watchdog(LIMIT), Pace())
+    execute(workload, batch, terms.here(), desk, Watchdog(LIMIT), pace or Pace())
     rows: dict[str, Rows] = {point: [] for point in batch.ids}
     for row in desk.rows:
         rows[row["point"]].append(row)
