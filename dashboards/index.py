@@ -77,7 +77,7 @@ class Index:
             parts.settled(self._refresh)
 
     def _refresh(self) -> None:
-        listed = [path for folder in self.rows.glob("workload=*") for path in _listing(folder)]
+        listed = [os.path.join(folder, name) for folder in self.rows.glob("workload=*") for name in parts.names(folder)]
         gone = [self.known[path] for path in self.known.keys() - set(listed)]
         new = [path for path in listed if path not in self.known]
         found = _read(new, self.count) if new else _none()
@@ -144,14 +144,6 @@ class Index:
             parts=paths,
             changed=changed,
         )
-
-
-def _listing(folder: Path) -> list[str]:
-    """What `parts.listing` gives, as text: thousands of parts are listed for every page."""
-    before: list[str] | None = None
-    while before != (now := sorted(n for n in os.listdir(folder) if n.endswith(".parquet") and not n.startswith("."))):
-        before = now
-    return [os.path.join(folder, name) for name in now]
 
 
 def _none() -> Columns:

@@ -60,8 +60,7 @@ def sweep(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
     plan = pl.scan_parquet(store.plan_path(record)).select(
         "arm", pl.lit(name).alias("sweep"), pl.lit(record["size"]).alias("size"), "point"
     )
-    workload = record["workload"]
-    measured = rows(store, workload) if store.parts(workload) else _nothing()
+    measured = _measured(store, record["workload"])
     return plan.join(measured, on="point", how="inner").select("arm", "sweep", "size", *measured.collect_schema().names())
 
 
@@ -73,7 +72,7 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     record = store.latest(name, size)
     plan = pl.read_parquet(store.plan_path(record), columns=["arm", "point"])
     wanted = plan.lazy().select("point").unique()
-    lazy = rows(store, record["workload"]) if store.parts(record["workload"]) else _nothing()
+    lazy = _measured(store, record["workload"])
     names = lazy.collect_schema().names()
     labels = [pl.col(label).cast(pl.Categorical) for label in LABELS if label in names]
     measured = lazy.with_columns(labels).join(wanted, on="point", how="semi").collect()
@@ -83,8 +82,9 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     return joined.select("arm", "sweep", "size", *names).sort("arm", "point", "step")
 
 
-def _nothing() -> pl.LazyFrame:
-    return pl.LazyFrame(schema=_types(parts.engine_schema()))
+def _measured(store: Store, workload: str) -> pl.LazyFrame:
+    """The rows of a workload that count; none, with the engine's columns, where it has not been measured yet."""
+    return rows(store, workload) if store.parts(workload) else pl.LazyFrame(schema=_types(parts.engine_schema()))
 
 
 def boundaries(store: Store, name: str, size: str) -> pl.DataFrame | None:

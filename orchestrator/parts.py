@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,14 +101,25 @@ def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:
 
 
 def listing(folder: Path) -> tuple[Path, ...]:
-    """Paths of the parts in a folder, sorted; half-written files are none.
+    """Paths of the parts in a folder, sorted; half-written files are none."""
+    return tuple(folder / name for name in names(folder))
+
+
+def names(folder: Path) -> list[str]:
+    """File names of the parts in a folder, sorted: for who lists thousands of them for every page.
 
     Read until two looks agree: one look may miss a part that `compact` adds and those that it then removes.
     """
-    before: tuple[Path, ...] | None = None
-    while before != (now := tuple(sorted(p for p in folder.glob("*.parquet") if not p.name.startswith(".")))):
+    before: list[str] | None = None
+    while before != (now := sorted(_seen(folder))):
         before = now
     return now
+
+
+def _seen(folder: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):  # a workload that was never measured has no folder
+        return [name for name in os.listdir(folder) if name.endswith(".parquet") and not name.startswith(".")]
+    return []
 
 
 def settled(read: Callable[[], T]) -> T:

@@ -102,6 +102,9 @@ def page(
     """All that the templates print, as plain values; figures come with their SVG."""
     size = spec.size or BASE
     option = f" --size {spec.size}" if spec.size else ""
+    arms = _arms(rows)
+    params = [_params(rows, fields, mine) for _, mine in arms]
+    shared = _shared(params)
     return {
         "name": spec.name,
         "size": size,
@@ -116,8 +119,8 @@ def page(
         "audit": caveats.audit_text(known.audit),
         "mismatches": [_mismatch(row) for row in (known.audit or {}).get("mismatches", [])[:MANY]],
         "spent": list(known.spent),
-        "measured": _measured(rows, fields),
-        "shared": _shared(rows, fields),
+        "measured": _measured(rows, arms, params, dict(shared)),
+        "shared": shared,
         "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
         "columns": [_column(f) for f in fields.values()],
         "figures": [_figure(spec, i, drawing, svg) for i, (drawing, svg) in enumerate(figures)],
@@ -254,11 +257,15 @@ def _mismatch(row: Mapping[str, Any]) -> str:
     return f"{row.get('column')} was {row.get('stored')} and came out {row.get('again')} at {params}, seed {row.get('seed')}"
 
 
-def _measured(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
+Arms = Sequence[tuple[str, "pl.Series"]]
+
+
+def _measured(
+    rows: pl.DataFrame, arms: Arms, each: Sequence[dict[str, str]], shared: Mapping[str, str]
+) -> list[dict[str, str]]:
     """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
-    shared = dict(_shared(rows, fields))
     found = []
-    for (arm, mine), params in zip(_arms(rows), _params(rows, fields), strict=True):
+    for (arm, mine), params in zip(arms, each, strict=True):
         points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
         ok = int((mine & (rows["status"] == "ok")).sum())
         values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
@@ -266,24 +273,21 @@ def _measured(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
     return found
 
 
-def _arms(rows: pl.DataFrame) -> list[tuple[str, pl.Series]]:
+def _arms(rows: pl.DataFrame) -> Arms:
     """Every arm, and which rows are its final ones: of a million rows only a column at a time is copied."""
     arms = rows["arm"].filter(rows["final"]).unique(maintain_order=True).to_list()
     return [(str(arm), rows["final"] & (rows["arm"] == arm)) for arm in arms]
 
 
-def _params(rows: pl.DataFrame, fields: Columns) -> list[dict[str, str]]:
-    """The values of each param as text, for every arm in turn."""
+def _params(rows: pl.DataFrame, fields: Columns, mine: pl.Series) -> dict[str, str]:
+    """The values of each param in these rows, as text."""
     names = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
-    values = [
-        {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names} for _, mine in _arms(rows)
-    ]
-    return [{name: _values(found) for name, found in arm.items() if found} for arm in values]
+    values = {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names}
+    return {name: _values(found) for name, found in values.items() if found}
 
 
-def _shared(rows: pl.DataFrame, fields: Columns) -> list[tuple[str, str]]:
+def _shared(arms: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     """Params that have the same values in every arm, with those."""
-    arms = _params(rows, fields)
     return [(name, text) for name, text in (arms[0].items() if arms else ()) if all(arm.get(name) == text for arm in arms)]
 
 
