@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import xor
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import found, parts
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.curves import Curve
     from orchestrator.store import Store
 
-ENTRY_VERSION = 3  # raised when the same rows should make other entries, so that `sync` writes them anew
+ENTRY_VERSION = 4  # raised when the same rows should make other entries, so that `sync` writes them anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,11 @@ def _read(
     store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]
 ) -> tuple[pl.LazyFrame, tuple[Entry, ...], str]:
     """Rows, curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
+    from orchestrator.frames import labelled
+
     record = store.latest(sweep, size)
-    rows = store.sweep(sweep, size).collect().lazy()
+    found = store.sweep(sweep, size)
+    rows = found.with_columns(labelled(found.collect_schema().names())).collect().lazy()
     common = {"sweep": sweep, "size": size, "workload": record["workload"]}
     curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
     return rows, curves, _identity(rows)
@@ -183,8 +187,8 @@ def _identity(rows: pl.LazyFrame) -> str:
     """A hash of which rows the sweep has, whatever their order."""
     import polars as pl
 
-    names = ["arm", *parts.IDENTITY]
-    each = pl.concat_str(names, separator=" ").hash(seed=1)
+    arm, *identity = (pl.col(name).hash(seed=seed) for seed, name in enumerate(["arm", *parts.IDENTITY], 1))
+    each = reduce(xor, identity, arm)
     # Two sums of one hash: a row that comes twice, or two that change places, still change them.
     total = rows.select(pl.len().alias("rows"), each.sum().alias("sum"), (each // 3 ^ each).sum().alias("mixed")).collect()
     return _digest(*total.row(0))

@@ -22,6 +22,7 @@ from orchestrator.workload import Workload
 
 HAND_OVER = 1.0  # seconds after which rows leave the worker
 CHUNK = 0.5  # seconds a vectorised call should take: it bounds how long a stop waits
+LOOK = 0.005  # seconds between two looks at clock and stop flag, at the least: points may be a thousand times as cheap
 FIRST_CHUNK = 32  # points of a shape whose cost is unknown
 
 
@@ -120,6 +121,8 @@ class _Run:
         self._flushed = time.monotonic()
         self._at_desk = False
         self._spare: _Call | None = None
+        self._here = 0, 0  # the place to measure next, and the rows of the places before it
+        self._since = 0.0  # when the point at that place was begun
         self._values = _reader([f.name for f in self.workload.results])
         # Looked up once: a cheap point takes as long as a dozen look-ups.
         module: Any = self.workload.module
@@ -170,11 +173,6 @@ class _Run:
         self.outcome.failures = dict(Counter(self.outcome.failures) + failures)
         self.desk.deliver(table, [at for at, _ in ends], dict(failures))
 
-    def _arguments(self, at: int, call: _Call) -> tuple[Any, Context]:
-        """Params and context of one point of the batch."""
-        params = self._params(*self._given[at])
-        return params, Context(self._seeds[at], self._device, call.shelf, at - call.start)
-
     def _call(self, start: int, stop: int) -> _Call:
         intake = Intake(stop - start, [f.name for f in self.workload.results], self._values)
         return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
@@ -191,48 +189,52 @@ class _Run:
         """Measure points one by one until half a second has passed; the place after the last one."""
         block = Block(started=time.time())
         rows: list[Row] = []
-        end = time.monotonic() + CHUNK
-        at = start
+        self._here = start, 0
+        end = time.perf_counter() + CHUNK
         try:
-            while at < stop:
-                self.desk.mark(at, at + 1)
-                self._single(rows, at)
-                at += 1
-                if time.monotonic() > end or self.desk.stopping():
-                    break
+            while self._here[0] < stop and not (rows and (time.perf_counter() > end or self.desk.stopping())):
+                failed = self._attempt(lambda: self._stretch(rows, stop, end))
+                if failed:
+                    at, nothing = self._here[0], (None,) * len(self.workload.results)
+                    rows.append((at, NO_RESULT, failed.status, failed.error, time.perf_counter() - self._since, nothing))
+                    self._here = at + 1, len(rows)
         finally:  # an abandoned point must not take the measured ones with it
-            block.fill(rows)
+            at, first = self._here
+            block.fill(rows[:first])
             self._blocks.append(block)  # only now: what is handed over in the middle of a long point must not forget it
         return at
 
-    def _single(self, rows: list[Row], at: int) -> None:
-        """Measure one point: its rows come to the others, the last one as final; none where it is abandoned."""
-        first, begun = len(rows), time.perf_counter()
-        ended = False
-        try:
-            failed = self._attempt(lambda: self._steps(rows, at, begun))
-            ended = True
-        finally:
-            if not ended:
-                del rows[first:]
-        if failed:
-            nothing = (None,) * len(self.workload.results)
-            rows.append((at, NO_RESULT, True, failed.status, failed.error, time.perf_counter() - begun, nothing))
-        elif len(rows) > first:
-            rows[-1] = (*rows[-1][:2], True, *rows[-1][3:])
+    def _stretch(self, rows: list[Row], stop: int, end: float) -> None:
+        """Measure points from here on, all under one guard, which costs as much as a cheap point: until one of them fails."""
+        at, _ = self._here
+        self._since = look = time.perf_counter()
+        mark, begin, stopping = self.desk.mark, self.watchdog.begin, self.desk.stopping
+        while at < stop:
+            mark(at, at + 1)
+            begin()
+            self._steps(rows, at)
+            at += 1
+            self._here = at, len(rows)  # in one go: no signal comes in between, so a point is done with its rows or not at all
+            self._since = now = time.perf_counter()
+            if now > look:
+                look = now + LOOK
+                if now > end or stopping():
+                    return
 
-    def _steps(self, rows: list[Row], at: int, begun: float) -> None:
+    def _steps(self, rows: list[Row], at: int) -> None:
         """Append what `run` yields at one point: a row is one append, which no signal splits. A long point is streamed."""
         first, before, call = len(rows), -1, self._lone_call(at)
-        call.begun = begun
-        stream = iter(self._run(*self._arguments(at, call)))
+        begun = call.begun = self._since
+        context = Context(self._seeds[at], self._device, call.shelf)
+        stream = iter(self._run(self._params(*self._given[at]), context))
         for step, result in stream:
             _check_step(before, step)
-            if call.shelf.busy or self.batch.until is not None or time.perf_counter() - begun > HAND_OVER:
-                call.intake.enter([(row[1], row[6]) for row in rows[first:]])
+            spent = time.perf_counter() - begun
+            if call.shelf.busy or self.batch.until is not None or spent > HAND_OVER:
+                call.intake.enter([(row[1], row[5]) for row in rows[first:]])
                 del rows[first:]
                 return self._flow(call, ((0, *item) for item in chain([(step, result)], stream)))
-            rows.append((at, step, False, "ok", None, time.perf_counter() - begun, self._values(result)))
+            rows.append((at, step, "ok", None, spent, self._values(result)))
             before = step
         if call.shelf.busy:
             self._flow(call, iter(()))

@@ -82,7 +82,7 @@ def prepared(spec: Spec, figure: Figure, rows: pl.DataFrame) -> pl.DataFrame:
     if not any("step" in Expression(name).names for name in names):
         table = table.filter(pl.col("final"))
     if figure.where is not None:
-        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
+        table = table.filter(truths(table, figure.where, f"{spec.name}: figures.where"))
     for name in names:
         table = with_column(table, name, f"{spec.name}: figures")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,8 +14,10 @@ from orchestrator.view import View
 if TYPE_CHECKING:
     from orchestrator.store import Store
 
-LABELS = ("workload", "pack", "commit", "host", "device", "torch")
+LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
 """Columns of text that say where a row comes from, the same in many rows."""
+
+MOSTLY = 1.2  # rows a planned point: with more, most may be another sweep's, and are dropped before the others are read
 
 
 def rows(store: Store, workload: str) -> pl.LazyFrame:
@@ -71,15 +74,27 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     """
     record = store.latest(name, size)
     plan = pl.read_parquet(store.plan_path(record), columns=["arm", "point"])
-    wanted = plan.lazy().select("point").unique()
     lazy = _measured(store, record["workload"])
     names = lazy.collect_schema().names()
-    labels = [pl.col(label).cast(pl.Categorical) for label in LABELS if label in names]
-    measured = lazy.with_columns(labels).join(wanted, on="point", how="semi").collect()
+    lazy = lazy.with_columns(labelled(names))
+    if sum(part.rows for part in store.parts(record["workload"])) > MOSTLY * len(plan):
+        lazy = lazy.join(plan.lazy().select("point").unique(), on="point", how="semi")
+    measured = lazy.collect()
     own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
     joined = plan.join(measured, on="point", how="inner").with_columns(own)
     del measured
     return joined.select("arm", "sweep", "size", *names).sort("arm", "point", "step")
+
+
+def labelled(names: Sequence[str]) -> list[pl.Expr]:
+    """Those of these columns that are labels, each text kept once."""
+    return [pl.col(name).cast(pl.Categorical) for name in LABELS if name in names]
+
+
+def planned(store: Store, name: str, size: str) -> int:
+    """How many rows a sweep's plan has, a point once for each arm it is in."""
+    count: int = pl.scan_parquet(store.plan_path(store.latest(name, size))).select(pl.len()).collect().item()
+    return count
 
 
 def _measured(store: Store, workload: str) -> pl.LazyFrame:

@@ -28,7 +28,7 @@ def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> li
 
     table = derived(spec, rows).filter(pl.col("final"))
     if figure.where is not None:
-        table = table.filter(pl.Series(truths(table, figure.where, f"{spec.name}: figures.where"), dtype=pl.Boolean))
+        table = table.filter(truths(table, figure.where, f"{spec.name}: figures.where"))
     assert figure.color is not None
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name is not None]
     for name in names:

@@ -26,14 +26,13 @@ FILES = (ROWS, PLAN, ABOUT)
 BOUNDARIES = "boundaries.parquet"
 DASHBOARD_VARIABLE, DASHBOARD = "LAWSWEEP_DASHBOARD", "http://127.0.0.1:8765"  # where `lawsweep dashboard` serves
 SAID = ("claims", "verdicts")
+PIECE = 65_536  # rows written at once
 LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
 
 
 def tables(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     """Files with the sweep's rows and plan, by the name they should have; written into the folder."""
-    import pyarrow.parquet as pq
-
-    pq.write_table(table(store, wanted), folder / ROWS, compression="zstd")
+    _write(store, wanted, folder / ROWS)
     shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
     return {name: folder / name for name in (ROWS, PLAN)}
 
@@ -58,15 +57,19 @@ def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     return {**files, **shown}
 
 
-def table(store: Store, wanted: Entries) -> pa.Table:
-    """The sweep's rows with `arm, sweep, size` before them and every description in the metadata."""
+def _write(store: Store, wanted: Entries, file: Path) -> None:
+    """The sweep's rows with `arm, sweep, size` before them and every description in the metadata, as one Parquet file."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     workload = str(wanted.record["workload"])
     schema = store.schema(workload) if store.parts(workload) else parts.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
-    rows = wanted.rows.collect().to_arrow()
-    return rows.cast(pa.schema([*labels, *schema], metadata=_about(schema, wanted.record)))
+    whole = pa.schema([*labels, *schema], metadata=_about(schema, wanted.record))
+    with pq.ParquetWriter(file, whole, compression="zstd") as writer:
+        # Piece by piece: as text, what is said in every row takes ten times the memory.
+        for piece in wanted.rows.collect().iter_slices(PIECE):
+            writer.write_table(piece.to_arrow().cast(whole))
 
 
 def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
     import polars as pl
+    from jinja2 import Template
 
     from orchestrator.claims import Rows
     from orchestrator.spec import Spec
@@ -30,6 +32,7 @@ COUNTS = (
     "SELECT arm, count(*) AS points, count(*) FILTER (status = 'ok') AS ok, count(DISTINCT seed) AS seeds FROM {table} "
     "WHERE final GROUP BY arm ORDER BY arm"
 )
+FORMS = ("html", "md")
 SEVERAL = 3
 """Groups of a claim that one paragraph tells of; more are a list."""
 MANY = 8
@@ -56,6 +59,12 @@ class Known:
 NOTHING = Known()
 
 
+def prepare() -> None:
+    """Read the templates, so that the first report need not wait for that."""
+    for form in FORMS:
+        _template(form)
+
+
 def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
@@ -68,7 +77,7 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
     files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
-    files |= {f"report.{form}": _fill(f"report.{form}.j2", view).encode() for form in ("html", "md")}
+    files |= {f"report.{form}": _template(form).render(view).encode() for form in FORMS}
     for place in (folder.with_name(f"{spec.name}.{spec.size or BASE}"), folder):
         for name, data in files.items():
             durable.write(place / name, data)
@@ -142,18 +151,20 @@ def night() -> str:
     return "\n  ".join(rules)
 
 
-def _fill(template: str, view: Mapping[str, Any]) -> str:
+@lru_cache
+def _template(form: str) -> Template:
+    """The page's template in HTML or Markdown."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("orchestrator"),
-        autoescape=template.endswith(".html.j2"),
+        autoescape=form == "html",
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    return environment.get_template(template).render(view)
+    return environment.get_template(f"report.{form}.j2")
 
 
 def inline(svg: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import ne
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from orchestrator.intake import joined
 from orchestrator.parts import row_schema
 from orchestrator.workload import Field, Workload
 
-Row = tuple[int, int, bool, str, str | None, float, tuple[Any, ...]]
-"""Place in the batch, step, final, status, error, seconds and the results' values."""
+Row = tuple[int, int, str, str | None, float, tuple[Any, ...]]
+"""Place in the batch, step, status, error, seconds and the results' values."""
 
 NO_RESULT = -1  # the step of a failure row
 MISFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)  # how Arrow says that a value is of another type
@@ -42,10 +43,11 @@ class Block:
         return len(self.at)
 
     def fill(self, rows: Sequence[Row]) -> None:
-        """Take in rows that were measured one by one."""
+        """Take in the rows of points that were measured one by one to their end: the last of each is final."""
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
-            self.at, self.step, self.final, self.status, self.error, self.seconds, values = columns
+            self.at, self.step, self.status, self.error, self.seconds, values = columns
+            self.final = [*map(ne, self.at, self.at[1:]), True]
             self.values = list(zip(*values, strict=True))
 
     @classmethod

@@ -96,6 +96,8 @@ def run_all(
         mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
         if not where.inline and ray is None and _unfinished(specs, prepared, kept, retry):
             ray = stack.enter_context(measure.connect(where, workloads))
+        if ray is not None:
+            _import_ahead()
         for spec in specs:
             if ray is not None:
                 ray.wait()
@@ -108,6 +110,13 @@ def run_all(
             if ray is not None and last:
                 ray.close()
             yield _finished(summary, spec, kept, where, mirror, last)
+
+
+def _import_ahead() -> None:
+    """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
+    from orchestrator import claims, report  # noqa: F401
+
+    report.prepare()
 
 
 def _all_new(specs: Sequence[Spec], store: str | Path, where: Where) -> bool:

@@ -239,18 +239,16 @@ def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool)
     _describe(client, experiment, wanted)
     there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
     known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
-    parents: dict[int, str] = {}
-    for entry in wanted.invocations:
-        run = known.get(str(entry.generation)) or _begin(client, experiment, entry)
-        parents[entry.generation] = str(run.info.run_id)
-        if entry.generation == wanted.whole and run.data.tags.get(PREFIX + "rows") != wanted.digest:
-            _carry(client, store, wanted, run)
-        if files and (run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE):
-            _invocation(client, store, wanted, entry, run)
+    runs = {e.generation: known.get(str(e.generation)) or _begin(client, experiment, e) for e in wanted.invocations}
     kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
     new = [entry for entry in wanted.curves if entry.digest not in kept]
-    _all(client, [lambda run=run: client.delete_run(run) for run in stale])
-    _all(client, [lambda e=e: _curve(client, experiment, e, parents[e.generation]) for e in new])
+    with _carrying(client, store, wanted, runs[wanted.whole]):
+        _all(client, [lambda run=run: client.delete_run(run) for run in stale])
+        _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])
+    for entry in wanted.invocations if files else ():
+        run = runs[entry.generation]
+        if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
+            _invocation(client, store, wanted, entry, run)
     return len(new), len(kept), len(stale)
 
 
@@ -306,10 +304,16 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
-def _carry(client: MlflowClient, store: Store, wanted: Entries, run: Run) -> None:
-    """Put the sweep's rows and plan among the files of a run; they may be there before the claims are judged."""
-    with tempfile.TemporaryDirectory() as folder:
-        _attach(client, run, parcel.tables(store, wanted, Path(folder)))
+@contextlib.contextmanager
+def _carrying(client: MlflowClient, store: Store, wanted: Entries, run: Run) -> Iterator[None]:
+    """While inside, a thread makes files of the sweep's rows and plan, should the run not have them; it has them after."""
+    if run.data.tags.get(PREFIX + "rows") == wanted.digest:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
+        made = pool.submit(parcel.tables, store, wanted, Path(folder))
+        yield
+        _attach(client, run, made.result())
     _tag(client, run.info.run_id, {PREFIX + "rows": wanted.digest})
 
 

@@ -74,6 +74,8 @@ def connected(cluster: Cluster) -> Iterator[None]:
             "leave --address out for a Ray of this machine."
         ) from error
     _hush()
+    if not cluster.address:
+        _slim()
     try:
         yield
     finally:
@@ -86,6 +88,13 @@ def _hush() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Ray prints what its raylet complains of to stdout, whatever the logging settings, and --json writes there.
     ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
+
+
+def _slim() -> None:
+    """End what a Ray of one machine starts for clusters and lookers-on; it would import for seconds, and be slow to leave."""
+    node: Any = ray._private.worker._global_node
+    for end in (node.kill_monitor, node.kill_log_monitor, node.kill_dashboard):
+        end(check_alive=False)
 
 
 def _settings(cluster: Cluster) -> dict[str, Any]:

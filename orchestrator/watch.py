@@ -83,8 +83,13 @@ class Watchdog:
         return self
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
+        self.begin()
         self._watching = True
+        return self
+
+    def begin(self) -> None:
+        """Let the limit count anew, from now on."""
+        self._began = time.monotonic()
         if self._limit:
             # One timer runs on from point to point; where it finds a younger one it waits for the rest of that one's time.
             if self._main and not self._timing:
@@ -94,7 +99,6 @@ class Watchdog:
             if self._trace and self._began - self._armed > GRACE / 2:
                 self._armed = self._began
                 faulthandler.dump_traceback_later(self._limit + GRACE, exit=True, file=self._trace)
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._watching = False

@@ -95,6 +95,8 @@ def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column for each name that the spec or an arm derives, null where an arm has no such name."""
     import polars as pl
 
+    if not any(grid.derive for grid in spec.grids()):
+        return rows
     parts = []
     for grid in spec.grids():
         part = rows.filter(pl.col("arm") == grid.arm)
@@ -165,7 +167,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
         kept, floor = kept.filter(~apart), kept.filter(apart)
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
-        truths = pl.Series(sql.truths(kept, claim.where, f"{place}.where"), dtype=pl.Boolean)
+        truths = sql.truths(kept, claim.where, f"{place}.where")
         kept = kept.filter(truths.fill_null(False) | (truths.is_null() & (kept["status"] == ABSENT)))
     if SETTLED in kept.columns and (claim.holds is not None or claim.equals is not None):
         kept = kept.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim

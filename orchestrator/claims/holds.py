@@ -45,7 +45,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     except SpecError:
         # A comparison of columns that are texts has no tolerance.
         truths = sql.truths(ok, claim.holds, f"claims.{claim.id}.holds")
-    return _told(case, ok, np.array([t is False for t in truths]), np.array([t is None for t in truths]), lost, group)
+    return _told(case, ok, (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost, group)
 
 
 def _numbered(rows: pl.DataFrame, condition: str) -> pl.DataFrame:
@@ -80,6 +80,8 @@ def _missing(hollow: int, lost: int) -> tuple[str, ...]:
 
 def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any]]:
     """The first rows that break the condition: point, seed and the columns that it names."""
+    if not broken.any():
+        return []
     import polars as pl
 
     about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
@@ -111,7 +113,7 @@ def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> 
     rows = with_column(rows, claim.se, f"{place}.se")
     left, operator, right = parts
     signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
-    gaps = np.array(sql.numbers(rows, signed, f"{place}.holds"), dtype=float)
+    gaps = sql.numbers(rows, signed, f"{place}.holds").to_numpy()
     errors = rows[claim.se].to_numpy().astype(float)
     hollow = ~np.isfinite(gaps) | ~np.isfinite(errors)
     if hollow.all():

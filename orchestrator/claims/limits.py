@@ -54,9 +54,7 @@ def split(claim: Claim, evidence: Evidence, fields: Columns, by: Sequence[str]) 
     if not len(table):
         return evidence
     truths = sql.truths(table, text, f"claims.{claim.id}.unmet_if")
-    import polars as pl
-
-    limited = table.filter(pl.Series([truth is not False for truth in truths], dtype=pl.Boolean)).select(key)
+    limited = table.filter(truths.fill_null(True)).select(key)
     return replace(
         evidence,
         rows=rows.join(limited, on=key, how="anti", nulls_equal=True, maintain_order="left"),

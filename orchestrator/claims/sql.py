@@ -21,40 +21,41 @@ SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
 
 
 @contextlib.contextmanager
-def locked(rows: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sees one table, `rows`, and no file; its configuration cannot be changed."""
+def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
     import duckdb
 
     connection = duckdb.connect(config={"enable_external_access": "false", "threads": "2"})
     try:
-        connection.register("rows", rows.with_row_index(PLACE).to_arrow())
+        named = [name for name in rows.columns if name.lower() in term.lower()]
+        connection.register("rows", rows.select(named).with_row_index(PLACE).to_arrow())
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
 
 
-def truths(rows: pl.DataFrame, condition: str, where: str) -> list[bool | None]:
-    """Whether each row fulfils the condition, in order; None where it has no truth value."""
-    column = _values(rows, f"CAST(({condition}) AS BOOLEAN)", condition, where)
-    return [None if value is None else bool(value) for value in column]
+def truths(rows: pl.DataFrame, condition: str, where: str) -> pl.Series:
+    """Whether each row fulfils the condition, in order; null where it has no truth value."""
+    return _values(rows, f"CAST(({condition}) AS BOOLEAN)", condition, where)
 
 
-def numbers(rows: pl.DataFrame, term: str, where: str) -> list[float | None]:
+def numbers(rows: pl.DataFrame, term: str, where: str) -> pl.Series:
     """The term's values over the rows, in their order; SpecError names the column that is not there."""
     return _values(rows, f"CAST(({term}) AS DOUBLE)", term, where)
 
 
-def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> list[Any]:
+def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> pl.Series:
     import duckdb
+    import polars as pl
 
     try:
-        with locked(rows) as connection:
+        with locked(rows, term) as connection:
             # Without it DuckDB 2.0 has given rows in another order: two threads, `IN` with five texts.
             table = connection.sql(f'SELECT {term} AS value FROM rows ORDER BY "{PLACE}"').to_arrow_table()
     except duckdb.Error as error:
         raise SpecError(_complaint(where, said, str(error), rows.columns)) from error
-    return list(table.column("value").to_pylist())
+    return pl.Series(table.column("value"))
 
 
 def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
