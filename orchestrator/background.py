@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import SweepError
@@ -25,6 +27,7 @@ class Background:
 
     def __init__(self, store: Store, uri: str | None = None) -> None:
         argv = [sys.executable, "-m", "orchestrator.background", str(store.path)]
+        self._folder = tempfile.TemporaryDirectory(prefix="lawsweep-mirror-", ignore_cleanup_errors=True)
         # The URI may hold a password, and every user of a machine may read command lines.
         surroundings = {**os.environ, **({"MLFLOW_TRACKING_URI": uri} if uri else {})}
         # A session of its own: Ctrl-C ends the sweep, and the mirror then still has its end to write.
@@ -38,12 +41,19 @@ class Background:
             start_new_session=True,
         )
 
-    def ask(self, sweep: str, size: str | None = None, files: bool = True) -> None:
-        """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once."""
+    def folder(self) -> Path:
+        """An empty folder for files that a request hands over; it goes with the mirror."""
+        return Path(tempfile.mkdtemp(dir=self._folder.name))
+
+    def ask(self, sweep: str, size: str | None = None, files: bool = True, made: Path | None = None) -> None:
+        """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once.
+
+        `made` is a folder with the files of its rows and plan, where they were made already.
+        """
         assert self._process.stdin is not None
         # A process that is gone is told of by `finish`.
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps([sweep, size, files]) + "\n")
+            self._process.stdin.write(json.dumps([sweep, size, files, str(made) if made else None]) + "\n")
             self._process.stdin.flush()
 
     def finish(self, timeout: float = 300.0) -> tuple[Mirrored, ...]:
@@ -67,20 +77,21 @@ class Background:
         return tuple(Mirrored(**answer) for answer in done)
 
     def stop(self) -> None:
-        """End the process without waiting for what it was asked."""
+        """End the process without waiting for what it was asked; nothing is left of what it was given."""
         self._process.kill()
         self._process.communicate()
+        self._folder.cleanup()
 
 
 def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line `[sweep, size, files]` with a line that says what was done, or `{"error": why}`."""
+    """Answer each line `[sweep, size, files, made]` with a line that says what was done, or `{"error": why}`."""
     with contextlib.suppress(SweepError):
         prepare(store)
     _import_ahead()
     for line in requests:
-        sweep, size, files = json.loads(line)
+        sweep, size, files, made = json.loads(line)
         try:
-            answer = dataclasses.asdict(mirror(store, sweep, size, files=files))
+            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(made) if made else None))
         except SweepError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -59,6 +59,8 @@ class Shelf:
 
     def rows(self) -> dict[int, Row]:
         """The row at which each point that goes on was saved, by its place in the call."""
+        if not self._found:
+            return {}
         found = {place: self._found.get(point) for place, point in enumerate(self.ids)}
         return {place: (kept["step"], kept["values"]) for place, kept in found.items() if kept is not None}
 

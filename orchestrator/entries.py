@@ -10,8 +10,9 @@ from functools import lru_cache, reduce
 from operator import xor
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import found, parts
+from orchestrator import found
 from orchestrator.parcel import described, page, stepped, verdicts
+from orchestrator.parts import IDENTITY
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +45,7 @@ class Entry:
 class Entries:
     """What MLflow should hold of one sweep at one size: curves, their invocations, and the latest one's files.
 
-    `whole` is the invocation that carries the files; `rows` are those of `results.parquet`, and `digest` identifies them.
+    `whole` is the invocation that carries the files, and `digest` identifies the rows that stand in them.
     """
 
     sweep: str
@@ -52,7 +53,6 @@ class Entries:
     invocations: tuple[Entry, ...]
     curves: tuple[Entry, ...]
     whole: int
-    rows: pl.LazyFrame
     digest: str
     record: Mapping[str, Any]
 
@@ -65,7 +65,7 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
         found.stamp(store, record),
         *(part.path.name for part in store.parts(record["workload"])),
     )
-    rows, curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
+    curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
@@ -77,25 +77,20 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
         invocations=tuple(_invocation(n, common, runs.get(n, {}), latest if n == whole else "", judged) for n in numbers),
         curves=curves,
         whole=whole,
-        rows=rows,
         digest=_digest(lines, record["created"]),
         record=record,
     )
 
 
 @lru_cache(maxsize=1)
-def _read(
-    store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]
-) -> tuple[pl.LazyFrame, tuple[Entry, ...], str]:
-    """Rows, curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
-    from orchestrator.frames import labelled
-
+def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]) -> tuple[tuple[Entry, ...], str]:
+    """Curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
     record = store.latest(sweep, size)
-    found = store.sweep(sweep, size)
-    rows = found.with_columns(labelled(found.collect_schema().names())).collect().lazy()
+    there = bool(store.parts(record["workload"]))
+    own = [c["name"] for c in store.describe(record["workload"]) if c["role"] != "engine"] if there else []
+    rows = store.sweep(sweep, size).select("arm", "seed", "final", *IDENTITY, *own).collect().lazy()
     common = {"sweep": sweep, "size": size, "workload": record["workload"]}
-    curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
-    return rows, curves, _identity(rows)
+    return tuple(_curves(store, record, rows, common)) if there else (), _identity(rows)
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:
@@ -187,7 +182,7 @@ def _identity(rows: pl.LazyFrame) -> str:
     """A hash of which rows the sweep has, whatever their order."""
     import polars as pl
 
-    arm, *identity = (pl.col(name).hash(seed=seed) for seed, name in enumerate(["arm", *parts.IDENTITY], 1))
+    arm, *identity = (pl.col(name).hash(seed=seed) for seed, name in enumerate(["arm", *IDENTITY], 1))
     each = reduce(xor, identity, arm)
     # Two sums of one hash: a row that comes twice, or two that change places, still change them.
     total = rows.select(pl.len().alias("rows"), each.sum().alias("sum"), (each // 3 ^ each).sum().alias("mixed")).collect()

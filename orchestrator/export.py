@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import durable, latex
 from orchestrator.claims import BASE, rows_of
-from orchestrator.claims.evidence import ABSENT, Columns, aggregate
+from orchestrator.claims.evidence import Columns, aggregate, measured
 from orchestrator.claims.verdict import told
 from orchestrator.figures import Drawing, printed
 from orchestrator.material import drawings
@@ -64,12 +64,10 @@ def _tables(
     spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, fields: Columns
 ) -> Iterator[tuple[str, bytes]]:
     """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
-    import polars as pl
 
     from orchestrator import frames
 
-    measured = rows.filter(pl.col("status").cast(pl.String) != ABSENT)
-    yield from _files("results", measured)
+    yield from _files("results", measured(rows))
     boundaries = frames.boundaries(store, spec.name, spec.size or BASE)
     named = {"summary": summary(rows, fields), "verdicts": judged(verdicts), "boundaries": boundaries}
     for name, table in named.items():
@@ -148,9 +146,9 @@ def sourced(store: Store, spec: Spec, rows: pl.DataFrame) -> Source:
     """Commits and runs of the rows of the sweep."""
     import polars as pl
 
-    measured = rows.filter(pl.col("status").cast(pl.String) != ABSENT)
-    commits = measured["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in measured.columns else []
-    numbers = set(measured["generation"].drop_nulls().to_list()) if "generation" in measured.columns else set()
+    there = measured(rows)
+    commits = there["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in there.columns else []
+    numbers = set(there["generation"].drop_nulls().to_list()) if "generation" in there.columns else set()
     runs = [run for run in store.runs() if run.get("generation") in numbers]
     return Source(commits=tuple(commits), runs=tuple(runs))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,7 +13,7 @@ from orchestrator.view import View
 if TYPE_CHECKING:
     from orchestrator.store import Store
 
-LABELS = ("sweep", "size", "workload", "pack", "commit", "host", "device", "torch")
+LABELS = ("workload", "pack", "commit", "host", "device", "torch")
 """Columns of text that say where a row comes from, the same in many rows."""
 
 MOSTLY = 1.2  # rows a planned point: with more, most may be another sweep's, and are dropped before the others are read
@@ -76,7 +75,7 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     plan = pl.read_parquet(store.plan_path(record), columns=["arm", "point"])
     lazy = _measured(store, record["workload"])
     names = lazy.collect_schema().names()
-    lazy = lazy.with_columns(labelled(names))
+    lazy = lazy.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS if name in names)
     if sum(part.rows for part in store.parts(record["workload"])) > MOSTLY * len(plan):
         lazy = lazy.join(plan.lazy().select("point").unique(), on="point", how="semi")
     measured = lazy.collect()
@@ -84,11 +83,6 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     joined = plan.join(measured, on="point", how="inner").with_columns(own)
     del measured
     return joined.select("arm", "sweep", "size", *names).sort("arm", "point", "step")
-
-
-def labelled(names: Sequence[str]) -> list[pl.Expr]:
-    """Those of these columns that are labels, each text kept once."""
-    return [pl.col(name).cast(pl.Categorical) for name in LABELS if name in names]
 
 
 def planned(store: Store, name: str, size: str) -> int:

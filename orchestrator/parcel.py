@@ -16,6 +16,7 @@ from orchestrator import durable, parts
 from orchestrator.errors import StoreError
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
 
     from orchestrator.entries import Entries
@@ -30,10 +31,19 @@ PIECE = 65_536  # rows written at once
 LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
 
 
-def tables(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
-    """Files with the sweep's rows and plan, by the name they should have; written into the folder."""
-    _write(store, wanted, folder / ROWS)
-    shutil.copyfile(store.plan_path(wanted.record), folder / PLAN)
+def tables(store: Store, record: Mapping[str, Any], folder: Path, rows: pl.DataFrame | None = None) -> dict[str, Path]:
+    """Files with the sweep's rows and plan, by the name they should have; written into the folder.
+
+    `rows` are all of the sweep's, where they were read already.
+    """
+    found = store.sweep(record["sweep"], record["size"]).collect() if rows is None else rows
+    _write(found, store, record, folder / ROWS)
+    shutil.copyfile(store.plan_path(record), folder / PLAN)
+    return made(folder)
+
+
+def made(folder: Path) -> dict[str, Path]:
+    """The files that `tables` has written into the folder."""
     return {name: folder / name for name in (ROWS, PLAN)}
 
 
@@ -57,18 +67,18 @@ def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
     return {**files, **shown}
 
 
-def _write(store: Store, wanted: Entries, file: Path) -> None:
+def _write(rows: pl.DataFrame, store: Store, record: Mapping[str, Any], file: Path) -> None:
     """The sweep's rows with `arm, sweep, size` before them and every description in the metadata, as one Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    workload = str(wanted.record["workload"])
+    workload = str(record["workload"])
     schema = store.schema(workload) if store.parts(workload) else parts.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
-    whole = pa.schema([*labels, *schema], metadata=_about(schema, wanted.record))
-    with pq.ParquetWriter(file, whole, compression="zstd") as writer:
+    whole = pa.schema([*labels, *schema], metadata=_about(schema, record))
+    with pq.ParquetWriter(file, whole, compression="zstd", use_dictionary=parts.repeating(whole)) as writer:
         # Piece by piece: as text, what is said in every row takes ten times the memory.
-        for piece in wanted.rows.collect().iter_slices(PIECE):
+        for piece in rows.iter_slices(PIECE):
             writer.write_table(piece.to_arrow().cast(whole))
 
 

@@ -96,8 +96,15 @@ def part_name(table: pa.Table) -> str:
 def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:
     """The table as one Parquet file, `rows` rows to a row group."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows, use_dictionary=repeating(table.schema))
     return bytes(sink.getvalue())
+
+
+def repeating(schema: pa.Schema) -> list[str]:
+    """The columns whose values repeat; a dictionary of the others would only cost time."""
+    return [
+        f.name for f in schema if f.name != "point" and not pa.types.is_floating(f.type) and not pa.types.is_timestamp(f.type)
+    ]
 
 
 def listing(folder: Path) -> tuple[Path, ...]:

@@ -137,9 +137,7 @@ def _finished(summary: Summary, spec: Spec, store: Store, where: Where, mirror: 
     """The rows judged and reported; the last sweep's result waits until MLflow says it all too."""
     if mirror is not None:
         mirror.ask(spec.name, spec.size, files=False)
-    result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, store)
-    if mirror is not None:
-        mirror.ask(spec.name, spec.size)
+    result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, store, mirror)
     return _mirrored(result, mirror) if mirror is not None and last else result
 
 
@@ -186,13 +184,18 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
         early.check(spec, workload)
 
 
-def _judged(summary: Summary, spec: Spec, store: Store) -> Result:
-    """Verdicts and report from the store's rows."""
-    from orchestrator import claims, report
+def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
+    """Verdicts and report from the store's rows; the mirror, at its curves meanwhile, then gets all the sweep's files."""
+    from orchestrator import claims, parcel, report
+    from orchestrator.claims.evidence import measured
 
     found = claims.rows_of(spec, store)
     verdicts = claims.judge(spec, store, found)
     paths = report.paths(report.write(spec, store, verdicts, found))
+    if mirror is not None:
+        made = mirror.folder()
+        parcel.tables(store, store.latest(spec.name, spec.size or BASE), made, measured(found[0]))
+        mirror.ask(spec.name, spec.size, made=made)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 

@@ -79,17 +79,20 @@ def prepare(store: Store, uri: str | None = None) -> None:
         _connect(where)
 
 
-def mirror(store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True) -> Mirrored:
+def mirror(
+    store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True, made: Path | None = None
+) -> Mirrored:
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
-    Without `files` only curves and tables, no verdict and report: for a first call while the claims are still being judged.
+    Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with the
+    files of the sweep's rows and plan, where `parcel.tables` has made them already.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
     wanted = entries(store, store.latest(sweep, size))
     with _told(where):
         client = _connect(where)
-        written, kept, removed = _reconcile(client, store, wanted, files)
+        written, kept, removed = _reconcile(client, store, wanted, files, made)
     return Mirrored(
         uri=shown(where), sweep=sweep, size=wanted.size, written=written, kept=kept, removed=removed,
         seconds=time.monotonic() - start,
@@ -233,7 +236,7 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
             return found
 
 
-def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool) -> tuple[int, int, int]:
+def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, wanted.sweep)
     _describe(client, experiment, wanted)
@@ -242,11 +245,12 @@ def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool)
     runs = {e.generation: known.get(str(e.generation)) or _begin(client, experiment, e) for e in wanted.invocations}
     kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
     new = [entry for entry in wanted.curves if entry.digest not in kept]
-    with _carrying(client, store, wanted, runs[wanted.whole]):
-        _all(client, [lambda run=run: client.delete_run(run) for run in stale])
-        _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])
+    _all(client, [lambda run=run: client.delete_run(run) for run in stale])
+    _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])
     for entry in wanted.invocations if files else ():
         run = runs[entry.generation]
+        if entry.generation == wanted.whole and run.data.tags.get(PREFIX + "rows") != wanted.digest:
+            _carry(client, store, wanted, run, made)
         if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
             _invocation(client, store, wanted, entry, run)
     return len(new), len(kept), len(stale)
@@ -304,16 +308,10 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
-@contextlib.contextmanager
-def _carrying(client: MlflowClient, store: Store, wanted: Entries, run: Run) -> Iterator[None]:
-    """While inside, a thread makes files of the sweep's rows and plan, should the run not have them; it has them after."""
-    if run.data.tags.get(PREFIX + "rows") == wanted.digest:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
-        made = pool.submit(parcel.tables, store, wanted, Path(folder))
-        yield
-        _attach(client, run, made.result())
+def _carry(client: MlflowClient, store: Store, wanted: Entries, run: Run, made: Path | None) -> None:
+    """Put the sweep's rows and plan among the files of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        _attach(client, run, parcel.made(made) if made else parcel.tables(store, wanted.record, Path(folder)))
     _tag(client, run.info.run_id, {PREFIX + "rows": wanted.digest})
 
 

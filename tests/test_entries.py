@@ -65,7 +65,7 @@ def test_the_latest_invocation_carries_the_files(store: Store) -> None:
 
 def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    parcel.tables(store, of(store), tmp_path / "files")
+    parcel.tables(store, of(store).record, tmp_path / "files")
     parcel.told(store, of(store), tmp_path / "files")
     copy = open_store(tmp_path / "copy", create=True)
     parcel.unpack(tmp_path / "files", copy)
@@ -74,7 +74,7 @@ def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
 
 def test_what_a_store_says_of_a_sweep_outlives_an_import(store: Store, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    parcel.tables(store, of(store), tmp_path / "files")
+    parcel.tables(store, of(store).record, tmp_path / "files")
     parcel.told(store, of(store), tmp_path / "files")
     store.save("verdicts", SWEEP, [])
     parcel.unpack(tmp_path / "files", store)

@@ -76,6 +76,12 @@ class Evidence:
             yield dict(zip(by, key, strict=True)), rows
 
 
+def measured(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows without those that stand for planned points which have none."""
+    there = rows["status"] != ABSENT
+    return rows if there.all() else rows.filter(there)
+
+
 def settled(rows: pl.DataFrame) -> pl.Series:
     """Whether each row has a result."""
     return rows[SETTLED] if SETTLED in rows.columns else rows["status"] == "ok"
