@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims import ABSENT, BASE, Verdict
+from orchestrator.claims import BASE, Verdict
+from orchestrator.claims.evidence import measured, only
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,8 +64,8 @@ def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:
 def _lost(rows: pl.DataFrame) -> Iterator[str]:
     import polars as pl
 
-    final = rows.filter(pl.col("final"))
-    lost = final.filter(pl.col("status").cast(pl.String) != "ok")["status"].cast(pl.String).value_counts(sort=True)
+    final = rows["status"].filter(rows["final"]).cast(pl.String)
+    lost = final.filter(final != "ok").value_counts(sort=True)
     if len(lost):
         kinds = ", ".join(f"{n} {status}" for status, n in lost.iter_rows())
         yield f"{int(lost['count'].sum())} of {len(final)} points have no result ({kinds})."
@@ -131,7 +132,7 @@ def headline(rows: pl.DataFrame) -> str:
     """How much was measured, in one sentence."""
     import polars as pl
 
-    final = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) != ABSENT))
+    final = measured(only(rows, rows["final"]))
     ok = int((final["status"].cast(pl.String) == "ok").sum())
     arms, seeds = final["arm"].n_unique(), final["seed"].n_unique()
     parts = (f"{len(final):,} points", f"{arms} arm{'s' * (arms != 1)}", f"{seeds} seed{'s' * (seeds != 1)}")

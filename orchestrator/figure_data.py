@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator import laws
-from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, lower, upper, with_column
+from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, lower, only, upper, with_column
 from orchestrator.claims.measured import measured
 from orchestrator.claims.sql import truths
 from orchestrator.claims.verdict import shown
@@ -75,12 +75,11 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> 
 
 def prepared(spec: Spec, figure: Figure, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows that a figure shows, its axes among the columns: the last of each point, all where it speaks of `step`."""
-    import polars as pl
 
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
     table = derived(spec, rows)
     if not any("step" in Expression(name).names for name in names):
-        table = table.filter(pl.col("final"))
+        table = only(table, table["final"])
     if figure.where is not None:
         table = table.filter(truths(table, figure.where, f"{spec.name}: figures.where"))
     for name in names:

@@ -79,10 +79,12 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     if sum(part.rows for part in store.parts(record["workload"])) > MOSTLY * len(plan):
         lazy = lazy.join(plan.lazy().select("point").unique(), on="point", how="semi")
     measured = lazy.collect()
-    own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
-    joined = plan.join(measured, on="point", how="inner").with_columns(own)
+    places = measured.select("point", "step").with_row_index("row")
+    order = plan.join(places, on="point", how="inner").sort("arm", "point", "step")
+    found = measured[order["row"]]
     del measured
-    return joined.select("arm", "sweep", "size", *names).sort("arm", "point", "step")
+    own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
+    return found.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
 
 
 def planned(store: Store, name: str, size: str) -> int:

@@ -28,7 +28,7 @@ def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -
     if asked is None or not len(evidence.rows):
         return evidence, (), ""
     rows = with_column(evidence.rows, asked.of, f"claims.{claim.id}.choose.of")
-    seeds = sorted(rows.filter(settled(rows))["seed"].unique().to_list())
+    seeds = sorted(rows["seed"].filter(settled(rows)).unique().to_list())
     held = seeds[: asked.seeds or max(1, len(seeds) // 2)]
     judged = [seed for seed in seeds if seed not in held]
     if not judged:

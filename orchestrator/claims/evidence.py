@@ -60,7 +60,7 @@ class Evidence:
     @property
     def seeds(self) -> int:
         """How many seeds gave a result."""
-        return int(self.rows.filter(settled(self.rows))["seed"].n_unique())
+        return int(self.rows["seed"].filter(settled(self.rows)).n_unique())
 
     def count(self, by: Sequence[str]) -> int:
         """How many groups the values of those columns make."""
@@ -78,8 +78,14 @@ class Evidence:
 
 def measured(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows without those that stand for planned points which have none."""
-    there = rows["status"] != ABSENT
-    return rows if there.all() else rows.filter(there)
+    import polars as pl
+
+    return only(rows, rows["status"].cast(pl.String) != ABSENT)
+
+
+def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    """The rows that are wanted; where all are, no copy is made of them."""
+    return rows if wanted.all() else rows.filter(wanted)
 
 
 def settled(rows: pl.DataFrame) -> pl.Series:
@@ -167,7 +173,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     place = f"{spec.name}: claims.{claim.id}"
     kept, floor = rows, None
     if "step" not in " ".join(columns).split():
-        kept = kept.filter(pl.col("final"))
+        kept = only(kept, kept["final"])
     if claim.floor is not None:
         apart = pl.col("arm").cast(pl.String) == claim.floor.arm
         kept, floor = kept.filter(~apart), kept.filter(apart)

@@ -11,7 +11,7 @@ import numpy as np
 
 from orchestrator.claims import sql
 from orchestrator.claims.case import Case
-from orchestrator.claims.evidence import SETTLED, settled, with_column
+from orchestrator.claims.evidence import SETTLED, only, settled, with_column
 from orchestrator.claims.verdict import Finding, count, jsonable, level_text, shown, text
 from orchestrator.errors import SpecError
 from orchestrator.intervals import Array
@@ -32,7 +32,7 @@ def judge(case: Case) -> list[Finding]:
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     claim = case.claim
     assert claim.holds is not None
-    ok = _numbered(rows.filter(settled(rows)), claim.holds)
+    ok = _numbered(only(rows, settled(rows)), claim.holds)
     lost = len(rows) - len(ok)
     if not len(ok):
         told = "too little data: no row has a result"
@@ -51,11 +51,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
 def _numbered(rows: pl.DataFrame, condition: str) -> pl.DataFrame:
     """The rows that have a number in every column the condition names: SQL takes NaN for the largest number of all."""
     named = [name for name in spoken(condition) if name in rows.columns and rows[name].dtype.is_float()]
-    return (
-        rows.filter(~functools.reduce(operator.or_, [rows[name].is_nan().fill_null(False) for name in named]))
-        if named
-        else rows
-    )
+    hollow = (rows[name].is_nan().fill_null(False) for name in named)
+    return only(rows, ~functools.reduce(operator.or_, hollow)) if named else rows
 
 
 def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, group: dict[str, Any]) -> Finding:

@@ -40,7 +40,7 @@ def sample(plan: pa.Table) -> Sample:
     import polars as pl
 
     points = pl.Series(plan["point"]).unique().sort()
-    known = hashlib.blake2b("".join(points.to_list()).encode(), digest_size=8).hexdigest()
+    known = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
     return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=known)
 
 
