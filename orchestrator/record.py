@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Recorder:
         self._progress = Progress(life=uuid.uuid4().hex)
         self._recorded: dict[str, list[int]] = {}
         self._where: dict[str, Where] = {}
-        self._offers: dict[str, Batch] = {}
+        self._offers: dict[str, bytes] = {}
         self._checkpoints: dict[tuple[str, int], Checkpoints] = {}
         self._underway: dict[int, float] = {}
         self._stop = False
@@ -68,7 +69,8 @@ class Recorder:
         return self._stop
 
     def _ids(self, pack: str, index: list[int]) -> list[str]:
-        batch = self._offers.get(pack)
+        offer = self._offers.get(pack)
+        batch: Batch | None = pickle.loads(offer) if offer is not None else None
         ids = dict(zip(batch.index, batch.ids, strict=True)) if batch is not None else {}
         return [ids[i] for i in index if i in ids]
 
@@ -100,13 +102,13 @@ class Recorder:
         for status, number in tally["failures"].items():
             progress.failures[status] = progress.failures.get(status, 0) + number
 
-    def offer(self, batches: list[Batch]) -> None:
-        """Hold these packs ready for whoever asks."""
+    def offer(self, packs: dict[str, bytes]) -> None:
+        """Hold these packs, each a pickled batch, ready for whoever asks."""
         with self._lock:
-            self._offers.update((batch.pack, batch) for batch in batches)
+            self._offers.update(packs)
 
-    def fetch(self, pack: str, where: Where) -> Batch | None:
-        """The points of a pack, now measured at `where`; None when this recorder has not been told of it."""
+    def fetch(self, pack: str, where: Where) -> bytes | None:
+        """The pickled batch of a pack, now measured at `where`; None when this recorder has not been told of it."""
         with self._lock:
             self._where[pack] = where
             return self._offers.get(pack)

@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -196,7 +197,7 @@ class _Driver:
         batch = self.session.next()
         if batch is not None:
             self._offered[batch.pack] = (batch, self._seen.life)
-            self.recorder.offer.remote([batch])
+            self.recorder.offer.remote(_packed([batch]))
             return {"pack": batch.pack}
         done = self.session.queue.exhausted or self.session.stopping()
         return str(Searcher.FINISHED) if done else None
@@ -238,7 +239,7 @@ class _Driver:
             progress = ray.get(self.recorder.progress.remote(), timeout=POLL * 4)
             if progress.life != self._seen.life:
                 self._before += self._seen.points
-                self.recorder.offer.remote([batch for batch, _ in self._offered.values()])
+                self.recorder.offer.remote(_packed([batch for batch, _ in self._offered.values()]))
             if self.session.stopping():
                 self.recorder.stop.remote()
         except ray.exceptions.RayError:
@@ -345,7 +346,7 @@ class PackTrial(tune.Trainable):
         for _ in range(600):
             batch = ray.get(self._recorder.fetch.remote(self._pack, where))
             if batch is not None:
-                return batch  # type: ignore[no-any-return]
+                return pickle.loads(batch)  # type: ignore[no-any-return]
             time.sleep(0.1)
         raise RuntimeError(f"pack {self._pack} was not offered within a minute; is the driver alive?")
 
@@ -409,6 +410,11 @@ class _Desk:
     def stopping(self) -> bool:
         """Whether the recorder has said stop."""
         return self.stop.is_set()
+
+
+def _packed(batches: Sequence[Batch]) -> dict[str, bytes]:
+    """Batches as bytes by the pack's name: the recorder passes them on without a look."""
+    return {batch.pack: pickle.dumps(batch) for batch in batches}
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
