@@ -85,12 +85,13 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
 @lru_cache(maxsize=1)
 def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]) -> tuple[tuple[Entry, ...], str]:
     """Curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
+    from orchestrator.frames import LABELS
+
     record = store.latest(sweep, size)
-    there = bool(store.parts(record["workload"]))
-    own = [c["name"] for c in store.describe(record["workload"]) if c["role"] != "engine"] if there else []
-    rows = store.sweep(sweep, size).select("arm", "seed", "final", *IDENTITY, *own).collect().lazy()
+    rows = store.sweep(sweep, size).drop(*LABELS, "error").collect().lazy()  # no curve is of texts
     common = {"sweep": sweep, "size": size, "workload": record["workload"]}
-    return tuple(_curves(store, record, rows, common)) if there else (), _identity(rows)
+    curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
+    return curves, _identity(rows)
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:

@@ -192,7 +192,7 @@ class _Run:
         self._here = start, 0
         end = time.perf_counter() + CHUNK
         try:
-            while self._here[0] < stop and not (rows and (time.perf_counter() > end or self.desk.stopping())):
+            while self._here[0] == start or (self._here[0] < stop and time.perf_counter() <= end and not self.desk.stopping()):
                 failed = self._attempt(lambda: self._stretch(rows, stop, end))
                 if failed:
                     at, nothing = self._here[0], (None,) * len(self.workload.results)

@@ -93,9 +93,10 @@ def _hush() -> None:
 
 def _slim() -> None:
     """End what a Ray of one machine starts for clusters and lookers-on; it would import for seconds, and be slow to leave."""
-    node: Any = ray._private.worker._global_node
-    for end in (node.kill_monitor, node.kill_log_monitor, node.kill_dashboard):
-        end(check_alive=False)
+    for name in ("monitor", "log_monitor", "dashboard"):
+        end = getattr(ray._private.worker._global_node, f"kill_{name}", None)
+        if end is not None:
+            end(check_alive=False)
 
 
 def _settings(cluster: Cluster) -> dict[str, Any]:

@@ -343,6 +343,20 @@ def test_a_stop_hands_back_what_was_not_begun() -> None:
     assert (outcome.done, outcome.left, statuses(rows)) == (3, [103, 104, 105], ["ok"] * 3)
 
 
+def test_a_stop_is_heard_between_points_that_keep_their_state() -> None:
+    kept = made("def run(params, ctx):\n    ctx.save({'at': 1})\n    time.sleep(0.01)\n    yield 0, Result(half=0.0)\n")
+    outcome, rows = measured(kept, batch_of(kept, 6, i=[1] * 6), Basket(stop_after=3))
+    assert (outcome.done, len(outcome.left), statuses(rows)) == (3, 3, ["ok"] * 3)
+
+
+def test_points_on_both_sides_of_a_failure_are_measured() -> None:
+    odd = made("def run(params, ctx):\n    yield 0, Result(half=1 / (params.scale - 2))\n")
+    _, rows = measured(odd, batch_of(odd, 5, i=[1] * 5, scale=[0.0, 1.0, 2.0, 3.0, 4.0]), Basket())
+    assert [(row["scale"], row["status"], row["final"]) for row in rows] == [
+        (0.0, "ok", True), (1.0, "ok", True), (2.0, "error", True), (3.0, "ok", True), (4.0, "ok", True),
+    ]  # fmt: skip
+
+
 def test_a_stop_before_the_first_point_hands_back_all() -> None:
     outcome, rows = measured(made(RUN), batch_of(made(RUN), 3), Basket(stop_after=0))
     assert (outcome.done, outcome.left, rows) == (0, [100, 101, 102], [])
