@@ -121,6 +121,7 @@ class _Run:
         self._flushed = time.monotonic()
         self._at_desk = False
         self._spare: _Call | None = None
+        self._ended: list[int] = []  # the places whose final rows were delivered
         self._here = 0, 0  # the place to measure next, and the rows of the places before it
         self._since = 0.0  # when the point at that place was begun
         self._values = _reader([f.name for f in self.workload.results])
@@ -157,7 +158,8 @@ class _Run:
 
     def hand_back(self, place: int) -> None:
         """Leave to another pack what is not measured from `place` on; an abandoned call may have measured some of it."""
-        measured = {at for block in self._blocks for at in block.at if at >= place}
+        waiting = (at for block in self._blocks for at, final in zip(block.at, block.final, strict=True) if final)
+        measured = {at for at in chain(self._ended, waiting) if at >= place}
         self.outcome.done += len(measured)
         self.outcome.left = [i for at, i in enumerate(self.batch.index) if at >= place and at not in measured]
 
@@ -171,7 +173,9 @@ class _Run:
         ends = [(at, s) for b in blocks for at, final, s in zip(b.at, b.final, b.status, strict=True) if final]
         failures = Counter(status for _, status in ends if status != "ok")
         self.outcome.failures = dict(Counter(self.outcome.failures) + failures)
-        self.desk.deliver(table, [at for at, _ in ends], dict(failures))
+        places = [at for at, _ in ends]
+        self.desk.deliver(table, places, dict(failures))
+        self._ended += places
 
     def _call(self, start: int, stop: int) -> _Call:
         intake = Intake(stop - start, [f.name for f in self.workload.results], self._values)
