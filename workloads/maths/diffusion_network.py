@@ -7,7 +7,7 @@ Shapes: (models, width w, tokens L, points). Tokens may be data, time or conditi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from workloads.maths.ensemble import Stack
 
 # Tokens up to which products of single numbers beat products of tiny matrices.
 FEW = 8
+# Numbers of a layer that stay in a CPU's cache until the next layer needs them: of all models together, but of each at least
+# so many that products are worth their call.
+CACHED, LEAST = 1 << 18, 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +131,14 @@ def _few(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def _many(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     q, k, v = (part.permute(0, 1, 4, 3, 2) for part in (query, key, value))
     return (torch.softmax(q @ k.mT, -1) @ v).permute(0, 1, 4, 3, 2)
+
+
+def piecewise(field: Callable[..., Tensor], numbers: int, *points: Tensor) -> Tensor:
+    """What `field` gives for points (models, points, ...), on a CPU some at a time; each takes so many numbers of a layer."""
+    size = max(1, CACHED // (numbers * len(points[0])), LEAST // numbers)
+    if points[0].is_cuda or size >= points[0].shape[1]:
+        return field(*points)
+    return torch.cat([field(*part) for part in zip(*(one.split(size, 1) for one in points), strict=True)], 1)
 
 
 def time_features(t: Tensor, dim: int = -1) -> Tensor:

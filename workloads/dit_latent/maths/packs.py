@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, evaluation, network, problem, training
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import diffusion_distances, ensemble, grouping
+from workloads.maths import ensemble, grouping
 from workloads.maths.diffusion import Field
 from workloads.maths.ensemble import Ensemble
 
@@ -141,10 +141,10 @@ def model_bytes(p: Params) -> float:
 
 
 def look_bytes(p: Params) -> float:
-    """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
+    """Bytes that looking at one model takes: activations of a prediction, and the points themselves."""
     wide = problem.reshape(p)[0] * (2 * _block(p) + p.width) + 4 * p.ambient_dim
-    distances = 4 * diffusion_distances.BLOCK * p.samples
-    return _size(p) * (max(evaluation.TIMES * p.points, p.samples) * wide + distances)
+    steps = ensemble.ahead("cuda", p.points * (3 * p.ambient_dim + 1))
+    return _size(p) * max(max(evaluation.TIMES, steps) * p.points, p.samples) * wide
 
 
 def _block(p: Params) -> int:
