@@ -106,6 +106,7 @@ def test_a_gradient_is_clipped_by_its_own_model_s_norm() -> None:
     assert (10 * models.mean).norm(dim=1).tolist() == pytest.approx([1.0, 0.04])
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_gradients_are_those_of_torch_func() -> None:
     models, x = begun(TWELVE[:4], torch.float64), feed(TWELVE[:4], torch.float64)(0)["x"]
     flat = models.flat.clone().requires_grad_()

@@ -96,17 +96,17 @@ def blocks(parameters: Stack, x: Tensor, shape: Shape) -> Tensor:
     for i in range(shape.depth):
         own = {name.removeprefix(f"block{i}."): p for name, p in parameters.items() if name.startswith(f"block{i}.")}
         x = attention(own, x, size[2], shape)
-        hidden = torch.relu_(mapped(x, own["up"], own["up_bias"].unsqueeze(2)))
+        hidden = torch.relu_(mapped(x, own["up"]).add_(own["up_bias"].unsqueeze(2)))
         x = mapped(hidden, own["down"], x + own["down_bias"].unsqueeze(2))
     return x.reshape(size)
 
 
 def mapped(x: Tensor, weight: Tensor, start: Tensor | None = None) -> Tensor:
-    """Each model's own map (models, in, out) of columns (models, in, n), added to `start`; (models, out, n)."""
+    """Each model's own map (models, in, out) of columns (models, in, n), added to `start` in place; (models, out, n)."""
     if 1 in weight.shape[1:]:
         made = product(x.mT, weight).mT
-        return made if start is None else start + made
-    return torch.bmm(weight.mT, x) if start is None else torch.baddbmm(start, weight.mT, x)
+        return made if start is None else start.add_(made)
+    return torch.bmm(weight.mT, x) if start is None else start.baddbmm_(weight.mT, x)
 
 
 def attention(own: Stack, x: Tensor, length: int, shape: Shape) -> Tensor:
@@ -115,11 +115,11 @@ def attention(own: Stack, x: Tensor, length: int, shape: Shape) -> Tensor:
     Columns of x (models, w, L points) are tokens.
     """
     if length == 1:  # one token attends to itself alone
-        return mapped(mapped(x, own["value"]), own["out"], x)
+        return mapped(mapped(x, own["value"]), own["out"], x.clone())
     weight = torch.cat([own["query"], own["key"], own["value"]], 2)
     made = mapped(x, weight).view(len(x), 3, shape.heads, shape.head_dim, length, -1)
     found = (_few if length <= FEW else _many)(*made.unbind(1))
-    return mapped(found.reshape(len(x), -1, x.shape[2]), own["out"], x)
+    return mapped(found.reshape(len(x), -1, x.shape[2]), own["out"], x.clone())
 
 
 def _few(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def latent(parameters: Stack, u: Tensor, t: Tensor, p: Params) -> Tensor:
     models, _, points = u.shape
     tokens, size = problem.reshape(p)
     features = diffusion_network.time_features(t, 1)
-    hidden = torch.relu_(mapped(features, parameters["time_up"], parameters["time_up_bias"].unsqueeze(2)))
+    hidden = torch.relu_(mapped(features, parameters["time_up"]).add_(parameters["time_up_bias"].unsqueeze(2)))
     change = mapped(hidden, parameters["time_down"]).unsqueeze(2)  # (models, 2 width + 1, 1, points)
     scale, shift, around = change.split([p.width, p.width, 1], dim=1)
     cells = u.view(models, tokens, size, points).transpose(1, 2)
