@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, baddbmm_flop
 
 from benchmarks import cell_packed, devices, ensembles
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
@@ -56,7 +56,8 @@ def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
 def test_a_training_step_takes_the_operations_that_its_bound_counts() -> None:
     p = ensembles.SHAPES["small"]
     task = problem.build([p], [Context(0)])
-    with FlopCounterMode(display=False) as counted:
+    in_place = {torch.ops.aten.baddbmm_: baddbmm_flop}  # which torch does not count by itself
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
         next(training.train(task, None, [1]))
     blocks = ensembles.operations(p) - 12 * p.depth * p.batch * 4 * p.heads * p.head_dim  # attention is no product there
     assert 0.8 < blocks / counted.get_total_flops() < 1
@@ -84,6 +85,12 @@ def test_a_pack_of_the_benchmark_has_a_row_for_each_seed() -> None:
     rows = ensembles.pack(p, Pace(), "cpu")
     assert [row["seed"] for row in rows] == list(range(ensembles.POINTS))
     assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_the_cut_of_the_gpu_size_says_what_training_and_evaluation_take() -> None:
+    p = replace(ensembles.CUT, n=16, steps=2, batch=4, width=8, ff=8, depth=1, points=2, samples=8, sampler_steps=2)
+    first, second = ensembles.cut(p, 2, "cpu")
+    assert first.startswith("training 2 steps of 2 models: ") and second.startswith("evaluating 2 models: ")
 
 
 def test_two_devices_that_are_one_do_not_differ() -> None:

@@ -63,10 +63,10 @@ def run(
             yield columns(indices, 0, names, start(task)(task, *estimators.fitted(task), True))
             continue
         kept = [states[i] for i in indices]
-        steps, best, looks = marks(task.first), Best.of(kept), _looks(task, start)
+        steps, best, parts = marks(task.first), Best.of(kept), looks(task, start)
         for trained in training.train(task, None if kept[0] is None else kept, steps):
             last = trained.step == steps[-1]
-            seen = [look.measure(look.task, *look.predictor(trained), last) for look in looks]
+            seen = [look.measure(look.task, *look.predictor(trained), last) for look in parts]
             found = grouping.joined(seen)
             found |= best.seen(found["score_mse"], trained.step)
             home = trained.at_home()
@@ -88,7 +88,8 @@ class Look:
         return training.predictor(trained.part(self.start, self.start + len(self.task.params)), self.task.first)
 
 
-def _looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
+def looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
+    """A group in parts that memory holds while they are looked at."""
     room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
     tasks = [(begin, task.part(begin, end)) for begin, end in grouping.parts(len(task.params), room)]
     return [Look(begin, part, start(part)) for begin, part in tasks]
