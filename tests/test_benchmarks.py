@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode, baddbmm_flop
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import cell_packed, devices, ensembles
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
@@ -56,7 +57,8 @@ def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
 def test_a_training_step_takes_the_operations_that_its_bound_counts() -> None:
     p = ensembles.SHAPES["small"]
     task = problem.build([p], [Context(0)])
-    in_place = {torch.ops.aten.baddbmm_: baddbmm_flop}  # which torch does not count by itself
+    # Torch does not count by itself what is added in place.
+    in_place = {torch.ops.aten.baddbmm_: lambda start, left, right, **_: 2 * math.prod(left) * right[2]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
         next(training.train(task, None, [1]))
     blocks = ensembles.operations(p) - 12 * p.depth * p.batch * 4 * p.heads * p.head_dim  # attention is no product there
@@ -74,9 +76,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timed
-def test_a_model_of_a_pack_costs_a_third_of_one_trained_alone(one_thread: None) -> None:
+def test_a_model_of_a_pack_costs_a_quarter_of_one_trained_alone(one_thread: None) -> None:
     rounds = [[ensembles.paced("small", models, "cpu", 0.4, 1e10) for models in (1, 48)] for _ in range(3)]
-    assert max(many.rate / one.rate for one, many in rounds) >= 3  # 3.7 to 5.4 measured, by how busy the machine is
+    assert max(many.rate / one.rate for one, many in rounds) >= 4  # 4.6 to 7.6 measured, by how busy the machine is
     assert f"{rounds[0][1].rate:,.0f}" in list(ensembles.table(rounds[0]))[2]
 
 
