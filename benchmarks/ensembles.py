@@ -3,7 +3,8 @@
 Models times steps a second of `dit_latent` in packs of growing size, up to what the device's memory holds, beside one model at
 a time and beside the bound that memory traffic sets: a product of w x w matrices in float32 does about w/4 operations a byte.
 Also a model alone against a group of twelve and, on a GPU, a pack that runs out of memory: is it split, and that remembered?
-A CPU's seconds are those of the process, so that a busy machine does not count.
+A CPU's seconds are those of the process, so that a busy machine does not count. `--cut MODELS` does something else: one pack of
+`dit_latent_rate --size gpu` with a tenth of its steps, training and evaluation timed apart (an H100: `--cut 64`, minutes).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from orchestrator import contract
 from orchestrator.context import Context
 from orchestrator.execute import Pace as Learnt
 from orchestrator.workload import load
+from workloads.dit_latent import rate
 from workloads.dit_latent.maths import network, packs, problem, training
 from workloads.dit_latent.maths.problem import Params
 
@@ -31,6 +33,17 @@ SHAPES = {
 }
 SIZES = (1, 8, 64, 256, 1024, 4096, 16384)
 POINTS = 16  # of the pack that is to run out of memory
+# The largest shape of `sweeps/dit_latent_rate.yaml --size gpu`, with a tenth of its steps.
+CUT = replace(
+    SHAPES["wide"],
+    latent_dim=64,
+    ambient_dim=128,
+    n=8192,
+    steps=2000,
+    samples=8192,
+    sampler_steps=200,
+    points=1024,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +171,20 @@ def pack(p: Params, learnt: Learnt, device: str) -> list[dict[str, Any]]:
     return [rows[-1] for rows in contract.measure(workload, points, Path("."), device, learnt, together=POINTS)]
 
 
+def cut(p: Params, models: int, device: str) -> Iterator[str]:
+    """Seconds of a pack's training and of what its last row takes, part by part, one line each as it is known."""
+    task = problem.build([p] * models, [Context(seed, device) for seed in range(models)])
+    begun = time.perf_counter()
+    (trained,) = training.train(task, None, [p.steps])
+    _wait(device)
+    yield f"training {p.steps} steps of {models} models: {time.perf_counter() - begun:.1f} s"
+    for look in packs.looks(task, rate.measured):
+        begun = time.perf_counter()
+        look.measure(look.task, *look.predictor(trained), True)
+        _wait(device)
+        yield f"evaluating {len(look.task.params)} models: {time.perf_counter() - begun:.1f} s"
+
+
 def _wait(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
@@ -170,6 +197,10 @@ def main() -> None:
     name = torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     traffic = bandwidth(device)
     print(f"{name}, torch {torch.__version__}, {traffic / 1e12:.3f} TB/s copied", flush=True)
+    if options.cut:
+        for line in cut(CUT, options.cut, device):
+            print(line, flush=True)
+        return
     said: dict[str, Any] = {"device": name, "torch": torch.__version__, "bytes_per_second": traffic, "packs": []}
     for shape in options.shapes:
         p = SHAPES[shape]
@@ -195,6 +226,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shapes", nargs="+", choices=tuple(SHAPES), default=tuple(SHAPES))
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each pack is timed")
     parser.add_argument("--most", type=int, default=SIZES[-1], help="models of the largest pack")
+    parser.add_argument("--cut", type=int, default=0, metavar="MODELS", help="time one pack of the gpu size, and nothing else")
     parser.add_argument("--json", type=Path, help="file for the figures")
     return parser.parse_args()
 

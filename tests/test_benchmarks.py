@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_a_spec_asks_for_the_grid_of_the_peers(name: str) -> None:
 def test_a_training_step_takes_the_operations_that_its_bound_counts() -> None:
     p = ensembles.SHAPES["small"]
     task = problem.build([p], [Context(0)])
-    with FlopCounterMode(display=False) as counted:
+    # Torch does not count by itself what is added in place.
+    in_place = {torch.ops.aten.baddbmm_: lambda start, left, right, **_: 2 * math.prod(left) * right[2]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
         next(training.train(task, None, [1]))
     blocks = ensembles.operations(p) - 12 * p.depth * p.batch * 4 * p.heads * p.head_dim  # attention is no product there
     assert 0.8 < blocks / counted.get_total_flops() < 1
@@ -73,9 +76,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timed
-def test_a_model_of_a_pack_costs_a_third_of_one_trained_alone(one_thread: None) -> None:
+def test_a_model_of_a_pack_costs_a_quarter_of_one_trained_alone(one_thread: None) -> None:
     rounds = [[ensembles.paced("small", models, "cpu", 0.4, 1e10) for models in (1, 48)] for _ in range(3)]
-    assert max(many.rate / one.rate for one, many in rounds) >= 3  # 3.7 to 5.4 measured, by how busy the machine is
+    assert max(many.rate / one.rate for one, many in rounds) >= 4  # 4.6 to 7.6 measured, by how busy the machine is
     assert f"{rounds[0][1].rate:,.0f}" in list(ensembles.table(rounds[0]))[2]
 
 
@@ -84,6 +87,12 @@ def test_a_pack_of_the_benchmark_has_a_row_for_each_seed() -> None:
     rows = ensembles.pack(p, Pace(), "cpu")
     assert [row["seed"] for row in rows] == list(range(ensembles.POINTS))
     assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_the_cut_of_the_gpu_size_says_what_training_and_evaluation_take() -> None:
+    p = replace(ensembles.CUT, n=16, steps=2, batch=4, width=8, ff=8, depth=1, points=2, samples=8, sampler_steps=2)
+    first, second = ensembles.cut(p, 2, "cpu")
+    assert first.startswith("training 2 steps of 2 models: ") and second.startswith("evaluating 2 models: ")
 
 
 def test_two_devices_that_are_one_do_not_differ() -> None:

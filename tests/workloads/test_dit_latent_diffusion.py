@@ -133,13 +133,13 @@ def test_a_path_s_divergence_is_that_of_normal_steps() -> None:
     def exact(x: Tensor, t: Tensor) -> Tensor:
         return latents.score(law, x, t)
 
-    def clean(k: int) -> Tensor:
-        return latents.sample(law, 64, seeded(k))[None]
+    def draw(k: int, steps: int) -> tuple[Tensor, ...]:
+        own = seeded(k)
+        first, second = torch.randn(2, 1, 64 * steps, 1, generator=own, dtype=torch.float64)
+        uniform = torch.rand(1, 64 * steps, generator=own, dtype=torch.float64)
+        return latents.sample(law, 64 * steps, own)[None], first, second, uniform
 
-    def draw(k: int, i: int) -> Tensor:
-        return torch.rand(1, 64, dtype=torch.float64) if i == 2 else torch.randn(1, 64, 1, dtype=torch.float64)
-
-    found, error = diffusion.girsanov(lambda x, t: exact(x, t) + 3.0, exact, clean, grid, draw, "euler")
+    found, error = diffusion.girsanov(lambda x, t: exact(x, t) + 3.0, exact, draw, grid, 8, "euler")
     assert float(found) == pytest.approx(9 * 1.9, rel=0.02)
     assert 0 < float(error) < 0.2
 

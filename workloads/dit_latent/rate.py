@@ -23,7 +23,7 @@ from workloads.maths.diffusion import Field
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 STEPS = "steps"
 # Relative; models trained together share matrix products, whose last digits depend on how many there are.

@@ -21,7 +21,7 @@ from workloads.maths import diffusion, packing
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 # Relative; points measured together share matrix products, whose last digits depend on how many there are.
 TOLERANCE = 1e-6

@@ -16,7 +16,8 @@ from torch import Tensor
 
 # (noisy points, times (models, points)) to what is predicted of the same points: a score, or beta(t) E[x_0 | x_t].
 Field = Callable[[Tensor, Tensor], Tensor]
-Draws = Callable[[int, int], Tensor]
+# (first step, number of steps) to clean points (models, steps * points, D), two normal noises alike and uniform numbers.
+Draws = Callable[[int, int], tuple[Tensor, Tensor, Tensor, Tensor]]
 SCHEMES = ("euler", "bridge")
 
 
@@ -107,23 +108,26 @@ def drift_error(predicted: Field, exact: Field, x: Tensor, t: Tensor, x_late: Te
 
 
 def girsanov(
-    predicted: Field, exact: Field, clean: Callable[[int], Tensor], grid: Tensor, draw: Draws, scheme: str = "bridge"
+    predicted: Field, exact: Field, draw: Draws, grid: Tensor, block: int = 1, scheme: str = "bridge"
 ) -> tuple[Tensor, Tensor]:
     """Twice the divergence KL(true path | sampled path) of `backward` from the same start, and its standard error; (models,).
 
     The integral over time of `drift_error` under the true diffusion, discretisation included: one time in every step, at
-    random. `clean(k)` gives points (models, points, D) of step k, `draw(k, i)` standard normal noise for i = 0, 1 and uniform
-    numbers (models, points) for i = 2.
+    random; `block` steps are looked at together.
     """
     means, errors = [], []
-    for k in range(grid.shape[1] - 1):
-        x0, uniform = clean(k), draw(k, 2)
-        late, early = (grid[:, k + i].to(x0)[:, None].expand(uniform.shape) for i in (0, 1))
+    for k in range(0, grid.shape[1] - 1, block):
+        edges = grid[:, k : k + block + 1]
+        steps = edges.shape[1] - 1
+        x0, first, second, uniform = draw(k, steps)
+        points = uniform.shape[1] // steps
+        late, early = (edge.to(x0).repeat_interleave(points, 1) for edge in (edges[:, :-1], edges[:, 1:]))
         t = early + (late - early) * uniform
-        x = noisy(x0, t, draw(k, 0))
-        found = (late - early) * drift_error(predicted, exact, x, t, later(x, t, late, draw(k, 1)), late, scheme)
-        means.append(found.double().mean(1))
-        errors.append(found.double().var(1) / found.shape[1])
+        x = noisy(x0, t, first)
+        found = (late - early) * drift_error(predicted, exact, x, t, later(x, t, late, second), late, scheme)
+        parts = found.double().view(-1, steps, points)
+        means.append(parts.mean(2).sum(1))
+        errors.append(parts.var(2).sum(1) / points)
     return torch.stack(means).sum(0), torch.stack(errors).sum(0).sqrt()
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-# Pairs of points of one model whose distances are held at once.
-BLOCK = 256
+# Pairs of points whose distances are held at once: as a CPU's cache holds, and as a GPU has work for.
+PAIRS, PAIRS_GPU = 1 << 16, 1 << 25
 
 
 def binned_tv(points: Tensor, log_density: Callable[[Tensor], Tensor], reach: float, bins: int) -> tuple[Tensor, Tensor]:
@@ -32,6 +33,7 @@ def binned_tv(points: Tensor, log_density: Callable[[Tensor], Tensor], reach: fl
     return tv, noise.expand(models)
 
 
+@functools.lru_cache(maxsize=64)
 def cell_masses(log_density: Callable[[Tensor], Tensor], reach: float, bins: int, d: int, device: torch.device) -> Tensor:
     """The density's mass in each cell, last what lies outside; by the midpoint rule on 16 (d = 1: 64) parts an axis."""
     parts = 64 if d == 1 else 16
@@ -57,21 +59,43 @@ def energy_and_mmd(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """
     n, m = x.shape[1], y.shape[1]
     spread = 2.0 * y.double().var(1).sum(1)  # (models,): E|Y - Y'|^2
-    across, ahead, behind = (_sums(a, b, spread) for a, b in ((x, y), (x, x), (y, y)))
+    across, ahead, behind = (_sums(a, b, spread) for a, b in ((x, y), (x, None), (y, None)))
     energy = 2.0 * across[0] / (n * m) - ahead[0] / (n * (n - 1)) - behind[0] / (m * (m - 1))
     # A point's kernel with itself is 1, and no pair.
     mmd = (ahead[1] - n) / (n * (n - 1)) + (behind[1] - m) / (m * (m - 1)) - 2.0 * across[1] / (n * m)
     return energy, mmd
 
 
-def _sums(x: Tensor, y: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over all pairs of distance and of kernel; from differences, not products: a point's own distance must be zero."""
-    lengths, kernels = x.new_zeros(len(x)).double(), x.new_zeros(len(x)).double()
-    for i in range(0, x.shape[1], BLOCK):
-        found = torch.cdist(x[:, i : i + BLOCK], y, compute_mode="donot_use_mm_for_euclid_dist").double()
-        lengths += found.sum((1, 2))
-        kernels += torch.exp(found.square() / (-2.0 * spread[:, None, None])).sum((1, 2))
-    return lengths, kernels
+def _sums(x: Tensor, y: Tensor | None, spread: Tensor) -> Tensor:
+    """Sums over all pairs of distance and of kernel, (2, models); without y those of x with itself."""
+    found = x.new_zeros(2, len(x), dtype=torch.float64)
+    for i, (points, sharpness) in enumerate(zip(x, -0.5 / spread, strict=True)):
+        for squares, count in _squares(points, None if y is None else y[i]):
+            kernels = (squares * sharpness).exp_().sum()
+            found[:, i] += count * torch.stack([squares.sqrt_().sum(), kernels])
+    return found
+
+
+def _squares(x: Tensor, y: Tensor | None) -> Iterator[tuple[Tensor, float]]:
+    """Squared distances of one model's points, block by block, and how often each counts; float64, for the next to overwrite.
+
+    They are products of (x, |x|^2, 1) with (-2y, 1, |y|^2): in float64 what cancels there is below any rounding of float32.
+    """
+    other = x if y is None else y
+    centre = other.double().mean(0)
+    left, right = x.double() - centre, other.double() - centre
+    lengths = [part.square().sum(1, keepdim=True) for part in (left, right)]
+    left = torch.cat([left, lengths[0], torch.ones_like(lengths[0])], 1)
+    right = torch.cat([-2.0 * right, torch.ones_like(lengths[1]), lengths[1]], 1).mT
+    rows = max(1, (PAIRS_GPU if x.is_cuda else PAIRS) // right.shape[1])
+    for i in range(0, len(left), rows):
+        part = left[i : i + rows]
+        if y is not None:
+            yield (part @ right).clamp_min_(0.0), 1.0
+            continue
+        # A pair counts twice, a point's own distance is zero.
+        yield (part @ right[:, i : i + rows]).clamp_min_(0.0).fill_diagonal_(0.0), 1.0
+        yield (part @ right[:, i + rows :]).clamp_min_(0.0), 2.0
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """Turns noisy points and times into predictions, by transformers of one shape with stacked parameters.
 
 Source: arXiv:2407.01079, Def. 3.1 to 3.3 (residual attention by column softmax, residual ReLU layer, no normalisation).
-Shapes: (models, points, tokens L, width w). Tokens may be data, time or condition: whoever calls embeds them.
+Shapes: (models, width w, tokens L, points). Tokens may be data, time or condition: whoever calls embeds them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from workloads.maths.ensemble import Stack
 
 # Tokens up to which products of single numbers beat products of tiny matrices.
 FEW = 8
+# Numbers of a layer that stay in a CPU's cache until the next layer needs them: of all models together, but of each at least
+# so many that products are worth their call.
+CACHED, LEAST = 1 << 18, 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,36 +88,61 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def blocks(parameters: Stack, x: Tensor, shape: Shape) -> Tensor:
-    """The tokens (models, points, L, w) after all blocks of attention and ReLU layer."""
+    """The tokens (models, w, L, points) after all blocks of attention and ReLU layer.
+
+    Points come last, so that sums over heads and features run along them, many numbers at a time.
+    """
+    size, x = x.shape, x.flatten(2)
     for i in range(shape.depth):
         own = {name.removeprefix(f"block{i}."): p for name, p in parameters.items() if name.startswith(f"block{i}.")}
-        x = x + attention(own, x, shape)
-        x = x + linear(torch.relu(linear(x, own["up"], own["up_bias"])), own["down"], own["down_bias"])
-    return x
+        x = attention(own, x, size[2], shape)
+        hidden = torch.relu_(mapped(x, own["up"]).add_(own["up_bias"].unsqueeze(2)))
+        x = mapped(hidden, own["down"], x + own["down_bias"].unsqueeze(2))
+    return x.reshape(size)
 
 
-def attention(own: Stack, x: Tensor, shape: Shape) -> Tensor:
-    """Sum over heads of W_O W_V X softmax(X' W_K' W_Q X), over keys; no division by the root of the head size."""
-    split = (*x.shape[:3], shape.heads, shape.head_dim)
-    value = linear(x, own["value"])
-    if x.shape[2] > 1:  # one token attends to itself alone
-        query, key = linear(x, own["query"]).view(split), linear(x, own["key"]).view(split)
-        value = (_few if x.shape[2] <= FEW else _many)(query, key, value.view(split)).reshape(value.shape)
-    return linear(value, own["out"])
+def mapped(x: Tensor, weight: Tensor, start: Tensor | None = None) -> Tensor:
+    """Each model's own map (models, in, out) of columns (models, in, n), added to `start` in place; (models, out, n)."""
+    if 1 in weight.shape[1:]:
+        made = product(x.mT, weight).mT
+        return made if start is None else start.add_(made)
+    return torch.bmm(weight.mT, x) if start is None else start.baddbmm_(weight.mT, x)
+
+
+def attention(own: Stack, x: Tensor, length: int, shape: Shape) -> Tensor:
+    """x and the sum over heads of W_O W_V X softmax(X' W_K' W_Q X), over keys; no division by the root of the head size.
+
+    Columns of x (models, w, L points) are tokens.
+    """
+    if length == 1:  # one token attends to itself alone
+        return mapped(mapped(x, own["value"]), own["out"], x.clone())
+    weight = torch.cat([own["query"], own["key"], own["value"]], 2)
+    made = mapped(x, weight).view(len(x), 3, shape.heads, shape.head_dim, length, -1)
+    found = (_few if length <= FEW else _many)(*made.unbind(1))
+    return mapped(found.reshape(len(x), -1, x.shape[2]), own["out"], x.clone())
 
 
 def _few(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    weights = torch.softmax((query.unsqueeze(3) * key.unsqueeze(2)).sum(-1), 3)  # (models, points, L, L, heads)
-    return (weights.unsqueeze(-1) * value.unsqueeze(2)).sum(3)
+    """Weighted values (models, heads, m, L, points) of queries, keys and values of that shape."""
+    weights = torch.softmax((query.unsqueeze(4) * key.unsqueeze(3)).sum(2), 3)  # (models, heads, L, L, points)
+    return (weights.unsqueeze(2) * value.unsqueeze(3)).sum(4)
 
 
 def _many(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    q, k, v = (part.transpose(2, 3) for part in (query, key, value))
-    return (torch.softmax(q @ k.mT, -1) @ v).transpose(2, 3)
+    q, k, v = (part.permute(0, 1, 4, 3, 2) for part in (query, key, value))
+    return (torch.softmax(q @ k.mT, -1) @ v).permute(0, 1, 4, 3, 2)
 
 
-def time_features(t: Tensor) -> Tensor:
-    """Eight smooth features (..., 8) of a diffusion time, by the logarithm of its noise over its signal."""
+def piecewise(field: Callable[..., Tensor], numbers: int, *points: Tensor) -> Tensor:
+    """What `field` gives for points (models, points, ...), on a CPU some at a time; each takes so many numbers of a layer."""
+    size = max(1, CACHED // (numbers * len(points[0])), LEAST // numbers)
+    if points[0].is_cuda or size >= points[0].shape[1]:
+        return field(*points)
+    return torch.cat([field(*part) for part in zip(*(one.split(size, 1) for one in points), strict=True)], 1)
+
+
+def time_features(t: Tensor, dim: int = -1) -> Tensor:
+    """Eight smooth features of diffusion times (...) in a new dimension, by the logarithm of its noise over its signal."""
     level = 0.5 * torch.log(torch.expm1(t))  # ln(sigma/beta) with variance 1 - e^-t and beta e^(-t/2)
     waves = [f(level * k) for k in (0.5, 1.0, 2.0) for f in (torch.sin, torch.cos)]
-    return torch.stack([level / 3.0, torch.exp(-0.5 * t), *waves], dim=-1)
+    return torch.stack([level / 3.0, torch.exp(-0.5 * t), *waves], dim)

@@ -138,11 +138,15 @@ def advance(
     changes parameters in place after every step, for example back onto a manifold.
     """
     losses = ensemble.flat.new_full((len(ensemble.flat),), math.nan)
+    gradient = torch.zeros_like(ensemble.flat)
+    pieces = ensemble.layout.views(gradient)
     while ensemble.step < until:
-        flat = ensemble.flat.detach().requires_grad_()
-        losses = loss(ensemble.layout.views(flat), ensemble.step)
+        parameters = {name: part.requires_grad_() for name, part in ensemble.parameters.items()}
+        losses = loss(parameters, ensemble.step)
         # The sum's gradient is each model's own: no parameter is shared.
-        (gradient,) = torch.autograd.grad(losses.sum(), flat)
+        found = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
+        for name, part in zip(parameters, found, strict=True):
+            pieces[name].copy_(part)
         update(ensemble, gradient, recipe)
         if retract is not None:
             retract(ensemble.parameters, ensemble.step)
@@ -150,19 +154,22 @@ def advance(
 
 
 def update(ensemble: Ensemble, gradient: Tensor, recipe: Recipe) -> None:
-    """One step of Adam against the gradient (models, P), clipped model by model."""
+    """One step of Adam against the gradient (models, P), clipped model by model, which is done in place."""
     if recipe.clip is not None:
-        norm = gradient.square().sum(1).sqrt()
-        gradient = gradient * (recipe.clip / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp_max(1.0)[:, None]
+        norm = torch.linalg.vector_norm(gradient, dim=1)
+        gradient.mul_((recipe.clip / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp_max(1.0)[:, None])
     first, second = recipe.betas
-    ensemble.mean.mul_(first).add_(gradient, alpha=1.0 - first)
+    ensemble.mean.lerp_(gradient, 1.0 - first)
     ensemble.square.mul_(second).addcmul_(gradient, gradient, value=1.0 - second)
     rate = recipe.at(ensemble.step)[:, None]
     ensemble.step += 1
-    scale = ensemble.square.sqrt().mul_((1.0 - second**ensemble.step) ** -0.5).add_(recipe.epsilon)
+    # Adam's corrections for the start of both moments stand in the rate and in epsilon.
+    late = math.sqrt(1.0 - second**ensemble.step)
+    quotient = ensemble.square.sqrt().add_(recipe.epsilon * late)
+    torch.div(ensemble.mean, quotient, out=quotient)
     if recipe.decay is not None:
         ensemble.flat.mul_(1.0 - rate * recipe.decay[:, None])
-    ensemble.flat.addcdiv_(ensemble.mean * (rate / (first**ensemble.step - 1.0)), scale)
+    ensemble.flat.addcmul_(quotient, rate * (late / (first**ensemble.step - 1.0)))
 
 
 def generator(ctx: Context, stream: str) -> torch.Generator:

@@ -6,6 +6,7 @@ for each model. E_y of the total variation of x given y is that of (x, y), for y
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
 PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
 GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
-PIECE = 4096  # points at which a marginal score is worked out at once
+PIECE, PIECE_GPU = 4096, 1 << 16  # points at which a marginal score is worked out at once
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,43 @@ class Probe:
     target: Tensor  # beta x_0 there
 
 
+@dataclass(frozen=True)
+class Density:
+    """The logarithm of a law's density at one time, as a function of (x, y) (..., dx + dy), y stretched to the cells."""
+
+    law: AnyLaw
+    time: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """ln p_t(x|y) p(y), (...)."""
+        x, y = z[..., : self.law.x_dim], z[..., self.law.x_dim :] / (2 * REACH) + 0.5
+        t = torch.full(z.shape[:-1], self.time, dtype=z.dtype, device=z.device)
+        return self.law.diffused(x, y, t)[0].log() - self.law.y_dim * math.log(2 * REACH)
+
+
 def exact(task: Problem) -> Field:
     """The true beta E[x_0 | x_t, y], or without y, in the data's space: x + sigma times the score."""
     basis = task.basis.double()
+    places: dict[AnyLaw, list[int]] = {}
+    for i, law in enumerate(task.laws):
+        places.setdefault(law, []).append(i)
+    among = {law: torch.tensor(at, device=basis.device) for law, at in places.items()}
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
-        inner, found = torch.bmm(x.double(), basis), []
-        for law, h, time, condition in zip(task.laws, inner, t.double(), y.double(), strict=True):
-            if hidden:
-                pieces = zip(h.split(PIECE), time.split(PIECE), strict=True)
-                score = torch.cat([law.marginal(part, when)[1] for part, when in pieces])
-            else:
-                score = law.diffused(h, condition, time)[1]
-            found.append(h + diffusion.variance(time)[:, None] * score)
-        return torch.bmm(torch.stack(found), basis.mT).to(x)
+        h, time, condition = torch.bmm(x.double(), basis), t.double(), y.double()
+        score = torch.empty_like(h)
+        for law, at in among.items():
+            score[at] = _without(law, h[at], time[at]) if hidden else law.diffused(h[at], condition[at], time[at])[1]
+        return torch.bmm(h + diffusion.variance(time)[..., None] * score, basis.mT).to(x)
 
     return predict
+
+
+def _without(law: AnyLaw, h: Tensor, t: Tensor) -> Tensor:
+    """The score at points of any shape (..., dx), without a condition; some at a time, for it takes an integral of each."""
+    size = PIECE_GPU if h.is_cuda else PIECE
+    pieces = zip(h.flatten(0, -2).split(size), t.flatten().split(size), strict=True)
+    return torch.cat([law.marginal(part, when)[1] for part, when in pieces]).view_as(h)
 
 
 def probe(task: Problem) -> Probe:
@@ -181,13 +203,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     """Binned total variation of (x, y), y stretched to the cells, and what chance may add."""
     found = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
-
-        def log_density(z: Tensor, law: AnyLaw = law, t0: float = p.t0) -> Tensor:
-            x, y = z[:, : law.x_dim], z[:, law.x_dim :] / (2 * REACH) + 0.5
-            t = torch.full((len(z),), t0, dtype=z.dtype, device=z.device)
-            return law.diffused(x, y, t)[0].log() - law.y_dim * torch.tensor(2 * REACH).log()
-
-        found.append(diffusion_distances.binned_tv(points[i : i + 1].double(), log_density, REACH, BINS))
+        found.append(diffusion_distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
     return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
 
 

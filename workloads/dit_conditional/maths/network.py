@@ -104,7 +104,8 @@ def _inner(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hid
         tokens = [*tokens, _condition(parameters, fixed, y, hidden).unsqueeze(2)]
     whole = torch.cat(list(tokens), 2)
     whole = whole + parameters["position"].view(len(x), 1, -1, p.width)
-    out = diffusion_network.blocks(parameters, whole, problem.transformer(p))[:, :, : p.x_dim]
+    out = diffusion_network.blocks(parameters, whole.permute(0, 3, 2, 1), problem.transformer(p)).permute(0, 3, 2, 1)
+    out = out[:, :, : p.x_dim]
     return x * (1.0 + around) + linear(out, parameters["narrow"]).squeeze(-1)
 
 

@@ -17,7 +17,7 @@ from workloads.dit_conditional.maths.evaluation import Probe
 from workloads.dit_conditional.maths.family import Law
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Params, Problem
-from workloads.maths import diffusion_distances, ensemble, grouping
+from workloads.maths import ensemble, grouping
 from workloads.maths.ensemble import Ensemble
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def model_bytes(p: Params) -> float:
 
 
 def look_bytes(p: Params) -> float:
-    """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
+    """Bytes that looking at one model takes: activations of a prediction, and the points themselves."""
     places = max(evaluation.TIMES * p.points, evaluation.PARTS * max(evaluation.CONDITIONS, p.classes), p.samples)
     wide = (p.x_dim + 2) * (2 * _block(p) + p.width + 2 * p.fourier) + 4 * problem.ambient(p)
-    return _size(p) * (places * wide + 4 * diffusion_distances.BLOCK * p.samples)
+    return _size(p) * places * wide
 
 
 def _block(p: Params) -> int:

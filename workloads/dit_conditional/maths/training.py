@@ -15,7 +15,7 @@ from torch import Tensor
 from workloads.dit_conditional.maths import network, problem
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Problem
-from workloads.maths import diffusion, ensemble
+from workloads.maths import diffusion, diffusion_network, ensemble
 from workloads.maths.diffusion_network import orthonormal
 from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
 
@@ -64,19 +64,22 @@ def predictor(task: Problem, fixed: Waves, trained: Ensemble) -> tuple[Field, Te
         parameters = {**parameters, "subspace": span}
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
-        masked = torch.full_like(t, hidden, dtype=torch.bool) if hidden else None
-        return network.predict(parameters, fixed, x, t, y, masked, task.first)
+        def field(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            masked = torch.full_like(t, hidden, dtype=torch.bool) if hidden else None
+            return network.predict(parameters, fixed, x, t, y, masked, task.first)
+
+        return diffusion_network.piecewise(field, (task.first.x_dim + 2) * task.first.ff, x, t, y)
 
     return predict, span
 
 
 def guided(predict: Field, gamma: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """The prediction whose score is gamma times that with y less gamma - 1 times that without; gamma of each model."""
-    strength = gamma[:, None, None]
+    strength, plain = gamma[:, None, None], bool((gamma == 1).all())
 
     def field(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         with_y = predict(x, t, y, False)
-        if not y.shape[-1] or bool((gamma == 1).all()):
+        if not y.shape[-1] or plain:
             return with_y
         return torch.where(strength == 1, with_y, strength * with_y - (strength - 1.0) * predict(x, t, y, True))
 

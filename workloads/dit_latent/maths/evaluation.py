@@ -15,7 +15,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, latents, problem, training
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_distances, diffusion_times
+from workloads.maths import diffusion, diffusion_distances, diffusion_times, ensemble
 from workloads.maths.diffusion import Field
 from workloads.maths.ensemble import generator
 
@@ -44,15 +44,20 @@ def exact(task: Problem) -> Field:
     places: dict[latents.Latent, list[int]] = {}
     for i, law in enumerate(task.laws):
         places.setdefault(law, []).append(i)
+    among = {law: torch.tensor(at, device=task.like.device) for law, at in places.items()}
+    jitter = training.column(task, "ambient_noise")
+    noisy = any(p.ambient_noise > 0 for p in task.params)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
         h = torch.bmm(x, task.basis)
-        q = torch.empty_like(h)
-        for law, at in places.items():
-            q[at] = latents.prediction(law, h[at], t[at])
+        if len(among) == 1:
+            q = latents.prediction(task.laws[0], h, t)
+        else:
+            q = torch.empty_like(h)
+            for law, at in among.items():
+                q[at] = latents.prediction(law, h[at], t[at])
         on = torch.bmm(q, task.basis.mT)
-        jitter = training.column(task, "ambient_noise")
-        if not bool(jitter.any()):
+        if not noisy:
             return on
         # Ambient noise outside of the subspace is normal too: its prediction shrinks towards zero.
         left = (diffusion.signal(t) * jitter[:, None]).square()
@@ -201,8 +206,8 @@ def _bound(task: Problem, mine: Field, theirs: Field, grid: Tensor, scheme: str)
     TV <= 1/2 sqrt(integral of E|drift error|^2) + sqrt(1/2 [e^-T KL(P_h | N) + (D - d0)/2 (sigma(T) - 1 - ln sigma(T))]).
     """
     points = task.first.points
-    noise = _draws(task, points)
-    integral, error = diffusion.girsanov(mine, theirs, lambda k: _clean(task, f"path {k}", points), grid, noise, scheme)
+    block = ensemble.ahead(task.like.device.type, points * (3 * task.first.ambient_dim + 1))
+    integral, error = diffusion.girsanov(mine, theirs, _draws(task, points), grid, block, scheme)
     start = [
         math.nan
         if q.ambient_noise > 0
@@ -233,14 +238,15 @@ def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
     return lambda k: _normal(task, f"{stream} {k}", count)
 
 
-def _draws(task: Problem, count: int) -> diffusion.Draws:
-    """Noise of step k: two normal ones, and uniform numbers."""
+def _draws(task: Problem, points: int) -> diffusion.Draws:
+    """What so many paths of steps from k on are made of."""
     like = task.like
 
-    def draw(k: int, i: int) -> Tensor:
-        if i < 2:
-            return _normal(task, f"path noise {k} {i}", count)
+    def draw(k: int, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        count = steps * points
         streams = [generator(ctx, f"path time {k}") for ctx in task.ctxs]
-        return torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])
+        uniform = torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])
+        first, second = (_normal(task, f"path noise {k} {i}", count) for i in (0, 1))
+        return _clean(task, f"path {k}", count), first, second, uniform
 
     return draw

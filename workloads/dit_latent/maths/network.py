@@ -13,7 +13,7 @@ from torch import Tensor
 from workloads.dit_latent.maths import problem
 from workloads.dit_latent.maths.problem import Params
 from workloads.maths import diffusion_network
-from workloads.maths.diffusion_network import linear
+from workloads.maths.diffusion_network import mapped
 from workloads.maths.ensemble import Layout, Stack
 
 FEATURES, HIDDEN = 8, 32  # of the time
@@ -47,18 +47,20 @@ def initial(p: Params, generator: torch.Generator) -> Stack:
 def predict(parameters: Stack, x: Tensor, t: Tensor, p: Params) -> Tensor:
     """W_B f(W_B' x, t), estimating beta(t) E[x_0 | x_t = x], of points (models, points, D) at times (models, points)."""
     down = parameters["subspace"]
-    return torch.bmm(latent(parameters, torch.bmm(x, down), t, p), down.mT)
+    return torch.bmm(latent(parameters, torch.bmm(down.mT, x.mT), t, p).mT, down.mT)
 
 
 def latent(parameters: Stack, u: Tensor, t: Tensor, p: Params) -> Tensor:
-    """f(u, t) of latent points (models, points, d0)."""
+    """f(u, t) of latent points (models, d0, points), one a column."""
+    models, _, points = u.shape
     tokens, size = problem.reshape(p)
-    features = diffusion_network.time_features(t)
-    hidden = torch.relu(linear(features, parameters["time_up"], parameters["time_up_bias"]))
-    change = linear(hidden, parameters["time_down"]).unsqueeze(2)  # (models, points, 1, 2 width + 1)
-    scale, shift, around = change.split([p.width, p.width, 1], dim=-1)
-    cells = u.view(*u.shape[:2], tokens, size)
-    wide = linear(cells, parameters["widen"]) * (1.0 + scale) + shift
-    wide = wide + parameters["position"].view(-1, 1, tokens, p.width)
-    narrow = linear(diffusion_network.blocks(parameters, wide, problem.transformer(p)), parameters["narrow"])
-    return (cells * (1.0 + around) + narrow).reshape(u.shape)
+    features = diffusion_network.time_features(t, 1)
+    hidden = torch.relu_(mapped(features, parameters["time_up"]).add_(parameters["time_up_bias"].unsqueeze(2)))
+    change = mapped(hidden, parameters["time_down"]).unsqueeze(2)  # (models, 2 width + 1, 1, points)
+    scale, shift, around = change.split([p.width, p.width, 1], dim=1)
+    cells = u.view(models, tokens, size, points).transpose(1, 2)
+    wide = mapped(cells.reshape(models, size, -1), parameters["widen"]).view(models, p.width, tokens, points)
+    place = parameters["position"].view(models, tokens, p.width, 1).transpose(1, 2)
+    moved = torch.addcmul(shift + place, wide, 1.0 + scale)
+    narrow = mapped(diffusion_network.blocks(parameters, moved, problem.transformer(p)).flatten(2), parameters["narrow"])
+    return torch.addcmul(narrow.view_as(cells), cells, 1.0 + around).transpose(1, 2).reshape(u.shape)

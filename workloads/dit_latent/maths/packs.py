@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, evaluation, network, problem, training
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import diffusion_distances, ensemble, grouping
+from workloads.maths import ensemble, grouping
 from workloads.maths.diffusion import Field
 from workloads.maths.ensemble import Ensemble
 
@@ -63,10 +63,10 @@ def run(
             yield columns(indices, 0, names, start(task)(task, *estimators.fitted(task), True))
             continue
         kept = [states[i] for i in indices]
-        steps, best, looks = marks(task.first), Best.of(kept), _looks(task, start)
+        steps, best, parts = marks(task.first), Best.of(kept), looks(task, start)
         for trained in training.train(task, None if kept[0] is None else kept, steps):
             last = trained.step == steps[-1]
-            seen = [look.measure(look.task, *look.predictor(trained), last) for look in looks]
+            seen = [look.measure(look.task, *look.predictor(trained), last) for look in parts]
             found = grouping.joined(seen)
             found |= best.seen(found["score_mse"], trained.step)
             home = trained.at_home()
@@ -88,7 +88,8 @@ class Look:
         return training.predictor(trained.part(self.start, self.start + len(self.task.params)), self.task.first)
 
 
-def _looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
+def looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
+    """A group in parts that memory holds while they are looked at."""
     room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
     tasks = [(begin, task.part(begin, end)) for begin, end in grouping.parts(len(task.params), room)]
     return [Look(begin, part, start(part)) for begin, part in tasks]
@@ -141,10 +142,10 @@ def model_bytes(p: Params) -> float:
 
 
 def look_bytes(p: Params) -> float:
-    """Bytes that looking at one model takes: activations of a prediction, and distances of samples."""
+    """Bytes that looking at one model takes: activations of a prediction, and the points themselves."""
     wide = problem.reshape(p)[0] * (2 * _block(p) + p.width) + 4 * p.ambient_dim
-    distances = 4 * diffusion_distances.BLOCK * p.samples
-    return _size(p) * (max(evaluation.TIMES * p.points, p.samples) * wide + distances)
+    steps = ensemble.ahead("cuda", p.points * (3 * p.ambient_dim + 1))
+    return _size(p) * max(max(evaluation.TIMES, steps) * p.points, p.samples) * wide
 
 
 def _block(p: Params) -> int:

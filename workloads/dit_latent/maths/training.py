@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import network, problem
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, ensemble
+from workloads.maths import diffusion, diffusion_network, ensemble
 from workloads.maths.diffusion_network import orthonormal
 from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
 
@@ -57,7 +57,12 @@ def predictor(trained: Ensemble, p: problem.Params) -> tuple[diffusion.Field, Te
     """The prediction W_B f(W_B' x, t) of the models as they are, and W_B (models, D, d0), with orthonormal columns."""
     parameters = trained.parameters
     parameters = {**parameters, "subspace": orthonormal(parameters["subspace"])}
-    return lambda x, t: network.predict(parameters, x, t, p), parameters["subspace"]
+    numbers = problem.reshape(p)[0] * p.ff
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        return diffusion_network.piecewise(lambda x, t: network.predict(parameters, x, t, p), numbers, x, t)
+
+    return predict, parameters["subspace"]
 
 
 def _retract(parameters: Stack, step: int) -> None:
