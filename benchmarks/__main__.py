@@ -67,7 +67,7 @@ def main() -> None:
     seeds = QUICK_SEEDS if options.quick else SEEDS
     with tempfile.TemporaryDirectory(prefix="lawsweep-bench-") as folder:
         rounds = [_round(seeds, Path(folder, str(number)), size) for number in range(1 if options.quick else ROUNDS)]
-        timings = {name: min((timings[name] for timings in rounds), key=lambda t: t.seconds) for name in rounds[0]}
+        timings = {name: _best([timings[name] for timings in rounds]) for name in rounds[0]}
         timings |= {name: _said(peer(name, seeds)) for name in ("tune", "tune_mlflow")}
         targets = [*_speed(timings), Target(says="lawsweep --help", value=ours.help_seconds(), limit=0.4, unit="s")]
         if not options.quick:
@@ -92,6 +92,11 @@ def _round(seeds: int, folder: Path, size: Sequence[str]) -> dict[str, Timing]:
     timings["packed"] = _said(ours.measure("lawsweep, run_pack", "cell_packed", folder / "packed", size)[0])
     _same({name: timing.total for name, timing in timings.items()})
     return timings
+
+
+def _best(found: Sequence[Timing]) -> Timing:
+    """The quickest of them, with the quickest start."""
+    return dataclasses.replace(min(found, key=lambda t: t.seconds), startup=min(t.startup for t in found))
 
 
 def _said(timing: Timing) -> Timing:
