@@ -101,10 +101,7 @@ def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
 def _import_ahead() -> None:
     """Import what the first mirror needs while nobody waits for it."""
     import polars  # noqa: F401
-    import pyarrow.dataset
-
-    # The default one asks for huge pages, and clearing those takes longer than writing a table.
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    import pyarrow.dataset  # noqa: F401
 
     from orchestrator import curves, intervals, redraw  # noqa: F401
 

@@ -114,7 +114,7 @@ def run_all(
 
 def _import_ahead() -> None:
     """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
-    from orchestrator import claims, report  # noqa: F401
+    from orchestrator import report
 
     report.prepare()
 

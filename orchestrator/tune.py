@@ -345,9 +345,10 @@ class PackTrial(tune.Trainable):
         """The points of the pack; a recorder that was born a moment ago may have to be told of it first."""
         where = Where(ray.get_runtime_context().get_node_id(), os.getpid(), str(self._folder))
         for _ in range(600):
-            batch = ray.get(self._recorder.fetch.remote(self._pack, where))
-            if batch is not None:
-                return pickle.loads(batch)  # type: ignore[no-any-return]
+            offer = ray.get(self._recorder.fetch.remote(self._pack, where))
+            if offer is not None:
+                batch: Batch = pickle.loads(offer)
+                return batch
             time.sleep(0.1)
         raise RuntimeError(f"pack {self._pack} was not offered within a minute; is the driver alive?")
 

@@ -85,7 +85,7 @@ def measured(rows: pl.DataFrame) -> pl.DataFrame:
 
 def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
     """The rows that are wanted; where all are, no copy is made of them."""
-    return rows if wanted.all() else rows.filter(wanted)
+    return rows if wanted.all(ignore_nulls=False) else rows.filter(wanted)
 
 
 def settled(rows: pl.DataFrame) -> pl.Series:
