@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,16 +36,24 @@ def lawsweep(*arguments: str) -> Run:
     with tempfile.TemporaryFile("w+") as output:
         begun = time.time()
         process = subprocess.Popen([*COMMAND, *arguments], stdout=output, cwd=HERE.parent)
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, _peak(process.pid))
-            time.sleep(LOOKS)
+        peaks = [0]
+        watch = threading.Thread(target=_watch, args=(process, peaks))
+        watch.start()
+        process.wait()
         ended = time.time()
+        watch.join()
         output.seek(0)
         lines = output.read().splitlines()
     if process.returncode:
         raise SystemExit(f"lawsweep {' '.join(arguments)} left with {process.returncode}; it said {lines[-3:]}")
-    return Run(begun=begun, ended=ended, peak_bytes=peak, said=json.loads(lines[-1]))
+    return Run(begun=begun, ended=ended, peak_bytes=max(peaks), said=json.loads(lines[-1]))
+
+
+def _watch(process: subprocess.Popen[str], peaks: list[int]) -> None:
+    """Note the driver's memory now and then, until it is gone."""
+    while process.returncode is None:
+        peaks.append(_peak(process.pid))
+        time.sleep(LOOKS)
 
 
 def _peak(pid: int) -> int:

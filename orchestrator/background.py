@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from orchestrator.errors import SweepError
 from orchestrator.store import Store, open_store
-from orchestrator.track import Mirrored, TrackError, mirror, prepare
+from orchestrator.track import Mirrored, TrackError, imported, mirror, prepare
 
 ADVICE = "the store has every row: give 'lawsweep sync' when MLflow is well."
 
 
 class Background:
-    """A process that imports MLflow, makes its database, and then mirrors one sweep after another as it is asked.
+    """A process that imports MLflow, makes the database of the store it is given, and then mirrors sweeps as it is asked.
 
     It ends with its input, so also when this process is killed.
     """
 
-    def __init__(self, store: Store, uri: str | None = None) -> None:
-        argv = [sys.executable, "-m", "orchestrator.background", str(store.path)]
+    def __init__(self, uri: str | None = None) -> None:
+        argv = [sys.executable, "-m", "orchestrator.background"]
         self._folder = tempfile.TemporaryDirectory(prefix="lawsweep-mirror-", ignore_cleanup_errors=True)
         # The URI may hold a password, and every user of a machine may read command lines.
         surroundings = {**os.environ, **({"MLFLOW_TRACKING_URI": uri} if uri else {})}
@@ -41,6 +42,10 @@ class Background:
             start_new_session=True,
         )
 
+    def begin(self, store: Store) -> None:
+        """Name the store that all sweeps to come are in; returns at once."""
+        self._say(str(store.path))
+
     def folder(self) -> Path:
         """An empty folder for files that a request hands over; it goes with the mirror."""
         return Path(tempfile.mkdtemp(dir=self._folder.name))
@@ -48,12 +53,15 @@ class Background:
     def ask(self, sweep: str, size: str | None = None, files: bool = True, made: Path | None = None) -> None:
         """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once.
 
-        `made` is a folder with the files of its rows and plan, where they were made already.
+        `made` is a folder of `folder` with what `track.mirror` need not make.
         """
+        self._say([sweep, size, files, str(made) if made else None])
+
+    def _say(self, what: Any) -> None:
         assert self._process.stdin is not None
         # A process that is gone is told of by `finish`.
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps([sweep, size, files, str(made) if made else None]) + "\n")
+            self._process.stdin.write(json.dumps(what) + "\n")
             self._process.stdin.flush()
 
     def finish(self, timeout: float = 300.0) -> tuple[Mirrored, ...]:
@@ -83,11 +91,21 @@ class Background:
         self._folder.cleanup()
 
 
-def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line `[sweep, size, files, made]` with a line that says what was done, or `{"error": why}`."""
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer each line `[sweep, size, files, made]` with a line that says what was done, or `{"error": why}`.
+
+    The first line is the store's path.
+    """
+    gc.disable()  # full collections of what MLflow is made of cost a second in all
+    imported()
+    first = requests.readline()
+    if not first:
+        return  # the run came to nothing before it had a store
+    store = open_store(json.loads(first))
     with contextlib.suppress(SweepError):
         prepare(store)
-    _import_ahead()
+    gc.freeze()
+    gc.enable()
     for line in requests:
         sweep, size, files, made = json.loads(line)
         try:
@@ -98,17 +116,7 @@ def serve(store: Store, requests: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
-def _import_ahead() -> None:
-    """Import what the first mirror needs while nobody waits for it."""
-    import polars  # noqa: F401
-    import pyarrow.dataset  # noqa: F401
-
-    from orchestrator import curves, intervals, redraw  # noqa: F401
-
-    intervals.quantile(curves.LEVEL, 2)
-
-
 if __name__ == "__main__":
     with contextlib.redirect_stdout(sys.stderr) as _:
-        serve(open_store(sys.argv[1]), sys.stdin, sys.__stdout__ or sys.stdout)
+        serve(sys.stdin, sys.__stdout__ or sys.stdout)
     os._exit(0)  # all is written and said; taking MLflow down in order takes a second

@@ -78,10 +78,8 @@ def curves(
     groups = [*held, *([x] if x is not None else [])]
     sums = [part for name in names for part in _sums(name, results[name], ok)]
     counts = [ok.sum().alias("_ok"), (~ok).sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
-    # Sums depend on their order: sorted first and grouped in order, the same rows give the same bits on any number of threads.
-    used = [*dict.fromkeys([*groups, "seed", "status", "generation", *names])]
-    ordered = source.select(used).sort([*groups, "seed", *names], nulls_last=True)
-    table = ordered.collect().lazy().group_by(groups, maintain_order=True).agg(*sums, *counts).collect(engine="in-memory")
+    grouped = source.group_by(groups).agg(*sums, *counts)
+    table = grouped.sort(groups, nulls_last=True).collect(engine="in-memory")
     table = _with_intervals(table, {name: results[name] for name in names})
     index: pl.Expr = pl.when(pl.col("_ok") > 0).then(pl.lit(0) if x is None else pl.col(x))
     if x is None or not whole(table[x]):
@@ -114,7 +112,8 @@ def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
     """What one result leaves behind of a group of seeds: mean, deviation and count, or the values themselves."""
     import polars as pl
 
-    value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans()
+    # Sums depend on their order: of sorted values, the same rows give the same bits however they lie.
+    value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans().sort()
     if aggregate != "mean":
         return [value.alias(name)]
     return [value.mean().alias(name), value.std().alias(name + DEVIATION), value.len().alias(name + UNITS)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from dataclasses import asdict, dataclass, field
+from functools import reduce
 from operator import xor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import found
@@ -57,15 +58,28 @@ class Entries:
     record: Mapping[str, Any]
 
 
-def entries(store: Store, record: Mapping[str, Any]) -> Entries:
-    """The entries of the plan of that record; a sweep without rows has its invocation alone."""
-    common = {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
-    names = (
-        page(record["sweep"], record["size"]),
-        found.stamp(store, record),
-        *(part.path.name for part in store.parts(record["workload"])),
-    )
-    curves, lines = _read(store, record["sweep"], record["size"], record["created"], names)
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A sweep's curves, and a hash of the rows they were drawn from."""
+
+    curves: tuple[Entry, ...]
+    lines: str
+
+    def write(self, file: Path) -> None:
+        """Put it into a file, for another process."""
+        file.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, file: Path) -> Drawn:
+        """What `write` has put there."""
+        said = json.loads(file.read_text())
+        return cls(curves=tuple(Entry(**entry) for entry in said["curves"]), lines=said["lines"])
+
+
+def entries(store: Store, record: Mapping[str, Any], drawn: Drawn | None = None) -> Entries:
+    """The entries of the plan of that record; a sweep without rows has its invocation alone. `drawn` is what `draw` gives."""
+    common, drawn = _common(record), drawn or draw(store, record)
+    curves, lines = drawn.curves, drawn.lines
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
@@ -82,16 +96,18 @@ def entries(store: Store, record: Mapping[str, Any]) -> Entries:
     )
 
 
-@lru_cache(maxsize=1)
-def _read(store: Store, sweep: str, size: str, planned: str, parts: tuple[str, ...]) -> tuple[tuple[Entry, ...], str]:
-    """Curves and hash of these parts, read once; kept, for a mirror is asked before and after the claims are judged."""
+def draw(store: Store, record: Mapping[str, Any], rows: pl.DataFrame | None = None) -> Drawn:
+    """The curves of the sweep's rows, which are read from the store where they are not given."""
     from orchestrator.frames import LABELS
 
-    record = store.latest(sweep, size)
-    rows = store.sweep(sweep, size).drop(*LABELS, "error").collect().lazy()  # no curve is of texts
-    common = {"sweep": sweep, "size": size, "workload": record["workload"]}
-    curves = tuple(_curves(store, record, rows, common)) if store.parts(record["workload"]) else ()
-    return curves, _identity(rows)
+    if rows is None:
+        rows = store.sweep(record["sweep"], record["size"]).drop(*LABELS, "error").collect()  # no curve is of texts
+    curves = tuple(_curves(store, record, rows.lazy(), _common(record))) if store.parts(record["workload"]) else ()
+    return Drawn(curves=curves, lines=_identity(rows.lazy()))
+
+
+def _common(record: Mapping[str, Any]) -> dict[str, str]:
+    return {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
 
 
 def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
 FILES = (ROWS, PLAN, ABOUT)
 BOUNDARIES = "boundaries.parquet"
+CURVES = "curves.json"
 DASHBOARD_VARIABLE, DASHBOARD = "LAWSWEEP_DASHBOARD", "http://127.0.0.1:8765"  # where `lawsweep dashboard` serves
 SAID = ("claims", "verdicts")
 PIECE = 65_536  # rows written at once
@@ -76,7 +77,8 @@ def _write(rows: pl.DataFrame, store: Store, record: Mapping[str, Any], file: Pa
     schema = store.schema(workload) if store.parts(workload) else parts.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
     whole = pa.schema([*labels, *schema], metadata=_about(schema, record))
-    with pq.ParquetWriter(file, whole, compression="zstd", use_dictionary=parts.repeating(whole)) as writer:
+    settings = {"compression": "zstd", "use_dictionary": parts.repeating(whole), "write_statistics": False}
+    with pq.ParquetWriter(file, whole, **settings) as writer:
         # Piece by piece: as text, what is said in every row takes ten times the memory.
         for piece in rows.iter_slices(PIECE):
             writer.write_table(piece.to_arrow().cast(whole))

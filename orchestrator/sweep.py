@@ -85,6 +85,7 @@ def run_all(
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     with ExitStack() as stack:
         ray = stack.enter_context(measure.connect(where, ())) if _all_new(specs, store, where) else None
+        mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not where.inline))
         prepared = [measure.prepare(spec, workload) for spec in specs]
         workloads = [found for found, _ in prepared]
         if not where.inline:
@@ -93,7 +94,8 @@ def run_all(
         for spec in specs:
             with kept.hold(spec.name):
                 pass  # another run of the sweep is told of now, not when Ray is up
-        mirror = stack.enter_context(_mirror(kept, tracking_uri, mlflow and not where.inline))
+        if mirror is not None:
+            mirror.begin(kept)
         if not where.inline and ray is None and _unfinished(specs, prepared, kept, retry):
             ray = stack.enter_context(measure.connect(where, workloads))
         if ray is not None:
@@ -114,9 +116,10 @@ def run_all(
 
 def _import_ahead() -> None:
     """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
-    from orchestrator import report
+    from orchestrator import curves, entries, intervals, report  # noqa: F401
 
     report.prepare()
+    intervals.quantile(curves.LEVEL, 2)
 
 
 def _all_new(specs: Sequence[Spec], store: str | Path, where: Where) -> bool:
@@ -135,21 +138,19 @@ def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]]
 
 def _finished(summary: Summary, spec: Spec, store: Store, where: Where, mirror: Background | None, last: bool) -> Result:
     """The rows judged and reported; the last sweep's result waits until MLflow says it all too."""
-    if mirror is not None:
-        mirror.ask(spec.name, spec.size, files=False)
     result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, store, mirror)
     return _mirrored(result, mirror) if mirror is not None and last else result
 
 
 @contextmanager
-def _mirror(store: Store, uri: str | None, wanted: bool) -> Iterator[Background | None]:
-    """A process that brings MLflow into line beside the run; it imports and makes its database while Ray starts."""
+def _mirror(uri: str | None, wanted: bool) -> Iterator[Background | None]:
+    """A process that brings MLflow into line beside the run; it imports that while the plan is made and Ray starts."""
     if not wanted:
         yield None
         return
     from orchestrator.background import Background
 
-    mirror = Background(store, uri)
+    mirror = Background(uri)
     try:
         yield mirror
     finally:
@@ -185,16 +186,19 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
 
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
-    """Verdicts and report from the store's rows; the mirror, at its curves meanwhile, then gets all the sweep's files."""
-    from orchestrator import claims, parcel, report
+    """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
+    from orchestrator import claims, entries, parcel, report
     from orchestrator.claims.evidence import measured
 
-    found = claims.rows_of(spec, store)
+    found, record = claims.rows_of(spec, store), store.latest(spec.name, spec.size or BASE)
+    if mirror is not None:
+        made = mirror.folder()
+        entries.draw(store, record, measured(found[0])).write(made / parcel.CURVES)
+        mirror.ask(spec.name, spec.size, files=False, made=made)
     verdicts = claims.judge(spec, store, found)
     paths = report.paths(report.write(spec, store, verdicts, found))
     if mirror is not None:
-        made = mirror.folder()
-        parcel.tables(store, store.latest(spec.name, spec.size or BASE), made, measured(found[0]))
+        parcel.tables(store, record, made, measured(found[0]))
         mirror.ask(spec.name, spec.size, made=made)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 

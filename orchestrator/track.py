@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestrator import parcel, unfolded
-from orchestrator.entries import Entries, Entry, entries
+from orchestrator.entries import Drawn, Entries, Entry, entries
 from orchestrator.errors import SweepError
 
 if TYPE_CHECKING:
@@ -72,8 +72,15 @@ def address(store: Store, uri: str | None = None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.path.resolve() / 'mlflow.db'}"
 
 
+def imported() -> None:
+    """Import MLflow, which takes seconds, and keep it quiet."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import mlflow.tracking  # noqa: F401
+
+
 def prepare(store: Store, uri: str | None = None) -> None:
-    """Import MLflow and make its database where it is new, which takes seconds; TrackError where nobody answers."""
+    """Make MLflow's database where it is new, which takes a second; TrackError where nobody answers."""
     where = address(store, uri)
     with _told(where):
         _connect(where)
@@ -84,12 +91,12 @@ def mirror(
 ) -> Mirrored:
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
-    Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with the
-    files of the sweep's rows and plan, where `parcel.tables` has made them already.
+    Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with what
+    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `parcel.tables`.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
-    wanted = entries(store, store.latest(sweep, size))
+    wanted = entries(store, store.latest(sweep, size), Drawn.read(made / parcel.CURVES) if made else None)
     with _told(where):
         client = _connect(where)
         written, kept, removed = _reconcile(client, store, wanted, files, made)
@@ -144,8 +151,7 @@ def shown(uri: str) -> str:
 @contextlib.contextmanager
 def _told(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into a TrackError that says which server and what to do."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    imported()
     import mlflow.exceptions
     import sqlalchemy.exc
 

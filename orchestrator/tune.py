@@ -68,15 +68,14 @@ def connected(cluster: Cluster) -> Iterator[None]:
         yield
         return
     try:
-        ray.init(**_settings(cluster))
+        with _bare():
+            ray.init(**_settings(cluster))
     except ConnectionError as error:
         raise SweepError(
             f"--address: a Ray cluster must answer at '{cluster.address}', but {error}; begin one with 'ray start --head', or "
             "leave --address out for a Ray of this machine."
         ) from error
     _hush()
-    if not cluster.address:
-        _slim()
     try:
         yield
     finally:
@@ -91,12 +90,18 @@ def _hush() -> None:
     ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
 
 
-def _slim() -> None:
-    """End what a Ray of one machine starts for clusters and lookers-on; it would import for seconds, and be slow to leave."""
-    for name in ("monitor", "log_monitor", "dashboard"):
-        end = getattr(ray._private.worker._global_node, f"kill_{name}", None)
-        if end is not None:
-            end(check_alive=False)
+@contextmanager
+def _bare() -> Iterator[None]:
+    """While inside, Ray starts without what serves clusters and lookers-on: it imports for seconds, and is slow to leave."""
+    node, names = ray._private.node.Node, ("start_monitor", "start_log_monitor", "start_api_server")
+    held = {name: getattr(node, name) for name in names if hasattr(node, name)}
+    for name in held:
+        setattr(node, name, lambda *args, **kwargs: None)
+    try:
+        yield
+    finally:
+        for name, method in held.items():
+            setattr(node, name, method)
 
 
 def _settings(cluster: Cluster) -> dict[str, Any]:

@@ -292,20 +292,23 @@ def test_the_address_may_come_from_the_environment(ready: Store, monkeypatch: py
 
 
 def test_a_second_process_mirrors_what_it_is_asked(ready: Store) -> None:
-    background = Background(ready)
+    background = Background()
+    background.begin(ready)
     background.ask(SWEEP, "smoke")
     assert [(done.sweep, done.written) for done in background.finish()] == [(SWEEP, 2)]
 
 
 def test_a_second_process_says_that_no_server_is_there(ready: Store) -> None:
-    background = Background(ready, f"http://127.0.0.1:{free_port()}")
+    background = Background(f"http://127.0.0.1:{free_port()}")
+    background.begin(ready)
     background.ask(SWEEP)
     with pytest.raises(TrackError, match=r"refused"):
         background.finish()
 
 
 def test_a_second_process_that_was_killed_is_told_of(ready: Store) -> None:
-    background = Background(ready)
+    background = Background()
+    background.begin(ready)
     os.kill(background._process.pid, 9)
     background.ask(SWEEP)
     with pytest.raises(TrackError, match=r"gave exit code -9; the store has every row"):
@@ -313,7 +316,8 @@ def test_a_second_process_that_was_killed_is_told_of(ready: Store) -> None:
 
 
 def test_a_second_process_that_hangs_is_ended(ready: Store) -> None:
-    background = Background(ready)
+    background = Background()
+    background.begin(ready)
     background.ask(SWEEP)
     with pytest.raises(TrackError, match=r"must end within 0 s"):
         background.finish(timeout=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -13,6 +14,8 @@ import click
 
 from orchestrator.errors import SweepError
 
+# Full collections while Ray and the rest are imported cost a run more than half a second.
+RARELY = 50_000, 20, 50
 # Command -> module of this package; a module is imported only when one of its commands is used or helped with.
 COMMANDS = {
     "list": "specs",
@@ -81,6 +84,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line; leaves the process with the exit code."""
+    gc.set_threshold(*RARELY)
     try:
         code = cli.main(args=list(arguments) if arguments is not None else None, prog_name="lawsweep", standalone_mode=False)
     except SweepError as error:

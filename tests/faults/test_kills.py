@@ -181,10 +181,11 @@ def test_a_killed_search_goes_on_and_repeats_no_recorded_point(tmp_path: Path) -
     (tmp_path / "crossing.py").write_text(CLIMB)
     (tmp_path / "slow.yaml").write_text(CROSSING)
     with halfway(tmp_path) as process:
-        started = family(process)
+        workers = [one for one in family(process) if "Trainable" in " ".join(one.cmdline())]
         process.kill()
     # Its workers outlive a driver by a moment, and measure on: what they did is counted once they are gone.
-    psutil.wait_procs(started, timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert workers and not alive
     recorded = len(finals(tmp_path))
     before = len((tmp_path / "measured.log").read_text().splitlines())
     done = again(tmp_path)
