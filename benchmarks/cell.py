@@ -17,7 +17,7 @@ import torch
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 
 
@@ -39,8 +39,8 @@ class Result:
 
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     """One row: the error of retrieving the first memory by itself."""
-    drawn = torch.randn(params.m, params.d, generator=ctx.generator(f"memories at beta {params.beta:g}"))
-    memories = torch.nn.functional.normalize(drawn.double(), dim=1)
+    draws = ctx.generator(f"memories at beta {params.beta:g}")
+    memories = torch.nn.functional.normalize(torch.randn(params.m, params.d, generator=draws, dtype=torch.float64), dim=1)
     query = memories[0]
     recalled = torch.softmax(params.beta * (memories @ query), 0) @ memories
     yield 0, Result(distance=float(torch.linalg.vector_norm(recalled - query)))

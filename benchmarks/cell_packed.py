@@ -16,7 +16,7 @@ import torch
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 # Batched products of another batch size may add up in another order; the errors lie well above the rounding of doubles.
 TOLERANCE = 1e-11
@@ -40,9 +40,8 @@ class Result:
     distance: Annotated[float, "distance between the first memory and what it retrieves", {"finite": True}]
 
 
-def recall_errors(drawn: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+def recall_errors(raw: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
     """Distances (n,) between each first memory and what it retrieves, from raw memories (n, m, d) and beta (n,)."""
-    raw = drawn.double()
     scale = torch.linalg.vector_norm(raw, dim=2).reciprocal()  # (n, m); scaling the weights spares a pass over the memories
     query = raw[:, 0] * scale[:, :1]
     scores = scale * torch.bmm(raw, query[:, :, None])[:, :, 0]
@@ -64,7 +63,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
         size = chunk_size(d, m)
         for start in range(0, len(members), size):
             index = members[start : start + size]
-            drawn = torch.empty(len(index), m, d)
+            drawn = torch.empty(len(index), m, d, dtype=torch.float64)
             for row, i in zip(drawn, index, strict=True):
                 torch.randn(m, d, generator=ctxs[i].generator(f"memories at beta {params[i].beta:g}"), out=row)
             beta = torch.tensor([params[i].beta for i in index], dtype=torch.float64)

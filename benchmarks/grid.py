@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SIZES_D = (8, 32, 48, 64)
-SIZES_M = (32, 128, 192, 256)
+SIZES_D = (8, 16, 32, 64)
+SIZES_M = (32, 64, 128, 256)
 BETAS = (1.0, 2.0, 4.0, 8.0, 16.0)
 WORKERS = 2
 CELLS = len(SIZES_D) * len(SIZES_M) * len(BETAS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -58,7 +59,7 @@ def _slab(d: int, m: int, seeds: Iterable[int]) -> float:
     total = 0.0
     for start in range(0, len(cells), size):
         chunk = cells[start : start + size]
-        drawn = torch.empty(len(chunk), m, d)
+        drawn = torch.empty(len(chunk), m, d, dtype=torch.float64)
         for row, (beta, seed) in zip(drawn, chunk, strict=True):
             torch.randn(m, d, generator=Context(seed).generator(f"memories at beta {beta:g}"), out=row)
         beta = torch.tensor([b for b, _ in chunk], dtype=torch.float64)
@@ -100,12 +101,19 @@ def joblib(seeds: int) -> Timing:
 
 
 def tune(seeds: int) -> Timing:
-    """One Ray Tune trial a point, actors reused, default loggers off; few points, for a trial costs the same at any number."""
+    """One Ray Tune trial a point, actors reused, all else as it comes; few points, for a trial costs the same at any number."""
     return _tuned("Ray Tune, actors reused", _few(TUNE_POINTS, seeds), lambda folder: [])
 
 
+def tune_silent(seeds: int) -> Timing:
+    """The same without the loggers that Tune brings along."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    return _tuned("Ray Tune, its loggers off", _few(TUNE_POINTS, seeds), lambda folder: [])
+
+
 def tune_mlflow(seeds: int) -> Timing:
-    """The same with Ray's MLflow callback on an SQLite database."""
+    """The same with Ray's MLflow callback on an SQLite database instead."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 
     def callbacks(folder: str) -> list[Any]:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
@@ -176,7 +184,7 @@ def _same(total: float, expected: float, name: str) -> None:
         raise SystemExit(f"{name} measured {total!r}, but the points sum to {expected!r}: the peers do not do the same work")
 
 
-PEERS = {"bare": bare, "vectorised": vectorised, "joblib": joblib, "tune": tune, "tune_mlflow": tune_mlflow}
+PEERS = {f.__name__: f for f in (bare, vectorised, joblib, tune, tune_silent, tune_mlflow)}
 
 if __name__ == "__main__":
     print(json.dumps(dataclasses.asdict(PEERS[sys.argv[1]](int(sys.argv[2])))))

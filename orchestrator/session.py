@@ -19,6 +19,7 @@ from orchestrator.spec import Spec
 from orchestrator.store import Store, part_bytes, part_name
 
 INTERRUPTED = "interrupted"
+STILLBORN = 10  # workers in a row that died before they began a point: no point's fault, and the next would die too
 Grow = Callable[["Session"], int]
 
 
@@ -41,6 +42,7 @@ class Session:
         self.first: float | None = None  # when the first row was recorded, as a clock time
         self._stop = threading.Event()
         self._begun = time.monotonic()
+        self._stillborn = 0
         self._news = False  # whether points have become final since further ones were asked for
 
     def next(self) -> Batch | None:
@@ -58,6 +60,7 @@ class Session:
         """Take in a pack whose worker came to its end."""
         self.queue.finished(outcome.pack, outcome.done - outcome.startup, outcome.seconds, outcome.left)
         self.done += outcome.done - len(outcome.paused)
+        self._stillborn = 0
         self._news = True
         self.busy += outcome.seconds
         self.failures.update(outcome.failures)
@@ -73,6 +76,12 @@ class Session:
         if failures:
             record(self.plan, self.store, self.terms, pack, failures)
             self.failures.update(failure.status for failure in failures)
+        self._stillborn = self._stillborn + 1 if death.suspects is None and not recorded else 0
+        if self._stillborn >= STILLBORN:
+            self.halt(
+                f"a worker must live to begin its first point, but {STILLBORN} in a row died before it, the last with "
+                f"'{death.error}'; see whether they can import the workload with the code and memory that they have."
+            )
 
     def end(self, why: str) -> None:
         """Let workers stop at their next point; the first reason counts."""
@@ -131,7 +140,10 @@ def interruptible(session: Session) -> Iterator[None]:
             os._exit(130)
         session.end(INTERRUPTED)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Tune takes SIGUSR1 for good, and its handler would keep ours, and so the plan of a million points, while they are judged.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
     try:
         yield
     finally:

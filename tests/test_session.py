@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,23 @@ def test_a_point_beyond_doubt_at_fault_becomes_a_failure_row(tmp_path: Path) -> 
     assert (run.done, run.failures) == (1, {"timeout": 1})
 
 
+def test_workers_that_die_before_they_begin_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.session.STILLBORN", 3)
+    run = session(tmp_path)
+    died = Death(status="lost", error="the worker died and left no word", blame=False)
+    for _ in range(2):
+        run.died(run.next().pack, [], died)  # type: ignore[union-attr]
+    assert not run.stopping()
+    batch = run.next()
+    assert batch is not None
+    run.finished(done(batch, done=1, left=batch.index[1:]))  # a point that went well: the others were bad luck
+    for _ in range(3):
+        assert not run.stopping()
+        run.died(run.next().pack, [], died)  # type: ignore[union-attr]
+    assert (run.stopping(), run.done) == (True, 1)
+    assert run.halted.startswith("a worker must live to begin its first point, but 3 in a row died before it")
+
+
 def test_what_a_dead_worker_recorded_is_done(tmp_path: Path) -> None:
     run = session(tmp_path)
     batch = run.next()
@@ -117,6 +137,16 @@ def test_a_signal_ends_the_session_and_the_handlers_come_back(tmp_path: Path, nu
     with interruptible(run):
         signal.raise_signal(number)
     assert run.why == INTERRUPTED and signal.getsignal(number) is before
+
+
+def test_what_a_runner_hangs_on_our_handlers_is_let_go(tmp_path: Path) -> None:
+    run, before = session(tmp_path), signal.getsignal(signal.SIGUSR1)
+    with interruptible(run):
+        signal.signal(signal.SIGUSR1, functools.partial(print, signal.getsignal(signal.SIGINT)))  # as Tune does, for good
+    gone = weakref.ref(run)
+    del run
+    gc.collect()
+    assert gone() is None and signal.getsignal(signal.SIGUSR1) is before
 
 
 def test_outside_the_main_thread_no_signal_is_set(tmp_path: Path) -> None:
