@@ -207,6 +207,7 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
     layered: Any = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if figure.facet is not None:
         kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory, "gone": drawn.gone}
+        kinds["names"] = _named_ends(figure, drawn)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
         layered = layered.facet(facet=_panels(alt, figure, drawn), columns=2)
@@ -385,12 +386,22 @@ def _lines(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> list[Any]:
 
 
 def _names(alt: Any, figure: Figure, drawn: Drawn, x: Any, y: Any) -> Any:
-    """The name of each theory line above its right end, above the left one where curves have their names on the right."""
-    left = figure.facet is None and len({p["curve"] for p in drawn.points}) > 1
+    """The name of each theory line above the end that `_named_ends` gives."""
+    align = "left" if _crowded(figure, drawn) else "right"
+    base = _chart(alt, figure, _named_ends(figure, drawn), "names")
+    return base.mark_text(align=align, dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")
+
+
+def _named_ends(figure: Figure, drawn: Drawn) -> list[Record]:
+    """The right end of each theory line that has a name, the left one where curves have their names on the right."""
+    left = _crowded(figure, drawn)
     ends: dict[tuple[Any, ...], Record] = {}
     for record in sorted(drawn.theory, key=lambda r: -r["x"] if left else r["x"]):
         ends[record["color"], record["facet"], record["curve"], record["label"]] = record
-    named = [{**r, "kind": "names"} for r in ends.values() if r["label"]]
-    base = alt.Chart(alt.Data(values=named)) if figure.facet is None else alt.Chart().transform_filter("false")
-    align = "left" if left else "right"
-    return base.mark_text(align=align, dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")
+    # Lines of several colors that lie on each other have one name.
+    return list({(r["facet"], r["label"], r["x"], r["y"]): r for r in ends.values() if r["label"]}.values())
+
+
+def _crowded(figure: Figure, drawn: Drawn) -> bool:
+    """Whether the right ends of curves have names."""
+    return figure.facet is None and len({p["curve"] for p in drawn.points}) > 1
