@@ -64,7 +64,6 @@ def _tables(
     spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, fields: Columns
 ) -> Iterator[tuple[str, bytes]]:
     """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
-
     from orchestrator import frames
 
     yield from _files("results", measured(rows))

@@ -75,7 +75,6 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> 
 
 def prepared(spec: Spec, figure: Figure, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows that a figure shows, its axes among the columns: the last of each point, all where it speaks of `step`."""
-
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
     table = derived(spec, rows)
     if not any("step" in Expression(name).names for name in names):

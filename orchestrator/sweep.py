@@ -116,7 +116,7 @@ def run_all(
 
 def _import_ahead() -> None:
     """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
-    from orchestrator import curves, entries, intervals, report  # noqa: F401
+    from orchestrator import curves, intervals, report
 
     report.prepare()
     intervals.quantile(curves.LEVEL, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import socket
@@ -76,7 +77,7 @@ def imported() -> None:
     """Import MLflow, which takes seconds, and keep it quiet."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    import mlflow.tracking  # noqa: F401
+    importlib.import_module("mlflow.tracking")
 
 
 def prepare(store: Store, uri: str | None = None) -> None:

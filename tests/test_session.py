@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from running import RUN, SWEEP, made, spec_of, terms_of
 
-from orchestrator.batch import Outcome
+from orchestrator.batch import Batch, Outcome
 from orchestrator.dispatch import Death, Queue
 from orchestrator.plan import expand
 from orchestrator.session import INTERRUPTED, Session, interruptible
@@ -38,6 +38,13 @@ def done(pack: Any, **given: Any) -> Outcome:
     return Outcome(pack=pack.pack, **{"done": len(pack), "seconds": 0.1, **given})
 
 
+def taken(run: Session) -> Batch:
+    """The next pack, which is there."""
+    batch = run.next()
+    assert batch is not None
+    return batch
+
+
 def test_packs_hold_the_plans_points(tmp_path: Path) -> None:
     run = session(tmp_path)
     batch = run.next()
@@ -54,8 +61,7 @@ def test_outcomes_add_up(tmp_path: Path) -> None:
 
 def test_what_is_handed_back_comes_again(tmp_path: Path) -> None:
     run = session(tmp_path)
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.finished(done(batch, done=1, left=batch.index[1:]))
     again = run.next()
     assert again is not None and sorted(again.index) == sorted(batch.index[1:])
@@ -63,8 +69,7 @@ def test_what_is_handed_back_comes_again(tmp_path: Path) -> None:
 
 def test_a_point_beyond_doubt_at_fault_becomes_a_failure_row(tmp_path: Path) -> None:
     run = session(tmp_path, rate=None)
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.died(batch.pack, [], Death(status="timeout", error="held on", suspects=(0, 1)))
     (row,) = run.store.scan("halves").collect().to_dicts()
     assert (row["point"], row["status"], row["error"], row["step"], row["final"]) == (
@@ -82,22 +87,20 @@ def test_workers_that_die_before_they_begin_end_the_run(tmp_path: Path, monkeypa
     run = session(tmp_path)
     died = Death(status="lost", error="the worker died and left no word", blame=False)
     for _ in range(2):
-        run.died(run.next().pack, [], died)  # type: ignore[union-attr]
+        run.died(taken(run).pack, [], died)
     assert not run.stopping()
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.finished(done(batch, done=1, left=batch.index[1:]))  # a point that went well: the others were bad luck
     for _ in range(3):
         assert not run.stopping()
-        run.died(run.next().pack, [], died)  # type: ignore[union-attr]
+        run.died(taken(run).pack, [], died)
     assert (run.stopping(), run.done) == (True, 1)
     assert run.halted.startswith("a worker must live to begin its first point, but 3 in a row died before it")
 
 
 def test_what_a_dead_worker_recorded_is_done(tmp_path: Path) -> None:
     run = session(tmp_path)
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.died(batch.pack, batch.index[:2], Death(status="lost", error="killed", blame=False))
     assert (run.done, run.queue.waiting, run.failures) == (2, 1, {})
 
@@ -111,8 +114,7 @@ def test_the_first_reason_to_end_counts(tmp_path: Path) -> None:
 
 def test_a_worker_that_cannot_go_on_halts_the_run(tmp_path: Path) -> None:
     run = session(tmp_path)
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.finished(done(batch, done=0, left=batch.index, halt="the disk is full"))
     assert (run.halted, run.why, run.stopping()) == ("the disk is full", "halted", True)
 
@@ -125,8 +127,7 @@ def test_a_passed_deadline_stops_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "why"), [(1799.0, ""), (1801.0, "limits.gpu_hours was reached")])
 def test_gpu_hours_are_counted_by_the_share_of_a_gpu(tmp_path: Path, seconds: float, why: str) -> None:
     run = session(tmp_path, "needs: {gpu: 0.5}\nlimits: {gpu_hours: 0.25}\n")
-    batch = run.next()
-    assert batch is not None
+    batch = taken(run)
     run.finished(done(batch, seconds=seconds))
     assert run.why == why
 
