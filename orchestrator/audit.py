@@ -148,7 +148,14 @@ def _stored(store: Store, spec: Spec, workload: Workload) -> dict[str, list[dict
     """The rows of the sweep's points that ended well and are of this VERSION, by point, in the order of their steps."""
     import polars as pl
 
-    rows = store.sweep(spec.name, spec.size).filter(pl.col("version") == workload.version).unique(["point", "step"]).collect()
+    from orchestrator import frames
+
+    rows = (
+        frames.sweep(store, spec.name, spec.size)
+        .filter(pl.col("version") == workload.version)
+        .unique(["point", "step"])
+        .collect()
+    )
     well = rows.filter(pl.col("final") & (pl.col("status") == "ok"))["point"]
     if not len(well):
         raise StoreError(

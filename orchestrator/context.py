@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
 
-    from orchestrator.checkpoints import Shelf
+
+class States(Protocol):
+    """Where the states of the points of one call are kept, by a point's place in the call."""
+
+    def get(self, place: int) -> Any:
+        """The state a point saved last; None where it saved none."""
+
+    def put(self, place: int, state: Any) -> None:
+        """Take the state of a point; it is read when the workload next yields, so it need not be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,7 @@ class Context:
 
     seed: int
     device: str = "cpu"
-    _shelf: Shelf | None = field(default=None, repr=False, compare=False)
+    _states: States | None = field(default=None, repr=False, compare=False)
     _place: int = field(default=0, repr=False, compare=False)
 
     def generator(self, stream: str = "") -> torch.Generator:
@@ -29,7 +37,7 @@ class Context:
 
     def load(self) -> Any:
         """The state that an earlier attempt at this point saved; None where there is none."""
-        return self._shelf.get(self._place) if self._shelf is not None else None
+        return self._states.get(self._place) if self._states is not None else None
 
     def save(self, state: Any) -> None:
         """Offer a state to resume this point from: a dict of tensors, numbers, texts and such dicts and lists.
@@ -37,8 +45,8 @@ class Context:
         Call it just before a yield, as often as you like: the state is read while the generator waits there, now and then,
         so nothing needs to be copied. A resumed point must yield the steps after the one it saved at.
         """
-        if self._shelf is not None:
-            self._shelf.put(self._place, state)
+        if self._states is not None:
+            self._states.put(self._place, state)
 
 
 def stream_seed(seed: int, stream: str) -> int:

@@ -94,7 +94,9 @@ def _rows(one: Side) -> pl.DataFrame:
     """The sweep's final rows that the side asks for; a value that begins like the one given is taken."""
     import polars as pl
 
-    rows = _all_rows(one) if one.only else one.store.sweep(one.sweep, one.size)
+    from orchestrator import frames
+
+    rows = _all_rows(one) if one.only else frames.sweep(one.store, one.sweep, one.size)
     for column, value in one.only:
         rows = rows.filter(pl.col(column).cast(pl.String).str.starts_with(value))
     found = rows.filter(pl.col("final")).sort("generation").unique("point", keep="last", maintain_order=True).collect()

@@ -98,10 +98,11 @@ def entries(store: Store, record: Mapping[str, Any], drawn: Drawn | None = None)
 
 def draw(store: Store, record: Mapping[str, Any], rows: pl.DataFrame | None = None) -> Drawn:
     """The curves of the sweep's rows, which are read from the store where they are not given."""
+    from orchestrator import frames
     from orchestrator.frames import LABELS
 
     if rows is None:
-        rows = store.sweep(record["sweep"], record["size"]).drop(*LABELS, "error").collect()  # no curve is of texts
+        rows = frames.sweep(store, record["sweep"], record["size"]).drop(*LABELS, "error").collect()  # no curve is of texts
     curves = tuple(_curves(store, record, rows.lazy(), _common(record))) if store.parts(record["workload"]) else ()
     return Drawn(curves=curves, lines=_identity(rows.lazy()))
 

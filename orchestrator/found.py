@@ -93,11 +93,10 @@ def along(
 
 def _made_of(spec: Spec | None, x: str | None) -> frozenset[str]:
     """Params that a derived x is made of, in any arm."""
-    from orchestrator.derived import needs
 
     if spec is None or x is None:
         return frozenset()
-    names = (needs(grid, x) for grid in spec.grids() if x in grid.derive)
+    names = (grid.needs(x) for grid in spec.grids() if x in grid.derive)
     return frozenset().union(*names)
 
 

@@ -51,6 +51,21 @@ class Grid:
                 values[name] = cells[name].evaluate(values)
         return values
 
+    def needs(self, column: str) -> frozenset[str]:
+        """Columns that a column is made of: itself, or what the formula of a derived one names."""
+        formula = self.derive.get(column)
+        return frozenset().union(*(self.needs(name) for name in formula.names)) if formula else frozenset({column})
+
+    def value(self, column: str, row: Mapping[str, Any]) -> float | None:
+        """The column's value in a row, derived ones computed; None where it is absent or no number."""
+        formula = self.derive.get(column)
+        result = row[column] if formula is None else self._derived(formula, row)
+        return None if result is None or result != result else float(result)
+
+    def _derived(self, formula: Expression, row: Mapping[str, Any]) -> Any:
+        operands = {name: row[name] if name in row else self.value(name, row) for name in formula.names}
+        return None if None in operands.values() else formula.evaluate(operands)
+
 
 @dataclass(frozen=True)
 class Block:

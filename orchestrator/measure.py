@@ -21,6 +21,7 @@ from orchestrator.progress import Show, showing
 from orchestrator.provenance import origin, surroundings
 from orchestrator.session import INTERRUPTED, Session
 from orchestrator.spec import Spec
+from orchestrator.spec_checks import check_columns, unsupported
 from orchestrator.store import Store, open_store
 from orchestrator.workload import Workload, load
 
@@ -69,10 +70,10 @@ class Summary:
 def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
     found = load(workload if workload is not None else spec.workload, folder_of(spec))
-    missing = spec.unsupported()
+    missing = unsupported(spec)
     if missing:
         raise SpecError("\n".join(missing))
-    spec.check_columns([f.name for f in (*found.params, *found.results)])
+    check_columns(spec, [f.name for f in (*found.params, *found.results)])
     for grid in spec.grids():
         for name in grid.derive.keys() & {f.name for f in found.results}:
             raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")

@@ -37,7 +37,9 @@ def tables(store: Store, record: Mapping[str, Any], folder: Path, rows: pl.DataF
 
     `rows` are all of the sweep's, where they were read already.
     """
-    found = store.sweep(record["sweep"], record["size"]).collect() if rows is None else rows
+    from orchestrator import frames
+
+    found = frames.sweep(store, record["sweep"], record["size"]).collect() if rows is None else rows
     _write(found, store, record, folder / ROWS)
     shutil.copyfile(store.plan_path(record), folder / PLAN)
     return made(folder)

@@ -52,11 +52,15 @@ class Results:
 
     def table(self, workload: str) -> pl.LazyFrame:
         """The rows of a workload that count: `table("khm.capacity")`."""
-        return self.store.scan(workload)
+        from orchestrator import frames
+
+        return frames.rows(self.store, workload)
 
     def sweep(self, name: str, size: str | None = None) -> pl.LazyFrame:
         """The rows of a sweep's points, with `arm`; of one size, or of the latest run's."""
-        return self.store.sweep(name, size)
+        from orchestrator import frames
+
+        return frames.sweep(self.store, name, size)
 
     def sql(self, text: str) -> pl.DataFrame:
         """What an SQL query gives; see `run`."""

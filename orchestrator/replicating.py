@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.derived import needs, value
 from orchestrator.dispatch import Failure
 from orchestrator.plan import Builder
 from orchestrator.proposers import replicate
@@ -31,7 +30,7 @@ class Replicating:
         self._builder, self._metric = builder, spec.seeds.until.metric
         workload = builder.plan.workload
         grids = {grid.arm: grid for grid in spec.grids()}
-        wanted = frozenset().union(*(needs(grid, self._metric) for grid in grids.values()))
+        wanted = frozenset().union(*(grid.needs(self._metric) for grid in grids.values()))
         columns = [f.name for f in workload.results if f.name in wanted]
         aggregates = {f.name: f.aggregate for f in workload.results}
         task = replicate.task(spec.seeds, aggregates.get(self._metric, "mean"))
@@ -70,7 +69,7 @@ class Replicating:
         """The metric of each seed of an assignment; None where the point failed."""
         plan = self._builder.plan
         rows = [(plan.point(i), self._readings.last(plan.ids[i])) for i in cell.index]
-        return [None if last is None else value(cell.grid, self._metric, {**params, **last}) for params, last in rows]
+        return [None if last is None else cell.grid.value(self._metric, {**params, **last}) for params, last in rows]
 
     def _advance(self, cell: _Cell) -> list[int]:
         """The points of the assignment that are to be measured next."""

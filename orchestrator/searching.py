@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator import boundaries
-from orchestrator.derived import needs, value
 from orchestrator.dispatch import Failure
 from orchestrator.plan import Builder
 from orchestrator.proposals import Found, Seen, Value
@@ -70,7 +69,7 @@ class Searching:
 
     def _columns(self) -> list[str]:
         """Results that the proposers' columns need, derived ones among them."""
-        wanted = {name for live in self._live for column in live.study.columns for name in needs(live.study.grid, column)}
+        wanted = {name for live in self._live for column in live.study.columns for name in live.study.grid.needs(column)}
         return [name for name in self._results if name in wanted]
 
     def _advance(self, live: _Live) -> list[int]:
@@ -102,7 +101,7 @@ class Searching:
         plan = self._builder.plan
         rows = [(plan.point(i), self._readings.last(plan.ids[i])) for i in live.open[at]]
         results = {
-            column: tuple(None if last is None else value(live.study.grid, column, {**params, **last}) for params, last in rows)
+            column: tuple(None if last is None else live.study.grid.value(column, {**params, **last}) for params, last in rows)
             for column in live.study.columns
         }
         return Seen(values=live.asked[at], results=results)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,15 +10,13 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, WithJ
 
 from orchestrator import complaints, reading
 from orchestrator.axes import Wrong
-from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import SpecError, nearest
 from orchestrator.grids import Block, Grid, Misplaced, make_grid
 from orchestrator.overlay import overlay
-from orchestrator.reading import Keys, Node
+from orchestrator.reading import Node
 from orchestrator.search import Search, Stop
 from orchestrator.spec_checks import check_claims, check_search
 from orchestrator.spec_claims import Claim
-from orchestrator.spec_columns import columns_used
 from orchestrator.spec_figures import Figure
 from orchestrator.terms import (
     LABEL,
@@ -186,34 +183,6 @@ class Spec(Sweep):
             mode="json", by_alias=True, exclude_none=True, exclude={"name", "path", "size", "text", "sizes"}
         )
         return {key: value for key, value in dumped.items() if value not in ({}, [])}
-
-    def columns_used(self) -> tuple[tuple[Keys, str], ...]:
-        """Columns that claims, figures and searches name, with the keys that lead to each; SQL texts are not read."""
-        return columns_used(self)
-
-    def check_columns(self, columns: Iterable[str]) -> None:
-        """Refuse a name that is none of the workload's params and results, the engine's columns or the derived ones."""
-        given, derived = set(columns), {name for grid in self.grids() for name in grid.derive}
-        known = sorted({*given, *derived, *ENGINE_NAMES})
-        must = f"a column must be of workload '{self.workload}' or derived"
-        faults = [
-            f"{self.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
-            for keys, name in self.columns_used()
-            if name not in known
-        ]
-        late = {(name, grid.places[name]) for grid in self.grids() for name in given.intersection(grid.derive) - {*grid.order}}
-        faults += [
-            f"{place}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
-            for name, place in sorted(late)
-        ]
-        if faults:
-            raise SpecError("\n".join(faults))
-
-    def unsupported(self) -> tuple[str, ...]:
-        """Places whose machinery this version lacks; a run refuses them before its first trial."""
-        from orchestrator.unsupported import unsupported
-
-        return tuple(f"{self.where(*keys)}: {text}" for keys, text in unsupported(self))
 
 
 def shown_name(name: str, path: Path | None) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from orchestrator.axes import Axis
-from orchestrator.errors import nearest
+from orchestrator.columns import ENGINE_NAMES
+from orchestrator.errors import SpecError, nearest
 from orchestrator.expressions import Expression
 from orchestrator.grids import Misplaced
 from orchestrator.reading import Keys
 from orchestrator.search import Interval
 from orchestrator.spec_claims import LAWS, PARAMETERS, Claim, Compare
+from orchestrator.spec_columns import columns_used
 
 if TYPE_CHECKING:
     from orchestrator.spec import Spec
@@ -112,3 +114,34 @@ def _values(spec: Spec, name: str) -> set[str] | None:
 
 def _listed(axis: Axis) -> list[object] | None:
     return [axis.at(index) for index in range(axis.count)] if isinstance(axis.written, list) else None
+
+
+def check_columns(spec: Spec, columns: Iterable[str]) -> None:
+    """Refuse a name that is none of the workload's params and results, the engine's columns or the derived ones."""
+    columns, derived = set(columns), {name for grid in spec.grids() for name in grid.derive}
+    known = sorted({*columns, *derived, *ENGINE_NAMES})
+    must = f"a column must be of workload '{spec.workload}' or derived"
+    faults = [
+        f"{spec.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
+        for keys, name in columns_used(spec)
+        if name not in known
+    ]
+    late = {(name, grid.places[name]) for grid in spec.grids() for name in columns.intersection(grid.derive) - {*grid.order}}
+    faults += [
+        f"{place}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
+        for name, place in sorted(late)
+    ]
+    if faults:
+        raise SpecError("\n".join(faults))
+
+
+def unsupported(spec: Spec) -> tuple[str, ...]:
+    """A sentence for each thing that cannot run yet, after its place; a run that meets one stops before its first trial."""
+    # Two ways of proposing points at once.
+    ways = {("search",): spec.search, ("seeds", "until"): spec.seeds.until, ("stop",): spec.stop}
+    proposing = [keys for keys, model in ways.items() if model is not None]
+    pairs = [(".".join(proposing[0]), keys, ".".join(keys)) for keys in proposing[1:]]
+    return tuple(
+        f"{spec.where(*keys)}: '{second}' beside '{first}' must wait for a later version; keep one of them."
+        for first, keys, second in pairs
+    )

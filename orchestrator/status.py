@@ -68,7 +68,9 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
     """Each kind of failure with how often it came, one point and its text."""
     import polars as pl
 
-    rows = store.sweep(record["sweep"], record["size"]).filter(pl.col("final") & (pl.col("status") != "ok")).collect()
+    from orchestrator import frames
+
+    rows = frames.sweep(store, record["sweep"], record["size"]).filter(pl.col("final") & (pl.col("status") != "ok")).collect()
     kinds = rows.group_by("status").agg(
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )

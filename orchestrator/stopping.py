@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from orchestrator.derived import needs, value
 from orchestrator.dispatch import Failure
 from orchestrator.plan import Plan
 from orchestrator.proposers import halving
@@ -36,7 +35,7 @@ class Stopping:
         assert spec.stop is not None
         self._plan, self._task = plan, halving.task(spec.stop)
         grids = {grid.arm: grid for grid in spec.grids()}
-        wanted = frozenset().union(*(needs(grid, self._task.of) for grid in grids.values()))
+        wanted = frozenset().union(*(grid.needs(self._task.of) for grid in grids.values()))
         columns = [f.name for f in plan.workload.results if f.name in wanted]
         self._readings = Readings(store, plan.workload, columns, retry)
         self._races = [_Race(grids[arm], self._assignments(members)) for arm, members in plan.arms]
@@ -117,5 +116,5 @@ class Stopping:
     def _reached(self, race: _Race, i: int, step: int) -> float | None:
         """What a point came to at a step, or at the last one before it that has a row."""
         params, curve = self._plan.point(i), self._readings.upto(self._plan.ids[i], step)
-        values = {at: value(race.grid, self._task.of, {**params, **row}) for at, row in curve.items()}
+        values = {at: race.grid.value(self._task.of, {**params, **row}) for at, row in curve.items()}
         return halving.best(self._task, values, max(values)) if values else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,9 +20,6 @@ from orchestrator.errors import StoreError, nearest
 from orchestrator.parts import FORMAT, Part, part_bytes, part_name, row_schema
 from orchestrator.view import View, view
 from orchestrator.workload import Workload
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["Part", "Store", "open_store", "part_bytes", "part_name", "row_schema"]
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -108,18 +105,6 @@ class Store:
                 f"{nearest(workload, known)} It holds {', '.join(known) or 'no rows yet'}."
             )
         return found
-
-    def scan(self, workload: str) -> pl.LazyFrame:
-        """The rows of a workload that count, as they are now, lazily; StoreError where it has none."""
-        from orchestrator import frames
-
-        return frames.rows(self, workload)
-
-    def sweep(self, sweep: str, size: str | None = None) -> pl.LazyFrame:
-        """The rows of a sweep's points with `arm, sweep, size` before them, of one size or of the latest run's."""
-        from orchestrator import frames
-
-        return frames.sweep(self, sweep, size)
 
     # Plans
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestrator import frames
 from orchestrator.store import Store, open_store, part_bytes, part_name, row_schema
 from orchestrator.workload import Workload, describe
 
@@ -125,7 +126,7 @@ def seen(rows: list[Row]) -> list[Row]:
 
 def read(store: Store) -> list[Row]:
     """The echo's rows that count, as Polars reads them."""
-    return seen(store.scan(NAME).collect().to_dicts())
+    return seen(frames.rows(store, NAME).collect().to_dicts())
 
 
 def footers(store: Store) -> list[pa.Schema]:

@@ -16,6 +16,7 @@ from orchestrator.claims.evidence import Described
 from orchestrator.claims.sources import Source, boundary, own
 from orchestrator.claims.verdict import WORDS
 from orchestrator.spec import Spec, read
+from orchestrator.spec_columns import columns_used
 from tests.judging import FIELDS, rows_of, spec_of
 
 EXAMPLES = sorted((Path(__file__).parent / "golden" / "specs").glob("*.yaml"))
@@ -36,7 +37,7 @@ def rows_for(spec: Spec, seeds: int) -> pl.DataFrame:
                 values = grid.assign({**row, **({} if place is None else dict.fromkeys(grid.searched, float(place)))})
                 rows += [{"arm": grid.arm, "seed": seed, **values} for seed in range(seeds)]
     table = pl.DataFrame(rows, infer_schema_length=None)
-    free = {name for _, name in spec.columns_used()} | {"optimisation_gap", "bound", "capacity_upper"}
+    free = {name for _, name in columns_used(spec)} | {"optimisation_gap", "bound", "capacity_upper"}
     drawn = {name: pl.Series(rng.lognormal(size=len(table))) for name in free - set(table.columns)}
     blank = {"final": True, "status": "ok", "error": None, "step": 0}
     return table.with_columns(**drawn, **{k: pl.lit(v) for k, v in blank.items()}, point=pl.lit("p"))

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from running import HEAD, RUN, SWEEP, home
 
-from orchestrator import measure
+from orchestrator import frames, measure
 from orchestrator.cli import COMMANDS, cli, main
 from orchestrator.measure import Where
 from orchestrator.schema import text as schema_text
@@ -354,7 +354,7 @@ def test_the_store_may_come_from_the_environment(lawsweep: Lawsweep, good: Path,
 def test_stores_are_merged_and_compacted(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     assert "0 conflicts" in lawsweep("merge", good / "store", "--store", tmp_path / "new").out
     assert lawsweep("compact", "--store", tmp_path / "new").code == 0
-    assert open_store(tmp_path / "new").scan("halves").collect().height == 3
+    assert frames.rows(open_store(tmp_path / "new"), "halves").collect().height == 3
 
 
 def test_conflicts_of_a_merge_are_listed_and_leave_with_three(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
@@ -370,4 +370,4 @@ def test_mlflow_is_brought_up_to_date_and_gives_a_store_back(lawsweep: Lawsweep,
     synced = lawsweep("sync", "--store", tmp_path / "store")
     assert synced.code == 0 and "halves" in synced.out
     again = lawsweep("import", "--tracking-uri", f"sqlite:///{tmp_path}/store/mlflow.db", "--store", tmp_path / "back")
-    assert again.code == 0 and open_store(tmp_path / "back").scan("halves").collect().height == 3
+    assert again.code == 0 and frames.rows(open_store(tmp_path / "back"), "halves").collect().height == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import add, grid, plan, toy_rows
 
-from orchestrator import parcel
+from orchestrator import frames, parcel
 from orchestrator.entries import Entries, entries
 from orchestrator.store import Store, open_store
 
@@ -69,7 +69,7 @@ def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
     parcel.told(store, of(store), tmp_path / "files")
     copy = open_store(tmp_path / "copy", create=True)
     parcel.unpack(tmp_path / "files", copy)
-    assert copy.sweep(SWEEP).collect().sort("point").equals(store.sweep(SWEEP).collect().sort("point"))
+    assert frames.sweep(copy, SWEEP).collect().sort("point").equals(frames.sweep(store, SWEEP).collect().sort("point"))
 
 
 def test_what_a_store_says_of_a_sweep_outlives_an_import(store: Store, tmp_path: Path) -> None:

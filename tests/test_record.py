@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from running import RUN, Basket, batch_of, made, measured
 
+from orchestrator import frames
 from orchestrator.errors import StoreError
 from orchestrator.record import Recorder, Where
 from orchestrator.store import open_store, part_bytes, part_name
@@ -37,7 +38,7 @@ def handed(recorder: Recorder, n: int = 2, pack: str = "p", **tally: Any) -> boo
 
 def test_what_is_acknowledged_is_on_disk(recorder: Recorder, tmp_path: Path) -> None:
     assert handed(recorder) is False
-    assert open_store(tmp_path / "store").scan("halves").collect().height == 2
+    assert frames.rows(open_store(tmp_path / "store"), "halves").collect().height == 2
 
 
 def test_a_part_handed_over_twice_is_one_part(recorder: Recorder, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from running import RUN, SWEEP, made, spec_of, terms_of
 
+from orchestrator import frames
 from orchestrator.batch import Batch, Outcome
 from orchestrator.dispatch import Death, Queue
 from orchestrator.plan import expand
@@ -71,7 +72,7 @@ def test_a_point_beyond_doubt_at_fault_becomes_a_failure_row(tmp_path: Path) -> 
     run = session(tmp_path, rate=None)
     batch = taken(run)
     run.died(batch.pack, [], Death(status="timeout", error="held on", suspects=(0, 1)))
-    (row,) = run.store.scan("halves").collect().to_dicts()
+    (row,) = frames.rows(run.store, "halves").collect().to_dicts()
     assert (row["point"], row["status"], row["error"], row["step"], row["final"]) == (
         batch.ids[0],
         "timeout",

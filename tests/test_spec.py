@@ -19,6 +19,8 @@ from orchestrator import laws, spec_claims
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
 from orchestrator.spec import IDENTITY, TRANSPORT, Spec, find, parse, read, shipped
+from orchestrator.spec_checks import check_columns, unsupported
+from orchestrator.spec_columns import columns_used
 
 GOLDEN = Path(__file__).parent / "golden" / "specs"
 FILES = sorted(GOLDEN.glob("*.yaml"))
@@ -151,12 +153,12 @@ def test_a_searched_param_may_stand_in_expressions() -> None:
 def test_a_derived_column_may_need_a_result() -> None:
     found = spec("axes: {beta: [8]}\nderive: {scaled: beta*delta, twice: 2*scaled}\n")
     assert found.grids()[0].assign({"beta": 8}) == {"beta": 8}
-    found.check_columns(["beta", "delta"])
+    check_columns(found, ["beta", "delta"])
 
 
 def test_a_derived_column_of_an_unknown_result_is_told_the_nearest() -> None:
     with pytest.raises(SpecError, match=r"^demo:4: derive\.scaled: a column must be .* got 'dleta'; did you mean 'delta'\?"):
-        spec("axes: {beta: [8]}\nderive: {scaled: beta*dleta}\n").check_columns(["beta", "delta"])
+        check_columns(spec("axes: {beta: [8]}\nderive: {scaled: beta*dleta}\n"), ["beta", "delta"])
 
 
 def test_a_param_cannot_be_computed_from_a_result() -> None:
@@ -168,7 +170,7 @@ def test_a_param_cannot_be_computed_from_a_result() -> None:
 
 def test_a_column_derived_from_results_needs_a_name_of_its_own() -> None:
     with pytest.raises(SpecError, match=r"^demo:4: derive\.gap: a column derived .* but 'gap' is the workload's; rename it"):
-        spec("axes: {beta: [8]}\nderive: {gap: 2*delta}\n").check_columns(["beta", "delta", "gap"])
+        check_columns(spec("axes: {beta: [8]}\nderive: {gap: 2*delta}\n"), ["beta", "delta", "gap"])
 
 
 def test_an_expression_of_a_grid_knows_its_place() -> None:
@@ -248,18 +250,18 @@ def test_columns_used_are_told_with_their_keys() -> None:
     text = (
         "claims: [{id: a, collapse: {x: b/u, y: e, curves: n}}]\nfigures: [{kind: curve, x: n, y: e, lines: [{y: =2*beta}]}]\n"
     )
-    found = spec(text).columns_used()
+    found = columns_used(spec(text))
     assert found[:2] == ((("claims", 0, "collapse", "x"), "b"), (("claims", 0, "collapse", "x"), "u"))
     assert found[-1] == (("figures", 0, "lines", 0, "y"), "beta")
 
 
 def test_another_sweeps_columns_are_not_checked_here() -> None:
-    assert spec("claims: [{id: a, from: 'sweep:other', collapse: {x: b, y: e, curves: n}}]\n").columns_used() == ()
+    assert columns_used(spec("claims: [{id: a, from: 'sweep:other', collapse: {x: b, y: e, curves: n}}]\n")) == ()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_example_of_the_design_can_run(path: Path) -> None:
-    told = read(path).unsupported()
+    told = unsupported(read(path))
     assert [text for text in told if "beside" not in text] == []
 
 
@@ -305,8 +307,8 @@ def test_a_spec_parses_in_milliseconds() -> None:
 def test_the_columns_of_an_example_are_checked_one_by_one(path: Path) -> None:
     found = read(path)
     engine = {"arm", "seed", "seconds"}
-    columns = {name for _, name in found.columns_used()} - engine - {name for grid in found.grids() for name in grid.derive}
-    found.check_columns(columns)
+    columns = {name for _, name in columns_used(found)} - engine - {name for grid in found.grids() for name in grid.derive}
+    check_columns(found, columns)
     for name in sorted(columns):
         with pytest.raises(SpecError, match=rf"a column must be of workload '.*' or derived, but got '{name}'"):
-            found.check_columns(columns - {name})
+            check_columns(found, columns - {name})

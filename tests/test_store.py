@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
-from orchestrator import query
+from orchestrator import frames, query
 from orchestrator.columns import ENGINE_COLUMNS, STATUSES
 from orchestrator.compact import compact
 from orchestrator.errors import StoreError
@@ -257,7 +257,7 @@ def test_a_store_that_was_moved_keeps_working(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a"))
     plan(store, {"all": ["a"]})
     moved = open_store(store.path.rename(tmp_path / "elsewhere"))
-    assert moved.sweep("well").collect().height == 1
+    assert frames.sweep(moved, "well").collect().height == 1
     assert query.run(moved, "select * from well").num_rows == 1
 
 
@@ -310,25 +310,25 @@ def test_the_latest_plan_of_a_sweep_counts(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a"), row("b"))
     plan(store, {"all": ["a", "b"]}, size="paper", generation=1)
     plan(store, {"x": ["a"], "y": ["a", "missing"]}, generation=2)
-    latest = store.sweep("well").sort("arm").select("arm", "sweep", "size", "point").collect()
+    latest = frames.sweep(store, "well").sort("arm").select("arm", "sweep", "size", "point").collect()
     assert latest.rows() == [("x", "well", "smoke", "a"), ("y", "well", "smoke", "a")]
-    assert store.sweep("well", "paper").collect().height == 2
+    assert frames.sweep(store, "well", "paper").collect().height == 2
     assert store.plan("well")["arm"].to_pylist() == ["x", "y", "y"]
 
 
 def test_a_sweep_without_rows_is_an_empty_table(tmp_path: Path) -> None:
     store = new(tmp_path / "s")
     plan(store, {"all": ["a"]}, size=None)
-    assert store.sweep("well", "base").collect().height == 0
+    assert frames.sweep(store, "well", "base").collect().height == 0
 
 
 def test_an_unknown_sweep_or_workload_is_answered_with_the_nearest(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a"))
     plan(store, {"all": ["a"]})
     with pytest.raises(StoreError, match=r"plan of sweep 'wel', but has none; did you mean 'well'"):
-        store.sweep("wel")
+        frames.sweep(store, "wel")
     with pytest.raises(StoreError, match=r"workload 'echo.sond', but it has none; did you mean 'echo.sound'"):
-        store.scan("echo.sond")
+        frames.rows(store, "echo.sond")
 
 
 def test_a_damaged_plan_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from running import HEAD, RUN, SWEEP, home, made
 
 import orchestrator
-from orchestrator import measure
+from orchestrator import frames, measure
 from orchestrator.errors import SpecError, StoreError, WorkloadError
 from orchestrator.measure import Summary, Where
 from orchestrator.spec import parse, read
@@ -45,7 +45,7 @@ def measured(folder: Path, run: str = RUN, sweep: str = SWEEP, size: str | None 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """The rows that count."""
-    return open_store(folder / "store").scan("halves").sort("i").collect().to_dicts()
+    return frames.rows(open_store(folder / "store"), "halves").sort("i").collect().to_dicts()
 
 
 def calls(folder: Path) -> Counter[str]:
@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 @pytest.mark.slow
 def test_a_sweep_ends_with_rows(whole: Result) -> None:
-    found = open_store(whole.summary.store).sweep("halves").sort("i").collect()
+    found = frames.sweep(open_store(whole.summary.store), "halves").sort("i").collect()
     assert found.select("sweep", "arm", "i", "half", "status").rows() == [("halves", "all", i, i / 2, "ok") for i in (1, 2, 3)]
 
 
@@ -157,14 +157,14 @@ def test_another_sweep_shares_the_points_there_are(tmp_path: Path) -> None:
     (tmp_path / "others.yaml").write_text(SWEEP.replace("[1, 2, 3]", "[2, 3, 4]"))
     summary = measure.run(read(tmp_path / "others.yaml"), tmp_path / "store", HERE)
     assert (summary.sweep, summary.held, summary.measured) == ("others", 2, 1)
-    assert open_store(tmp_path / "store").sweep("others").collect()["half"].sum() == 4.5
+    assert frames.sweep(open_store(tmp_path / "store"), "others").collect()["half"].sum() == 4.5
 
 
 def test_a_point_of_two_arms_is_measured_once(tmp_path: Path) -> None:
     arms = SWEEP.replace("axes: {i: [1, 2, 3]}", "arms: {low: {axes: {i: [1, 2]}}, high: {axes: {i: [2, 3]}}}")
     summary = measured(tmp_path, COUNTED, arms)
     assert (summary.points, calls(tmp_path)) == (3, {"1": 1, "2": 1, "3": 1})
-    found = open_store(tmp_path / "store").sweep("halves").select("arm", "i").collect()
+    found = frames.sweep(open_store(tmp_path / "store"), "halves").select("arm", "i").collect()
     assert sorted(found.rows()) == [("high", 2), ("high", 3), ("low", 1), ("low", 2)]
 
 

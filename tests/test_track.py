@@ -15,6 +15,7 @@ import pytest
 from conftest import add, grid, plan, toy_rows
 from mlflow.tracking import MlflowClient
 
+from orchestrator import frames
 from orchestrator.background import Background
 from orchestrator.errors import StoreError
 from orchestrator.store import Store, open_store, part_bytes
@@ -219,7 +220,7 @@ def test_sync_mirrors_every_sweep_at_every_size(ready: Store) -> None:
 def test_a_store_comes_back_from_its_artifacts(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     assert import_store(address(ready), tmp_path / "copy") == (SWEEP,)
-    mine, theirs = (s.sweep(SWEEP).collect().sort("point") for s in (ready, open_store(tmp_path / "copy")))
+    mine, theirs = (frames.sweep(s, SWEEP).collect().sort("point") for s in (ready, open_store(tmp_path / "copy")))
     assert mine.equals(theirs)
 
 
@@ -235,7 +236,7 @@ def test_importing_twice_changes_nothing(ready: Store, tmp_path: Path) -> None:
     mirror(ready, SWEEP)
     for _ in range(2):
         import_store(address(ready), tmp_path / "copy")
-    assert open_store(tmp_path / "copy").sweep(SWEEP).collect().height == 18
+    assert frames.sweep(open_store(tmp_path / "copy"), SWEEP).collect().height == 18
 
 
 def test_a_store_that_was_moved_keeps_its_artifacts(ready: Store, tmp_path: Path) -> None:

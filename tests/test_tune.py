@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from orchestrator import measure
+from orchestrator import frames, measure
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.measure import Summary, Where
 from orchestrator.spec import Spec, parse, read
@@ -66,7 +66,7 @@ def sweep(folder: Path, more: str = "", body: str = WORKLOAD) -> Spec:
 def measured(spec: Spec, folder: Path, where: Where = WHERE) -> tuple[Summary, pl.DataFrame]:
     """The run's summary and its rows in the order of the points."""
     summary = measure.run(spec, folder / "store", where)
-    return summary, open_store(folder / "store").scan("naps").sort("i", "seed").collect()
+    return summary, frames.rows(open_store(folder / "store"), "naps").sort("i", "seed").collect()
 
 
 @pytest.mark.usefixtures("cluster")
@@ -74,7 +74,7 @@ def test_ray_measures_what_this_process_measures(tmp_path: Path) -> None:
     spec = sweep(tmp_path, "axes: {i: {range: [1, 30, 1]}}\nseeds: 3")
     _, rows = measured(spec, tmp_path)
     measure.run(spec, tmp_path / "inline", Where(inline=True, progress="quiet"))
-    inline = open_store(tmp_path / "inline").scan("naps").sort("i", "seed").collect()
+    inline = frames.rows(open_store(tmp_path / "inline"), "naps").sort("i", "seed").collect()
     assert rows.select("point", "double").equals(inline.select("point", "double"))
 
 

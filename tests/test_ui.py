@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from conftest import add, grid, plan, toy_rows
 
+from orchestrator import frames
 from orchestrator.store import Store, open_store
 from orchestrator.track import import_store, mirror, ui
 
@@ -116,7 +117,7 @@ def test_a_store_is_imported_over_http(served: tuple[Store, str], tmp_path: Path
     plan(store, toy_rows(grid((2,))), sweep="from_http")
     mirror(store, "from_http", uri=url)
     assert {"from_http", SWEEP} <= set(import_store(url, tmp_path / "copy"))
-    assert open_store(tmp_path / "copy").sweep("from_http").collect().height == 6
+    assert frames.sweep(open_store(tmp_path / "copy"), "from_http").collect().height == 6
 
 
 def test_the_server_listens_on_loopback_alone(store: Store) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from orchestrator.errors import SpecError
 from orchestrator.spec import Spec, parse, read
+from orchestrator.spec_checks import check_columns
 
 BASE = """\
 question: Does capacity grow exponentially?
@@ -90,12 +91,12 @@ def test_an_unknown_column_is_told_the_nearest() -> None:
     with pytest.raises(
         SpecError, match=r"^sweeps/demo.yaml:17: claims\[0\].fit.y: a column must .*'capacity'; did you mean 'capcity'\?"
     ):
-        demo().check_columns(["d", "beta", "capcity"])
+        check_columns(demo(), ["d", "beta", "capcity"])
 
 
 def test_derived_and_engine_columns_are_known() -> None:
     spec = parse(BASE.replace("kind: curve, x: d", "kind: curve, x: d/u, color: arm, facet: seed"), "demo")
-    spec.check_columns(["d", "capacity"])
+    check_columns(spec, ["d", "capacity"])
 
 
 @pytest.mark.parametrize(

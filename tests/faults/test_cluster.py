@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from orchestrator import frames
 from orchestrator.store import open_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(280)]
@@ -72,7 +73,7 @@ def start(cluster: subprocess.Popen[str], folder: Path) -> subprocess.Popen[str]
 
 def rows(folder: Path) -> pl.DataFrame:
     """What the store holds."""
-    return open_store(folder / "store").scan("nodes").collect()
+    return frames.rows(open_store(folder / "store"), "nodes").collect()
 
 
 def test_nodes_get_the_code_from_the_driver_and_share_the_points(cluster: subprocess.Popen[str], tmp_path: Path) -> None:
