@@ -63,7 +63,7 @@ class Grid:
         return None if result is None or result != result else float(result)
 
     def _derived(self, formula: Expression, row: Mapping[str, Any]) -> Any:
-        operands = {name: row[name] if name in row else self.value(name, row) for name in formula.names}
+        operands: dict[str, Any] = {name: row[name] if name in row else self.value(name, row) for name in formula.names}
         return None if None in operands.values() else formula.evaluate(operands)
 
 
