@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.evidence import ABSENT, SETTLED, Columns, Described, derived, lower, upper
 from orchestrator.errors import WorkloadError
+from orchestrator.store import BASE
 from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Rows = tuple[pl.DataFrame, dict[str, Described]]
     """A sweep's rows, and what its params and results are."""
 
-BASE = "base"
+
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")
 """How a search ends that stands for its bracket."""
