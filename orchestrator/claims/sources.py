@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orchestrator.claims.evidence import ABSENT, SETTLED, Columns, Described, derived, lower, upper
 from orchestrator.errors import WorkloadError
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from orchestrator.spec_claims import Claim
     from orchestrator.store import Store
 
-    Rows = tuple[pl.DataFrame, dict[str, Described]]
-    """A sweep's rows, and what its params and results are."""
 
-
+Rows: TypeAlias = "tuple[pl.DataFrame, dict[str, Described]]"
+"""A sweep's rows, and what its params and results are."""
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")
 """How a search ends that stands for its bracket."""
