@@ -170,9 +170,9 @@ def test_a_truncated_part_is_named_with_what_to_do(tmp_path: Path, cut: int) -> 
     path = put(new(tmp_path / "s"), *(row(f"{n}") for n in range(50)))
     path.write_bytes(path.read_bytes()[:cut])
     told = rf"part .*{path.stem}.parquet: .* move the file out of the store and run the sweep again"
-    for reader in (Store(tmp_path / "s").finals, Store(tmp_path / "s").scan):
+    for reader in (Store.finals, frames.rows):
         with pytest.raises(StoreError, match=told):
-            reader(NAME)
+            reader(Store(tmp_path / "s"), NAME)
 
 
 def test_a_part_damaged_inside_is_named(tmp_path: Path) -> None:
@@ -353,8 +353,9 @@ def test_what_is_said_of_a_sweep_is_kept(tmp_path: Path) -> None:
 
 def test_writing_and_finals_import_neither_polars_nor_duckdb(tmp_path: Path) -> None:
     code = """
-        import sys, storing
+        import sys
         from pathlib import Path
+        from tests import storing
         store = storing.new(Path(sys.argv[1]), storing.row("a"), storing.row("a", generation=2))
         assert store.finals(storing.NAME).num_rows == store.seconds(storing.NAME).num_rows == 1
         print({"polars", "duckdb", "torch"} & set(sys.modules))
