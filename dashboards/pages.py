@@ -192,9 +192,10 @@ def drawing(shelf: Shelf, name: str, query: QueryParams) -> tuple[str, View]:
     chosen = choice.read(query)
     found = shelf.sweep(name, chosen.size or None)
     rows = shelf.rows(found)
-    key = (found.name, found.size, str(found.record.get("generation")), rows.stamp, str(query))
+    stamp = f"{rows.stamp}-{found.judged:.3f}"
+    key = (found.name, found.size, str(found.record.get("generation")), stamp, str(query))
     drawn: View = shelf.once(key, lambda: _drawn(shelf, found, rows, chosen, query.get("figure", "")))
-    return rows.stamp, drawn
+    return stamp, drawn
 
 
 def _drawn(shelf: Shelf, found: Sweep, rows: Rows, chosen: Choice, figure: str) -> View:
@@ -205,7 +206,7 @@ def _drawn(shelf: Shelf, found: Sweep, rows: Rows, chosen: Choice, figure: str) 
             drawn = redraw.redraw(shelf.store, found.record, int(figure), rows.frame, rows.fields)
         else:
             chosen = plots.completed(chosen, rows, found.record)
-            drawn = plots.explore(chosen, rows, chosen.filtered(rows.frame), found.record)
+            drawn = plots.explore(shelf.store, chosen, rows, chosen.filtered(rows.frame), found.record)
     except SweepError as error:
         return {"fault": str(error)}
     return {"chart": drawn.chart, "title": drawn.title, "caption": drawn.caption}

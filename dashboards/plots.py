@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,6 +16,9 @@ from orchestrator.differences import Difference, Differences
 from orchestrator.errors import QueryError
 from orchestrator.figures import Drawing
 from orchestrator.theme import COLORS, GREY, HEIGHT, WIDTH
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 MARKS = 5_000
 FREE = ("curve", "points", "collapse", "pareto")
@@ -64,7 +67,7 @@ def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[
     }
 
 
-def explore(choice: Choice, rows: Rows, kept: pl.DataFrame, record: Mapping[str, Any]) -> Drawing:
+def explore(store: Store, choice: Choice, rows: Rows, kept: pl.DataFrame, record: Mapping[str, Any]) -> Drawing:
     """The figure with the chosen axes; QueryError where it would have too many marks, SpecError where an axis is none."""
     finals = kept.filter(pl.col("final")) if choice.x != "step" else kept
     if len(finals) > ROWS:
@@ -77,7 +80,7 @@ def explore(choice: Choice, rows: Rows, kept: pl.DataFrame, record: Mapping[str,
                 f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
             )
     chosen = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
-    return redraw.explore(record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
+    return redraw.explore(store, record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
 
 
 @lru_cache(maxsize=1)

@@ -51,7 +51,7 @@ def write(
     """
     rows, fields = found or rows_of(spec, store)
     files = dict(_tables(spec, store, verdicts, rows, fields))
-    figures = drawings(spec, store, rows, fields)
+    figures = drawings(spec, store, rows, fields, verdicts)
     files |= {f"{drawing.name}.pdf": printed(drawing) for drawing in figures}
     if bundle:
         files |= {name: text.encode() for name, text in _bundle(spec, store, verdicts, rows, figures)}

@@ -1,4 +1,4 @@
-"""Turns a sweep's rows into what a figure shows: points with intervals, fitted laws and theory lines, as plain columns."""
+"""Turns a sweep's rows into what a figure shows: points with intervals, judged laws and theory lines, as plain columns."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator import laws
-from orchestrator.claims.evidence import Columns, aggregate, computed, derived, gather, lower, only, upper, with_column
+from orchestrator.claims.evidence import Columns, aggregate, computed, derived, lower, only, upper, with_column
+from orchestrator.claims.judged_law import ENDS
 from orchestrator.claims.measured import measured
 from orchestrator.claims.sql import truths
 from orchestrator.claims.verdict import shown
 from orchestrator.errors import SpecError
 from orchestrator.expressions import Expression
-from orchestrator.fits import fit
 from orchestrator.intervals import interval
+from orchestrator.law_lines import LawLine, judged_laws
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.claims import Verdict
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim
     from orchestrator.spec_figures import Figure, Line
 
 STEPS = 60
@@ -37,7 +37,8 @@ Record = dict[str, Any]
 class Drawn:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
-    `gone` are the places without a result, `residuals` what the laws leave of the points, `fitted` each law with its claim.
+    `gone` are the places without a result, `residuals` what the laws leave of the points, `judged` each law with its claim.
+    `without` are the claims on these axes whose law is not drawn, with the reason.
     """
 
     points: list[Record]
@@ -48,28 +49,30 @@ class Drawn:
     aggregate: str
     gone: list[Record]
     residuals: list[Record]
-    fitted: tuple[tuple[str, str], ...] = ()
+    judged: tuple[tuple[str, str], ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
 
 
-def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> Drawn:
-    """The data of a figure; SpecError where it names what the rows do not have."""
+def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict]) -> Drawn:
+    """The data of a figure, its laws as the verdicts have them; SpecError where it names what the rows do not have."""
     table = prepared(spec, figure, rows)
     apart = _apart(figure, table, fields)
     points, seeds, gone = _points(figure, table, fields, apart)
-    fits = [one for claim in spec.claims for one in _fitted(spec, claim, figure, table, fields)]
-    fitted = [p for one in fits for p in _along(one, figure)]
+    judged = judged_laws(spec, figure, table, verdicts)
+    lines = [p for line in judged.lines for p in _along(line, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
     facets = list(dict.fromkeys(p["facet"] for p in points))
     return Drawn(
         points=[p for p in points if _drawable(p, figure)],
-        laws=[p for p in _everywhere(_once(fitted), facets) if _drawable(p, figure)],
+        laws=[p for p in _everywhere(_once(lines), facets) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
         seeds=(min(seeds, default=0), max(seeds, default=0)),
         lost=len(gone),
         aggregate=aggregate(fields, figure.y),
         gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in gone]) if "x" not in figure.log or p["x"] > 0],
-        residuals=[p for one in fits for p in _left(one, figure)] if figure.residuals else [],
-        fitted=tuple(dict.fromkeys((one.law, one.claim) for one in fits)),
+        residuals=[p for line in judged.lines for p in _left(line, figure)] if figure.residuals else [],
+        judged=tuple(dict.fromkeys((line.law.law.name, line.claim) for line in judged.lines)),
+        without=judged.without,
     )
 
 
@@ -186,49 +189,25 @@ def _ends(ends: Any, figure: Figure) -> Record:
     return {"low": float(low), "high": float(ends.high), "seeds": ends.units}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Fitted:
-    """A law of a claim, fitted to one group's series; `at` are colour, facet and curve."""
-
-    law: str
-    claim: str
-    at: Record
-    series: Any
-    fit: Any
+def _along(line: LawLine, figure: Figure) -> Iterator[Record]:
+    """The law, drawn over the x that it was judged on."""
+    xs = _between((line.law.low, line.law.high), "x" in figure.log)
+    for x, y in zip(xs, line.law.values(xs), strict=True):
+        yield {**_law_place(line, figure), "x": float(x), "y": float(y)}
 
 
-def _fitted(spec: Spec, claim: Claim, figure: Figure, table: pl.DataFrame, fields: Columns) -> Iterator[_Fitted]:
-    """The law of a claim on the same x and y, fitted in each of its groups."""
-    model = claim.fit or claim.prefer
-    if model is None or (model.x, model.y) != (figure.x, figure.y):
-        return
-    places = [name for name in (figure.color, figure.facet) if name is not None]
-    by = claim.by or (("arm",) if claim.compare is not None else ())
-    evidence = gather(spec, claim, table, list(dict.fromkeys([*by, model.x, model.y])))
-    law = laws.law(model.law)
-    for group, rows in evidence.groups(by):
-        known = measured(rows, model.x, model.y, aggregate(fields, model.y)).series
-        if len(known.x) < law.size or known.x[0] <= law.domain:
-            continue
-        place = {name: rows[name][0] for name in places if rows[name].n_unique() == 1}
-        curve = ", ".join(f"{name} = {_label(value)}" for name, value in group.items())
-        at = {**_place(figure, place), "curve": f"{claim.id} {curve}"}
-        yield _Fitted(law=law.name, claim=claim.id, at=at, series=known, fit=fit(law, known))
+def _left(line: LawLine, figure: Figure) -> Iterator[Record]:
+    """What the law leaves at each x it was judged on, with its interval: a factor where y is logarithmic, else a difference."""
+    for point in line.law.points:
+        law = float(line.law.values(np.array([point["x"]]))[0])
+        left = {end: point[end] / law if "y" in figure.log else point[end] - law for end in ENDS}
+        yield {**_law_place(line, figure), "x": point["x"], **left}
 
 
-def _along(one: _Fitted, figure: Figure) -> Iterator[Record]:
-    """The law, drawn over what its group spans."""
-    for x in _between(one.series.x, "x" in figure.log):
-        yield {**one.at, "label": one.law, "x": float(x), "y": float(one.fit.values(np.array([x]))[0])}
-
-
-def _left(one: _Fitted, figure: Figure) -> Iterator[Record]:
-    """What the law leaves at each measured x, with its interval: a factor where y is logarithmic, else a difference."""
-    for x, values in zip(one.series.x, one.series.values, strict=True):
-        ends, law = interval(values, one.series.aggregate), float(one.fit.values(np.array([x]))[0])
-        known = {"y": ends.estimate, "low": ends.low, "high": ends.high}
-        left = {key: float(v / law if "y" in figure.log else v - law) for key, v in known.items()}
-        yield {**one.at, "label": one.law, "x": float(x), **left}
+def _law_place(line: LawLine, figure: Figure) -> Record:
+    """Colour and facet where the law's rows share one, the curve named after its claim and group, and the law's name."""
+    by = ", ".join(f"{name} = {_label(line.law.constant.get(name))}" for name in line.law.by)
+    return {**_place(figure, line.shared), "curve": f"{line.claim} {by}", "label": line.law.law.name}
 
 
 def _between(xs: Any, logarithmic: bool) -> Any:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import costs, fronts, slopes
 from orchestrator.caveats import substitutes
-from orchestrator.claims import Verdict, judge_rows
+from orchestrator.claims import Verdict
 from orchestrator.claims.evidence import Columns
 from orchestrator.claims.verdict import count
 from orchestrator.expressions import Expression
 from orchestrator.figure_data import Drawn, Record, collect, prepared
 from orchestrator.heatmaps import border, cells, heat
+from orchestrator.law_lines import judged_now
 from orchestrator.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, SHAPES, WIDTH, styled
 
 if TYPE_CHECKING:
@@ -57,11 +58,14 @@ class Drawing:
 def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, found: Found = NOTHING) -> Drawing:
     """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have.
 
-    `found` is what a search found and what claims came to, for the figures that show it.
+    `found` is what a search found and what claims came to, for the figures that show it. Claims without verdicts are judged
+    here, those that the figure shows.
     """
     figure, name = spec.figures[index], f"figure_{index + 1}"
     if figure.kind == "cost":
         figure, fields = costs.figure(figure), costs.fields(fields)
+    if found.verdicts is None:
+        found = replace(found, verdicts=judged_now(spec, figure, rows, fields))
     made = {"heatmap": _map, "pareto": _front, "slopes": _slopes}.get(figure.kind, _curve)
     return _honest(made(spec, figure, name, rows, fields, found), figure, rows)
 
@@ -78,8 +82,7 @@ def _honest(drawing: Drawing, figure: Figure, rows: pl.DataFrame) -> Drawing:
 def _slopes(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
     import altair as alt
 
-    verdicts = judge_rows(spec, rows, fields) if found.verdicts is None else found.verdicts
-    records = slopes.estimates(verdicts, figure.x)
+    records = slopes.estimates(found.verdicts or (), figure.x)
     title = figure.title or f"{figure.x or 'numbers'} against what is expected"
     chart = styled(slopes.draw(alt, records, figure).properties(title=figure.title or "")).to_dict()
     data = [{"shows": "estimate", **record} for record in records]
@@ -97,7 +100,7 @@ def _front(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Co
 
 
 def _curve(spec: Spec, figure: Figure, name: str, rows: pl.DataFrame, fields: Columns, found: Found) -> Drawing:
-    drawn = collect(spec, figure, rows, fields)
+    drawn = collect(spec, figure, rows, fields, found.verdicts or ())
     title = figure.title or f"{figure.y} over {figure.x}"
     text, whole = f"{caption(figure, drawn, fields)}{meant(spec, figure, fields)}", chart(figure, drawn, fields)
     return Drawing(name=name, title=title, caption=text, chart=whole, data=_data(drawn))
@@ -170,9 +173,10 @@ def caption(figure: Figure, drawn: Drawn, fields: Columns) -> str:
     else:
         parts.append("Marks are single measurements.")
     if drawn.laws:
-        claims = {law: [claim for name, claim in drawn.fitted if name == law] for law, _ in drawn.fitted}
+        claims = {law: [claim for name, claim in drawn.judged if name == law] for law, _ in drawn.judged}
         told = "; ".join(f"{law}, of {' and '.join(ids)}" for law, ids in claims.items())
         parts.append(f"Solid lines are fitted laws ({told}).")
+    parts += [f"No law is drawn of {claim}: the claim {why}." for claim, why in drawn.without]
     if drawn.theory:
         names = ", ".join(name for name in dict.fromkeys(p["label"] for p in drawn.theory) if name)
         parts.append(f"Dashed lines are theory{f' ({names})' if names else ''}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from orchestrator.errors import SpecError, nearest
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Space = Literal["log", "linear"]
 TINY = 1e-300
+LARGEST = 700.0
+"""Exponent above which a reported number stays as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,14 @@ class Parameter:
     def outer(self, inner: float) -> float:
         """The reported number of an internal one."""
         if self.scale == "exp":
-            return float(np.exp(min(inner, 700.0)))
+            return float(np.exp(min(inner, LARGEST)))
         return -inner if self.scale == "negative" else inner
+
+    def inner(self, outer: float) -> float:
+        """The internal number of a reported one; NaN where its exponential was too small or too large for a number."""
+        if self.scale == "exp":
+            return float(np.log(outer)) if 0 < outer < np.exp(LARGEST) else float("nan")
+        return -outer if self.scale == "negative" else outer
 
     def span(self, low: float, high: float) -> tuple[float, float]:
         """The reported interval of an internal one; a negative turns it round."""
@@ -72,6 +80,14 @@ class Law:
                 return parameter
         known = [p.name for p in self.parameters]
         raise SpecError(f"law {self.name}: it has no parameter '{name}'{nearest(name, known)} It has {', '.join(known)}.")
+
+    def internal(self, reported: Mapping[str, float | None]) -> Array:
+        """The internal parameters `(p,)` of reported ones; NaN where one is no number."""
+        theta = np.full(self.size, np.nan)
+        for parameter in self.parameters:
+            value = reported[parameter.name]
+            theta[parameter.index] = np.nan if value is None else parameter.inner(value)
+        return theta
 
     def linear(self, space: Space) -> bool:
         """Whether least squares in that space has a closed form."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.claims import BASE
 from orchestrator.claims.evidence import Columns
 from orchestrator.errors import SpecError
-from orchestrator.figures import Drawing, draw
+from orchestrator.figures import Drawing
 from orchestrator.material import drawing
 from orchestrator.spec import Spec, parse
 from orchestrator.spec_figures import Figure
@@ -31,15 +31,14 @@ def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFra
 
     A figure of boundaries is drawn from what the search found.
     """
-    spec = spec_of(record)
-    size = None if record["size"] == BASE else record["size"]
-    return drawing(spec.model_copy(update={"size": size}), index, store, rows, fields)
+    return drawing(_at_size(record), index, store, rows, fields)
 
 
-def explore(record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
+def explore(store: Store, record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
     """A curve of the sweep's rows with these axes: `x, y`, and where wanted `color, facet, log, title`.
 
-    Laws of claims on the same axes are drawn too. Raises SpecError where an axis is no column and no formula over columns.
+    Laws of claims on the same axes are drawn too, as they were judged. Raises SpecError where an axis is no column and no
+    formula over columns.
     """
     try:
         figure = Figure.model_validate({"kind": "curve", **chosen})
@@ -47,7 +46,12 @@ def explore(record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataF
         raise SpecError(
             f"figure: axes must be columns or formulas over them, but got {dict(chosen)}; choose others."
         ) from error
-    return draw(spec_of(record).model_copy(update={"figures": (figure,)}), 0, rows, fields)
+    return drawing(_at_size(record).model_copy(update={"figures": (figure,)}), 0, store, rows, fields)
+
+
+def _at_size(record: Mapping[str, Any]) -> Spec:
+    """The spec of a plan at the size that it was made for."""
+    return spec_of(record).model_copy(update={"size": None if record["size"] == BASE else record["size"]})
 
 
 def spec_of(record: Mapping[str, Any]) -> Spec:

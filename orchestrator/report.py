@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import caveats, durable
-from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, restore, rows_of
+from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described, select
 from orchestrator.claims.verdict import level_text, owner, shown, span, told
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.figures import Drawing, render
-from orchestrator.material import drawings
+from orchestrator.material import drawings, saved
 from orchestrator.spec_claims import Claim
 from orchestrator.theme import NIGHT
 from orchestrator.workload import table_name
@@ -72,7 +72,7 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     """
     rows, fields = found or rows_of(spec, store)
     folder = store.path / "reports" / spec.name
-    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields)]
+    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields, verdicts)]
     known = Known(audit=caveats.audited(store, spec), spent=caveats.spent(store, spec))
     view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
@@ -90,8 +90,8 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
 
 def refresh(spec: Spec, store: Store) -> Report | None:
     """The report once more from the verdicts as they were saved, where there is one; None where nothing was judged yet."""
-    judged = [v for v in store.load("verdicts", spec.name) or [] if v.get("size") == (spec.size or BASE)]
-    return write(spec, store, [restore(v) for v in judged]) if judged else None
+    verdicts = saved(spec, store)
+    return write(spec, store, verdicts) if verdicts else None
 
 
 def paths(report: Report) -> dict[str, str]:

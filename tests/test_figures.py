@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from orchestrator.claims import judge_rows
 from orchestrator.errors import SpecError
 from orchestrator.figure_data import Drawn, collect
 from orchestrator.figures import Drawing, draw, render
@@ -29,7 +30,7 @@ def rows(**more: Any) -> pl.DataFrame:
 
 def drawn(table: pl.DataFrame, **figure: Any) -> Drawn:
     spec = spec_of(CLAIM, figures=[{**FIGURE, **figure}])
-    return collect(spec, spec.figures[0], table, FIELDS)
+    return collect(spec, spec.figures[0], table, FIELDS, judge_rows(spec, table, FIELDS))
 
 
 def drawing(table: pl.DataFrame, **figure: Any) -> Drawing:
@@ -56,7 +57,7 @@ def test_the_law_of_a_claim_is_drawn() -> None:
 def test_one_law_of_two_claims_is_drawn_once() -> None:
     again = {**CLAIM, "id": "again"}
     spec = spec_of(CLAIM, again, figures=[FIGURE])
-    assert len(collect(spec, spec.figures[0], rows(), FIELDS).laws) == len(drawn(rows()).laws)
+    assert len(collect(spec, spec.figures[0], rows(), FIELDS, judge_rows(spec, rows(), FIELDS)).laws) == len(drawn(rows()).laws)
 
 
 def test_a_theory_line_is_a_formula_of_columns() -> None:

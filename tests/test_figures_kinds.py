@@ -103,7 +103,7 @@ def test_a_place_without_a_result_is_a_cross() -> None:
 def test_a_figure_over_steps_has_all_of_them() -> None:
     steps = [rows(step=pl.lit(n), final=pl.lit(n == 2), y=pl.col("y") / (n + 1)) for n in range(3)]
     spec = spec_of(CLAIM, figures=[{"kind": "curve", "x": "step", "y": "y", "color": "d"}])
-    assert {p["x"] for p in collect(spec, spec.figures[0], pl.concat(steps), FIELDS).points} == {0.0, 1.0, 2.0}
+    assert {p["x"] for p in collect(spec, spec.figures[0], pl.concat(steps), FIELDS, ()).points} == {0.0, 1.0, 2.0}
 
 
 def test_the_boundary_that_was_found_is_drawn_over_the_map() -> None:

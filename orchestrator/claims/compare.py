@@ -19,9 +19,9 @@ from orchestrator.claims.fit import (
     rounded,
     settle,
     stuck,
-    summary,
     weighed,
 )
+from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span
@@ -110,8 +110,8 @@ def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
     word, reason = settle(word, reason, beneath, why=FLOOR)
     numbers = {
         "difference": reported(placed, region),
-        asked.left: summary(fit(law, pair[0].series)),
-        asked.right: summary(fit(law, pair[1].series)),
+        asked.left: drawable(fit(law, pair[0].series), case, side.left),
+        asked.right: drawable(fit(law, pair[1].series), case, side.right),
     }
     told = f"{asked.of} of {y} in {x} ({law.formula}), {_sentence(asked, placed, region, case.level)}"
     reasons = tuple(text for text in (*said(pair[0]), *said(pair[1]), reason) if text)

@@ -10,10 +10,11 @@ import numpy as np
 from orchestrator import laws
 from orchestrator.claims import verdict
 from orchestrator.claims.case import FINITE, Case, guarded, said
+from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.measured import lacking
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, level_text, shown, span
-from orchestrator.fits import Fit, Series, fit
+from orchestrator.fits import Series, fit
 from orchestrator.intervals import Interval
 from orchestrator.laws import Law
 from orchestrator.staircases import stepped, unrounded
@@ -121,7 +122,7 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
             verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
         )
     extremes, lowered = found.extremes(), case.without_floor(found, rows, x, y)
-    words, sentences, reasons, numbers = [], [], list(said(found)), summary(fit(law, found.series))
+    words, sentences, reasons, numbers = [], [], list(said(found)), drawable(fit(law, found.series), case, rows)
     for name, expected in (claim.expect or {}).items():
         region = case.region(expected, rows)
         placed = place(found.series, law, name, region, case.level)
@@ -158,21 +159,6 @@ def reported(placed: Placed, region: Region) -> dict[str, Any]:
         "windows": list(placed.windows),
         "units": found.units,
         "method": found.method,
-    }
-
-
-def summary(found: Fit) -> dict[str, Any]:
-    """A fit as JSON values: the law, its parameters, the x it rests on and the lack of fit."""
-    return {
-        "law": found.law.name,
-        "space": found.space,
-        "parameters": {p.name: found.estimate(p.name) for p in found.law.parameters},
-        "x_points": len(found.series.near.x),
-        "x_from": float(found.series.near.x[0]),
-        "x_to": float(found.series.near.x[-1]),
-        "seeds": len(found.series.units),
-        "lack_of_fit": found.lack,
-        "noisy": found.series.noisy,
     }
 
 

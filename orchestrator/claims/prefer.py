@@ -14,7 +14,8 @@ import numpy as np
 
 from orchestrator import laws
 from orchestrator.claims.case import FINITE, Case, said
-from orchestrator.claims.fit import WINDOWS, settle, summary
+from orchestrator.claims.fit import WINDOWS, settle
+from orchestrator.claims.judged_law import drawable, summary
 from orchestrator.claims.measured import lacking
 from orchestrator.claims.verdict import Finding, shown
 from orchestrator.fits import EXACT, Series, advantage, held_out, rivals
@@ -102,7 +103,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     fitted = rivals((law, *over), found.series)
     numbers = {
         "aicc_threshold": asked.aicc,
-        "fits": [summary(fit) for fit in fitted],
+        "fits": [drawable(fitted[0], case, rows), *(summary(rival) for rival in fitted[1:])],
         "contests": [_reported(part) for part in tried],
     }
     told = f"{asked.y} over {asked.x}, {law.name} against {', '.join(asked.over)}: "

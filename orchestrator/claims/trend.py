@@ -14,7 +14,8 @@ import numpy as np
 
 from orchestrator import laws
 from orchestrator.claims.case import FINITE, Case, said
-from orchestrator.claims.fit import WINDOWS, least, settle, summary
+from orchestrator.claims.fit import WINDOWS, least, settle
+from orchestrator.claims.judged_law import summary
 from orchestrator.claims.measured import Measured, lacking
 from orchestrator.claims.verdict import Finding, level_text, shown, span, text
 from orchestrator.fits import Fit, Series, fit, replicas
