@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestrator import frames
 from orchestrator.store import Store, open_store, part_bytes, part_name, row_schema
 from orchestrator.workload import Workload, describe
 
@@ -126,6 +125,8 @@ def seen(rows: list[Row]) -> list[Row]:
 
 def read(store: Store) -> list[Row]:
     """The echo's rows that count, as Polars reads them."""
+    from orchestrator import frames  # it imports Polars, which writing must not
+
     return seen(frames.rows(store, NAME).collect().to_dicts())
 
 
