@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks import drawing
 from orchestrator import intervals
+from orchestrator.aggregates import combine
 from orchestrator.proposers import replicate
 from orchestrator.proposers.replicate import ReplicateTask
 
@@ -44,7 +45,7 @@ def sequential(task: ReplicateTask, drawn: Sequence[float]) -> Spent:
     while count := replicate.more(task, drawn[:used]):
         used += count
     low, estimate, high = replicate.interval(task, drawn[:used])
-    plain = float(intervals.combine(np.array(drawn[:used]), task.aggregate))
+    plain = float(combine(np.array(drawn[:used]), task.aggregate))
     return Spent(used, plain, estimate, low, high)
 
 

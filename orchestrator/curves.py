@@ -112,11 +112,13 @@ def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
     """What one result leaves behind of a group of seeds: mean, deviation and count, or the values themselves."""
     import polars as pl
 
+    from orchestrator.aggregates import expression
+
     # Sums depend on their order: of sorted values, the same rows give the same bits however they lie.
     value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans().sort()
     if aggregate != "mean":
         return [value.alias(name)]
-    return [value.mean().alias(name), value.std().alias(name + DEVIATION), value.len().alias(name + UNITS)]
+    return [expression(value, aggregate).alias(name), value.std().alias(name + DEVIATION), value.len().alias(name + UNITS)]
 
 
 def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataFrame:
@@ -149,10 +151,11 @@ def _of_values(groups: Sequence[list[float]], aggregate: str) -> tuple[list[floa
     """Estimates and ends of groups of values, by the way their result combines."""
     import numpy as np
 
+    from orchestrator.aggregates import named
     from orchestrator.intervals import interval
 
     found = [interval(np.asarray(values, dtype=float), aggregate, LEVEL) for values in groups]
-    lone = [f.units < 2 or aggregate == "max" for f in found]
+    lone = [f.units < 2 or named(aggregate).extreme for f in found]
     low = [math.nan if alone else f.low for f, alone in zip(found, lone, strict=True)]
     high = [math.nan if alone else f.high for f, alone in zip(found, lone, strict=True)]
     return [f.estimate for f in found], low, high

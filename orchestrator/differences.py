@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.aggregates import combine, expression, named
 from orchestrator.errors import QueryError, nearest
-from orchestrator.intervals import Array, combine, interval, quantile, without_each
+from orchestrator.intervals import Array, interval, quantile, without_each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,9 +130,8 @@ def _values(table: pl.DataFrame, column: str, keys: Sequence[str], aggregate: st
     ok = pl.col("status").cast(pl.String) == "ok"
     value = pl.when(ok).then(pl.col(column).cast(pl.Float64)).otherwise(None).fill_nan(None)
     final = table.filter(pl.col("final")).unique("point") if "point" in table.columns else table.filter(pl.col("final"))
-    squared = (value**2).mean().sqrt() if aggregate == "rms" else value.max() if aggregate == "max" else value.mean()
     # A setting that several points make is known only where all of them have a result.
-    whole = pl.when(value.is_not_null().all()).then(squared).otherwise(None)
+    whole = pl.when(value.is_not_null().all()).then(expression(value, aggregate)).otherwise(None)
     return final.group_by([*keys, "seed"]).agg(whole.alias("value"), pl.lit(True).alias("there"))
 
 
@@ -162,8 +162,8 @@ def _interval(left: Array, right: Array, aggregate: str, level: float) -> tuple[
     """Left minus right with its ends: t over pairs; for an rms t over the jackknife; for medians that of the differences."""
     if not len(left):
         return float("nan"), None, None
-    if aggregate == "max":
-        return float(left.max() - right.max()), None, None
+    if named(aggregate).extreme:
+        return float(combine(left, aggregate) - combine(right, aggregate)), None, None
     if aggregate == "rms":
         return _jackknife(left, right, level)
     found = interval(left - right, "median" if aggregate == "median" else "mean", level)
@@ -188,7 +188,7 @@ def _whole(shared: pl.DataFrame, keys: Sequence[str], aggregate: str) -> Differe
     settings = known.select(keys).n_unique() if keys and len(known) else 1
     seeds = known.group_by("seed").agg(pl.len().alias("n"), pl.col("value", "value_right").mean()).sort("seed")
     seeds = seeds.filter(pl.col("n") == settings)
-    if not len(seeds) or aggregate == "max":
+    if not len(seeds) or named(aggregate).extreme:
         return None
     left, right = seeds["value"].to_numpy(), seeds["value_right"].to_numpy()
     estimate, low, high = _interval(left, right, "mean", LEVEL)

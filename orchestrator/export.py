@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import durable, latex
+from orchestrator.aggregates import expression
 from orchestrator.claims import BASE, rows_of
 from orchestrator.claims.evidence import Columns, aggregate, measured
 from orchestrator.claims.verdict import told
@@ -95,9 +96,7 @@ def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
     results = [
         name for name, field in fields.items() if field.role == "result" and name in ok.columns and ok[name].dtype.is_numeric()
     ]
-    combined = [
-        pl.col(name).median() if aggregate(fields, name) == "median" else pl.col(name).mean().alias(name) for name in results
-    ]
+    combined = [expression(pl.col(name), aggregate(fields, name)) for name in results]
     return ok.group_by(varied, maintain_order=True).agg(pl.col("seed").n_unique().alias("seeds"), *combined).sort(varied)
 
 

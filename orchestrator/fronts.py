@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.aggregates import combine
 from orchestrator.claims.evidence import Columns, aggregate
 from orchestrator.figure_data import Record
-from orchestrator.intervals import combine
 from orchestrator.theme import COLORS, HEIGHT, INK, WIDTH
 
 if TYPE_CHECKING:

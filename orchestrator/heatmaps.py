@@ -6,10 +6,10 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.aggregates import combine
 from orchestrator.claims.evidence import Columns, aggregate, derived, with_column
 from orchestrator.claims.sql import truths
 from orchestrator.figure_data import Record
-from orchestrator.intervals import combine
 from orchestrator.theme import INK, LOST
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.intervals import Array, combine, without_each
+from orchestrator.aggregates import combine, named
+from orchestrator.intervals import Array, without_each
 from orchestrator.laws import TINY
 
 FAR = 1e300
@@ -45,7 +46,7 @@ class Series:
     @cached_property
     def noisy(self) -> bool:
         """Whether units differ anywhere by more than rounding; the best of n is one number, whatever the units."""
-        if self.aggregate == "max" or len(self.units) < 2:
+        if named(self.aggregate).extreme or len(self.units) < 2:
             return False
         spread = np.nanmax(self.values, axis=1) - np.nanmin(self.values, axis=1)
         return bool((spread > 1e-12 * np.maximum(np.abs(self.y), TINY)).any())

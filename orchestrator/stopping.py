@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+import numpy as np
+
+from orchestrator.aggregates import combine
 from orchestrator.dispatch import Failure
 from orchestrator.plan import Plan
 from orchestrator.proposers import halving
@@ -28,7 +31,7 @@ class _Race:
 class Stopping:
     """The rungs of a sweep that stops points early; a resumed run replays them from the store.
 
-    Assignments compete within their arm, by the mean over their seeds at the rung's step.
+    Assignments compete within their arm, by their seeds at the rung's step, combined as the column says.
     """
 
     def __init__(self, spec: Spec, plan: Plan, store: Store, retry: bool = False) -> None:
@@ -37,6 +40,8 @@ class Stopping:
         grids = {grid.arm: grid for grid in spec.grids()}
         wanted = frozenset().union(*(grid.needs(self._task.of) for grid in grids.values()))
         columns = [f.name for f in plan.workload.results if f.name in wanted]
+        aggregates = {f.name: f.aggregate for f in plan.workload.results}
+        self._aggregate = aggregates.get(self._task.of, "mean")
         self._readings = Readings(store, plan.workload, columns, retry)
         self._races = [_Race(grids[arm], self._assignments(members)) for arm, members in plan.arms]
         self._stopped: list[Failure] = []
@@ -108,10 +113,9 @@ class Stopping:
         return next(islice(halving.rungs(self._task), race.rung, None)) if len(race.alive) > 1 else None
 
     def _value(self, race: _Race, index: Sequence[int], step: int) -> float | None:
-        """The mean over seeds of what the points came to at the step; None where one of them failed."""
-        found = [self._reached(race, i, step) for i in index]
-        known = [number for number in found if number is not None]
-        return sum(known) / len(known) if len(known) == len(found) else None
+        """What the points came to at the step, their seeds combined; None where one of them failed."""
+        reached = [self._reached(race, i, step) for i in index]
+        return None if None in reached else float(combine(np.array(reached, dtype=float), self._aggregate))
 
     def _reached(self, race: _Race, i: int, step: int) -> float | None:
         """What a point came to at a step, or at the last one before it that has a row."""

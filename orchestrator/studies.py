@@ -123,9 +123,9 @@ def _task(spec: Spec, workload: Workload, known: Mapping[str, Value], searched: 
     def value(cell: float | Expression) -> float:
         return float(cell.evaluate(known)) if isinstance(cell, Expression) else cell
 
-    if kind == "optuna":
-        return proposer, proposer.task(model, value, _choices(searched))
     aggregates = {field.name: field.aggregate for field in workload.results}
+    if kind == "optuna":
+        return proposer, proposer.task(model, value, _choices(searched), aggregates)
     return proposer, proposer.task(model, value, aggregates.get(model.of, "mean"))
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.aggregates import AGGREGATES
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import WorkloadError, nearest
 
 Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
-AGGREGATES = ("mean", "rms", "proportion", "median", "max")
 BOUNDS = ("exact", "lower", "upper")
 KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
 # What a user's module may raise while it is imported.
@@ -310,7 +310,7 @@ def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
         raise WorkloadError(
             f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
         )
-    for key, allowed in (("aggregate", AGGREGATES), ("bound", BOUNDS)):
+    for key, allowed in (("aggregate", tuple(AGGREGATES)), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
             raise WorkloadError(
                 f"{where}: '{key}' must be one of {allowed}, but got {extra[key]!r}{nearest(extra[key], allowed)}"

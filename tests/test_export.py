@@ -118,3 +118,50 @@ def test_the_command_names_its_files(tmp_path: Path) -> None:
     asked = ["export", str(tmp_path / "toy_sweep.yaml"), *places, "--json"]
     done = CliRunner().invoke(cli, asked)
     assert {Path(path).name for path in json.loads(done.output)} == TABLES | PAPER
+
+
+MEASURED = '''"""Three seeds."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+VERSION = 1
+MEASURES = "value"
+
+
+@dataclass(frozen=True)
+class Params:
+    i: Annotated[int, "a number", {"shape": True}]
+
+
+@dataclass(frozen=True)
+class Result:
+    miss: Annotated[float, "an error", {"aggregate": "rms"}]
+    worst: Annotated[float, "the worst of all", {"aggregate": "max"}]
+    middle: Annotated[float, "the middle one", {"aggregate": "median"}]
+    count: Annotated[int, "a number of things"]
+
+
+def run(params, ctx):
+    value = (1.0, 2.0, 6.0)[ctx.seed]
+    yield 0, Result(miss=value, worst=value, middle=value, count=int(value))
+'''
+
+
+def test_a_summary_combines_each_column_as_it_says_like_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seeds.py").write_text(MEASURED)
+    (tmp_path / "seeds.yaml").write_text("question: What?\nworkload: ./seeds.py\naxes: {i: [1]}\nseeds: 3\n")
+    asked = "select sqrt(avg(miss ** 2)) as miss, max(worst) as worst, median(middle) as middle, avg(count) as count from seeds"
+    invoked = {}
+    for command in (
+        ["run", "seeds.yaml", "--inline"],
+        ["export", "seeds.yaml", "--out", "out"],
+        ["query", asked, "--format", "csv"],
+    ):
+        done = CliRunner().invoke(cli, [*command, "--store", "store"])
+        assert done.exit_code == 0, done.output
+        invoked[command[0]] = done.output
+    (row,) = pl.read_csv(tmp_path / "out" / "summary.csv").select("miss", "worst", "middle", "count").rows()
+    assert row == pytest.approx((3.697, 6.0, 2.0, 3.0), abs=5e-4)
+    assert row == pytest.approx(pl.read_csv(invoked["query"].encode()).row(0))

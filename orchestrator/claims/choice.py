@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator import aggregates
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, select, settled, with_column, written_out
-from orchestrator.claims.limits import over_seeds
 from orchestrator.claims.verdict import text
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.spec_claims import Choice, Claim
 
 LISTED = 6
-COMBINED = {"rms": "sqrt(avg(({0}) ** 2) {1})", "median": "median({0}) {1}", "max": "max({0}) {1}"}
 
 
 def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -> tuple[Evidence, tuple[str, ...], str]:
@@ -48,9 +47,9 @@ def _best(rows: pl.DataFrame, key: list[str], asked: Choice, fields: Columns) ->
     import polars as pl
 
     ok = settled(rows)
-    value = over_seeds(asked.of, aggregate(fields, asked.of))
+    value = aggregates.expression(pl.col(asked.of).filter(pl.col("_ok")), aggregate(fields, asked.of))
     tried = rows.with_columns(_ok=ok).group_by([*key, *asked.over], maintain_order=True)
-    table = tried.agg(pl.col("_ok").sum(), value.filter(pl.col("_ok")).alias("_value"))
+    table = tried.agg(pl.col("_ok").sum(), value.alias("_value"))
     order = ["_ok", "_value", *asked.over]
     down = [True, asked.goal == "maximize", *(False for _ in asked.over)]
     return table.sort(order, descending=down, nulls_last=True).unique(key, keep="first", maintain_order=True)
@@ -64,8 +63,7 @@ def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> st
     where = f"WHERE {written_out(source.spec, claim.where)} " if claim.where is not None else ""
     some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = 'ok')"
     window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
-    value = COMBINED.get(aggregate(source.fields, asked.of), "avg({0}) {1}").format(column, some)
-    value = value.replace(some, f"{some} {window}")
+    value = aggregates.sql(column, aggregate(source.fields, asked.of), f"{some} {window}")
     way = " DESC" if asked.goal == "maximize" else ""
     order = f"_ok DESC, _value{way} NULLS LAST, {', '.join(asked.over)}"
     tried = f"SELECT *, count(*) {some} {window} AS _ok, {value} AS _value FROM {source.table} {where}"

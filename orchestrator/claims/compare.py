@@ -96,7 +96,7 @@ def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
         for label, found in zip((asked.left, asked.right), pair, strict=True)
         for text in lacking(case.claim, found.series, (law,), least(law))
     ]
-    short += matched.by_x(case.claim, x, {asked.left: side.left, asked.right: side.right})
+    short += matched.by_x(case.claim, x, {asked.left: side.left, asked.right: side.right}, case.fields)
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
     region = _region(case, side)

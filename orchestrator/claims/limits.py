@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.aggregates import expression
 from orchestrator.claims import sql
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, settled
 from orchestrator.claims.verdict import LIMITED, Finding, shown
@@ -76,7 +77,7 @@ def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fiel
 
     x, y = axes(claim)
     numbers = [name for name in rows.columns if rows[name].dtype.is_numeric() and name not in key]
-    table = rows.group_by(key, maintain_order=True).agg(over_seeds(name, aggregate(fields, name)) for name in numbers)
+    table = rows.group_by(key, maintain_order=True).agg(expression(pl.col(name), aggregate(fields, name)) for name in numbers)
     if y is not None and y in table.columns:
         table = table.with_columns(pl.col(y).alias("y")).filter(pl.col("y").is_not_null())
     if x is not None and x in table.columns:
@@ -89,7 +90,7 @@ def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fiel
         )
     _check_match(claim, floor)
     match, ok = list(claim.floor.match), floor.filter(settled(floor))
-    measured = over_seeds(y, aggregate(fields, y)).alias("floor")
+    measured = expression(pl.col(y), aggregate(fields, y)).alias("floor")
     if not match:
         return table.with_columns(floor=pl.lit(ok.select(measured).item(), dtype=pl.Float64))
     return table.join(ok.group_by(match).agg(measured), on=match, how="left", nulls_equal=True, maintain_order="left")
@@ -101,16 +102,6 @@ def _check_match(claim: Claim, floor: pl.DataFrame) -> None:
         if name not in floor.columns:
             mend = nearest(name, floor.columns)
             raise SpecError(f"claims.{claim.id}.floor.match: it must name columns of the rows, but got '{name}'{mend}")
-
-
-def over_seeds(name: str, how: str) -> pl.Expr:
-    """A column combined over seeds as its workload says."""
-    import polars as pl
-
-    column = pl.col(name).cast(pl.Float64).fill_nan(None)
-    if how == "rms":
-        return column.pow(2).mean().sqrt().alias(name)
-    return {"median": column.median(), "max": column.max()}.get(how, column.mean()).alias(name)
 
 
 def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame, along: str | None = None) -> pl.DataFrame | None:

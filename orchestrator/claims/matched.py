@@ -5,37 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orchestrator.claims.evidence import with_column
+from orchestrator.aggregates import expression
+from orchestrator.claims.evidence import aggregate, with_column
 from orchestrator.claims.verdict import shown, text
 from orchestrator.errors import SpecError, nearest
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.claims.evidence import Columns
     from orchestrator.spec_claims import Claim
 
 
-def by_x(claim: Claim, x: str, sides: Mapping[str, pl.DataFrame]) -> list[str]:
+def by_x(claim: Claim, x: str, sides: Mapping[str, pl.DataFrame], fields: Columns) -> list[str]:
     """What differs between the sides at an x by more than the claim allows."""
-    return unequal(claim, [x], sides)
+    return unequal(claim, [x], sides, fields)
 
 
-def unequal(claim: Claim, keys: list[str], sides: Mapping[str, pl.DataFrame]) -> list[str]:
+def unequal(claim: Claim, keys: list[str], sides: Mapping[str, pl.DataFrame], fields: Columns) -> list[str]:
     """What differs by more than the claim allows between rows of different sides that share the keys, the worst of each."""
-    return [found for name, room in claim.require.matched.items() if (found := _worst(claim, name, room, keys, sides))]
+    worst = (_worst(claim, name, keys, sides, aggregate(fields, name)) for name in claim.require.matched)
+    return [sentence for sentence in worst if sentence]
 
 
-def _worst(claim: Claim, name: str, room: float, keys: list[str], sides: Mapping[str, pl.DataFrame]) -> str:
+def _worst(claim: Claim, name: str, keys: list[str], sides: Mapping[str, pl.DataFrame], how: str) -> str:
     import polars as pl
 
     place = f"claims.{claim.id}.require.matched"
-    means = []
+    room, combined = claim.require.matched[name], []
     for label, rows in sides.items():
         if name not in rows.columns:
             raise SpecError(f"{place}: it must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}")
         kept = with_column(rows, name, place).filter(pl.col(name).is_not_null())
-        means.append(kept.group_by(keys).agg(pl.col(name).cast(pl.Float64).mean()).with_columns(pl.lit(label).alias("side")))
-    spread = pl.concat(means).group_by(keys, maintain_order=True)
+        combined.append(kept.group_by(keys).agg(expression(pl.col(name), how)).with_columns(pl.lit(label).alias("side")))
+    spread = pl.concat(combined).group_by(keys, maintain_order=True)
     found = spread.agg(pl.col(name).min().alias("least"), pl.col(name).max().alias("most")).with_columns(
         off=(pl.col("most") - pl.col("least")) / pl.max_horizontal(pl.col("most").abs(), pl.col("least").abs())
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.aggregates import combine, expression
 from orchestrator.claims import matched
 from orchestrator.claims.case import Case
 from orchestrator.claims.evidence import aggregate, settled, with_column
@@ -20,7 +21,7 @@ from orchestrator.claims.measured import SEEDS
 from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import Finding, count, level_text, shown, span
 from orchestrator.fits import DRAWS
-from orchestrator.intervals import Array, Interval, combine, student, without_each
+from orchestrator.intervals import Array, Interval, student, without_each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +62,7 @@ def _group(case: Case, asked: Compare, group: dict[str, Any], rows: pl.DataFrame
     if short:
         return _unmet(short, group)
     cells, units = _cells(case, asked.of, sides, unit, keys)
-    short = [*_few(case, cells, units), *matched.unequal(case.claim, [*keys, unit], sides)]
+    short = [*_few(case, cells, units), *matched.unequal(case.claim, [*keys, unit], sides, case.fields)]
     if short:
         return _unmet(short, group)
     how = aggregate(case.fields, asked.of)
@@ -110,9 +111,9 @@ def _cells(
     found = {}
     for arm, part in named.items():
         ok = part.filter(settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite())
-        means = ok.group_by(*keys, unit).agg(pl.col(y).cast(pl.Float64).mean())
+        combined = ok.group_by(*keys, unit).agg(expression(pl.col(y), aggregate(case.fields, y)))
         grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
-        column = grid.join(means, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)[y]
+        column = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)[y]
         values = column.fill_null(float("nan")).to_numpy().reshape(len(cells), len(units))
         found[arm] = Cells(values=values, lost=int(np.isnan(values).sum()))
     return found, units.to_list()

@@ -13,6 +13,9 @@ from functools import cached_property
 from itertools import count, pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from orchestrator.aggregates import combine
 from orchestrator.proposals import Found, Proposal, Rounds
 from orchestrator.proposers.belief import CREDIBLE, Belief, believe
 from orchestrator.proposers.crossing import cross
@@ -242,7 +245,7 @@ def _survey(task: BoundaryTask) -> list[Value]:
 def _outwards(state: _State) -> _Step:
     """No crossing yet: up the side on which the measure comes nearer to its level, or both where it is flat."""
     task = state.task
-    first, last = (abs(_mean(state.samples[value]) - task.level) for value in (state.values[0], state.values[-1]))
+    first, last = (abs(_combined(task, state.samples[value]) - task.level) for value in (state.values[0], state.values[-1]))
     ups, downs = _ladder(state, up=True), _ladder(state, up=False)
     if last < first:
         return _Step(next=tuple(ups), status="above", bracket=(state.values[-1], None))
@@ -252,8 +255,9 @@ def _outwards(state: _State) -> _Step:
     return _Step(next=(*turns, *(v for v in (*ups, *downs) if v not in turns)), status="absent")
 
 
-def _mean(values: tuple[float, ...]) -> float:
-    return math.fsum(values) / len(values)
+def _combined(task: BoundaryTask, values: tuple[float, ...]) -> float:
+    # A sum depends on its order, and whether two ends are equally far must not depend on which seed gave which value.
+    return float(combine(np.sort(np.array(values)), task.aggregate))
 
 
 def _ladder(state: _State, up: bool) -> list[Value]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.intervals import combine
+from orchestrator.aggregates import combine
 from orchestrator.proposals import Found, Proposal, Rounds, Seen, Value
 from orchestrator.proposers.line import Line
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from orchestrator.aggregates import combine
 from orchestrator.proposals import Found, Proposal, Rounds, Seen, Value
 from orchestrator.proposers.line import settled
 
@@ -52,6 +55,7 @@ class OptunaTask:
     """`trials` assignments of `over`, in rounds, towards less of `minimize` and more of `maximize`.
 
     A param with `conditions` is set only where each of the others named there has one of the values; else it is left out.
+    `aggregates` says how the seeds of a goal combine; by the mean where it says nothing.
     """
 
     sampler: str
@@ -62,10 +66,19 @@ class OptunaTask:
     maximize: tuple[str, ...] = ()
     conditions: Conditions = field(default_factory=dict)
     seed: int = 0
+    aggregates: Mapping[str, str] = field(default_factory=dict)
 
 
-def task(model: Optuna, value: Callable[[float | Expression], float], axes: Mapping[str, Sequence[Value]]) -> OptunaTask:
-    """The task of a spec's model; `value` evaluates its expressions, `axes` are the values of axes that are searched."""
+def task(
+    model: Optuna,
+    value: Callable[[float | Expression], float],
+    axes: Mapping[str, Sequence[Value]],
+    aggregates: Mapping[str, str] | None = None,
+) -> OptunaTask:
+    """The task of a spec's model; `value` evaluates its expressions, `axes` are the values of axes that are searched.
+
+    `aggregates` are those of the workload's results by name.
+    """
     spans = {
         name: Span(low=value(given.low), high=value(given.high), scale=given.scale, integer=given.integer)
         for name, given in (model.over or {}).items()
@@ -84,6 +97,7 @@ def task(model: Optuna, value: Callable[[float | Expression], float], axes: Mapp
             for name, needs in model.when.items()
         },
         seed=model.seed,
+        aggregates={name: how for name, how in (aggregates or {}).items() if name in (*model.minimize, *model.maximize)},
     )
 
 
@@ -147,14 +161,14 @@ def _key(values: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
 
 
 def _scores(task: OptunaTask, one: Seen) -> tuple[float, ...] | None:
-    """Means over seeds, all to be minimised; None where a goal has none."""
-    found = []
+    """The goals with their seeds combined, all to be minimised; None where one has no number."""
+    scores = []
     for name in columns(task):
-        good = [float(y) for y in one.results[name] if y is not None and not math.isnan(y)]
-        if not good:
+        score = float(combine(np.array(one.results[name], dtype=float), task.aggregates.get(name, "mean")))
+        if math.isnan(score):
             return None
-        found.append(math.fsum(good) / len(good) * (1.0 if name in task.minimize else -1.0))
-    return tuple(found)
+        scores.append(score if name in task.minimize else -score)
+    return tuple(scores)
 
 
 def _beats(left: tuple[float, ...], right: tuple[float, ...]) -> bool:

@@ -6,6 +6,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
+import numpy as np
+
+from orchestrator.aggregates import combine, named
+
 BORROWED = 4  # degrees of freedom that an assignment borrows from the typical spread of all: few seeds misjudge their own
 SURE = 0.999
 
@@ -19,8 +23,8 @@ def sides(samples: Samples, level: float, aggregate: str = "mean") -> list[float
     ones: its posterior under Jeffreys' prior; median: the same for the share above the level; max: no doubt.
     """
     samples, level = averaged(samples, level, aggregate)
-    if aggregate == "max":
-        return [float(max(ys) >= level) for ys in samples]
+    if named(aggregate).extreme:
+        return [float(combine(np.array(ys), aggregate) >= level) for ys in samples]
     typical = _typical(samples)
     if typical == 0:
         return [float(math.fsum(ys) / len(ys) >= level) for ys in samples]
