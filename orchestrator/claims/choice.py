@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, select, settled, with_column, written_out
 from orchestrator.claims.limits import over_seeds
 from orchestrator.claims.verdict import text
+from orchestrator.columns import OK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,7 +63,7 @@ def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> st
     assert asked is not None
     column = written_out(source.spec, asked.of)
     where = f"WHERE {written_out(source.spec, claim.where)} " if claim.where is not None else ""
-    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = 'ok')"
+    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = '{OK}')"
     window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
     value = COMBINED.get(aggregate(source.fields, asked.of), "avg({0}) {1}").format(column, some)
     value = value.replace(some, f"{some} {window}")
