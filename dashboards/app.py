@@ -21,6 +21,7 @@ from dashboards import asking, choice, pages, plots, sheet, vega
 from dashboards.choice import address
 from dashboards.security import LOOPBACK, SANDBOX, Door
 from dashboards.shelf import Shelf
+from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, StoreError, SweepError
 from orchestrator.query import Results
 from orchestrator.rendering import render
@@ -114,6 +115,7 @@ def _templates(mlflow: str) -> Callable[..., Response]:
         loader=PackageLoader("dashboards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["cell"] = sheet.cell
+    environment.tests["failure"] = lambda status: status not in NO_FAILURES
     environment.globals.update(
         link=pages.link, mlflow=mlflow if mlflow.startswith(("http://", "https://")) else "", version=_version(), night=NIGHT
     )

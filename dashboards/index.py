@@ -17,17 +17,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from orchestrator import parts
-from orchestrator.columns import STATUSES
+from orchestrator import duplicates, parts
+from orchestrator.columns import STATUSES, failures, unfinished
 
-PARTIAL = 255
-"""Code of a row that is not its point's last; other codes are places in STATUSES."""
-READ = pa.schema(
-    {"point": pa.string(), "final": pa.bool_(), "status": pa.string(), "generation": pa.int64(), "seconds": pa.float64()}
-)
-KINDS: dict[str, Any] = {"part": np.int32, "key": np.uint64, "code": np.uint8, "generation": np.int64, "seconds": np.float64}
+READ = pa.schema([parts.engine_schema().field(name).remove_metadata() for name in (*duplicates.COLUMNS, "seconds")])
+NUMBERS = {"step": np.int64, "generation": np.int64, "started": np.int64, "seconds": np.float64}
+TEXTS = ("status", "pack", "host")
+KINDS: dict[str, Any] = {"part": np.int32, "key": np.uint64, "final": np.bool_, **NUMBERS, **dict.fromkeys(TEXTS, np.int32)}
 Columns = dict[str, NDArray[Any]]
-"""Rows as equally long columns, named as KINDS."""
+"""Rows as equally long columns, named as KINDS; a text is its number among the words of the index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +45,13 @@ class Standing:
 
     @property
     def failed(self) -> dict[str, int]:
-        """Points without a result, by status."""
-        return {status: n for status, n in self.statuses.items() if status != "ok"}
+        """Points that failed, by status."""
+        return failures(self.statuses)
+
+    @property
+    def unfinished(self) -> dict[str, int]:
+        """Points that have no result and yet did not fail, by status."""
+        return unfinished(self.statuses)
 
 
 @dataclass
@@ -69,6 +72,7 @@ class Index:
     plans: dict[tuple[str, int], _Plan] = field(default_factory=dict)
     held: Columns = field(default_factory=lambda: _none())
     count: int = 0
+    words: dict[str, int] = field(default_factory=lambda: {status.name: n for n, status in enumerate(STATUSES)})
     guard: threading.RLock = field(default_factory=threading.RLock)
 
     def refresh(self) -> None:
@@ -80,7 +84,7 @@ class Index:
         listed = [os.path.join(folder, name) for folder in self.rows.glob("workload=*") for name in parts.names(folder)]
         gone = [self.known[path] for path in self.known.keys() - set(listed)]
         new = [path for path in listed if path not in self.known]
-        found = _read(new, self.count) if new else _none()
+        found = _read(new, self.count, self.words) if new else _none()
         if gone:
             self.held = _kept(self.held, ~np.isin(self.held["part"], gone))
             self.known = {path: number for path, number in self.known.items() if path in set(listed)}
@@ -132,9 +136,9 @@ class Index:
         rows = plan.rows
         touched = set(np.unique(rows["part"]).tolist())
         paths = frozenset(path for path, number in self.known.items() if number in touched)
-        finals = _counting(_kept(rows, rows["code"] != PARTIAL))
-        counts = np.bincount(finals["code"], minlength=len(STATUSES)).tolist()
-        statuses = {status: n for status, n in zip(STATUSES, counts, strict=True) if n}
+        words = list(self.words)
+        finals = _counting(_kept(rows, rows["final"]), words)
+        statuses = {words[number]: n for number, n in enumerate(np.bincount(finals["status"]).tolist()) if n}
         changed = max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
         seconds = float(np.nansum(finals["seconds"]))
         return Standing(
@@ -158,23 +162,31 @@ def _joined(first: Columns, second: Columns) -> Columns:
     return {name: np.concatenate([first[name], second[name]]) for name in KINDS}
 
 
-def _read(paths: Sequence[str], first: int) -> Columns:
-    """What the index keeps of these parts' rows, the parts numbered from `first`."""
+def _read(paths: Sequence[str], first: int, words: dict[str, int]) -> Columns:
+    """What the index keeps of these parts' rows, the parts numbered from `first`; new words are added to `words`."""
     numbers = {path: first + i for i, path in enumerate(paths)}
     batches, places = [], []
     for tagged in ds.dataset(list(paths), schema=READ, format="parquet").scanner(columns=READ.names).scan_batches():
         batches.append(tagged.record_batch)
         places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
     table = pa.Table.from_batches(batches, READ)
-    code = pc.fill_null(pc.index_in(table["status"], value_set=pa.array(STATUSES)), 1)
-    code = pc.if_else(table["final"], code, PARTIAL)
+    table = table.set_column(table.schema.get_field_index("started"), "started", pc.cast(table["started"], pa.int64()))
     return {
         "part": np.concatenate([np.zeros(0, np.int32), *places]),
         "key": _keys(table["point"]),
-        "code": code.to_numpy().astype(np.uint8),
-        "generation": pc.fill_null(table["generation"], 0).to_numpy(),
-        "seconds": pc.fill_null(table["seconds"], 0.0).to_numpy(),
+        "final": table["final"].to_numpy(),
+        **{name: pc.fill_null(table[name], 0).to_numpy().astype(kind) for name, kind in NUMBERS.items()},
+        **{name: _numbers(table[name], words) for name in TEXTS},
     }
+
+
+def _numbers(texts: pa.ChunkedArray, words: dict[str, int]) -> NDArray[np.int32]:
+    """The number of each text among the words; a new one is added."""
+    encoded = pc.dictionary_encode(pc.fill_null(texts, "")).combine_chunks()
+    numbers: NDArray[np.int32] = np.array(
+        [words.setdefault(word, len(words)) for word in encoded.dictionary.to_pylist()], np.int32
+    )
+    return numbers[encoded.indices.to_numpy()]
 
 
 def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64]:
@@ -192,14 +204,18 @@ def _matches(keys: NDArray[np.uint64], rows: Columns) -> Columns:
     return _kept(rows, keys[places] == rows["key"])
 
 
-def _counting(finals: Columns) -> Columns:
-    """Of several final rows of a point, the one that counts: ok before failure, then the higher generation."""
-    if _firsts(np.sort(finals["key"])).all():
+def _counting(finals: Columns, words: Sequence[str]) -> Columns:
+    """Of several final rows of a point, the one that counts by the store's rule, which is asked of contested points alone."""
+    ordered = np.sort(finals["key"])
+    first = _firsts(ordered)
+    if first.all():
         return finals
-    order = np.lexsort((finals["generation"], finals["code"] == STATUSES.index("ok"), finals["key"]))
-    keys = finals["key"][order]
-    last = np.append(keys[1:] != keys[:-1], True)
-    return _kept(finals, order[last])
+    among = np.isin(finals["key"], ordered[~first])
+    places = np.flatnonzero(among)
+    contested = {name: pa.array(column[places]) for name, column in finals.items()}
+    contested |= {name: pa.array(words, pa.string()).take(contested[name]) for name in TEXTS}
+    counting = duplicates.finals(pa.table({**contested, "point": contested["key"], "place": places}))
+    return _kept(finals, np.append(np.flatnonzero(~among), counting["place"].to_numpy()))
 
 
 def _points(path: Path) -> NDArray[np.uint64]:

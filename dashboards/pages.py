@@ -17,7 +17,7 @@ from dashboards import asking, cards, choice, plots, sheet
 from dashboards.choice import OPERATORS, Choice, address, numeric
 from dashboards.shelf import Rows, Shelf, Sweep
 from orchestrator import redraw, tables
-from orchestrator.columns import ENGINE_COLUMNS
+from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
 from orchestrator.differences import Differences, paired
 from orchestrator.errors import QueryError, StoreError, SweepError, nearest
 from orchestrator.progress import duration
@@ -64,6 +64,7 @@ def card(sweep: Sweep) -> View:
         "points": points,
         "done": done,
         "failed": standing.failed if standing else {},
+        "unfinished": standing.unfinished if standing else {},
         "share": round(100 * done / points, 1) if points else 0.0,
         "tally": cards.tally(sweep.verdicts),
         "changed": sweep.changed.strftime("%Y-%m-%d %H:%M:%S"),
@@ -228,6 +229,7 @@ def point(shelf: Shelf, name: str) -> View:
         "results": [d["name"] for d in described if d["role"] == "result"],
         "engine": [c.name for c in ENGINE_COLUMNS if c.name not in ("point", "workload", "error")],
         "rows": rows,
+        "failed": any(row["counts"] and row["final"] and row["status"] not in NO_FAILURES for row in rows),
         "spec": again(str(last["workload"]), params, int(last["seed"])),
         "seed": last["seed"],
         "sweeps": [s for s in _planned(shelf, name)],

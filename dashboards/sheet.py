@@ -11,6 +11,7 @@ import polars as pl
 
 from dashboards.choice import PER_PAGE, Choice, varied
 from dashboards.shelf import Rows
+from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, nearest
 
 LONGEST = 400
@@ -73,8 +74,8 @@ def cell(value: Any) -> str:
 
 
 def failures(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Points without a result by status and last line of their error, the most frequent first; the whole text of one."""
-    lost = frame.filter(pl.col("final") & (pl.col("status").cast(pl.String) != "ok"))
+    """Points that failed by status and last line of their error, the most frequent first; the whole text of one."""
+    lost = frame.filter(pl.col("final") & ~pl.col("status").cast(pl.String).is_in(NO_FAILURES))
     if not len(lost):
         return []
     last = pl.col("error").str.strip_chars().str.split("\n").list.last().fill_null("no text").alias("line")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dashboards.index import Index, Standing
-from orchestrator import durable, parts
+from orchestrator import duplicates, durable, parts
 from orchestrator.claims import Described
 from orchestrator.query import Results
 from orchestrator.view import table, view
@@ -140,13 +140,14 @@ class Shelf:
         return self._made[key]
 
     def point(self, point: str) -> tuple[Record, ...]:
-        """All rows ever written of a point, repeats too, the first written first."""
+        """All rows ever written of a point, repeats too, the first written first; `counts` says which of them count."""
         self.asked.set()
         self.ready.wait()
         self.index.refresh()
         return parts.settled(lambda: self._point(point))
 
     def _point(self, point: str) -> tuple[Record, ...]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         paths = set(self.index.holding(point))
@@ -154,8 +155,10 @@ class Shelf:
         if not found:
             return ()
         schema = parts.unify(found)
-        rows = parts.read(found, schema, schema.names, pc.field("point") == point).to_pylist()
-        return tuple(sorted(rows, key=lambda r: (r["generation"], r["step"])))
+        rows = parts.read(found, schema, schema.names, pc.field("point") == point)
+        places = duplicates.settle(rows.append_column("place", pa.array(range(rows.num_rows))))["place"].to_pylist()
+        marked = [{**row, "counts": place in places} for place, row in enumerate(rows.to_pylist())]
+        return tuple(sorted(marked, key=lambda r: (r["generation"], r["step"])))
 
     def describe(self, workload: str) -> tuple[Mapping[str, str], ...]:
         """Every column of a workload's rows; none where it has no rows."""

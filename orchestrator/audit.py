@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator import contract
+from orchestrator.columns import OK
 from orchestrator.errors import SpecError, StoreError
 from orchestrator.measure import folder_of, prepare
 from orchestrator.spec import Spec
@@ -156,7 +157,7 @@ def _stored(store: Store, spec: Spec, workload: Workload) -> dict[str, list[dict
         .unique(["point", "step"])
         .collect()
     )
-    well = rows.filter(pl.col("final") & (pl.col("status") == "ok"))["point"]
+    well = rows.filter(pl.col("final") & (pl.col("status") == OK))["point"]
     if not len(well):
         raise StoreError(
             f"store {store.path}: sweep '{spec.name}' must have points of version {workload.version} that ended well, but has "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import BASE, Verdict
 from orchestrator.claims.evidence import measured, only
+from orchestrator.columns import OK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,7 +66,7 @@ def _lost(rows: pl.DataFrame) -> Iterator[str]:
     import polars as pl
 
     final = rows["status"].filter(rows["final"]).cast(pl.String)
-    lost = final.filter(final != "ok").value_counts(sort=True)
+    lost = final.filter(final != OK).value_counts(sort=True)
     if len(lost):
         kinds = ", ".join(f"{n} {status}" for status, n in lost.iter_rows())
         yield f"{int(lost['count'].sum())} of {len(final)} points have no result ({kinds})."
@@ -133,7 +134,7 @@ def headline(rows: pl.DataFrame) -> str:
     import polars as pl
 
     final = measured(only(rows, rows["final"]))
-    ok = int((final["status"].cast(pl.String) == "ok").sum())
+    ok = int((final["status"].cast(pl.String) == OK).sum())
     arms, seeds = final["arm"].n_unique(), final["seed"].n_unique()
     parts = (f"{len(final):,} points", f"{arms} arm{'s' * (arms != 1)}", f"{seeds} seed{'s' * (seeds != 1)}")
     return f"{parts[0]} in {parts[1]} with {parts[2]}; {ok:,} have a result." if len(final) else "Nothing is measured yet."

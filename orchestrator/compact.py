@@ -13,11 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator import duplicates, durable, parts
-from orchestrator.merge import Conflict, merge
 from orchestrator.parts import KEY, Part
 from orchestrator.store import Store
 
-__all__ = ["Compacted", "Conflict", "compact", "merge"]
 STALE = 3600.0  # seconds after which a half-written file has no writer any more
 
 
@@ -60,7 +58,7 @@ def _version(store: Store, workload: str, found: Sequence[Part]) -> Compacted:
     schema = parts.unify(found)
     if parts.alone(found):
         return report(rows=before)
-    rows = _without_repeats(parts.read(found, schema, schema.names))
+    rows = duplicates.once(parts.read(found, schema, schema.names), duplicates.survivors)
     deduplicated = len(duplicates.contested(rows)) == 0
     rows = _sorted(rows).replace_schema_metadata(_about(schema, deduplicated))
     name = parts.part_name(rows)
@@ -70,15 +68,6 @@ def _version(store: Store, workload: str, found: Sequence[Part]) -> Compacted:
             part.path.unlink(missing_ok=True)
     durable.sync(store.folder(workload))
     return report(rows=rows.num_rows)
-
-
-def _without_repeats(rows: pa.Table) -> pa.Table:
-    """The rows that count or may yet count."""
-    contested = duplicates.contested(rows)
-    if len(contested) == 0:
-        return rows
-    among = pc.is_in(rows["point"], contested)
-    return pa.concat_tables([rows.filter(pc.invert(among)), duplicates.survivors(rows.filter(among))])
 
 
 def _sorted(rows: pa.Table) -> pa.Table:

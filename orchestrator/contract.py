@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator import spec
 from orchestrator.batch import Batch, Terms
+from orchestrator.columns import OK
 from orchestrator.errors import WorkloadError
 from orchestrator.execute import Pace, execute
 from orchestrator.plan import expand
@@ -211,7 +212,7 @@ def _ends(subject: Subject) -> str | None:
     for point, rows in zip(subject.points, subject.alone, strict=True):
         if sum(row["final"] for row in rows) != 1 or not rows[-1]["final"]:
             return f"{_named(point)} must end with one final row, but gave {len(rows)} rows; yield each step once."
-        if rows[-1]["status"] != "ok":
+        if rows[-1]["status"] != OK:
             return (
                 f"{_named(point)} is {rows[-1]['status']}: {(rows[-1]['error'] or 'a finite result is not').splitlines()[-1]}"
             )

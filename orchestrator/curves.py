@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.columns import NO_FAILURES, OK
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -67,17 +69,17 @@ def curves(
     """Every curve of the rows of a sweep, sorted by arm and params; `results` gives how each result combines over seeds.
 
     Along `step` or a coordinate among the results all rows count; along any other x the final ones do. Rows that
-    are not ok give no number and are counted as failed. `keep` names columns to hold fixed beside the params (`seed`: no mean).
+    are not ok give no number; failures are counted. `keep` names columns to hold fixed beside the params (`seed`: no mean).
     """
     import polars as pl
 
     held = ["arm", *keep, *(name for name in params if name != x)]
     names = [name for name in results if name != x]
-    ok = pl.col("status") == "ok"
+    ok, failed = pl.col("status") == OK, ~pl.col("status").is_in(NO_FAILURES)
     source = rows if x == "step" or x in results else rows.filter("final")
     groups = [*held, *([x] if x is not None else [])]
     sums = [part for name in names for part in _sums(name, results[name], ok)]
-    counts = [ok.sum().alias("_ok"), (~ok).sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
+    counts = [ok.sum().alias("_ok"), failed.sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
     grouped = source.group_by(groups).agg(*sums, *counts)
     table = grouped.sort(groups, nulls_last=True).collect(engine="in-memory")
     table = _with_intervals(table, {name: results[name] for name in names})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.aggregates import combine, expression, named
+from orchestrator.columns import OK
 from orchestrator.errors import QueryError, nearest
 from orchestrator.intervals import Array, interval, quantile, without_each
 
@@ -127,7 +128,7 @@ def _values(table: pl.DataFrame, column: str, keys: Sequence[str], aggregate: st
     """One value for each setting and seed; null where the point has no result."""
     import polars as pl
 
-    ok = pl.col("status").cast(pl.String) == "ok"
+    ok = pl.col("status").cast(pl.String) == OK
     value = pl.when(ok).then(pl.col(column).cast(pl.Float64)).otherwise(None).fill_nan(None)
     final = table.filter(pl.col("final")).unique("point") if "point" in table.columns else table.filter(pl.col("final"))
     # A setting that several points make is known only where all of them have a result.

@@ -7,12 +7,15 @@ counts. Rows that tie in all of that are told apart by start, pack and host, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from orchestrator.columns import OK
 
 WATCHED = ("point", "step", "final")
 COLUMNS = ("point", "step", "final", "status", "generation", "started", "pack", "host")
@@ -88,6 +91,15 @@ def _repeated_steps(codes: pa.Array, steps: pa.Array) -> pa.Array:
     return pairs.filter(pc.greater(pairs["count_all"], 1))["code"].combine_chunks()
 
 
+def once(table: pa.Table, rule: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """The table with the rows of its contested points as a rule (`settle` or `survivors`) leaves them, after the others."""
+    points = contested(table)
+    if not len(points):
+        return table
+    among = pc.is_in(table["point"], points)
+    return pa.concat_tables([table.filter(pc.invert(among)), rule(table.filter(among))])
+
+
 def finals(table: pa.Table) -> pa.Table:
     """Of final rows, the one that counts for each point; the table needs the columns of the rule."""
     return _first(table, ["point"])
@@ -106,18 +118,18 @@ def survivors(table: pa.Table) -> pa.Table:
 
 
 def _first(table: pa.Table, by: list[str]) -> pa.Table:
-    """Of the rows that agree in the columns `by`, the first in the rule's order."""
+    """Of the rows that agree in the columns `by`, the first by the rule; rows come in the order in which they are given."""
     if table.num_rows < 2:
         return table
     keys = {name: table[name] for name in by}
     keys["point"] = pc.dictionary_encode(table["point"]).combine_chunks().indices
-    rank = {"last": pc.cast(table["final"], pa.int8()), "ok": pc.cast(pc.equal(table["status"], "ok"), pa.int8())}
+    rank = {"last": pc.cast(table["final"], pa.int8()), "ok": pc.cast(pc.equal(table["status"], OK), pa.int8())}
     rank |= {name: table[name] for name in (*RANK[1:], "step")}
     order = [(name, "ascending") for name in keys] + [(f"_{name}", "descending") for name in rank]
     ranked = pa.table({**keys, **{f"_{name}": column for name, column in rank.items()}})
     places = pc.sort_indices(ranked, sort_keys=order)
     sorted_keys = [ranked[name].take(places).combine_chunks() for name in keys]
-    return table.take(places.filter(_starts(sorted_keys)))
+    return table.take(places.filter(_starts(sorted_keys)).sort())
 
 
 def _starts(columns: list[pa.Array]) -> pa.Array:

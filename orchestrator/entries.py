@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.curves import Curve
     from orchestrator.store import Store
 
-ENTRY_VERSION = 4  # raised when the same rows should make other entries, so that `sync` writes them anew
+ENTRY_VERSION = 5  # raised when the same rows should make other entries, so that `sync` writes them anew
 
 
 @dataclass(frozen=True, kw_only=True)

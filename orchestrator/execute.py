@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from orchestrator.batch import Batch, Outcome, Terms
 from orchestrator.checkpoints import Shelf
+from orchestrator.columns import OK, failures
 from orchestrator.context import Context
 from orchestrator.intake import Intake, Taken
 from orchestrator.rows import NO_RESULT, Block, Row, to_table
@@ -171,10 +172,10 @@ class _Run:
             return
         table = to_table(blocks, self.batch, self.workload, self.terms)
         ends = [(at, s) for b in blocks for at, final, s in zip(b.at, b.final, b.status, strict=True) if final]
-        failures = Counter(status for _, status in ends if status != "ok")
-        self.outcome.failures = dict(Counter(self.outcome.failures) + failures)
+        failed = failures(Counter(status for _, status in ends))
+        self.outcome.failures = dict(Counter(self.outcome.failures) + Counter(failed))
         places = [at for at, _ in ends]
-        self.desk.deliver(table, places, dict(failures))
+        self.desk.deliver(table, places, failed)
         self._ended += places
 
     def _call(self, start: int, stop: int) -> _Call:
@@ -238,7 +239,7 @@ class _Run:
                 call.intake.enter([(row[1], row[5]) for row in rows[first:]])
                 del rows[first:]
                 return self._flow(call, ((0, *item) for item in chain([(step, result)], stream)))
-            rows.append((at, step, "ok", None, spent, self._values(result)))
+            rows.append((at, step, OK, None, spent, self._values(result)))
             before = step
         if call.shelf.busy:
             self._flow(call, iter(()))
@@ -339,7 +340,7 @@ class _Call:
             at=(taken.index + self.start).tolist(),
             step=taken.step.tolist(),
             final=taken.final.tolist(),
-            status=["ok"] * n,
+            status=[OK] * n,
             error=[None] * n,
             seconds=[share] * n,
             values=taken.values,

@@ -14,6 +14,7 @@ from orchestrator.aggregates import expression
 from orchestrator.claims import BASE, rows_of
 from orchestrator.claims.evidence import Columns, aggregate, measured
 from orchestrator.claims.verdict import told
+from orchestrator.columns import OK
 from orchestrator.figures import Drawing, printed
 from orchestrator.material import drawings
 
@@ -90,7 +91,7 @@ def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
     """A row an assignment: arm, the params that vary, how many seeds gave a result, each result combined as its column says."""
     import polars as pl
 
-    ok = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) == "ok"))
+    ok = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) == OK))
     params = [name for name, field in fields.items() if field.role == "param" and name in ok.columns]
     varied = ["arm", *(name for name in params if ok[name].n_unique() > 1)]
     results = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.aggregates import combine
 from orchestrator.claims.evidence import Columns, aggregate
+from orchestrator.columns import OK
 from orchestrator.figure_data import Record
 from orchestrator.theme import COLORS, HEIGHT, INK, WIDTH
 
@@ -20,7 +21,7 @@ def points(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[Record]
     """One record an assignment, seeds combined: `x, y, color, best`, and its params in `name`."""
     import polars as pl
 
-    ok = table.filter(pl.col("status").cast(pl.String) == "ok").drop_nulls([figure.x, figure.y])
+    ok = table.filter(pl.col("status").cast(pl.String) == OK).drop_nulls([figure.x, figure.y])
     params = [name for name, field in fields.items() if field.role == "param" and name in ok.columns and name != figure.color]
     keys = ["arm", *params, *([figure.color] if figure.color and figure.color != "arm" else [])]
     found: list[Record] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.aggregates import combine
 from orchestrator.claims.evidence import Columns, aggregate, derived, with_column
 from orchestrator.claims.sql import truths
+from orchestrator.columns import OK
 from orchestrator.figure_data import Record
 from orchestrator.theme import INK, LOST
 
@@ -36,7 +37,7 @@ def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> li
     keys = [name for name in names if name != figure.color]
     found = []
     for key, part in table.drop_nulls(keys).group_by(keys, maintain_order=True):
-        values = part.filter(pl.col("status").cast(pl.String) == "ok")[figure.color].cast(pl.Float64).drop_nulls().drop_nans()
+        values = part.filter(pl.col("status").cast(pl.String) == OK)[figure.color].cast(pl.Float64).drop_nulls().drop_nans()
         value = float(combine(values.to_numpy(), aggregate(fields, figure.color))) if len(values) else None
         facet = str(key[2]) if figure.facet is not None else ""
         found.append({"x": float(key[0]), "y": float(key[1]), "facet": facet, "value": value, "seeds": len(values)})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +47,7 @@ class Summary:
     generation: int
     points: int
     held: int  # final in the store before this run
-    held_failed: int = 0  # of those, without a result
+    held_failed: int = 0  # of those, failures
     measured: int = 0
     failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
     first: float | None = None  # when the first row was recorded, seconds since the epoch
@@ -97,7 +96,7 @@ def run(
     retry: bool = False,
     prepared: tuple[Workload, Plan] | None = None,
 ) -> Summary:
-    """Measure what the plan has and the store has not; with `retry` failed points too. Inside `cluster`, unless inline.
+    """Measure what the plan has and the store has not; with `retry` failed points too. Inside `connect`, unless inline.
 
     Rows only: verdicts come after. `prepared` is what `prepare` gave, where that was asked already.
 
@@ -213,17 +212,6 @@ def connect(where: Where, workloads: Sequence[Workload]) -> Connection:
     """The Ray that runs the packs, coming up; a cluster's nodes get the code of the workloads."""
     code = tuple(dict.fromkeys(file for workload in workloads for file in schedule.code(workload))) if where.address else ()
     return Connection(Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code))
-
-
-@contextmanager
-def cluster(where: Where, workloads: Sequence[Workload]) -> Iterator[None]:
-    """While inside, the Ray that runs the packs is there; nothing for an inline run."""
-    if where.inline:
-        yield
-        return
-    with connect(where, workloads) as connection:
-        connection.wait()
-        yield
 
 
 def _runner(spec: Spec, inline: bool) -> tuple[int, Runner]:

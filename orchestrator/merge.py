@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator import durable, parts
+from orchestrator.columns import OK
 from orchestrator.errors import StoreError
 from orchestrator.parts import Part
 from orchestrator.store import Store
@@ -83,7 +84,7 @@ def _measured(found: Sequence[Part]) -> pa.Table:
     results = [f.name for f in seen.schema if parts.role(f) == "result"]
     sampled = [(f.name, f.metadata[SAMPLE].decode()) for f in seen.schema if SAMPLE in (f.metadata or {})]
     rows = table(seen, ["point", "step", "status", "host", *results, *(name for name, _ in sampled)])
-    rows = rows.filter(pc.equal(rows["status"], "ok"))
+    rows = rows.filter(pc.equal(rows["status"], OK))
     for name, value in sampled:
         rows = rows.filter(pc.fill_null(pc.not_equal(rows[name], value), True))
     return rows.select(["point", "step", "host", *results])

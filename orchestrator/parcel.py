@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from orchestrator import durable, parts
+from orchestrator import duplicates, durable, parts
 from orchestrator.errors import StoreError
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def _rebuild(files: Path, store: Store) -> str:
         raise StoreError(
             f"{files}: it must hold {', '.join(FILES)} as lawsweep wrote them, but got '{error}'; mirror the sweep again."
         ) from error
-    rows = once(rows.drop_columns([name for name in LABELS if name in rows.column_names]))
+    # A point of two arms has its rows twice.
+    rows = duplicates.once(rows.drop_columns([name for name in LABELS if name in rows.column_names]), duplicates.settle)
     if rows.num_rows:
         store.put(workload, parts.part_name(rows), parts.part_bytes(rows))
     for run in about["runs"]:
@@ -139,15 +140,6 @@ def _rebuild(files: Path, store: Store) -> str:
         if about.get(kind) is not None:
             store.save(kind, sweep, about[kind])
     return sweep
-
-
-def once(rows: pa.Table) -> pa.Table:
-    """The rows without repeats: a point of two arms has its rows twice."""
-    import polars as pl
-
-    frame = pl.DataFrame(rows.select(list(parts.IDENTITY)))
-    first = frame.with_row_index("row").unique(list(parts.IDENTITY), keep="first")["row"].sort()
-    return rows.take(first.to_arrow())
 
 
 def verdicts(store: Store, record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,14 +14,13 @@ import pyarrow as pa
 
 from orchestrator import parts, tables
 from orchestrator.errors import QueryError, nearest
-from orchestrator.rendering import render
 from orchestrator.store import Store, open_store
 
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-__all__ = ["Results", "connect", "render", "results", "run"]
+__all__ = ["Results", "connect", "results", "run"]
 SECONDS = 60.0
 MEMORY = "4GB"
 # Set while a connection is made: none of it can be undone by SQL once the configuration is locked.

@@ -9,12 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from orchestrator import duplicates, parts
+from orchestrator.columns import OK
 from orchestrator.store import Store
 from orchestrator.workload import Workload
-
-BASE = ("point", "version", "step", "final", "status")
 
 
 @dataclass
@@ -27,38 +26,32 @@ class Reading:
 
 
 class Readings:
-    """The rows of a workload as far as they are known, for some result columns; every part is read once.
+    """The rows of a workload that count, as far as they have come, for some result columns; every part is read once.
 
-    With `retry`, final rows without a result that are there at the start do not count: those points are measured again.
+    With `retry`, final rows without a result that are there at the start do not count: those points are measured again, and who
+    was stopped is decided anew, since a point that failed may now have a value.
     """
 
     def __init__(self, store: Store, workload: Workload, columns: Sequence[str], retry: bool = False) -> None:
         self._store, self._workload, self._columns = store, workload, tuple(columns)
-        self._seen: set[Path] = set()
+        self._schema = parts.row_schema(workload)
+        self._taken: set[Path] = set()
         self._points: dict[str, Reading] = {}
-        self._skip_failures = retry
-        self.refresh()
-        self._skip_failures = False
+        self._rows = parts.read([], self._schema, self._wanted())
+        self._take(retry)
 
     def refresh(self) -> None:
         """Take in the parts that are new."""
-        for part in self._store.parts(self._workload.name):
-            if part.path not in self._seen and part.version == self._workload.version:
-                self._take(part.path, part.schema)
-            self._seen.add(part.path)
+        self._take(without_failures=False)
 
     def ended(self, point: str) -> bool:
         """Whether the point has a final row."""
         return bool(self._points.get(point, NOTHING).status)
 
-    def status(self, point: str) -> str:
-        """The status of the point's final row; empty where it has none."""
-        return self._points.get(point, NOTHING).status
-
     def last(self, point: str) -> Mapping[str, Any] | None:
         """The results of the point's final row; None where it has none, or it is no ok."""
         reading = self._points.get(point, NOTHING)
-        return self._named(reading.steps[reading.end]) if reading.status == "ok" else None
+        return self._named(reading.steps[reading.end]) if reading.status == OK else None
 
     def furthest(self, point: str) -> int:
         """The highest step the point has a result at; -1 where it has none."""
@@ -72,27 +65,44 @@ class Readings:
     def _named(self, values: tuple[Any, ...]) -> Mapping[str, Any]:
         return dict(zip(self._columns, values, strict=True))
 
-    def _take(self, path: Path, schema: pa.Schema) -> None:
-        there = [name for name in self._columns if name in schema.names]
-        try:
-            table = pq.read_table(path, columns=[*BASE, *there])
-        except FileNotFoundError:
-            return  # compact has joined it with others: those are read instead
-        table = table.filter(pc.equal(table["version"], self._workload.version))
-        rows = zip(*(table[name].to_pylist() for name in ("point", "step", "final", "status")), strict=True)
-        values = zip(*(table[n].to_pylist() if n in there else [None] * len(table) for n in self._columns), strict=True)
-        results = values if self._columns else [()] * len(table)
-        for (point, step, final, status), result in zip(rows, results, strict=True):
-            self._add(self._points.setdefault(point, Reading()), step, final, status, result)
+    def _wanted(self) -> list[str]:
+        return list(dict.fromkeys([*duplicates.COLUMNS, *self._columns]))
 
-    def _add(self, reading: Reading, step: int, final: bool, status: str, result: tuple[Any, ...]) -> None:
-        """One row: an ok final one counts before any other final one."""
-        if status == "ok":
-            reading.steps[step] = result
-        if final and status == "ok":
-            reading.status, reading.end = status, step
-        elif final and not reading.status and not self._skip_failures:
-            reading.status = status
+    def _take(self, without_failures: bool) -> None:
+        new, rows = parts.settled(self._unread)
+        self._taken |= new
+        if without_failures:
+            rows = rows.filter(pc.invert(pc.and_(rows["final"], pc.not_equal(rows["status"], OK))))
+        if rows.num_rows:
+            self._add(rows)
+
+    def _unread(self) -> tuple[set[Path], pa.Table]:
+        """The parts of the workload that are new, and their rows of this VERSION."""
+        new = [part for part in self._store.parts(self._workload.name) if part.path not in self._taken]
+        mine = [part for part in new if part.version == self._workload.version]
+        return {part.path for part in new}, parts.read(mine, self._schema, self._wanted())
+
+    def _add(self, new: pa.Table) -> None:
+        """Settle the points that have new rows, with all rows of theirs that came before."""
+        among = pc.is_in(self._rows["point"], value_set=pc.unique(new["point"]))
+        rows = duplicates.once(pa.concat_tables([self._rows.filter(among), new]), duplicates.survivors)
+        self._rows = pa.concat_tables([self._rows.filter(pc.invert(among)), rows]).combine_chunks()
+        counting = duplicates.once(rows, duplicates.settle)
+        fresh: dict[str, Reading] = {}
+        each = zip(*(counting[name].to_pylist() for name in ("point", "step", "final", "status")), strict=True)
+        values = zip(*(counting[name].to_pylist() for name in self._columns), strict=True)
+        results = values if self._columns else [()] * counting.num_rows
+        for (point, step, final, status), result in zip(each, results, strict=True):
+            _note(fresh.setdefault(point, Reading()), step, final, status, result)
+        self._points |= fresh
+
+
+def _note(reading: Reading, step: int, final: bool, status: str, result: tuple[Any, ...]) -> None:
+    """Put one row that counts into its point's reading."""
+    if status == OK:
+        reading.steps[step] = result
+    if final:
+        reading.status, reading.end = status, step
 
 
 NOTHING = Reading()

@@ -18,19 +18,16 @@ class Where:
     """The process that measures a pack: enough to find its mark after its death."""
 
     node: str
-    pid: int
     folder: str
 
 
 @dataclass
 class Progress:
-    """What the recorder has seen since it began: counters, and the rows' points of each pack."""
+    """What the recorder has seen since it began: counters, and when the first row came."""
 
     life: str
     points: float = 0.0  # final ones, and the parts of long ones
-    rows: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    busy_seconds: float = 0.0
     first: float | None = None
 
 
@@ -97,8 +94,6 @@ class Recorder:
         progress = self._progress
         progress.first = progress.first or time.time()
         progress.points += points
-        progress.rows += tally["rows"]
-        progress.busy_seconds += tally["seconds"]
         for status, number in tally["failures"].items():
             progress.failures[status] = progress.failures.get(status, 0) + number
 

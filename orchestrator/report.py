@@ -13,7 +13,7 @@ from orchestrator import caveats, durable
 from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described, select
 from orchestrator.claims.verdict import level_text, owner, shown, span, told
-from orchestrator.columns import ENGINE_NAMES
+from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures import Drawing, render
 from orchestrator.material import drawings, saved
 from orchestrator.spec_claims import Claim
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 COUNTS = (
-    "SELECT arm, count(*) AS points, count(*) FILTER (status = 'ok') AS ok, count(DISTINCT seed) AS seeds FROM {table} "
+    f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
     "WHERE final GROUP BY arm ORDER BY arm"
 )
 FORMS = ("html", "md")
@@ -278,7 +278,7 @@ def _measured(
     found = []
     for (arm, mine), params in zip(arms, each, strict=True):
         points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
-        ok = int((mine & (rows["status"] == "ok")).sum())
+        ok = int((mine & (rows["status"] == OK)).sum())
         values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
         found.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
     return found
@@ -322,7 +322,7 @@ def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Points without a result by status, the most frequent first error of each kind beside its count."""
     import polars as pl
 
-    lost = rows.filter(pl.col("final") & (pl.col("status") != "ok"))
+    lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
     found = []
     for status, part in lost.group_by("status", maintain_order=True):
         errors = part["error"].drop_nulls().to_list() if "error" in part.columns else []

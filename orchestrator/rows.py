@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.batch import Batch, Terms
+from orchestrator.columns import OK
 from orchestrator.intake import joined
 from orchestrator.parts import row_schema
 from orchestrator.workload import Field, Workload
@@ -179,7 +180,7 @@ def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:
 
 def _accuse_nulls(block: Block, array: pa.Array, field: Field) -> None:
     for row in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
-        if block.status[row] == "ok":
+        if block.status[row] == OK:
             _fail(block, int(row), f"result '{field.name}' must be of type {field.kind.__name__}, but got None")
 
 
@@ -192,7 +193,7 @@ def _spread_errors(block: Block) -> None:
     """A point with one wrong row has failed as a whole, so its final row says so too."""
     wrong = {at: error for at, status, error in zip(block.at, block.status, block.error, strict=True) if status == "error"}
     for row, at in enumerate(block.at if wrong else ()):
-        if block.final[row] and block.status[row] == "ok" and at in wrong:
+        if block.final[row] and block.status[row] == OK and at in wrong:
             block.status[row], block.error[row] = "error", wrong[at]
 
 
@@ -200,5 +201,5 @@ def _mark_diverged(block: Block, array: pa.Array) -> None:
     numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         for row in np.flatnonzero(~np.isfinite(numbers)):
-            if block.status[row] == "ok":
+            if block.status[row] == OK:
                 block.status[row] = "diverged"

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.columns import NO_FAILURES
 from orchestrator.plan import Plan
 from orchestrator.spec import Spec
 from orchestrator.store import Store
@@ -22,7 +23,7 @@ from orchestrator.workload import Workload
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     """Positions of the points without a final row; with `retry` also of those that failed."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    kept = finals.filter(_ended_well(finals)) if retry else finals
+    kept = finals.filter(_no_failures(finals)) if retry else finals
     there = pc.is_in(pa.array(plan.ids, pa.string()), value_set=kept["point"].combine_chunks())
     return np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
 
@@ -30,12 +31,12 @@ def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
 def failed(plan: Plan, store: Store) -> int:
     """How many of the plan's points have failed; to be stopped early is no failure."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    bad = finals.filter(pc.invert(_ended_well(finals)))["point"].to_pylist()
+    bad = finals.filter(pc.invert(_no_failures(finals)))["point"].to_pylist()
     return len(set(bad) & set(plan.ids)) if bad else 0
 
 
-def _ended_well(finals: pa.Table) -> pa.Array:
-    return pc.is_in(finals["status"], value_set=pa.array(["ok", "stopped", "censored"]))
+def _no_failures(finals: pa.Table) -> pa.Array:
+    return pc.is_in(finals["status"], value_set=pa.array(NO_FAILURES))
 
 
 def shape(plan: Plan, position: int) -> tuple[Any, ...]:

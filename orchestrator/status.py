@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestrator.columns import NO_FAILURES, failures, unfinished
 from orchestrator.store import Store
 
 
@@ -27,14 +28,15 @@ class Status:
 
     def row(self) -> dict[str, Any]:
         """The status as a line of a table."""
-        failed = ", ".join(f"{number} {status}" for status, number in sorted(self.statuses.items()) if status != "ok")
+        failed = ", ".join(f"{number} {status}" for status, number in sorted(failures(self.statuses).items()))
         state = "complete" if self.done == self.points else f"{self.points - self.done:,} missing"
+        early = "".join(f", {number:,} {status}" for status, number in unfinished(self.statuses).items())
         return {
             "sweep": self.sweep,
             "size": self.size,
             "points": self.points,
             "done": self.done,
-            "state": state,
+            "state": state + early,
             "failed": failed or "none",
             "last run": self.changed,
         }
@@ -70,7 +72,11 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
 
     from orchestrator import frames
 
-    rows = frames.sweep(store, record["sweep"], record["size"]).filter(pl.col("final") & (pl.col("status") != "ok")).collect()
+    rows = (
+        frames.sweep(store, record["sweep"], record["size"])
+        .filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES))
+        .collect()
+    )
     kinds = rows.group_by("status").agg(
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )

@@ -70,8 +70,10 @@ class Stopping:
 
     def note(self) -> dict[str, object]:
         """How many assignments began, and how many were measured to their end."""
-        began = sum(len(self._assignments(members)) for _, members in self._plan.arms)
-        return {"assignments": began, "finished": sum(len(race.alive) for race in self._races)}
+        self._readings.refresh()
+        began = [index for _, members in self._plan.arms for index in self._assignments(members).values()]
+        ended = [index for index in began if all(self._readings.last(self._plan.ids[i]) is not None for i in index)]
+        return {"assignments": len(began), "finished": len(ended)}
 
     def _assignments(self, members: Sequence[int]) -> dict[str, list[int]]:
         """Positions of an arm's points by assignment."""

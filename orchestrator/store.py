@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestrator import duplicates, durable, parts
+from orchestrator.columns import OK
 from orchestrator.errors import StoreError, nearest
 from orchestrator.parts import FORMAT, Part, part_bytes, part_name, row_schema
 from orchestrator.view import View, view
@@ -79,7 +80,7 @@ class Store:
         found = self.parts(workload)
         params = [f.name for f in parts.unify(found) if parts.role(f) == "param"] if found else []
         rows = self._finals(workload, ["point", "status", "seconds", "threads", "host", "device", *params], None)
-        return rows.filter(pc.equal(rows["status"], "ok")).drop_columns("status")
+        return rows.filter(pc.equal(rows["status"], OK)).drop_columns("status")
 
     def _finals(self, workload: str, columns: list[str], version: int | None) -> pa.Table:
         return parts.settled(lambda: self._read_finals(workload, columns, version))

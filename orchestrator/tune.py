@@ -348,7 +348,7 @@ class PackTrial(tune.Trainable):
 
     def _fetch(self) -> Batch:
         """The points of the pack; a recorder that was born a moment ago may have to be told of it first."""
-        where = Where(ray.get_runtime_context().get_node_id(), os.getpid(), str(self._folder))
+        where = Where(ray.get_runtime_context().get_node_id(), str(self._folder))
         for _ in range(600):
             offer = ray.get(self._recorder.fetch.remote(self._pack, where))
             if offer is not None:
@@ -382,10 +382,6 @@ class _Desk:
     batch: Batch
     marks: Mark
     stop: threading.Event
-    begun: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.begun = time.monotonic()
 
     def mark(self, start: int, stop: int) -> None:
         """Write down what is measured next."""
@@ -393,10 +389,8 @@ class _Desk:
 
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
         """Hand rows over and wait until they are on disk."""
-        now = time.monotonic()
         long = underway(table, self.batch, self.workload)
-        tally = {"rows": table.num_rows, "seconds": now - self.begun, "failures": failures, "underway": long}
-        self.begun = now
+        tally = {"failures": failures, "underway": long}
         index = [self.batch.index[at] for at in places]
         written = self.recorder.write.remote(
             self.workload.name, part_name(table), part_bytes(table), self.batch.pack, index, tally

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import add, grid, plan, toy_rows
 
-from orchestrator import frames, parcel
+from orchestrator import duplicates, frames, parcel
 from orchestrator.entries import Entries, entries
 from orchestrator.store import Store, open_store
 
@@ -85,7 +85,7 @@ def test_a_point_of_two_arms_is_kept_once() -> None:
     import pyarrow as pa
 
     rows = toy_rows(grid((2,)))
-    assert parcel.once(pa.concat_tables([rows, rows])).equals(rows)
+    assert duplicates.once(pa.concat_tables([rows, rows]), duplicates.settle).equals(rows)
 
 
 def test_the_note_lists_the_verdicts(store: Store) -> None:

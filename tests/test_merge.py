@@ -11,9 +11,8 @@ import pytest
 import storing
 from storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
-from orchestrator.compact import merge
 from orchestrator.errors import StoreError
-from orchestrator.merge import Conflict
+from orchestrator.merge import Conflict, merge
 from orchestrator.store import Store, row_schema
 
 

@@ -104,7 +104,6 @@ def test_models_become_tasks() -> None:
     stop = Stop(halving=Halving(of="loss", goal="maximize", first=2, factor=4))
     assert halving.task(stop) == HalvingTask(of="loss", goal="maximize", first=2, factor=4)
     assert halving.task(Stop(median=Median(of="loss", after=5))) == MedianTask(of="loss", after=5)
-    assert halving.columns(halving.task(stop)) == ("loss",)
 
 
 def test_what_stopped_points_came_to_is_no_part_of_a_claim_s_means() -> None:

@@ -17,7 +17,8 @@ from storing import NAME, changed, new, plan, put, row
 from orchestrator import query
 from orchestrator.compact import compact
 from orchestrator.errors import QueryError, StoreError
-from orchestrator.query import connect, render, run
+from orchestrator.query import connect, run
+from orchestrator.rendering import render
 from orchestrator.store import Store
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -19,11 +23,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
+from dashboards.shelf import Shelf
 from orchestrator import frames, query
 from orchestrator.columns import ENGINE_COLUMNS, STATUSES
 from orchestrator.compact import compact
 from orchestrator.errors import StoreError
+from orchestrator.merge import merge
+from orchestrator.readings import Readings
+from orchestrator.status import status
 from orchestrator.store import Store, open_store, part_name, row_schema
+
+KINDS = ("ok", *(status.name for status in STATUSES), "censored")  # the last one is of older stores
 
 
 def script(code: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -37,13 +47,13 @@ def script(code: str, *args: str) -> subprocess.CompletedProcess[str]:
 def rows(draw: Callable[..., object]) -> list[Row]:
     """Up to twelve rows of two points, any of which may repeat, disagree or fail; each has a pack of its own."""
     kinds = some.tuples(
-        some.sampled_from("ab"), some.integers(-1, 2), some.booleans(), some.sampled_from(STATUSES[:3]), some.integers(1, 3)
+        some.sampled_from("ab"), some.integers(-1, 2), some.booleans(), some.sampled_from(KINDS), some.integers(1, 3)
     )
     made = draw(some.lists(kinds, max_size=12))
     assert isinstance(made, list)
     return [
-        row(point, step=step, final=final, status=status, generation=generation, pack=f"p{n:02d}", delay=float(n))
-        for n, (point, step, final, status, generation) in enumerate(made)
+        row(point, step=step, final=final, status=kind, generation=generation, pack=f"p{n:02d}", delay=float(n))
+        for n, (point, step, final, kind, generation) in enumerate(made)
     ]
 
 
@@ -68,6 +78,79 @@ def test_every_reader_counts_the_same_rows(folder: Callable[[], Path], made: lis
     assert storing.read(store) == by_sql == wanted
     assert store.finals(NAME).num_rows == len(finals)
     assert {(r["point"], r["status"]) for r in store.finals(NAME).to_pylist()} == finals
+    assert searched(Readings(store, echo(), ["delay"])) == looked_up(wanted)
+    assert on_pages(store) == told(store) == dict(Counter(kind for _, kind in finals))
+
+
+def searched(readings: Readings) -> dict[str, Any]:
+    """What a search knows of each point: whether it ended, its last results, and all by step."""
+    return {p: (readings.ended(p), readings.last(p), readings.upto(p, 9)) for p in "abz"}
+
+
+def looked_up(wanted: list[Row]) -> dict[str, Any]:
+    """The same, of the rows that count."""
+    known: dict[str, Any] = {}
+    for p in "abz":
+        mine = [r for r in wanted if r["point"] == p]
+        ends = [r for r in mine if r["final"]]
+        good = {r["step"]: {"delay": r["delay"]} for r in mine if r["status"] == "ok"}
+        known[p] = (bool(ends), good[ends[0]["step"]] if ends and ends[0]["status"] == "ok" else None, good)
+    return known
+
+
+def on_pages(store: Store) -> dict[str, int]:
+    """Points by status as the pages count them."""
+    plan(store, {"all": "abz"}, version=1)
+    shelf = Shelf(query.results(store.path))
+    shelf.warm()
+    (sweep,) = shelf.sweeps()
+    assert sweep.standing is not None
+    return dict(sweep.standing.statuses)
+
+
+def told(store: Store) -> dict[str, int]:
+    """Points by status as `lawsweep status` counts them."""
+    return status(store)[0].statuses
+
+
+@anything
+@given(made=rows(), cuts=some.lists(some.integers(0, 12), max_size=3), shuffled=some.randoms(use_true_random=False))
+def test_what_a_search_sees_does_not_depend_on_how_rows_came(
+    folder: Callable[[], Path], made: list[Row], cuts: list[int], shuffled: random.Random
+) -> None:
+    store = new(folder(), row("z"))
+    readings = Readings(store, echo(), ["delay"])
+    mixed = shuffled.sample(made, len(made))
+    ends = sorted({0, *cuts, len(made)})
+    for number, (start, end) in enumerate(pairwise(ends)):
+        if mixed[start:end]:
+            put(store, *mixed[start:end], name=f"{shuffled.random()}-{number}")
+        readings.refresh()
+    assert searched(readings) == searched(Readings(store, echo(), ["delay"])) == looked_up(counting([row("z"), *made]))
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_of_two_ok_rows_a_search_takes_the_one_that_all_others_take(tmp_path: Path, merged: bool) -> None:
+    ids = [f"{n:016x}" for n in range(40)]
+    store, other = new(tmp_path / "s"), new(tmp_path / "o")
+    for number, name in enumerate(ids):
+        put(store, row(name, delay=1.0), name=f"{number * 7919 % 40:02d}x")
+        put(other if merged else store, row(name, delay=2.0, generation=2), name=f"{number * 104729 % 40:02d}y")
+    merge(store, other)
+    readings = Readings(store, echo(), ["delay"])
+    taken = [(readings.last(name) or {})["delay"] for name in ids]
+    assert taken == [r["delay"] for r in storing.read(store)] == [2.0] * 40
+
+
+def test_a_status_that_no_version_writes_any_more_is_read_as_a_failure(tmp_path: Path) -> None:
+    store = new(tmp_path / "s", row("a", status="censored"), row("b"))
+    plan(store, {"all": "ab"}, version=1)
+    shelf = Shelf(query.results(store.path))
+    shelf.warm()
+    standing = shelf.sweep("well").standing
+    assert standing is not None and standing.failed == {"censored": 1}
+    assert status(store, "well")[0].row()["failed"] == "1 censored"
+    assert query.run(store, "select status from echo_sound order by point")["status"].to_pylist() == ["censored", "ok"]
 
 
 @anything

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator import aggregates
 from orchestrator.claims.evidence import Columns, Evidence, aggregate, select, settled, with_column, written_out
 from orchestrator.claims.verdict import text
+from orchestrator.columns import OK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +62,7 @@ def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> st
     assert asked is not None
     column = written_out(source.spec, asked.of)
     where = f"WHERE {written_out(source.spec, claim.where)} " if claim.where is not None else ""
-    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = 'ok')"
+    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = '{OK}')"
     window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
     value = aggregates.sql(column, aggregate(source.fields, asked.of), f"{some} {window}")
     way = " DESC" if asked.goal == "maximize" else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import sql
+from orchestrator.columns import OK
 from orchestrator.errors import SpecError, nearest
 from orchestrator.expressions import Expression
 from orchestrator.workload import table_name
@@ -90,7 +91,7 @@ def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
 
 def settled(rows: pl.DataFrame) -> pl.Series:
     """Whether each row has a result."""
-    return rows[SETTLED] if SETTLED in rows.columns else rows["status"] == "ok"
+    return rows[SETTLED] if SETTLED in rows.columns else rows["status"] == OK
 
 
 def lower(y: str) -> str:

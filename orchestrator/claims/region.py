@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.claims.verdict import shown
 
@@ -42,15 +40,3 @@ class Region:
         if math.isfinite(self.low) and math.isfinite(self.high):
             return f"in [{shown(self.low)}, {shown(self.high)}]"
         return f"at least {shown(self.low)}" if math.isfinite(self.low) else f"at most {shown(self.high)}"
-
-
-def region(expected: Mapping[str, Any], number: Callable[[Any], float]) -> Region:
-    """The region of `{between: [a, b]}`, `{at_least: a}`, `{at_most: b}` or both; `number` gives the value of an entry."""
-    low, high = -math.inf, math.inf
-    if expected.get("between") is not None:
-        low, high = (number(end) for end in expected["between"])
-    if expected.get("at_least") is not None:
-        low = number(expected["at_least"])
-    if expected.get("at_most") is not None:
-        high = number(expected["at_most"])
-    return Region(low=low, high=high)

@@ -38,7 +38,7 @@ def import_command(tracking_uri: str, store: str) -> None:
 def merge_command(other: str, store: str) -> int:
     """Take the rows and plans of the store OTHER into this one; conflicting values are listed, and leave with 3."""
     from orchestrator.cli import show
-    from orchestrator.compact import merge
+    from orchestrator.merge import merge
     from orchestrator.store import open_store
 
     conflicts = merge(open_store(store, create=True), open_store(other))

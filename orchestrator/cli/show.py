@@ -81,7 +81,7 @@ def result(done: Result) -> None:
     if summary.missing:
         click.echo(f"  {summary.missing:,} points are missing ({summary.why}); run the same command again to finish them.")
     if summary.held_failed:
-        click.echo(f"  {summary.held_failed:,} of those without a result: --retry measures them again")
+        click.echo(f"  {summary.held_failed:,} of those failed: --retry measures them again")
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)

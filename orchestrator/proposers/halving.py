@@ -56,11 +56,6 @@ def task(model: Stop) -> Task:
     return MedianTask(of=model.median.of, goal=model.median.goal, after=model.median.after, every=model.median.every)
 
 
-def columns(task: Task) -> tuple[str, ...]:
-    """The column that decides."""
-    return (task.of,)
-
-
 def rungs(task: Task) -> Iterator[int]:
     """The steps at which candidates are judged, ascending, without end."""
     if isinstance(task, HalvingTask):

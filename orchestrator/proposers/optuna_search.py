@@ -1,4 +1,4 @@
-"""Turns completed rounds into the next one that Optuna proposes, and in the end into the best assignments.
+"""Turns completed rounds into the next one that Optuna proposes; which assignments are best is read from the rows.
 
 The study is made anew for every round from what was measured, with a seed of its own, so nothing of it needs to be kept:
 a search that was killed goes on from the rows. Where a sampler keeps more than its trials (generations), rounds are replayed.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.aggregates import combine
-from orchestrator.proposals import Found, Proposal, Rounds, Seen, Value
+from orchestrator.proposals import Proposal, Rounds, Seen, Value
 from orchestrator.proposers.line import settled
 
 if TYPE_CHECKING:
@@ -127,28 +127,6 @@ def propose(task: OptunaTask, rounds: Rounds) -> Proposal:
     return tuple(proposed.values())
 
 
-def conclude(task: OptunaTask, rounds: Rounds) -> Found:
-    """The best assignment with its results, or with several goals all that no other beats in every one, as measured.
-
-    `status`: best, failed (no assignment has all goals), open (not finished).
-    """
-    seen = [one for found in rounds for one in found]
-    good = [(one, scores) for one in seen if (scores := _scores(task, one)) is not None]
-    front = [(one, scores) for one, scores in good if not any(_beats(other, scores) for _, other in good)]
-    points = tuple(_point(task, one, scores) for one, scores in front)
-    if len(columns(task)) == 1:
-        points = points[:1]
-    done = len(seen) >= task.trials or not propose(task, rounds)
-    status = "open" if not done else "best" if points else "failed"
-    return Found(status=status, evaluations=len(seen), points=points)
-
-
-def _point(task: OptunaTask, one: Seen, scores: tuple[float, ...]) -> dict[str, Value]:
-    """An assignment with its results, goals to maximise as they are."""
-    signs = [1.0] * len(task.minimize) + [-1.0] * len(task.maximize)
-    return {**one.values, **{name: sign * y for name, sign, y in zip(columns(task), signs, scores, strict=True)}}
-
-
 def forecast(task: OptunaTask) -> tuple[int, int]:
     """How many assignments a study usually takes, and at most."""
     sizes = [len(space.values) if isinstance(space, Choice) else math.inf for space in task.over.values()]
@@ -169,10 +147,6 @@ def _scores(task: OptunaTask, one: Seen) -> tuple[float, ...] | None:
             return None
         scores.append(score if name in task.minimize else -score)
     return tuple(scores)
-
-
-def _beats(left: tuple[float, ...], right: tuple[float, ...]) -> bool:
-    return left != right and all(a <= b for a, b in zip(left, right, strict=True))
 
 
 @contextmanager

@@ -22,7 +22,8 @@ INLINE, RAY = Where(inline=True, progress="quiet"), Where(cpus=2, progress="quie
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One local Ray for all tests that need one."""
-    with measure.cluster(RAY, ()):
+    with measure.connect(RAY, ()) as connection:
+        connection.wait()
         yield
 
 
