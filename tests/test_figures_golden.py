@@ -83,7 +83,9 @@ def test_a_figure_is_the_one_that_was_accepted(kind: str) -> None:
 def test_a_number_of_another_size_is_a_change_and_its_last_digits_are_none() -> None:
     chart = {"data": {"values": [{"x": 1.0, "y": 0.1}]}}
     assert not list(differences(chart, {"data": {"values": [{"x": 1.0, "y": 0.1 * (1 + 1e-9)}]}}))
-    assert list(differences(chart, {"data": {"values": [{"x": 1.0, "y": 0.1000002}]}})) == [".data.values[0].y: 0.1, not 0.1000002"]
+    assert list(differences(chart, {"data": {"values": [{"x": 1.0, "y": 0.1000002}]}})) == [
+        ".data.values[0].y: 0.1, not 0.1000002"
+    ]
     assert list(differences(chart, {"data": {"values": []}})) and list(differences(chart, {"data": {"name": "a"}}))
 
 
