@@ -17,7 +17,7 @@ test covered quick: export OMP_NUM_THREADS ?= 1
 BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint covered quick style bench
+.PHONY: help setup run test check lint browser covered quick style bench
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ setup: $(VENV)/.dev  ## Install the project and its tools into .venv
 run: $(VENV)/.run  ## Measure one small sweep, judge its claims, write its report
 	$(BIN)/lawsweep run sweeps/khm_capacity.yaml --size smoke
 
-test: $(VENV)/.dev  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
+test: $(VENV)/.dev browser  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
 	$(BIN)/coverage erase
 	@$(BESIDE) lint covered
 	$(PYTEST) $(SERVED) --cov --cov-append --cov-report=
@@ -38,6 +38,9 @@ check: $(VENV)/.dev  ## Linters and the engine's fast tests, in 90 seconds
 
 lint: $(VENV)/.dev
 	$(LINT)
+
+browser: $(VENV)/.dev  ## Install a Chromium for the tests of the pages, where there is none
+	$(BIN)/python tests/browser/install.py
 
 covered: $(VENV)/.dev
 	$(PYTEST) $(TOGETHER) --cov --cov-report=

@@ -67,7 +67,17 @@ def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, found: Fou
     if found.verdicts is None:
         found = replace(found, verdicts=judged_now(spec, figure, rows, fields))
     made = {"heatmap": _map, "pareto": _front, "slopes": _slopes}.get(figure.kind, _curve)
-    return _honest(made(spec, figure, name, rows, fields, found), figure, rows)
+    drawing = _honest(made(spec, figure, name, rows, fields, found), figure, rows)
+    return replace(drawing, chart=_steady(drawing.chart))
+
+
+def _steady(chart: Any) -> Any:
+    """The chart with its numbers at nine digits: further ones hang on the processor, and nobody sees them."""
+    if isinstance(chart, dict):
+        return {key: _steady(value) for key, value in chart.items()}
+    if isinstance(chart, list):
+        return [_steady(value) for value in chart]
+    return chart if not isinstance(chart, float) or chart.is_integer() else float(f"{chart:.9g}")
 
 
 def _honest(drawing: Drawing, figure: Figure, rows: pl.DataFrame) -> Drawing:
@@ -213,7 +223,8 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
         kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory, "gone": drawn.gone}
         kinds["names"] = _named_ends(figure, drawn)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
-        layered = alt.layer(*layers, data={"values": data}).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
+        # Altair names the data of a plain dict by a hash over all their digits.
+        layered = alt.layer(*layers, data=alt.Data(values=data)).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
         layered = layered.facet(facet=_panels(alt, figure, drawn), columns=2)
     if drawn.residuals:
         layered = alt.vconcat(layered, _panel(alt, figure, drawn, x), spacing=4)

@@ -31,6 +31,8 @@ os.environ.update(
     TUNE_GLOBAL_CHECKPOINT_S="1000000000",
     TUNE_WARN_THRESHOLD_S="60",
 )
+# Ray adds this to the niceness of its workers and of the recorder. Its own 15 starves them beside anything else that runs.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
 from ray import tune

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -47,6 +49,23 @@ def run(params, ctx):
     time.sleep(params.nap)
     yield 0, Result(double=2 * params.i + float(torch.rand((), generator=ctx.generator("x"))), begun=begun)
 '''
+NICE = (
+    WORKLOAD[: WORKLOAD.index("@dataclass(frozen=True)\nclass Result")]
+    + """
+@dataclass(frozen=True)
+class Result:
+    worker: Annotated[int, "niceness of the process that measures"]
+    recorder: Annotated[int, "niceness of the process that writes rows down"]
+
+
+def run(params, ctx):
+    import psutil
+
+    beside = psutil.Process().parent().children()
+    recorder = next(process for process in beside if "Recorder" in " ".join(process.cmdline()))
+    yield 0, Result(worker=psutil.Process().nice(), recorder=recorder.nice())
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +173,19 @@ def test_a_module_from_a_notebook_travels_to_the_workers(tmp_path: Path) -> None
     assert measure.run(spec, tmp_path / "store", WHERE, workload=module).measured == 3
 
 
-def test_importing_the_runner_imports_no_mlflow() -> None:
-    import subprocess
+@pytest.mark.parametrize("more", [0, 5])
+def test_workers_and_the_recorder_run_at_the_priority_of_who_began_the_run(tmp_path: Path, more: int) -> None:
+    (tmp_path / "naps.py").write_text(NICE)
+    (tmp_path / "naps.yaml").write_text("question: q\nworkload: ./naps.py\naxes: {i: [1, 2, 3]}\n")
+    run = [sys.executable, "-m", "orchestrator.cli", "run", str(tmp_path / "naps.yaml"), "--store", str(tmp_path / "store")]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_worker_niceness"}
+    subprocess.run(["nice", "-n", str(more), *run, "--cpus", "1"], env=environment, capture_output=True, check=True)
+    rows = open_store(tmp_path / "store").scan("naps").collect()
+    own = os.nice(0)
+    assert rows.select("worker", "recorder").unique().rows() == [(own + more, own + more)]
 
+
+def test_importing_the_runner_imports_no_mlflow() -> None:
     code = "import sys, orchestrator.tune; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from install import executable
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import orchestrator
@@ -25,7 +26,6 @@ from dashboards.security import LOOPBACK
 from orchestrator.query import results
 
 SHOTS = Path(__file__).parent / "shots"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 40_000
 """Milliseconds that a page may take on a busy machine."""
 
@@ -46,15 +46,13 @@ def copied(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium; a test that needs it fails where there is none."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail(
-            "these tests need a browser, but there is no chromium; install it: apt-get install -y chromium", pytrace=False
-        )
+    """The Chromium of this machine; a test that needs it fails where there is none."""
+    path = executable()
+    if path is None:
+        pytest.fail("these tests need a browser, but there is no Chromium; install one: make browser", pytrace=False)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         try:
             yield browser
         finally:

@@ -51,7 +51,8 @@ SWEEP = "question: q\nworkload: ./nodes.py\naxes: {i: {range: [1, 80, 1]}}\npack
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The cluster's process; its interpreter finds the dependencies, but reads no .pth file that leads to this project."""
-    environment = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"], "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"]}
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     python = getattr(sys, "_base_executable", sys.executable)
     arguments = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([python, str(NODES)], text=True, env=environment, cwd=tmp_path, **arguments)  # type: ignore[call-overload]

@@ -58,7 +58,8 @@ def test_a_killed_worker_changes_no_row_of_a_training(tmp_path: Path) -> None:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The process of a cluster whose two nodes with CPUs have the dependencies but none of this project's code."""
-    environment = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"], "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"]}
+    environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     environment |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}  # a dead node is soon known
     command = [getattr(sys, "_base_executable", sys.executable), str(FAULTS / "nodes.py"), "2"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
