@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import sql
 from orchestrator.errors import SpecError, nearest
+from orchestrator.expression_rows import Inexact, vectorised
 from orchestrator.expressions import Expression
 from orchestrator.workload import table_name
 
@@ -128,24 +129,30 @@ def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[
 
 
 def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
-    """The formula over the rows, worked out once for each set of values; null where one is null or it has no value."""
-    import polars as pl
-
+    """The formula over the rows; null where a value that it needs is null, or where it has none."""
     names = sorted(formula.names)
     for name in names:
         if name not in rows.columns:
             raise SpecError(
                 f"{where}: '{formula.text}' must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}"
             )
-    known: dict[tuple[Any, ...], Any] = {}
+    try:
+        return vectorised(formula, rows)
+    except Inexact:
+        return _one_by_one(formula, rows, names)
+
+
+def _one_by_one(formula: Expression, rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """The formula worked out in Python once for each set of values."""
+    import polars as pl
+
+    values: dict[tuple[Any, ...], Any] = {}
     if not names:
         return pl.Series(formula.text, [_value(formula, {})] * len(rows), strict=False)
-    values = []
-    for key in zip(*(rows[name].to_list() for name in names), strict=True):
-        if key not in known:
-            known[key] = None if None in key else _value(formula, dict(zip(names, key, strict=True)))
-        values.append(known[key])
-    return pl.Series(formula.text, values, strict=False)
+    keys = list(zip(*(rows[name].to_list() for name in names), strict=True))
+    for key in set(keys):
+        values[key] = None if None in key else _value(formula, dict(zip(names, key, strict=True)))
+    return pl.Series(formula.text, [values[key] for key in keys], strict=False)
 
 
 def _value(formula: Expression, values: dict[str, Any]) -> Any:
