@@ -108,7 +108,7 @@ def _whole_numbers(op: ast.operator, left: pl.Series, right: pl.Series) -> pl.Se
 
     operate = ARITHMETIC[type(op)]
     if isinstance(op, ast.Div):
-        return _finite(_exact(left) / _exact(right))
+        return _floats(op, _exact(left), _exact(right))
     ends = [operate(a, b) for a, b in itertools.product(_ends(left), _ends(right))] if _grows(op) else _ends(left)
     fits = all(-WHOLE < end < WHOLE for end in ends)
     if fits:
@@ -177,7 +177,8 @@ def _compared(op: ast.cmpop, left: pl.Series, right: pl.Series) -> pl.Series:
     if pl.String in (left.dtype, right.dtype):
         if left.dtype != right.dtype:
             raise Inexact("text beside a number")
-        return compare(left, right)  # type: ignore[no-any-return]
+        texts: pl.Series = compare(left, right)
+        return texts
     left, right = _alike(_numeric(left), _numeric(right))
     truths: pl.Series = compare(left, right)
     for side in (left, right):
@@ -270,7 +271,8 @@ def _truth(values: pl.Series) -> pl.Series:
 
     if values.dtype == pl.Boolean:
         return values
-    return values != "" if values.dtype == pl.String else values != 0
+    truths: pl.Series = values != ("" if values.dtype == pl.String else 0)
+    return truths
 
 
 def _alike(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:
