@@ -38,7 +38,7 @@ class Part:
     `nan`: it may be NaN. `null`: a column that it needs may be NULL. `raw`: it is a column's own value, which Python passes on
     whatever it is. `hollow`: it may be NULL though no column that it needs is. `throws`: DuckDB may refuse to work it out.
     `narrow`: DuckDB may hold its whole numbers in 32 bits. `exact`: it is written as a decimal number, which DuckDB takes for a
-    DECIMAL. `simple`: short enough to be written twice.
+    DECIMAL. `simple`: short enough to be written twice. `never`: it has no value at all.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Part:
     narrow: bool = False
     exact: bool = False
     simple: bool = False
+    never: bool = False
 
     @property
     def finite(self) -> bool:
@@ -106,7 +107,7 @@ def _kind(values: pl.Series) -> Kind:
 def literal(value: Any) -> Part:
     """A value as SQL; None is an absence of a number."""
     if value is None:
-        return Part(text="CAST(NULL AS DOUBLE)", kind="float", low=0, high=0, hollow=True)
+        return absent("float")
     if isinstance(value, bool):
         return Part(text="TRUE" if value else "FALSE", kind="bool", low=value, high=value, simple=True)
     if isinstance(value, str):
@@ -115,6 +116,11 @@ def literal(value: Any) -> Part:
     kind: Kind = "int" if isinstance(value, int) else "float"
     exact = kind == "float" and "e" not in repr(value)
     return Part(text=repr(value), kind=kind, rank=rank, low=value, high=value, narrow=kind == "int", exact=exact, simple=True)
+
+
+def absent(kind: Kind) -> Part:
+    """What has no value."""
+    return Part(text=f"CAST(NULL AS {TYPES[kind]})", kind=kind, low=0, high=0, hollow=True, never=True)
 
 
 def double(part: Part) -> Part:
@@ -177,9 +183,17 @@ def once(parts: Iterable[Part], write: Callable[[list[Part]], str], fresh: Calla
 
 
 def combined(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
-    """A new part made of others, hollow or throwing where one is."""
+    """A new part that needs all those others, hollow or throwing where one is."""
     parts = list(parts)
-    flags = {"hollow": any(p.hollow for p in parts), "throws": any(p.throws for p in parts)}
+    if any(part.never for part in parts):
+        return absent(kind)  # DuckDB would work out an error among constants at once, outside every TRY
+    return either(parts, text, kind, **more)
+
+
+def either(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
+    """A new part that is one of those others, hollow or throwing where one is."""
+    parts = list(parts)
+    flags = {"hollow": any(part.hollow for part in parts), "throws": any(part.throws for part in parts)}
     return Part(text=text, kind=kind, **(flags | more))
 
 

@@ -35,16 +35,44 @@ SINGLE = 2**53
 """Whole numbers up to this size are floats without rounding."""
 
 
+SAMPLE = 1000
+VALUE = "formula value"  # no column has a space in its name
+
+
 class Inexact(Exception):
     """A formula or values for which whole columns would not give what Python gives row by row."""
 
 
 def vectorised(formula: Expression, rows: pl.DataFrame) -> pl.Series:
     """The formula over the rows; null where it has no value or needs one that is null. Raises Inexact."""
+    needed = rows.select(sorted(formula.names))
+    if not _repeats(needed) or not _one_by_one(formula.tree):
+        return _value(formula, needed, len(rows))
+    distinct = needed.unique()
+    table = distinct.with_columns(_value(formula, distinct, len(distinct)).alias(VALUE))
+    joined = needed.join(table, on=needed.columns, how="left", nulls_equal=True, maintain_order="left")
+    return joined[VALUE].alias(formula.text)
+
+
+def _repeats(rows: pl.DataFrame) -> bool:
+    """Whether there are many rows and, as a sample of them goes, few different ones."""
+    if len(rows) < SAMPLE or not rows.width:
+        return False
+    sample = rows.gather_every(len(rows) // SAMPLE)
+    return 2 * len(sample.unique()) < len(sample)
+
+
+def _one_by_one(tree: ast.expr) -> bool:
+    """Whether the formula has parts that Python works out value by value, so that equal rows are worth looking for."""
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return bool(called - NATIVE.keys() - {"max", "min"}) or any(isinstance(node, ast.Pow) for node in ast.walk(tree))
+
+
+def _value(formula: Expression, rows: pl.DataFrame, height: int) -> pl.Series:
     import polars as pl
 
     columns = {name: _column(rows[name]) for name in formula.names}
-    value = _finite(_walk(formula.tree, columns, len(rows)))
+    value = _finite(_walk(formula.tree, columns, height))
     return pl.select(pl.when(_whole(columns.values())).then(value).alias(formula.text)).to_series()
 
 

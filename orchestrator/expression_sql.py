@@ -25,9 +25,11 @@ from orchestrator.expression_parts import (
     SUM,
     Kind,
     Part,
+    absent,
     checked,
     combined,
     double,
+    either,
     firm,
     literal,
     number,
@@ -279,9 +281,11 @@ def _logic(node: ast.BoolOp, writer: Writer) -> Part:
     def join(left: Part, right: Part) -> Part:
         if left.solid and right.solid:
             return combined((left, right), f"{_side(left, word)}{word}{_side(right, word)}", "bool", rank=LOOSE, low=0, high=1)
+        if left.never:
+            return left
         first = sure(left)
         text = f"{first.text} THEN TRUE ELSE {right.text}" if either else f"{first.text} THEN {right.text} ELSE FALSE"
-        return combined((first, right), f"CASE WHEN {text} END", "bool", low=0, high=1)
+        return either((first, right), f"CASE WHEN {text} END", "bool", low=0, high=1)
 
     return reduce(join, (truth(writer.write(part)) for part in node.values))
 
@@ -296,7 +300,7 @@ def _compare(node: ast.Compare, writer: Writer) -> Part:
     parts = [writer.write(part) for part in (node.left, *node.comparators)]
     kinds = {part.kind for part in parts}
     if "text" in kinds and not kinds <= {"text", "any"}:
-        return replace(literal(None), text="CAST(NULL AS BOOLEAN)", kind="bool")
+        return absent("bool")
     if kinds != {"bool"} and "text" not in kinds:
         parts = [firm(number(part)) for part in parts]
         parts = _alike(parts)
@@ -325,6 +329,8 @@ def _pair(op: ast.cmpop, left: Part, right: Part) -> str:
 
 def _choice(node: ast.IfExp, writer: Writer) -> Part:
     test, yes, no = (writer.write(part) for part in (node.test, node.body, node.orelse))
+    if test.never:
+        return test
     test = sure(truth(test))
     part = _cases([yes, no], [test.text])
     return replace(part, throws=part.throws or test.throws)
@@ -340,14 +346,14 @@ def _cases(parts: list[Part], tests: list[str]) -> Part:
     """One of the parts: the one whose test is true first; one part more than there are tests is for all others."""
     kinds = {part.kind for part in parts}
     if "text" in kinds and kinds != {"text"}:
-        return literal(None)
+        return absent("float")
     if len(kinds) > 1:
         parts = [number(part) for part in parts]
     parts = _alike(parts)
     whens = " ".join(f"WHEN {test} THEN {part.text}" for test, part in zip(tests, parts, strict=False))
     last = f" ELSE {parts[-1].text}" if len(parts) > len(tests) else ""
     more = {"raw": any(p.raw for p in parts), "narrow": all(p.narrow for p in parts)}
-    return combined(parts, f"CASE {whens}{last} END", _kind(parts), **_hull(parts), **more)
+    return either(parts, f"CASE {whens}{last} END", _kind(parts), **_hull(parts), **more)
 
 
 def _kind(parts: list[Part]) -> Kind:
@@ -381,7 +387,7 @@ def _call(node: ast.Call, writer: Writer) -> Part:
 
 def _extreme(name: str, parts: list[Part]) -> Part:
     if len(parts) == 1 or any(part.kind == "text" for part in parts):
-        return literal(None)
+        return absent("float")
     if {part.kind for part in parts} != {"bool"}:
         parts = [number(part) for part in parts]
     parts = _alike([sure(firm(part)) for part in parts])
@@ -400,8 +406,8 @@ def _rounded(form: str, inner: Part) -> Part:
 
 def _places(inner: Part, places: Part, count: Value | None) -> Part:
     """`round(x, n)`: printing a float to n places rounds as Python does, DuckDB's own rounding only nearly."""
-    if places.kind == "float" or inner.text == literal(None).text:
-        return literal(None)
+    if places.kind == "float" or inner.never:
+        return absent("float")
     if isinstance(count, int) and count >= 0:
         text = f"CAST(printf('%.{min(int(count), 330)}f', {_real(inner).text}) AS DOUBLE)"
         ends = {"low": inner.low - 1, "high": inner.high + 1, "nan": inner.nan}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.claims import sql
-from orchestrator.expression_parts import Part, column, identifier, literal
+from orchestrator.expression_parts import Part, absent, column, identifier
 from orchestrator.expression_sql import bare, by_arm, finished, written
 from orchestrator.expressions import Expression
 from orchestrator.workload import table_name
@@ -52,7 +52,7 @@ class Names:
     def _derived(self, name: str, arm: str | None) -> Part:
         if arm is not None or self._shared(name):
             formulas = self.formulas[arm] if arm is not None else next(iter(self.formulas.values()))
-            part = self.formula(formulas[name], arm) if name in formulas else literal(None)
+            part = self.formula(formulas[name], arm) if name in formulas else absent("float")
         else:
             part = by_arm([(label, self.part(name, label)) for label, has in self.formulas.items() if name in has])
         return replace(part, text=f"({part.text})", simple=False, raw=False, exact=False)
