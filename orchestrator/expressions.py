@@ -1,4 +1,8 @@
-"""Turns the text of a number such as `=ceil(log2(seq_len))` into a value: arithmetic and listed functions, nothing else."""
+"""Turns the text of a number such as `=ceil(log2(seq_len))` into a checked tree and its value: arithmetic and listed functions.
+
+The tree is Python's own; `expression_rows` works it out over rows, `expression_sql` writes it as SQL, and both give the value
+that `evaluate` gives.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +86,12 @@ class Expression:
     @property
     def names(self) -> frozenset[str]:
         """The values that the formula needs."""
-        return _compiled(self.text)[0]
+        return _compiled(self.text).names
+
+    @property
+    def tree(self) -> ast.expr:
+        """The formula as a tree; every node of it has been checked to be one of those that are allowed."""
+        return _compiled(self.text).tree
 
     @property
     def _place(self) -> str:
@@ -91,7 +100,7 @@ class Expression:
     def evaluate(self, values: Mapping[str, Value]) -> Value:
         """The formula's value; SpecError where a name is missing or the result is no finite number."""
         try:
-            value: Value = _finished(_compiled(self.text)[1](values))
+            value: Value = finished(_compiled(self.text).closure(values))
             return value
         except Fault as fault:
             given = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names & values.keys()))
@@ -106,9 +115,33 @@ class Fault(Exception):
     """What is wrong with a formula; the message of a SpecError is made of it."""
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A checked formula: the names that it needs, its tree, and a function of the values that those names have."""
+
+    names: frozenset[str]
+    tree: ast.expr
+    closure: Closure
+
+
+def names_in(tree: ast.expr) -> frozenset[str]:
+    """The values that a tree needs, without functions and constants."""
+    called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called) - CONSTANTS.keys()
+
+
+def constant(tree: ast.expr) -> Value | None:
+    """The value of a checked tree that needs none; None where it has no value, as `1/0`."""
+    try:
+        value: Value = finished(_closure(tree, "")({}))
+        return value
+    except Fault:
+        return None
+
+
 @lru_cache(maxsize=4096)
-def _compiled(text: str) -> tuple[frozenset[str], Closure]:
-    """The names a formula needs and a function of their values; nested closures run ten times faster than a tree walk."""
+def _compiled(text: str) -> Compiled:
+    """A formula checked once for all its uses; nested closures run ten times faster than a tree walk."""
     if not text or len(text) > MAX_TEXT:
         raise Fault(f"an expression must have 1 to {MAX_TEXT} characters, but got {len(text)}; shorten it.")
     try:
@@ -117,9 +150,7 @@ def _compiled(text: str) -> tuple[frozenset[str], Closure]:
         mend = "write arithmetic such as 2*ceil(n), in quotes where it has a comma"
         raise Fault(f"'{text}' must be an expression, but it does not parse; {mend}.") from error
     _check_depth(tree, text)
-    called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called}
-    return frozenset(names - CONSTANTS.keys()), _closure(tree, text)
+    return Compiled(names_in(tree), tree, _closure(tree, text))
 
 
 def _check_depth(tree: ast.expr, text: str) -> None:
@@ -169,8 +200,8 @@ def _binary(node: ast.BinOp, text: str) -> Closure:
         raise Fault(f"'{text}' must use arithmetic operators, but got '{ast.unparse(node)}'; {mend}.")
     left, right = _closure(node.left, text), _closure(node.right, text)
     if isinstance(node.op, ast.Pow):
-        return lambda values: _number(_power, left(values), right(values))
-    return lambda values: _number(operate, left(values), right(values))
+        return lambda values: number(power, left(values), right(values))
+    return lambda values: number(operate, left(values), right(values))
 
 
 def _unary(node: ast.UnaryOp, text: str) -> Closure:
@@ -180,7 +211,7 @@ def _unary(node: ast.UnaryOp, text: str) -> Closure:
     if isinstance(node.op, ast.Invert):
         raise Fault(f"'{text}' must use arithmetic operators, but got '~'; write not.")
     operate = operator.neg if isinstance(node.op, ast.USub) else operator.pos
-    return lambda values: _number(operate, inner(values))
+    return lambda values: number(operate, inner(values))
 
 
 def _logic(node: ast.BoolOp, text: str) -> Closure:
@@ -220,7 +251,7 @@ def _call(node: ast.Call, text: str) -> Closure:
     if len(node.args) not in allowed or node.keywords:
         raise Fault(f"'{name}' must have {_span(allowed)}, but got '{ast.unparse(node)}'; mend the call.")
     function, parts = FUNCTIONS[name], [_closure(argument, text) for argument in node.args]
-    return lambda values: _number(function, *(part(values) for part in parts))
+    return lambda values: number(function, *(part(values) for part in parts))
 
 
 def _span(allowed: range) -> str:
@@ -239,20 +270,20 @@ MAKERS: dict[type[ast.expr], Callable[[Any, str], Closure]] = {
 }
 
 
-def _power(base: Any, exponent: Any) -> Any:
+def power(base: Any, exponent: Any) -> Any:
     """A power that is refused before it is computed where it would not fit."""
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and exponent * (base.bit_length() - 1) > 63:
         raise Fault(f"{base}**{exponent} is past 64 bits; write a float such as {base}.0, or a smaller power.")
     return base**exponent
 
 
-def _number(function: Callable[..., Any], *arguments: Any) -> Any:
+def number(function: Callable[..., Any], *arguments: Any) -> Any:
     """A function's value on numbers, or a Fault that says why there is none."""
     for argument in arguments:
         if isinstance(argument, str):
             raise Fault(f"{argument!r} is text; text can be compared, not computed with.")
     try:
-        return _finished(function(*arguments))
+        return finished(function(*arguments))
     except ZeroDivisionError as error:
         raise Fault("it divides by zero; keep the divisor away from zero.") from error
     except OverflowError as error:
@@ -262,7 +293,8 @@ def _number(function: Callable[..., Any], *arguments: Any) -> Any:
         raise Fault(f"{getattr(function, '__name__', 'it')} has no value at {shown}; stay inside its domain.") from error
 
 
-def _finished(value: Any) -> Any:
+def finished(value: Any) -> Any:
+    """The value, or a Fault where a column could not hold it: no finite number, a whole one past 64 bits, a complex one."""
     if isinstance(value, float) and not math.isfinite(value):
         raise Fault(f"it is {value}, not finite; keep it below 1e308.")
     if isinstance(value, int) and not -WHOLE <= value < WHOLE:

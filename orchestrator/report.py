@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import caveats, durable
 from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
 from orchestrator.claims.evidence import Columns, Described, select
+from orchestrator.claims.queries import select
 from orchestrator.claims.verdict import level_text, owner, shown, span, told
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures import Drawing, render
@@ -132,7 +133,7 @@ def page(
         "shared": shared,
         "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
         "columns": [_column(f) for f in fields.values()],
-        "figures": [_figure(spec, i, drawing, svg) for i, (drawing, svg) in enumerate(figures)],
+        "figures": [_figure(spec, i, drawing, svg, rows) for i, (drawing, svg) in enumerate(figures)],
         "failures": _failures(rows),
         "commands": [
             f"lawsweep run {spec.name}{option}",
@@ -244,23 +245,24 @@ def bar(numbers: Mapping[str, Any]) -> str:
     )
 
 
-def _figure(spec: Spec, index: int, drawing: Drawing, svg: str) -> dict[str, str]:
+def _figure(spec: Spec, index: int, drawing: Drawing, svg: str, rows: pl.DataFrame) -> dict[str, str]:
     return {
         "name": drawing.name,
         "title": drawing.title,
         "caption": drawing.caption,
         "svg": svg,
-        "sql": figure_sql(spec, index),
+        "sql": figure_sql(spec, index, rows),
     }
 
 
-def figure_sql(spec: Spec, index: int) -> str:
-    """The query that gives the rows of a figure."""
+def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
+    """The query that gives the rows of a figure; of the sweep's `rows` it may know the values."""
     figure = spec.figures[index]
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
     meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
     table = "boundaries" if figure.kind == "boundary" else "sweeps"
-    return select(spec, meant, names, f"{table}.{table_name(spec.name)}")
+    shown = rows if table == "sweeps" else None
+    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", shown)
 
 
 def _mismatch(row: Mapping[str, Any]) -> str:

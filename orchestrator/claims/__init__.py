@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import choice, collapse, compare, equals, fit, holds, ledger, limits, prefer, trend, verdict, words
 from orchestrator.claims.case import Case, mixed
-from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather, select
+from orchestrator.claims.evidence import ABSENT, Columns, Described, Evidence, gather
+from orchestrator.claims.queries import select
 from orchestrator.claims.sources import BASE, Source, absent, doubtful, own, rows_of, sources
 from orchestrator.claims.verdict import Finding, Verdict, alarming, restore
 from orchestrator.claims.words import label

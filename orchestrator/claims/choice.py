@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import aggregates
-from orchestrator.claims.evidence import Columns, Evidence, aggregate, select, settled, with_column, written_out
+from orchestrator.claims.evidence import Columns, Evidence, aggregate, settled, with_column
+from orchestrator.claims.queries import names, select
 from orchestrator.claims.verdict import text
 from orchestrator.columns import OK
 
@@ -40,7 +41,7 @@ def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -
     kept = kept.filter(~kept["seed"].is_in(held))
     table = _chosen(claim, source, key, held)
     told = f"chosen by {asked.of} on {len(held)} held-out seed{'s' * (len(held) != 1)}: {_said(best, key, asked)}"
-    return replace(evidence, rows=kept, sql=select(source.spec, claim, columns, table)), (told,), ""
+    return replace(evidence, rows=kept, sql=select(source.spec, claim, columns, table, source.rows)), (told,), ""
 
 
 def _best(rows: pl.DataFrame, key: list[str], asked: Choice, fields: Columns) -> pl.DataFrame:
@@ -60,8 +61,9 @@ def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> st
     """The rows that are left, as a table in SQL."""
     asked = claim.choose
     assert asked is not None
-    column = written_out(source.spec, asked.of)
-    where = f"WHERE {written_out(source.spec, claim.where)} " if claim.where is not None else ""
+    known = names(source.spec, source.rows)
+    column = known.term(asked.of)
+    where = f"WHERE {known.condition(claim.where)} " if claim.where is not None else ""
     some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = '{OK}')"
     window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
     value = aggregates.sql(column, aggregate(source.fields, asked.of), f"{some} {window}")

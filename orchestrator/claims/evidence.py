@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import sql
+from orchestrator.claims.queries import select
 from orchestrator.columns import OK
 from orchestrator.errors import SpecError, nearest
+from orchestrator.expression_rows import Inexact, vectorised
 from orchestrator.expressions import Expression
-from orchestrator.workload import table_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -129,24 +129,30 @@ def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[
 
 
 def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
-    """The formula over the rows, worked out once for each set of values; null where one is null or it has no value."""
-    import polars as pl
-
+    """The formula over the rows; null where a value that it needs is null, or where it has none."""
     names = sorted(formula.names)
     for name in names:
         if name not in rows.columns:
             raise SpecError(
                 f"{where}: '{formula.text}' must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}"
             )
-    known: dict[tuple[Any, ...], Any] = {}
+    try:
+        return vectorised(formula, rows)
+    except Inexact:
+        return _one_by_one(formula, rows, names)
+
+
+def _one_by_one(formula: Expression, rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """The formula worked out in Python once for each set of values."""
+    import polars as pl
+
+    values: dict[tuple[Any, ...], Any] = {}
     if not names:
         return pl.Series(formula.text, [_value(formula, {})] * len(rows), strict=False)
-    values = []
-    for key in zip(*(rows[name].to_list() for name in names), strict=True):
-        if key not in known:
-            known[key] = None if None in key else _value(formula, dict(zip(names, key, strict=True)))
-        values.append(known[key])
-    return pl.Series(formula.text, values, strict=False)
+    keys = list(zip(*(rows[name].to_list() for name in names), strict=True))
+    for key in set(keys):
+        values[key] = None if None in key else _value(formula, dict(zip(names, key, strict=True)))
+    return pl.Series(formula.text, [values[key] for key in keys], strict=False)
 
 
 def _value(formula: Expression, values: dict[str, Any]) -> Any:
@@ -187,7 +193,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     for column in columns:
         kept = bracketed(kept, column, place)
         floor = None if floor is None else with_column(floor, column, place)
-    return Evidence(rows=kept, sql=select(spec, claim, columns, table), floor=floor)
+    return Evidence(rows=kept, sql=select(spec, claim, columns, table, rows), floor=floor)
 
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
@@ -220,59 +226,6 @@ def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
         for k in (1.0, 1.01)
     ]
     return (steps[1] < steps[0]).fill_null(False)
-
-
-def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None) -> str:
-    """The query that gives a claim's rows from a store, derived names written out."""
-    found = table is not None and table.startswith("boundaries.")
-    formulas = {} if found else _formulas(spec)  # a table of boundaries holds derived names
-    chosen = [
-        _aliased(column, formulas) for column in dict.fromkeys(("arm", *(() if found else ("seed",)), "status", *columns))
-    ]
-    conditions = ["final"] if "step" not in columns and not found else []
-    if claim.where is not None:
-        where = _inlined(claim.where, formulas)
-        conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
-    if claim.holds is not None:
-        if not found:
-            chosen.insert(3, "point")
-        chosen.append(f"({_inlined(claim.holds, formulas)}) AS holds")
-    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
-    condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
-
-
-def _formulas(spec: Spec) -> dict[str, Expression]:
-    """What each derived name of the spec stands for."""
-    found: dict[str, Expression] = {}
-    for grid in spec.grids():
-        found = {**grid.derive, **found}
-    return found
-
-
-def written_out(spec: Spec, text: str) -> str:
-    """The text with the spec's derived names replaced by what they stand for, as SQL over the sweep's rows."""
-    return _inlined(text, _formulas(spec))
-
-
-def _aliased(column: str, formulas: Mapping[str, Expression]) -> str:
-    text = _inlined(column, formulas)
-    return text if text.isidentifier() else f'{text} AS "{column}"'
-
-
-def _inlined(text: str, formulas: Mapping[str, Expression]) -> str:
-    """The text with each derived name replaced by its formula, again and again, outside quotes."""
-    for _ in range(len(formulas) + 1):
-        parts = re.split(r"('[^']*')", text)
-        swapped = [p if p.startswith("'") else _swap(p, formulas) for p in parts]
-        if "".join(swapped) == text:
-            break
-        text = "".join(swapped)
-    return text
-
-
-def _swap(text: str, formulas: Mapping[str, Expression]) -> str:
-    return re.sub(r"[A-Za-z_]\w*", lambda m: f"({formulas[m[0]].text})" if m[0] in formulas else m[0], text)
 
 
 def aggregate(fields: Columns, column: str) -> str:

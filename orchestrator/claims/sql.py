@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +84,40 @@ def sides(condition: str) -> tuple[str, str, str] | None:
     if tree is None or tree["class"] != "COMPARISON" or tree["type"] not in SIDED:
         return None
     return _text(tree["left"]), SIDED[tree["type"]], _text(tree["right"])
+
+
+NAME = re.compile(rb'"((?:[^"]|"")*)"|([A-Za-z_\x80-\xff][\w$\x80-\xff]*)')
+
+
+def replaced(condition: str, names: Iterable[str], write: Callable[[str], str]) -> str:
+    """The condition with what `write` gives in place of columns of those names, and every other sign of it as it was.
+
+    DuckDB's parser says where a column is named, so that nothing in a text, a comment or a longer name is one.
+    """
+    spelt = {name.lower(): name for name in names}  # SQL takes no notice of capitals
+    tree, whole = _tree(condition) if spelt else None, condition.encode()
+    for place, name in sorted(_columns(tree, frozenset()), reverse=True):
+        match = NAME.match(whole, place - len("SELECT "))
+        if match is not None and name.lower() in spelt:
+            whole = whole[: match.start()] + write(spelt[name.lower()]).encode() + whole[match.end() :]
+    return whole.decode()
+
+
+def _columns(tree: Any, bound: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Where the tree names a column without a table, and which; names that a lambda binds are none."""
+    if isinstance(tree, list):
+        for child in tree:
+            yield from _columns(child, bound)
+    if not isinstance(tree, dict):
+        return
+    if tree.get("class") == "COLUMN_REF" and len(tree["column_names"]) == 1:
+        if tree["column_names"][0].lower() not in bound:
+            yield tree["query_location"], tree["column_names"][0]
+        return
+    if tree.get("class") == "LAMBDA":
+        bound |= {name.lower() for _, name in _columns(tree["lhs"], frozenset())}
+    for child in tree.values():
+        yield from _columns(child, bound)
 
 
 def _tree(condition: str) -> dict[str, Any] | None:

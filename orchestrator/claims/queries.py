@@ -1,0 +1,107 @@
+"""Turns a claim into the SQL that gives its rows from a store, derived names written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.claims import sql
+from orchestrator.expression_parts import Part, absent, column, identifier
+from orchestrator.expression_sql import bare, by_arm, finished, written
+from orchestrator.expressions import Expression
+from orchestrator.workload import table_name
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec import Spec
+    from orchestrator.spec_claims import Claim
+
+
+@dataclass(frozen=True)
+class Names:
+    """What names stand for in SQL: formulas by arm for derived ones, else columns.
+
+    `rows` are those that the SQL is for: where their values show that a formula can be worked out, it is not guarded.
+    """
+
+    formulas: dict[str, dict[str, Expression]]
+    rows: pl.DataFrame | None = None
+    _parts: dict[tuple[str, str | None], Part] = field(default_factory=dict)
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The names that formulas stand for."""
+        return frozenset(name for formulas in self.formulas.values() for name in formulas)
+
+    def part(self, name: str, arm: str | None = None) -> Part:
+        """What a name stands for, in one arm or in all."""
+        if (name, arm) not in self._parts:
+            self._parts[name, arm] = self._column(name) if name not in self.derived else self._derived(name, arm)
+        return self._parts[name, arm]
+
+    def formula(self, formula: Expression, arm: str | None = None) -> Part:
+        """A formula over those names."""
+        part = written(formula, lambda name: self.part(name, arm))
+        return replace(part, null=any(self.part(name, arm).null for name in formula.names))
+
+    def _column(self, name: str) -> Part:
+        return column(name, self.rows[name] if self.rows is not None and name in self.rows.columns else None)
+
+    def _derived(self, name: str, arm: str | None) -> Part:
+        if arm is not None or self._shared(name):
+            formulas = self.formulas[arm] if arm is not None else next(iter(self.formulas.values()))
+            part = self.formula(formulas[name], arm) if name in formulas else absent("float")
+        else:
+            part = by_arm([(label, self.part(name, label)) for label, has in self.formulas.items() if name in has])
+        return replace(part, text=f"({part.text})", simple=False, raw=False, exact=False)
+
+    def _shared(self, name: str) -> bool:
+        """Whether all arms mean the same by a derived name."""
+        meant = {formulas.get(name) for formulas in self.formulas.values()}
+        if len(meant) != 1 or None in meant:
+            return False
+        return all(self._shared(needed) for formula in meant if formula for needed in formula.names & self.derived)
+
+    def term(self, text: str) -> str:
+        """A column or formula as SQL that can stand anywhere."""
+        return identifier(text) if self._plain(text) else finished(self._meant(text))
+
+    def chosen(self, text: str) -> str:
+        """A column or formula as one of the columns of a query, called what the claim calls it."""
+        return identifier(text) if self._plain(text) else f'{bare(self._meant(text))} AS "{text}"'
+
+    def _plain(self, text: str) -> bool:
+        """Whether it is a column's name; some, such as the ends of a bracket, are no formulas."""
+        return text not in self.derived and (text.isidentifier() or (self.rows is not None and text in self.rows.columns))
+
+    def _meant(self, text: str) -> Part:
+        return self.formula(Expression(text))
+
+    def condition(self, text: str) -> str:
+        """An SQL condition of the spec with its derived names written out."""
+        return sql.replaced(text, self.derived, lambda name: finished(self.part(name)))
+
+
+def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:
+    """What the names of a sweep stand for."""
+    return Names({grid.arm: dict(grid.derive) for grid in spec.grids()}, rows)
+
+
+def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None, rows: pl.DataFrame | None = None) -> str:
+    """The query that gives a claim's rows from a store; of `rows`, which hold the same columns, it may know the values."""
+    searched = table is not None and table.startswith("boundaries.")
+    known = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
+    chosen = [known.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))]
+    conditions = ["final"] if "step" not in columns and not searched else []
+    if claim.where is not None:
+        where = known.condition(claim.where)
+        conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
+    if claim.holds is not None:
+        if not searched:
+            chosen.insert(3, "point")
+        chosen.append(f"({known.condition(claim.holds)}) AS holds")
+    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
+    condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
