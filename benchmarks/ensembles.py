@@ -24,7 +24,7 @@ from orchestrator.context import Context
 from orchestrator.execute import Pace as Learnt
 from orchestrator.workload import load
 from workloads.dit_latent import rate
-from workloads.dit_latent.maths import network, packs, problem, training
+from workloads.dit_latent.maths import network, problem, training, training_groups
 from workloads.dit_latent.maths.problem import Params
 
 SHAPES = {
@@ -110,7 +110,7 @@ def paced(shape: str, models: int, device: str, seconds: float, traffic: float) 
 
 def sizes(shape: str, device: str, most: int) -> list[int]:
     """Sizes of packs up to what the device's memory holds, that one last."""
-    room = min(packs.room(SHAPES[shape], device), most)
+    room = min(training_groups.room(SHAPES[shape], device), most)
     return [size for size in SIZES if size < room] + [room]
 
 
@@ -178,7 +178,7 @@ def cut(p: Params, models: int, device: str) -> Iterator[str]:
     (trained,) = training.train(task, None, [p.steps])
     _wait(device)
     yield f"training {p.steps} steps of {models} models: {time.perf_counter() - begun:.1f} s"
-    for look in packs.looks(task, rate.measured):
+    for look in training_groups.looks(task, rate.measured):
         begun = time.perf_counter()
         look.measure(look.task, *look.predictor(trained), True)
         _wait(device)
@@ -204,7 +204,9 @@ def main() -> None:
     said: dict[str, Any] = {"device": name, "torch": torch.__version__, "bytes_per_second": traffic, "packs": []}
     for shape in options.shapes:
         p = SHAPES[shape]
-        print(f"\n{shape}: {network.layout(p).count:,} parameters, {packs.model_bytes(p) / 1e6:.1f} MB a model foreseen")
+        print(
+            f"\n{shape}: {network.layout(p).count:,} parameters, {training_groups.model_bytes(p) / 1e6:.1f} MB a model foreseen"
+        )
         found = []
         for models in sizes(shape, device, options.most):
             found.append(paced(shape, models, device, options.seconds, traffic))

@@ -13,9 +13,9 @@ import torch
 
 from orchestrator.context import Context
 from workloads.dit_conditional import latent, rate
-from workloads.dit_conditional.maths import evaluation, network, packs, problem, training
+from workloads.dit_conditional.maths import evaluation, network, problem, training, training_groups
 from workloads.dit_conditional.maths.problem import Params
-from workloads.maths import ensemble
+from workloads.shared.training import ensemble
 
 SMALL = Params(n=32, steps=50, every=20, batch=32, points=16, samples=32, sampler_steps=6)
 # One shape, and everything that may differ within it.
@@ -172,7 +172,7 @@ def test_kernel_estimates_have_one_row_and_no_score() -> None:
 
 def test_a_group_is_as_large_as_memory_allows() -> None:
     wide = dataclasses.replace(SMALL, width=256, batch=8192)
-    assert packs.room(SMALL, "cpu") > 20 > packs.room(wide, "cpu") >= 1
+    assert training_groups.room(SMALL, "cpu") > 20 > training_groups.room(wide, "cpu") >= 1
 
 
 @pytest.mark.parametrize(

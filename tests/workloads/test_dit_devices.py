@@ -19,7 +19,7 @@ from workloads.dit_conditional.maths import evaluation as conditional_evaluation
 from workloads.dit_conditional.maths.family import Law
 from workloads.dit_latent import attention, early_stopping, rate, sampling
 from workloads.dit_latent.maths import evaluation
-from workloads.maths import ensemble
+from workloads.shared.training import ensemble
 
 SHORT: dict[str, Any] = {"steps": 4, "every": 2, "batch": 8, "points": 4, "samples": 8, "sampler_steps": 3}
 CASES: dict[str, tuple[Any, list[Any]]] = {

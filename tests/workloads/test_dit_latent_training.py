@@ -19,10 +19,12 @@ from orchestrator.context import Context
 from orchestrator.execute import Pace
 from orchestrator.workload import load
 from workloads.dit_latent import early_stopping, rate
-from workloads.dit_latent.maths import estimators, evaluation, latents, network, packs, problem, training
+from workloads.dit_latent.maths import estimators, evaluation, latents, network, problem, training, training_groups
 from workloads.dit_latent.maths.latents import Latent
 from workloads.dit_latent.maths.problem import Params
-from workloads.maths import diffusion, diffusion_times, ensemble
+from workloads.shared.diffusion import process
+from workloads.shared.diffusion import times as diffusion_times
+from workloads.shared.training import ensemble
 
 SMALL = Params(latent_dim=2, n=32, steps=50, every=20, batch=32, points=16, samples=64, sampler_steps=8)
 # One shape, and everything that may differ within it.
@@ -170,7 +172,7 @@ def test_training_learns_the_score_and_its_subspace() -> None:
 def test_errors_by_time_average_to_the_whole() -> None:
     p = dataclasses.replace(SMALL, samples=0, every=0)
     ((_, row),) = rate.run(p, Context(0))
-    _, weight = diffusion.quadrature(p.t0, p.horizon, diffusion_times.COUNT)
+    _, weight = process.quadrature(p.t0, p.horizon, diffusion_times.COUNT)
     errors = [getattr(row, f"mse_t{k + 1}") for k in range(diffusion_times.COUNT)]
     assert float(weight @ torch.tensor(errors, dtype=torch.float64)) == pytest.approx(row.score_mse, rel=1e-4)
 
@@ -248,10 +250,10 @@ def test_the_smoothed_sample_errs_by_time_at_about_the_measured_rates(
         clean = latents.sample(law, 200, Context(seed).generator("test"))
         noise = torch.randn(clean.shape, generator=Context(seed).generator("noise"), dtype=torch.float64)
         for j, t in enumerate(torch.tensor([[t] * 200 for t in times], dtype=torch.float64)):
-            x = diffusion.noisy(clean, t, noise)
+            x = process.noisy(clean, t, noise)
             exact = latents.prediction(law, x, t)
             for i, n in enumerate(sizes):
-                away = (estimators.smoothed(h[:n])(x, t) - exact) / diffusion.variance(t)[:, None]
+                away = (estimators.smoothed(h[:n])(x, t) - exact) / process.variance(t)[:, None]
                 errors[i, j] += float(away.square().sum(1).mean())
     slopes = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     assert (slopes > steepest).all() and (slopes < flattest).all()
@@ -311,7 +313,7 @@ def test_weights_of_the_loss_agree_where_the_noise_is_one() -> None:
 
 def test_a_group_is_as_large_as_memory_allows() -> None:
     wide = dataclasses.replace(SMALL, width=64, batch=4096)
-    assert packs.room(SMALL, "cpu") > 100 > packs.room(wide, "cpu") >= 1
+    assert training_groups.room(SMALL, "cpu") > 100 > training_groups.room(wide, "cpu") >= 1
 
 
 @pytest.mark.parametrize(

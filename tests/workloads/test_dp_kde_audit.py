@@ -18,7 +18,7 @@ from workloads.dp_kde import cost, kernels
 from workloads.dp_kde.audit import Params
 from workloads.dp_kde.maths import data, losses, noise, spent, sums, tree
 from workloads.dp_kde.maths.reading import Reading
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 CTX = Context(seed=2)
 

@@ -13,8 +13,9 @@ import torch
 
 from orchestrator.context import Context
 from workloads.khm import retrieval as workload
-from workloads.khm.maths import best, known, retrieval, storage
+from workloads.khm.maths import best, storage
 from workloads.khm.retrieval import Params, Result
+from workloads.shared.hopfield import known_codes, retrieval
 
 # d, error at beta 1, 5 and 10 (arXiv:2410.23126, closed forms evaluated apart from this code).
 ERRORS = {
@@ -254,7 +255,7 @@ def test_codes_may_be_written_as_papers_do(written: str, m: int) -> None:
 
 def test_the_optimal_code_is_the_best_one_known() -> None:
     (row,) = measure(Params("optimal", 5, 16, beta=1.0))
-    assert row["delta"] == pytest.approx(known.known_delta(5, 16))
+    assert row["delta"] == pytest.approx(known_codes.known_delta(5, 16))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from torch import Tensor
 from workloads.dit_conditional.maths import problem, training
 from workloads.dit_conditional.maths.problem import AnyLaw, Problem
 from workloads.dit_conditional.maths.training import Field
-from workloads.maths import diffusion, diffusion_distances, diffusion_times
-from workloads.maths.ensemble import generator
+from workloads.shared.diffusion import distances, process, times
+from workloads.shared.training.ensemble import generator
 
-TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
+TIMES = times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
 PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
 GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
@@ -69,7 +69,7 @@ def exact(task: Problem) -> Field:
         score = torch.empty_like(h)
         for law, at in among.items():
             score[at] = _without(law, h[at], time[at]) if hidden else law.diffused(h[at], condition[at], time[at])[1]
-        return torch.bmm(h + diffusion.variance(time)[..., None] * score, basis.mT).to(x)
+        return torch.bmm(h + process.variance(time)[..., None] * score, basis.mT).to(x)
 
     return predict
 
@@ -84,14 +84,14 @@ def _without(law: AnyLaw, h: Tensor, t: Tensor) -> Tensor:
 def probe(task: Problem) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
     p, like = task.first, task.like
-    grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
+    grids = [process.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
     time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
     clean, y = _new(task, "test", time.shape[1])
-    x = diffusion.noisy(clean, time, _normal(task, "test noise", time.shape[1]))
+    x = process.noisy(clean, time, _normal(task, "test noise", time.shape[1]))
     seen = [training.drawn(task, i, time.shape[1], generator(ctx, "seen data")) for i, ctx in enumerate(task.ctxs)]
     start, y_train = (torch.stack([pair[i] for pair in seen]) for i in (0, 1))
-    x_train = diffusion.noisy(start, time, _normal(task, "seen noise", time.shape[1]))
-    target = diffusion.signal(time)[..., None] * start
+    x_train = process.noisy(start, time, _normal(task, "seen noise", time.shape[1]))
+    target = process.signal(time)[..., None] * start
     true = exact(task)
     gap = (true(x_train, time, y_train, False) - target).square().sum(-1)
     without = true(x, time, y, True) if p.y_dim else x.new_empty(0)
@@ -101,7 +101,7 @@ def probe(task: Problem) -> Probe:
 def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
     """Errors of the scores and of the training loss, averaged over uniform time."""
     away = predict(at.x, at.time, at.y, False) - at.exact
-    precise = at.weight / diffusion.variance(at.time).square()
+    precise = at.weight / process.variance(at.time).square()
     on = torch.bmm(away, task.basis.to(away))
     squares, squares_on = away.square().sum(-1), on.square().sum(-1)
     total = (precise * squares).sum(1)
@@ -118,8 +118,8 @@ def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict
         "true_loss": true_loss,
         "optimisation_gap": loss - true_loss,
     }
-    at_times = (squares / diffusion.variance(at.time).square()).unflatten(1, (TIMES, task.first.points)).mean(2)
-    found |= diffusion_times.named(at_times)
+    at_times = (squares / process.variance(at.time).square()).unflatten(1, (TIMES, task.first.points)).mean(2)
+    found |= times.named(at_times)
     if task.first.y_dim:
         apart = predict(at.x, at.time, at.y, True) - at.exact_without
         found["score_mse_uncond"] = (precise * apart.square().sum(-1)).sum(1)
@@ -139,19 +139,19 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
     start = torch.special.ndtri(shares).repeat(len(y))[:, None].to(like).expand(len(task.params), -1, 1)
     condition = y.repeat_interleave(len(shares), 0).to(like).expand(len(task.params), -1, dy)
-    grids = [diffusion.schedule(p.t0, p.horizon, steps=FLOW_STEPS) for p in task.params]
+    grids = [process.schedule(p.t0, p.horizon, steps=FLOW_STEPS) for p in task.params]
     ends = _flow(lambda x, t: predict(x, t, condition, False), start, torch.stack(grids).to(like))
     ends = ends.double().view(len(task.params), len(y), -1).sort(2).values
     found = [_share_error(law, p.t0, y, at) for law, p, at in zip(task.laws, task.params, ends, strict=True)]
     return torch.stack(found)
 
 
-def _flow(field: diffusion.Field, x: Tensor, grid: Tensor) -> Tensor:
+def _flow(field: process.Field, x: Tensor, grid: Tensor) -> Tensor:
     """Points carried backward by the probability flow, the predicted clean point and noise held still in each step."""
     for k in range(grid.shape[1] - 1):
         now, then = (grid[:, k + i, None, None] for i in (0, 1))
         found = field(x, grid[:, k, None].expand(x.shape[:2]))
-        ratio = (diffusion.variance(then) / diffusion.variance(now)).sqrt()
+        ratio = (process.variance(then) / process.variance(now)).sqrt()
         x = torch.exp(0.5 * (now - then)) * found + ratio * (x - found)
     return x
 
@@ -176,15 +176,15 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     Total variation from the true law where there is no guidance and dx + dy <= 2, binned: a lower bound of E_y TV.
     """
     p, gamma = task.first, task.column("gamma")
-    grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
+    grids = [process.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
     grid = torch.stack(grids).to(task.like.device)
     _, y = _new(task, "conditions", p.samples)
     made = []
     for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
         noise = _normals(task, name, p.samples)
-        made.append(diffusion.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
+        made.append(process.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
     x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
-    energy, mmd = diffusion_distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
+    energy, mmd = distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
     found = {
         "energy_distance": energy,
         "mmd": mmd,
@@ -195,7 +195,7 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     return found
 
 
-def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> diffusion.Field:
+def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> process.Field:
     return lambda x, t: field(x, t, y)
 
 
@@ -203,7 +203,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     """Binned total variation of (x, y), y stretched to the cells, and what chance may add."""
     found = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
-        found.append(diffusion_distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
+        found.append(distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
     return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from workloads.dit_conditional.maths import problem
 from workloads.dit_conditional.maths.problem import Params, Problem
-from workloads.maths import diffusion, diffusion_network
-from workloads.maths.diffusion_network import linear
-from workloads.maths.ensemble import Layout, Stack
+from workloads.shared.diffusion import network, process
+from workloads.shared.diffusion.network import linear
+from workloads.shared.training.ensemble import Layout, Stack
 
 FEATURES, HIDDEN = 8, 32  # of the time, and of the condition
 
@@ -72,13 +72,13 @@ def layout(p: Params) -> Layout:
 
 def initial(p: Params, generator: torch.Generator) -> Stack:
     """One model's first parameters."""
-    made = diffusion_network.initial(layout(p).shapes, generator, problem.dtype(p))
+    made = network.initial(layout(p).shapes, generator, problem.dtype(p))
     columns = torch.arange(p.width, dtype=torch.float64)
     tokens = torch.arange(len(made["position"]) // p.width, dtype=torch.float64)
     # Positions start as waves over the tokens, so that they differ.
     made["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / p.width).flatten().to(problem.dtype(p))
     made["narrow"] = 0.1 * made["narrow"]
-    return made | {name: diffusion_network.orthonormal(part) for name, part in made.items() if name == "subspace"}
+    return made | {name: network.orthonormal(part) for name, part in made.items() if name == "subspace"}
 
 
 def predict(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hidden: Tensor | None, p: Params) -> Tensor:
@@ -89,14 +89,14 @@ def predict(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hi
     if "subspace" not in parameters:
         return _inner(parameters, fixed, x, t, y, hidden, p)
     down = parameters["subspace"]
-    return diffusion_network.product(_inner(parameters, fixed, linear(x, down), t, y, hidden, p), down.mT)
+    return network.product(_inner(parameters, fixed, linear(x, down), t, y, hidden, p), down.mT)
 
 
 def _inner(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hidden: Tensor | None, p: Params) -> Tensor:
     """The prediction for points (models, points, dx) of the law's own space."""
     cells = x.unsqueeze(-1)
-    waved = torch.cos(_phase(diffusion.signal(t)[..., None] * x, fixed.x, fixed.x_phase)).unflatten(-1, (p.x_dim, p.fourier))
-    features = diffusion_network.time_features(t)
+    waved = torch.cos(_phase(process.signal(t)[..., None] * x, fixed.x, fixed.x_phase)).unflatten(-1, (p.x_dim, p.fourier))
+    features = network.time_features(t)
     time = linear(torch.relu(linear(features, parameters["time_up"], parameters["time_up_bias"])), parameters["time_down"])
     token, around = time.split([p.width, 1], dim=-1)
     tokens: Sequence[Tensor] = [linear(torch.cat([cells, waved], -1), parameters["widen"]), token.unsqueeze(2)]
@@ -104,7 +104,7 @@ def _inner(parameters: Stack, fixed: Waves, x: Tensor, t: Tensor, y: Tensor, hid
         tokens = [*tokens, _condition(parameters, fixed, y, hidden).unsqueeze(2)]
     whole = torch.cat(list(tokens), 2)
     whole = whole + parameters["position"].view(len(x), 1, -1, p.width)
-    out = diffusion_network.blocks(parameters, whole.permute(0, 3, 2, 1), problem.transformer(p)).permute(0, 3, 2, 1)
+    out = network.blocks(parameters, whole.permute(0, 3, 2, 1), problem.transformer(p)).permute(0, 3, 2, 1)
     out = out[:, :, : p.x_dim]
     return x * (1.0 + around) + linear(out, parameters["narrow"]).squeeze(-1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from workloads.dit_conditional.maths import family
 from workloads.dit_conditional.maths.classes import Classes
 from workloads.dit_conditional.maths.family import Law
-from workloads.maths.diffusion_network import Shape, orthonormal
+from workloads.shared.diffusion.network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

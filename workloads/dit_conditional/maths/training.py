@@ -15,9 +15,11 @@ from torch import Tensor
 from workloads.dit_conditional.maths import network, problem
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_network, ensemble
-from workloads.maths.diffusion_network import orthonormal
-from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
+from workloads.shared.diffusion import network as diffusion_network
+from workloads.shared.diffusion import process
+from workloads.shared.diffusion.network import orthonormal
+from workloads.shared.training import ensemble
+from workloads.shared.training.ensemble import Ensemble, Feed, Recipe, Stack
 
 # (points, times, conditions, whether conditions are hidden) to the prediction of beta E[x_0].
 Field = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
@@ -50,9 +52,9 @@ def loss(task: Problem, fixed: Waves, parameters: Stack, batch: Stack) -> Tensor
     """Mean over points of |q - beta x_0|^2 / sigma^k for each dimension of the law; (models,)."""
     p, t, clean = task.first, batch["time"], batch["clean"]
     hidden = batch["uniform"] < task.column("mask")[:, None]
-    found = network.predict(parameters, fixed, diffusion.noisy(clean, t, batch["noise"]), t, batch["condition"], hidden, p)
-    away = (found - diffusion.signal(t)[..., None] * clean).square().sum(-1)
-    return (away * diffusion.variance(t) ** -task.column("weight")[:, None]).mean(1) / p.x_dim
+    found = network.predict(parameters, fixed, process.noisy(clean, t, batch["noise"]), t, batch["condition"], hidden, p)
+    away = (found - process.signal(t)[..., None] * clean).square().sum(-1)
+    return (away * process.variance(t) ** -task.column("weight")[:, None]).mean(1) / p.x_dim
 
 
 def predictor(task: Problem, fixed: Waves, trained: Ensemble) -> tuple[Field, Tensor]:
@@ -101,7 +103,7 @@ def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) 
     return {
         "clean": x.view_as(noise),
         "condition": y.view(steps, p.batch, p.y_dim),
-        "time": diffusion.times(uniform, p.t0, p.horizon, p.spread),
+        "time": process.times(uniform, p.t0, p.horizon, p.spread),
         "noise": noise,
         "uniform": torch.rand(steps, p.batch, **kind),  # type: ignore[call-overload]
     }

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import latents
 from workloads.dit_latent.maths.latents import Latent
-from workloads.maths.diffusion_network import Shape, orthonormal
+from workloads.shared.diffusion.network import Shape, orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import network, problem
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_network, ensemble
-from workloads.maths.diffusion_network import orthonormal
-from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
+from workloads.shared.diffusion import network as diffusion_network
+from workloads.shared.diffusion import process
+from workloads.shared.diffusion.network import orthonormal
+from workloads.shared.training import ensemble
+from workloads.shared.training.ensemble import Ensemble, Feed, Recipe, Stack
 
 # Steps between two retractions of W_B; whatever is measured is measured on a retracted copy.
 RETRACT = 10
@@ -48,12 +50,12 @@ def train(task: Problem, states: Sequence[Mapping[str, Any]] | None, marks: Sequ
 
 def loss(parameters: Stack, clean: Tensor, t: Tensor, noise: Tensor, power: Tensor, p: problem.Params) -> Tensor:
     """Mean over points of |W_B f - beta x_0|^2 / sigma^k, for each latent dimension; (models,), k of each model (models,)."""
-    found = network.predict(parameters, diffusion.noisy(clean, t, noise), t, p)
-    away = (found - diffusion.signal(t)[..., None] * clean).square().sum(-1)
-    return (away * diffusion.variance(t) ** -power[:, None]).mean(1) / p.latent_dim
+    found = network.predict(parameters, process.noisy(clean, t, noise), t, p)
+    away = (found - process.signal(t)[..., None] * clean).square().sum(-1)
+    return (away * process.variance(t) ** -power[:, None]).mean(1) / p.latent_dim
 
 
-def predictor(trained: Ensemble, p: problem.Params) -> tuple[diffusion.Field, Tensor]:
+def predictor(trained: Ensemble, p: problem.Params) -> tuple[process.Field, Tensor]:
     """The prediction W_B f(W_B' x, t) of the models as they are, and W_B (models, D, d0), with orthonormal columns."""
     parameters = trained.parameters
     parameters = {**parameters, "subspace": orthonormal(parameters["subspace"])}
@@ -80,7 +82,7 @@ def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) 
     p, like = task.params[model], task.like
     uniform = torch.rand(steps, p.batch, generator=generator, dtype=like.dtype, device=like.device)
     noise = torch.randn(steps, p.batch, p.ambient_dim, generator=generator, dtype=like.dtype, device=like.device)
-    time = diffusion.times(uniform, p.t0, p.horizon, p.spread)
+    time = process.times(uniform, p.t0, p.horizon, p.spread)
     return {"clean": drawn(task, model, steps * p.batch, generator).view_as(noise), "time": time, "noise": noise}
 
 

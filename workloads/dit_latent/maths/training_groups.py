@@ -16,9 +16,9 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, evaluation, network, problem, training
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import ensemble, grouping
-from workloads.maths.diffusion import Field
-from workloads.maths.ensemble import Ensemble
+from workloads.shared.diffusion.process import Field
+from workloads.shared.training import ensemble, groups
+from workloads.shared.training.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -57,7 +57,7 @@ def run(
     for p in params:
         problem.check(p)
     states = [ctx.load() for ctx in ctxs]
-    for indices in grouping.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
+    for indices in groups.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
         task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
         if task.first.estimator != "transformer":
             yield columns(indices, 0, names, start(task)(task, *estimators.fitted(task), True))
@@ -67,7 +67,7 @@ def run(
         for trained in training.train(task, None if kept[0] is None else kept, steps):
             last = trained.step == steps[-1]
             seen = [look.measure(look.task, *look.predictor(trained), last) for look in parts]
-            found = grouping.joined(seen)
+            found = groups.joined(seen)
             found |= best.seen(found["score_mse"], trained.step)
             home = trained.at_home()
             for place, ctx in enumerate(task.ctxs):
@@ -90,8 +90,8 @@ class Look:
 
 def looks(task: Problem, start: Callable[[Problem], Measure]) -> list[Look]:
     """A group in parts that memory holds while they are looked at."""
-    room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
-    tasks = [(begin, task.part(begin, end)) for begin, end in grouping.parts(len(task.params), room)]
+    room = groups.room(look_bytes(task.first), task.ctxs[0].device, groups.LOOKING)
+    tasks = [(begin, task.part(begin, end)) for begin, end in groups.parts(len(task.params), room)]
     return [Look(begin, part, start(part)) for begin, part in tasks]
 
 
@@ -123,13 +123,13 @@ class Best:
 def columns(indices: Sequence[int], step: int, names: Sequence[str], found: dict[str, Tensor]) -> Columns:
     """One block of rows: the points' indices, one step, and the values by name."""
     nothing = [None] * len(indices)
-    values = {name: grouping.plain(found[name]) if name in found else nothing for name in names}
+    values = {name: groups.plain(found[name]) if name in found else nothing for name in names}
     return {"index": list(indices), "step": [step] * len(indices), **values}
 
 
 def room(p: Params, device: str) -> int:
     """How many models of a shape are trained at once without running out of memory."""
-    return grouping.room(model_bytes(p), device)
+    return groups.room(model_bytes(p), device)
 
 
 def model_bytes(p: Params) -> float:

@@ -17,8 +17,8 @@ from workloads.dit_conditional.maths.evaluation import Probe
 from workloads.dit_conditional.maths.family import Law
 from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Params, Problem
-from workloads.maths import ensemble, grouping
-from workloads.maths.ensemble import Ensemble
+from workloads.shared.training import ensemble, groups
+from workloads.shared.training.ensemble import Ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -50,7 +50,7 @@ def run(params: Sequence[Params], ctxs: Sequence[Context], names: Sequence[str])
     for p in params:
         problem.check(p)
     states = [ctx.load() for ctx in ctxs]
-    for indices in grouping.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
+    for indices in groups.groups(params, states, FREE, lambda p: room(p, ctxs[0].device)):
         task = problem.build([params[i] for i in indices], [ctxs[i] for i in indices])
         if task.first.estimator == "kde":
             yield _columns(task, indices, 0, names, _kernels(task))
@@ -64,7 +64,7 @@ def _trained(task: Problem, indices: list[int], states: list[Any] | None, names:
     looks = _looks(task)
     for trained in training.train(task, fixed, states, ensemble.marks(p.steps, p.every)):
         with torch.no_grad():
-            found = grouping.joined([_measured(start, part, at, fixed, trained) for start, part, at in looks])
+            found = groups.joined([_measured(start, part, at, fixed, trained) for start, part, at in looks])
         home = trained.at_home()
         for place, ctx in enumerate(task.ctxs):
             ctx.save(home.saved(place))
@@ -73,8 +73,8 @@ def _trained(task: Problem, indices: list[int], states: list[Any] | None, names:
 
 def _looks(task: Problem) -> list[tuple[int, Problem, Probe]]:
     """Neighbours of a group that are looked at together, from which place on: looking takes more memory than a step."""
-    room = grouping.room(look_bytes(task.first), task.ctxs[0].device, grouping.LOOKING)
-    tasks = [(start, task.part(start, stop)) for start, stop in grouping.parts(len(task.params), room)]
+    room = groups.room(look_bytes(task.first), task.ctxs[0].device, groups.LOOKING)
+    tasks = [(start, task.part(start, stop)) for start, stop in groups.parts(len(task.params), room)]
     return [(start, part, evaluation.probe(part)) for start, part in tasks]
 
 
@@ -100,7 +100,7 @@ def _kernels(task: Problem) -> dict[str, Tensor]:
 
 def _columns(task: Problem, indices: list[int], step: int, names: Sequence[str], found: dict[str, Tensor]) -> Columns:
     """One block of rows; null is what was not measured, or means nothing: hidden conditions never met, tv under guidance."""
-    values = {name: grouping.plain(found[name]) if name in found else [None] * len(indices) for name in names}
+    values = {name: groups.plain(found[name]) if name in found else [None] * len(indices) for name in names}
     for place, p in enumerate(task.params):
         silent = ("score_mse_uncond",) if p.mask == 0 else ()
         for name in (*silent, *(("tv_sampled", "tv_noise") if p.gamma != 1 else ())):
@@ -111,7 +111,7 @@ def _columns(task: Problem, indices: list[int], step: int, names: Sequence[str],
 
 def room(p: Params, device: str) -> int:
     """How many models of a shape are trained at once without running out of memory."""
-    return grouping.room(model_bytes(p), device)
+    return groups.room(model_bytes(p), device)
 
 
 def model_bytes(p: Params) -> float:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from workloads.maths.ensemble import Stack
+from workloads.shared.training.ensemble import Stack
 
 # Tokens up to which products of single numbers beat products of tiny matrices.
 FEW = 8
