@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_conditional import latent, rate
 from workloads.dit_conditional.maths import evaluation, network, problem, training, training_groups
 from workloads.dit_conditional.maths.problem import Params
@@ -150,7 +151,7 @@ def test_the_true_prediction_is_the_mean_of_the_clean_points() -> None:
 
 def test_training_learns_both_scores() -> None:
     p = Params(fresh=True, n=1, steps=300, points=64, samples=256, beta=2.0)
-    ((_, row),) = rate.run(p, Context(0))
+    ((_, row),) = load(rate).run(p, Context(0))
     assert row.score_mse is not None and row.score_mse_uncond is not None and row.tv is not None
     assert row.score_mse < 0.1 and row.score_mse_uncond < 0.1
     assert row.tv < 0.4
@@ -158,7 +159,7 @@ def test_training_learns_both_scores() -> None:
 
 
 def test_a_subspace_is_learnt_with_its_law() -> None:
-    ((_, row),) = latent.run(latent.Params(fresh=True, n=1, x_dim=1, steps=300, points=64), Context(0))
+    ((_, row),) = load(latent).run(latent.Params(fresh=True, n=1, x_dim=1, steps=300, points=64), Context(0))
     assert row.subspace_error < 0.02
     assert row.score_mse == pytest.approx(row.score_mse_on_support + row.score_mse_orthogonal, rel=1e-4)
 

@@ -10,6 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_latent import sampling
 from workloads.dit_latent.maths import latents, problem
 from workloads.dit_latent.maths.latents import NAMES, Latent
@@ -27,7 +28,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def measure(params: Params, seed: int = 0) -> Result:
     """The row of one point."""
-    ((_, result),) = sampling.run(params, Context(seed))
+    ((_, result),) = load(sampling).run(params, Context(seed))
     return result
 
 

@@ -142,7 +142,7 @@ def test_the_best_row_is_remembered_across_a_checkpoint() -> None:
 
 def test_a_long_training_on_few_points_learns_them_by_heart() -> None:
     p = early_stopping.Params(latent_dim=1, ambient_dim=2, n=4, steps=400, octaves=0, schedule="cosine", learning_rate=0.01)
-    ((_, row),) = early_stopping.run(p, Context(1))
+    ((_, row),) = load(early_stopping).run(p, Context(1))
     assert row.memory_loss is not None and row.memorised is not None
     assert row.memory_loss < row.train_loss < row.true_loss
     assert 0.3 < row.memorised < 1.05
@@ -163,7 +163,7 @@ def test_parts_of_the_error_make_the_whole() -> None:
 
 def test_training_learns_the_score_and_its_subspace() -> None:
     p = dataclasses.replace(SMALL, fresh=True, steps=400, every=0, batch=64, points=64, samples=0)
-    ((_, row),) = rate.run(p, Context(0))
+    ((_, row),) = load(rate).run(p, Context(0))
     assert row.relative_mse < 0.01
     assert row.subspace_error < 0.01
     assert row.tv is None
@@ -171,7 +171,7 @@ def test_training_learns_the_score_and_its_subspace() -> None:
 
 def test_errors_by_time_average_to_the_whole() -> None:
     p = dataclasses.replace(SMALL, samples=0, every=0)
-    ((_, row),) = rate.run(p, Context(0))
+    ((_, row),) = load(rate).run(p, Context(0))
     _, weight = process.quadrature(p.t0, p.horizon, diffusion_times.COUNT)
     errors = [getattr(row, f"mse_t{k + 1}") for k in range(diffusion_times.COUNT)]
     assert float(weight @ torch.tensor(errors, dtype=torch.float64)) == pytest.approx(row.score_mse, rel=1e-4)

@@ -168,7 +168,7 @@ def test_a_point_does_not_depend_on_its_pack() -> None:
 
 
 def test_run_gives_the_row_of_the_pack() -> None:
-    ((step, row),) = workload.run(MIXED[0], Context(seed=0))
+    ((step, row),) = load(workload).run(MIXED[0], Context(seed=0))
     assert (step, row) == (0, Result(**measure(MIXED[0])[0]))
 
 

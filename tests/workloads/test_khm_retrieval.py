@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.khm import retrieval as workload
 from workloads.khm.maths import best, storage
 from workloads.khm.retrieval import Params, Result
@@ -238,7 +239,7 @@ def test_large_codes_answer_as_whole_ones(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_run_gives_the_row_of_the_pack() -> None:
-    ((step, row),) = workload.run(MIXED[1], Context(seed=3))
+    ((step, row),) = load(workload).run(MIXED[1], Context(seed=3))
     assert (step, row) == (0, Result(**measure(MIXED[1], seeds=[3])[0]))
 
 

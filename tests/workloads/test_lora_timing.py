@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.lora import norm_control, timing
 from workloads.lora.maths import methods
 from workloads.lora.maths.methods import Asked
@@ -136,7 +137,7 @@ def test_the_control_is_timed_beside_norm_one() -> None:
 
 @pytest.mark.parametrize("module", [timing, norm_control])
 def test_run_gives_a_row(module: Any) -> None:
-    ((step, row),) = module.run(module.EXAMPLES[1], Context(seed=1))
+    ((step, row),) = load(module).run(module.EXAMPLES[1], Context(seed=1))
     assert step == 0 and row.forward_seconds > 0
 
 
