@@ -58,7 +58,7 @@ def group(params: Sequence[Params], precision: str = "float32") -> torch.Tensor:
     """Parameters (models, P) after 50 steps."""
     made = [dataclasses.replace(p, precision=precision) for p in params]
     task = problem.build(made, [Context(p.n) for p in made])
-    (trained,) = training.train(task, network.waves(task), None, [50])
+    (trained,) = training_groups.RUN.train(task, None, [50])
     return trained.flat
 
 
@@ -96,21 +96,21 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(module: Any, taken: in
 
 def test_with_no_mask_training_is_bitwise_that_without_hidden_conditions() -> None:
     task = problem.build([dataclasses.replace(SMALL, mask=0.0)], [Context(0)])
-    fixed, flat = network.waves(task), ensemble.begin(network.layout(SMALL), [network.initial(SMALL, Context(0).generator())])
+    flat = ensemble.begin(network.layout(SMALL), [network.initial(SMALL, Context(0).generator())])
     made, parameters = batch(task), flat.parameters
     x = made["clean"] + made["noise"]
     hidden = made["uniform"] < 0.0
-    seen = network.predict(parameters, fixed, x, made["time"], made["condition"], hidden, SMALL)
-    assert torch.equal(seen, network.predict(parameters, fixed, x, made["time"], made["condition"], None, SMALL))
+    seen = network.predict(parameters, task.fixed, x, made["time"], made["condition"], hidden, SMALL)
+    assert torch.equal(seen, network.predict(parameters, task.fixed, x, made["time"], made["condition"], None, SMALL))
     made["uniform"] = torch.ones_like(made["uniform"])
-    (trained,) = training.train(task, fixed, None, [20])
+    (trained,) = training_groups.RUN.train(task, None, [20])
     assert not bool(trained.parameters["hidden"].any())  # the token of hidden conditions was never met
 
 
 def test_a_hidden_condition_plays_no_part() -> None:
     task = problem.build([SMALL], [Context(0)])
-    (trained,) = training.train(task, network.waves(task), None, [20])
-    predict, _ = training.predictor(task, network.waves(task), trained)
+    (trained,) = training_groups.RUN.train(task, None, [20])
+    predict, _ = training.predictor(task, trained)
     x, t, y = torch.randn(1, 9, 1), torch.full((1, 9), 0.3), torch.rand(2, 1, 9, 1)
     assert torch.equal(predict(x, t, y[0], True), predict(x, t, y[1], True))
     assert not torch.equal(predict(x, t, y[0], False), predict(x, t, y[1], False))
@@ -118,8 +118,8 @@ def test_a_hidden_condition_plays_no_part() -> None:
 
 def test_without_guidance_sampling_is_bitwise_the_conditional_path() -> None:
     task = problem.build([SMALL] * 2, [Context(0), Context(1)])
-    (trained,) = training.train(task, network.waves(task), None, [10])
-    predict, _ = training.predictor(task, network.waves(task), trained)
+    (trained,) = training_groups.RUN.train(task, None, [10])
+    predict, _ = training.predictor(task, trained)
     x, t, y = torch.randn(2, 9, 1), torch.full((2, 9), 0.3), torch.rand(2, 9, 1)
     mixed = training.guided(predict, torch.tensor([1.0, 3.0]))(x, t, y)
     with_y, without = predict(x, t, y, False), predict(x, t, y, True)
@@ -173,7 +173,7 @@ def test_kernel_estimates_have_one_row_and_no_score() -> None:
 
 def test_a_group_is_as_large_as_memory_allows() -> None:
     wide = dataclasses.replace(SMALL, width=256, batch=8192)
-    assert training_groups.room(SMALL, "cpu") > 20 > training_groups.room(wide, "cpu") >= 1
+    assert training_groups.RUN.room(SMALL, "cpu") > 20 > training_groups.RUN.room(wide, "cpu") >= 1
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from workloads.dit_latent.maths import latents, problem
 from workloads.dit_latent.maths.latents import NAMES, Latent
 from workloads.dit_latent.sampling import Params, Result
 from workloads.shared.diffusion import distances, network, process
+from workloads.shared.diffusion.problem import SPREADS
 
 # Variance of a coordinate without data after Euler's steps from variance 1 at T = 5, and sigma(T0) itself.
 EULER = {0.1: {0.02: 0.105702, 0.005: 0.097675, 0.001: 0.095659}, 0.01: {0.02: 0.024586, 0.005: 0.012848, 0.001: 0.010467}}
@@ -151,7 +152,7 @@ def test_the_average_over_time_sees_a_singular_integrand() -> None:
     assert float((weight / t**2).sum()) == pytest.approx((1 / 0.02 - 1 / 4.0) / 3.98, rel=1e-6)
 
 
-@pytest.mark.parametrize("spread", problem.SPREADS)
+@pytest.mark.parametrize("spread", SPREADS)
 def test_training_times_fill_their_interval(spread: str) -> None:
     ends = process.times(torch.tensor([0.0, 1.0], dtype=torch.float64), 0.02, 4.0, spread)
     assert ends.tolist() == pytest.approx([0.02, 4.0])

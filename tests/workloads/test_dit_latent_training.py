@@ -64,7 +64,7 @@ def group(params: Sequence[Params], precision: str) -> torch.Tensor:
     """Parameters (models, P) after 50 steps."""
     made = [dataclasses.replace(p, precision=precision) for p in params]
     task = problem.build(made, [Context(p.n) for p in made])
-    (trained,) = training.train(task, None, [50])
+    (trained,) = training_groups.RUN.train(task, None, [50])
     return trained.flat
 
 
@@ -97,19 +97,19 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(taken: int) -> None:
 
 
 def test_a_pack_that_ran_out_of_memory_gives_the_rows_of_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload, loss, sizes = load("dit_latent.rate"), training.loss, []
+    workload, sizes = load("dit_latent.rate"), []
 
-    def scarce(parameters: Any, *given: Any) -> torch.Tensor:
+    def scarce(task: Any, parameters: Any, batch: Any) -> torch.Tensor:
         sizes.append(len(parameters["subspace"]))
         if sizes[-1] > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return loss(parameters, *given)
+        return training.loss(task, parameters, batch)
 
     params = {f.name: [getattr(p, f.name) for p in GROUP] for f in workload.params}
     named = {"pack": "p", "index": list(range(12)), "ids": [f"point{i}" for i in range(12)], "seeds": list(range(12))}
     batch = Batch(**named, params=params, seconds=600.0, together=12)  # type: ignore[arg-type]
     whole, pace = measured(workload, batch, Basket())[1], Pace()
-    monkeypatch.setattr(training, "loss", scarce)
+    monkeypatch.setattr(training_groups, "RUN", dataclasses.replace(training_groups.RUN, loss=scarce))
     split = measured(workload, batch, Basket(), pace=pace)[1]
     assert max(size for size in sizes if sizes.count(size) > 10) == 3 and list(pace.caps.values()) == [3]
     errors = [{(r["point"], r["step"]): r["score_mse"] for r in found} for found in (whole, split)]
@@ -303,17 +303,17 @@ def test_the_reshape_layer_makes_patches(dim: int, tokens: tuple[int, int]) -> N
 
 
 def test_weights_of_the_loss_agree_where_the_noise_is_one() -> None:
-    task = problem.build([SMALL] * 2, [Context(0)] * 2)
+    task = problem.build([dataclasses.replace(SMALL, weight=k) for k in (0.0, 2.0)], [Context(0)] * 2)
     parameters = ensemble.begin(network.layout(SMALL), [network.initial(SMALL, Context(0).generator())] * 2).parameters
     clean, noise = torch.randn(2, 2, 9, 8)
     clean, noise, t = clean[:1].expand(2, -1, -1), noise[:1].expand(2, -1, -1), torch.full((2, 9), 40.0)
-    losses = training.loss(parameters, clean, t, noise, torch.tensor([0.0, 2.0]), task.first)
+    losses = training.loss(task, parameters, {"clean": clean, "time": t, "noise": noise})
     assert float(losses[0]) == pytest.approx(float(losses[1]))
 
 
 def test_a_group_is_as_large_as_memory_allows() -> None:
     wide = dataclasses.replace(SMALL, width=64, batch=4096)
-    assert training_groups.room(SMALL, "cpu") > 100 > training_groups.room(wide, "cpu") >= 1
+    assert training_groups.RUN.room(SMALL, "cpu") > 100 > training_groups.RUN.room(wide, "cpu") >= 1
 
 
 @pytest.mark.parametrize(

@@ -77,4 +77,4 @@ NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
-    yield from training_groups.run(params, ctxs, NAMES)
+    yield from training_groups.columns(params, ctxs, NAMES)

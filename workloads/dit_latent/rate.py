@@ -17,8 +17,9 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, evaluation, network, training_groups
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.shared.diffusion import times
+from workloads.shared.diffusion import probes, times
 from workloads.shared.diffusion.process import Field
+from workloads.shared.diffusion.training_run import Measure
 from workloads.shared.training import ensemble
 
 if TYPE_CHECKING:
@@ -88,24 +89,23 @@ NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
-    for columns in training_groups.run(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured):
+    for columns in training_groups.columns(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured):
         columns["loss_floor"] = [None if math.isnan(floor) else floor for floor in columns["loss_floor"]]
         yield columns
 
 
-def measured(task: Problem) -> training_groups.Measure:
+def measured(task: Problem) -> Measure[Field]:
     """What measures the rows of a problem, on points drawn once."""
-    at = evaluation.probe(task)
+    probe = evaluation.probe(task)
 
-    def measure(task: Problem, predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = evaluation.score_errors(task, at, predict, span) | counted(task)
-            found["loss_floor"] = evaluation.loss_floors(task)
-            if last and task.first.samples:
-                found |= evaluation.sample_errors(task, predict, span, evaluation.ratios(task))
-            if task.first.estimator == "plugin":
-                found["latent_kl"] = estimators.divergences(task, span)
-        return found
+    def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        values = evaluation.score_errors(task, probe, predict, span) | counted(task)
+        values["loss_floor"] = evaluation.loss_floors(task)
+        if last and task.first.samples:
+            values |= evaluation.sample_errors(task, predict, span, probes.sampler_times(task))
+        if task.first.estimator == "plugin":
+            values["latent_kl"] = estimators.divergences(task, span)
+        return values
 
     return measure
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.dit_latent.maths import estimators, evaluation, problem, training_groups
-from workloads.shared import packs as packing
+from workloads.dit_latent.maths import estimators, evaluation, problem
+from workloads.shared import packs
 from workloads.shared.diffusion import process
+from workloads.shared.diffusion.training_run import block
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -87,9 +88,9 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     for p in params:
         _check(p)
     keys = [dataclasses.replace(p, family="", n=0 if p.score == "exact" else 1) for p in params]
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
+    for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
         found = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
-        yield training_groups.columns(indices, 0, NAMES, found)
+        yield block(indices, 0, NAMES, found)
 
 
 def _check(p: Params) -> None:

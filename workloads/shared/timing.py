@@ -52,7 +52,7 @@ def clock(device: str) -> Clock:
 
     Where torch has one thread they are the thread's own, without those in which other programs had the processor.
     """
-    if device == "cpu":
+    if not device.startswith("cuda"):
         return time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def settled() -> float:

@@ -7,7 +7,6 @@ the total-variation bound is Girsanov's and Pinsker's, with the discretisation i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, latents, problem, training
 from workloads.dit_latent.maths.problem import Problem
-from workloads.shared.diffusion import distances, process, times
+from workloads.shared import packs
+from workloads.shared.diffusion import distances, probes, process, times
 from workloads.shared.diffusion.process import Field
 from workloads.shared.training import ensemble
 from workloads.shared.training.ensemble import generator
@@ -30,8 +30,7 @@ ERRORS = 5.0  # standard errors of the path divergence that its bound is given
 class Probe:
     """The noisy points that a problem's predictions are compared on, all (models, times * points, ...)."""
 
-    time: Tensor
-    weight: Tensor  # (models, times * points), so that sums are averages over uniform time and the points
+    at: probes.Times
     x: Tensor  # from new data: what the score's error is measured on
     exact: Tensor  # the true prediction there
     x_train: Tensor  # from the training data
@@ -42,11 +41,8 @@ class Probe:
 
 def exact(task: Problem) -> Field:
     """The true beta E[x_0 | x_t] in the ambient space."""
-    places: dict[latents.Latent, list[int]] = {}
-    for i, law in enumerate(task.laws):
-        places.setdefault(law, []).append(i)
-    among = {law: torch.tensor(at, device=task.like.device) for law, at in places.items()}
-    jitter = training.column(task, "ambient_noise")
+    among = {law: torch.tensor(models, device=task.like.device) for law, models in packs.groups(task.laws, lambda law: law)}
+    jitter = task.column("ambient_noise")
     noisy = any(p.ambient_noise > 0 for p in task.params)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
@@ -70,19 +66,17 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem, memory: bool = False) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.like
-    grids = [process.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
-    time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
-    x = process.noisy(_clean(task, "test", time.shape[1]), time, _normal(task, "test noise", time.shape[1]))
-    seen = [
-        training.drawn(task, i, time.shape[1], generator(ctx, "seen data")).to(like.dtype) for i, ctx in enumerate(task.ctxs)
-    ]
-    x_train = process.noisy(torch.stack(seen), time, _normal(task, "seen noise", time.shape[1]))
-    target = process.signal(time)[..., None] * torch.stack(seen)
+    at = probes.quadrature(task, task.first.points)
+    time, count = at.time, at.time.shape[1]
+    x = process.noisy(_clean(task, "test", count), time, probes.normal(task, "test noise", count))
+    members = [training.drawn(task, i, count, generator(ctx, "seen data")).to(task.like) for i, ctx in enumerate(task.ctxs)]
+    start = torch.stack(members)
+    x_train = process.noisy(start, time, probes.normal(task, "seen noise", count))
+    target = process.signal(time)[..., None] * start
     true = exact(task)
     gap = (true(x_train, time) - target).square().sum(-1)
     learnt = _remembered(task, x_train, time, target) if memory else gap.new_empty(0)
-    return Probe(time, weight / p.points, x, true(x, time), x_train, gap, target, learnt)
+    return Probe(at, x, true(x, time), x_train, gap, target, learnt)
 
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
@@ -94,31 +88,16 @@ def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
+def score_errors(task: Problem, probe: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
     """Errors of the score and of the training loss, averaged over uniform time, and how they depend on it."""
-    away = predict(at.x, at.time) - at.exact
-    on = torch.bmm(away, task.basis)
-    precise = at.weight / process.variance(at.time).square()
-    squares, squares_on = away.square().sum(-1), on.square().sum(-1)
-    baseline = (precise * at.exact.square().sum(-1)).sum(1)
-    total = (precise * squares).sum(1)
-    on_support = (precise * squares_on).sum(1)
-    loss = (precise * (predict(at.x_train, at.time) - at.target).square().sum(-1)).sum(1)
-    true_loss = (precise * at.gap).sum(1)
-    found = {
-        "score_mse": total,
-        "score_mse_on_support": on_support,
-        "score_mse_orthogonal": (precise * (squares - squares_on).clamp_min(0.0)).sum(1),
-        "relative_mse": total / baseline,
-        "subspace_error": (span @ span.mT - task.basis @ task.basis.mT).square().sum((1, 2)),
-        "train_loss": loss,
-        "true_loss": true_loss,
-        "optimisation_gap": loss - true_loss,
-        **_by_time(task, at, squares / process.variance(at.time).square()),
-    }
-    if len(at.learnt):
-        found["memory_loss"] = (precise * at.learnt).sum(1)
-    return found
+    time, precise = probe.at.time, probe.at.weight / process.variance(probe.at.time).square()
+    away = probes.Distances.of(task, predict(probe.x, time) - probe.exact)
+    losses = (predict(probe.x_train, time) - probe.target).square().sum(-1), probe.gap
+    errors = probes.score_errors(task, probe.at, away, probe.exact, losses, span)
+    errors |= _by_time(task, time, away.whole / process.variance(time).square())
+    if len(probe.learnt):
+        errors["memory_loss"] = (precise * probe.learnt).sum(1)
+    return errors
 
 
 def loss_floors(task: Problem) -> Tensor:
@@ -136,11 +115,11 @@ def loss_floors(task: Problem) -> Tensor:
     return torch.tensor(found, dtype=torch.float64)
 
 
-def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
+def _by_time(task: Problem, time: Tensor, squares: Tensor) -> dict[str, Tensor]:
     """How the error depends on t: the slope of ln RMSE in ln sigma(t), and the largest sigma(t) RMSE / sqrt(d0)."""
     shape = (len(squares), TIMES, task.first.points)
     rmse = squares.view(shape).mean(2).sqrt().double()
-    sigma = process.variance(at.time.view(shape)[..., 0]).double()
+    sigma = process.variance(time.view(shape)[..., 0]).double()
     x, y = sigma.log(), rmse.log()
     x = x - x.mean(1, keepdim=True)
     slope = (x * y).sum(1) / x.square().sum(1)
@@ -154,11 +133,12 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
     The sampler goes backward along each model's falling times `grid` (models, steps + 1), to its t0.
     """
     p, like = task.first, task.like
-    drawn = _normals(task, "sampler", p.samples)
+    drawn = probes.normals(task, "sampler", p.samples)
     mine, theirs = (predict, exact(task)) if scheme == "bridge" else (scored(predict), scored(exact(task)))
     x = process.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
     least = torch.tensor([[q.t0] for q in task.params], dtype=like.dtype, device=like.device)
-    true = process.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), _normal(task, "true noise", p.samples))
+    noise = probes.normal(task, "true noise", p.samples)
+    true = process.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), noise)
     on, true_on = torch.bmm(x, task.basis), torch.bmm(true, task.basis)
     across = distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
     energy, mmd = distances.energy_and_mmd(on, true_on)
@@ -171,12 +151,6 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
         **_total_variation(task, on),
         **_bound(task, mine, theirs, grid, scheme),
     }
-
-
-def ratios(task: Problem) -> Tensor:
-    """The sampler's times of a training, each a fixed share of the one before; (models, steps + 1)."""
-    grids = [process.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    return torch.stack(grids).to(task.like.device)
 
 
 def scored(predict: Field) -> Field:
@@ -228,17 +202,6 @@ def _clean(task: Problem, stream: str, count: int) -> Tensor:
     return torch.stack(made)
 
 
-def _normal(task: Problem, stream: str, count: int) -> Tensor:
-    """Standard normal noise (models, count, D)."""
-    like, size = task.like, (count, task.first.ambient_dim)
-    made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
-    return torch.stack(made)
-
-
-def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
-    return lambda k: _normal(task, f"{stream} {k}", count)
-
-
 def _draws(task: Problem, points: int) -> process.Draws:
     """What so many paths of steps from k on are made of."""
     like = task.like
@@ -247,7 +210,7 @@ def _draws(task: Problem, points: int) -> process.Draws:
         count = steps * points
         streams = [generator(ctx, f"path time {k}") for ctx in task.ctxs]
         uniform = torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])
-        first, second = (_normal(task, f"path noise {k} {i}", count) for i in (0, 1))
+        first, second = (probes.normal(task, f"path noise {k} {i}", count) for i in (0, 1))
         return _clean(task, f"path {k}", count), first, second, uniform
 
     return draw

@@ -54,6 +54,25 @@ def initial(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, d
     return made
 
 
+def first_parameters(
+    shapes: Mapping[str, tuple[int, ...]], width: int, generator: torch.Generator, dtype: torch.dtype
+) -> Stack:
+    """One model's parameters to start from, by `initial`; its `narrow` is small, its `subspace` orthonormal if it has one."""
+    parameters = initial(shapes, generator, dtype)
+    columns = torch.arange(width, dtype=torch.float64)
+    tokens = torch.arange(len(parameters["position"]) // width, dtype=torch.float64)
+    # Positions start as waves over the tokens, so that they differ.
+    parameters["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / width).flatten().to(dtype)
+    return retracted({**parameters, "narrow": 0.1 * parameters["narrow"]})
+
+
+def retracted(parameters: Stack) -> Stack:
+    """The same parameters, with orthonormal columns of `subspace` where there is one."""
+    if "subspace" not in parameters:
+        return parameters
+    return {**parameters, "subspace": orthonormal(parameters["subspace"])}
+
+
 def orthonormal(weight: Tensor) -> Tensor:
     """The orthonormal columns that QR makes of those of (..., D, d0); unique, for diag R is made positive."""
     if weight.is_cuda:
