@@ -130,8 +130,9 @@ def test_a_training_saved_at_its_end_has_no_row_left() -> None:
 
 
 def test_the_best_row_is_remembered_across_a_checkpoint() -> None:
-    p = early_stopping.Params(latent_dim=2, n=4, steps=128, octaves=1, batch=32, points=16, learning_rate=0.05)
-    whole, ctxs = rows(early_stopping, [p], [Context(0)]), [Kept(0)]
+    # A single point is learnt by heart: from some step on the score gets worse, whatever the seed and the last digits.
+    p = early_stopping.Params(latent_dim=2, n=1, steps=128, octaves=1, batch=32, points=16, learning_rate=0.02)
+    whole, ctxs = rows(early_stopping, [p], [Context(6)]), [Kept(6)]
     pack = iter(early_stopping.run_pack([p], ctxs))
     for _ in range(7):
         next(pack)
@@ -194,7 +195,7 @@ def test_the_true_score_s_loss_comes_to_its_floor_in_any_ambient_space(noise: fl
 def test_a_network_that_predicts_zero_errs_by_the_baseline() -> None:
     task = problem.build([SMALL], [Context(0)])
     measure = rate.measured(task)
-    found = measure(task, lambda x, t: torch.zeros_like(x), task.basis, False)
+    found = measure(lambda x, t: torch.zeros_like(x), task.basis, False)
     assert float(found["relative_mse"]) == pytest.approx(1.0)
     assert float(found["score_mse_orthogonal"]) == pytest.approx(0.0, abs=1e-3)
 
