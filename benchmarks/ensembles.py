@@ -24,8 +24,9 @@ from orchestrator.context import Context
 from orchestrator.execute import Pace as Learnt
 from orchestrator.workload import load
 from workloads.dit_latent import rate
-from workloads.dit_latent.maths import network, packs, problem, training
+from workloads.dit_latent.maths import network, problem, training_groups
 from workloads.dit_latent.maths.problem import Params
+from workloads.shared.diffusion.problem import PRECISIONS
 
 SHAPES = {
     "small": Params(latent_dim=4, ambient_dim=8, n=1024, steps=100_000),
@@ -93,7 +94,7 @@ def paced(shape: str, models: int, device: str, seconds: float, traffic: float) 
     clock = time.perf_counter if device == "cuda" else time.process_time
     task = problem.build([p] * models, [Context(seed, device) for seed in range(models)])
     block = 64 if device == "cuda" else 8
-    stream = training.train(task, None, range(block, p.steps, block))
+    stream = training_groups.RUN.train(task, None, range(block, p.steps, block))
     next(stream)
     _wait(device)
     begun, steps = clock(), 0
@@ -110,7 +111,7 @@ def paced(shape: str, models: int, device: str, seconds: float, traffic: float) 
 
 def sizes(shape: str, device: str, most: int) -> list[int]:
     """Sizes of packs up to what the device's memory holds, that one last."""
-    room = min(packs.room(SHAPES[shape], device), most)
+    room = min(training_groups.RUN.room(SHAPES[shape], device), most)
     return [size for size in SIZES if size < room] + [room]
 
 
@@ -137,7 +138,7 @@ def alone_and_together(device: str, precision: str) -> float:
 
 def _trained(params: Sequence[Params], seeds: Sequence[int], device: str) -> torch.Tensor:
     task = problem.build(params, [Context(seed, device) for seed in seeds])
-    (trained,) = training.train(task, None, [50])
+    (trained,) = training_groups.RUN.train(task, None, [50])
     return trained.flat.double()
 
 
@@ -175,12 +176,12 @@ def cut(p: Params, models: int, device: str) -> Iterator[str]:
     """Seconds of a pack's training and of what its last row takes, part by part, one line each as it is known."""
     task = problem.build([p] * models, [Context(seed, device) for seed in range(models)])
     begun = time.perf_counter()
-    (trained,) = training.train(task, None, [p.steps])
+    (trained,) = training_groups.RUN.train(task, None, [p.steps])
     _wait(device)
     yield f"training {p.steps} steps of {models} models: {time.perf_counter() - begun:.1f} s"
-    for look in packs.looks(task, rate.measured):
+    for look in training_groups.RUN.looks(task, rate.measured):
         begun = time.perf_counter()
-        look.measure(look.task, *look.predictor(trained), True)
+        look.values(trained, True)
         _wait(device)
         yield f"evaluating {len(look.task.params)} models: {time.perf_counter() - begun:.1f} s"
 
@@ -204,14 +205,15 @@ def main() -> None:
     said: dict[str, Any] = {"device": name, "torch": torch.__version__, "bytes_per_second": traffic, "packs": []}
     for shape in options.shapes:
         p = SHAPES[shape]
-        print(f"\n{shape}: {network.layout(p).count:,} parameters, {packs.model_bytes(p) / 1e6:.1f} MB a model foreseen")
+        megabytes = training_groups.RUN.model_bytes(p) / 1e6
+        print(f"\n{shape}: {network.layout(p).count:,} parameters, {megabytes:.1f} MB a model foreseen")
         found = []
         for models in sizes(shape, device, options.most):
             found.append(paced(shape, models, device, options.seconds, traffic))
             lines = list(table(found))
             print("\n".join(lines if len(found) == 1 else lines[-1:]), flush=True)
         said["packs"] += [{**asdict(pace), "rate": pace.rate, "of_bound": pace.rate / pace.bound} for pace in found]
-    said["alone_against_twelve"] = {kind: alone_and_together(device, kind) for kind in problem.PRECISIONS}
+    said["alone_against_twelve"] = {kind: alone_and_together(device, kind) for kind in PRECISIONS}
     print("\nalone against a group of twelve, 50 steps:", said["alone_against_twelve"], flush=True)
     if device == "cuda":
         said["out_of_memory"] = squeezed()

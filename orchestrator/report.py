@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import caveats, durable
 from orchestrator.claims import ABSENT, BASE, Finding, Verdict, label, rows_of
-from orchestrator.claims.evidence import Columns, Described, select
+from orchestrator.claims.evidence import Columns, Described
 from orchestrator.claims.queries import select
 from orchestrator.claims.verdict import level_text, owner, shown, span, told
 from orchestrator.columns import ENGINE_NAMES, OK

@@ -23,6 +23,8 @@ KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 BOUNDS = ("exact", "lower", "upper")
 KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
+# The package of `workloads` that papers share: it measures nothing.
+SHARED = "shared"
 # What a user's module may raise while it is imported.
 FAULTS = (
     ImportError,
@@ -109,6 +111,23 @@ class Workload:
         sampled = any(field.sample and params[field.name] == field.sample for field in self.params)
         return "sample" if sampled and self.measures == "value" else self.measures
 
+    def run(self, params: Any, ctx: Any) -> Iterator[tuple[int, Any]]:
+        """Rows (step, Result) of one point: by the module's own `run`, and where it has none by `run_pack`, a pack of one."""
+        if hasattr(self.module, "run"):
+            yield from self.module.run(params, ctx)
+            return
+        for block in self.module.run_pack([params], [ctx]):
+            yield from self._single(block)
+
+    def _single(self, block: Any) -> Iterator[tuple[int, Any]]:
+        """What `run_pack` yields at one time of a pack of one: a row, or columns of rows."""
+        if not isinstance(block, Mapping):
+            yield block[1], block[2]
+            return
+        columns = {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in block.items()}
+        for row, step in enumerate(columns["step"]):
+            yield step, self.module.Result(**{field.name: columns[field.name][row] for field in self.results})
+
     def param(self, name: str) -> Field:
         """The param of that name."""
         return next(f for f in self.params if f.name == name)
@@ -164,10 +183,14 @@ def shipped() -> tuple[str, ...]:
 
 
 def _measurements(path: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(paper, measurement): each package beside `shared` is a paper, and each public module directly in it measures; packages
+    in a paper, as its `maths`, do not."""
     for paper in pkgutil.iter_modules(path):
-        if paper.ispkg and paper.name != "maths":
-            inner = [str(Path(p) / paper.name) for p in path]
-            yield from ((paper.name, m.name) for m in pkgutil.iter_modules(inner) if not m.ispkg and not m.name.startswith("_"))
+        if paper.ispkg and paper.name != SHARED:
+            inside = [str(Path(folder) / paper.name) for folder in path]
+            for module in pkgutil.iter_modules(inside):
+                if not module.ispkg and not module.name.startswith("_"):
+                    yield paper.name, module.name
 
 
 def _entry_points() -> dict[str, Any]:

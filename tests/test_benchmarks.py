@@ -17,7 +17,7 @@ from benchmarks.peers import _tensors, error_of
 from orchestrator import contract, plan, spec, workload
 from orchestrator.context import Context
 from orchestrator.execute import Pace
-from workloads.dit_latent.maths import problem, training
+from workloads.dit_latent.maths import problem, training_groups
 
 FOLDER = Path(cell_packed.__file__).parent
 
@@ -60,7 +60,7 @@ def test_a_training_step_takes_the_operations_that_its_bound_counts() -> None:
     # Torch does not count by itself what is added in place.
     in_place = {torch.ops.aten.baddbmm_: lambda start, left, right, **_: 2 * math.prod(left) * right[2]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counted:
-        next(training.train(task, None, [1]))
+        next(training_groups.RUN.train(task, None, [1]))
     blocks = ensembles.operations(p) - 12 * p.depth * p.batch * 4 * p.heads * p.head_dim  # attention is no product there
     assert 0.8 < blocks / counted.get_total_flops() < 1
 

@@ -57,8 +57,10 @@ def test_a_sound_workload_passes_every_check(tmp_path: Path, body: str) -> None:
     assert all(check.passed for check in findings(tmp_path, body).values())
 
 
-def test_agreement_is_looked_at_only_where_there_are_both(tmp_path: Path) -> None:
-    assert BOTH not in findings(tmp_path, RUN)
+@pytest.mark.parametrize(("body", "text"), [(RUN, "there is run alone"), (PACK, "there is run_pack alone"), (RUN + PACK, "")])
+def test_agreement_is_looked_at_only_where_there_are_both(tmp_path: Path, body: str, text: str) -> None:
+    assert findings(tmp_path, body)[BOTH].text.startswith(text)
+    assert bool(text) == bool(findings(tmp_path, body)[BOTH].text)
 
 
 def test_a_module_that_is_no_workload_is_one_finding(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from orchestrator.proposers.belief import believe
 from orchestrator.proposers.boundary import BoundaryTask
 from orchestrator.proposers.line import Line
 from orchestrator.search import Boundary, Interval
-from workloads.maths import polynomial_degree as degree
+from workloads.shared.attention import degree
 
 Measure = Callable[[float, int], float | None]
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_conditional import rate
 from workloads.dit_conditional.maths import evaluation, problem, training
 from workloads.dit_conditional.maths.classes import Classes
@@ -61,7 +62,7 @@ def test_guided_samples_are_near_those_of_the_exact_scores_only_where_the_scores
 
 def test_a_training_by_labels_learns_both_scores() -> None:
     p = Params(family="classes", x_dim=1, fresh=True, n=1, steps=300, points=64, samples=256)
-    ((_, row),) = rate.run(p, Context(0))
+    ((_, row),) = load(rate).run(p, Context(0))
     assert row.relative_mse is not None and row.relative_mse < 0.02
     assert row.score_mse_uncond is not None and row.score_mse_uncond < 1.0
     assert row.tv is not None and row.tv < 0.5 and row.tv_sampled is None

@@ -9,13 +9,14 @@ import torch
 from scipy.integrate import solve_ivp
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_conditional import guidance
 from workloads.dit_conditional.guidance import Params
 from workloads.dit_conditional.maths import guided
 
 
 def measured(params: Params, seed: int = 0) -> guidance.Result:
-    ((_, row),) = guidance.run(params, Context(seed))
+    ((_, row),) = load(guidance).run(params, Context(seed))
     return row
 
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_conditional import latent, rate
-from workloads.dit_conditional.maths import evaluation, network, packs, problem, training
+from workloads.dit_conditional.maths import evaluation, network, problem, training, training_groups
 from workloads.dit_conditional.maths.problem import Params
-from workloads.maths import ensemble
+from workloads.shared.training import ensemble
 
 SMALL = Params(n=32, steps=50, every=20, batch=32, points=16, samples=32, sampler_steps=6)
 # One shape, and everything that may differ within it.
@@ -57,7 +58,7 @@ def group(params: Sequence[Params], precision: str = "float32") -> torch.Tensor:
     """Parameters (models, P) after 50 steps."""
     made = [dataclasses.replace(p, precision=precision) for p in params]
     task = problem.build(made, [Context(p.n) for p in made])
-    (trained,) = training.train(task, network.waves(task), None, [50])
+    (trained,) = training_groups.RUN.train(task, None, [50])
     return trained.flat
 
 
@@ -95,21 +96,21 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(module: Any, taken: in
 
 def test_with_no_mask_training_is_bitwise_that_without_hidden_conditions() -> None:
     task = problem.build([dataclasses.replace(SMALL, mask=0.0)], [Context(0)])
-    fixed, flat = network.waves(task), ensemble.begin(network.layout(SMALL), [network.initial(SMALL, Context(0).generator())])
+    flat = ensemble.begin(network.layout(SMALL), [network.initial(SMALL, Context(0).generator())])
     made, parameters = batch(task), flat.parameters
     x = made["clean"] + made["noise"]
     hidden = made["uniform"] < 0.0
-    seen = network.predict(parameters, fixed, x, made["time"], made["condition"], hidden, SMALL)
-    assert torch.equal(seen, network.predict(parameters, fixed, x, made["time"], made["condition"], None, SMALL))
+    seen = network.predict(parameters, task.fixed, x, made["time"], made["condition"], hidden, SMALL)
+    assert torch.equal(seen, network.predict(parameters, task.fixed, x, made["time"], made["condition"], None, SMALL))
     made["uniform"] = torch.ones_like(made["uniform"])
-    (trained,) = training.train(task, fixed, None, [20])
+    (trained,) = training_groups.RUN.train(task, None, [20])
     assert not bool(trained.parameters["hidden"].any())  # the token of hidden conditions was never met
 
 
 def test_a_hidden_condition_plays_no_part() -> None:
     task = problem.build([SMALL], [Context(0)])
-    (trained,) = training.train(task, network.waves(task), None, [20])
-    predict, _ = training.predictor(task, network.waves(task), trained)
+    (trained,) = training_groups.RUN.train(task, None, [20])
+    predict, _ = training.predictor(task, trained)
     x, t, y = torch.randn(1, 9, 1), torch.full((1, 9), 0.3), torch.rand(2, 1, 9, 1)
     assert torch.equal(predict(x, t, y[0], True), predict(x, t, y[1], True))
     assert not torch.equal(predict(x, t, y[0], False), predict(x, t, y[1], False))
@@ -117,8 +118,8 @@ def test_a_hidden_condition_plays_no_part() -> None:
 
 def test_without_guidance_sampling_is_bitwise_the_conditional_path() -> None:
     task = problem.build([SMALL] * 2, [Context(0), Context(1)])
-    (trained,) = training.train(task, network.waves(task), None, [10])
-    predict, _ = training.predictor(task, network.waves(task), trained)
+    (trained,) = training_groups.RUN.train(task, None, [10])
+    predict, _ = training.predictor(task, trained)
     x, t, y = torch.randn(2, 9, 1), torch.full((2, 9), 0.3), torch.rand(2, 9, 1)
     mixed = training.guided(predict, torch.tensor([1.0, 3.0]))(x, t, y)
     with_y, without = predict(x, t, y, False), predict(x, t, y, True)
@@ -150,7 +151,7 @@ def test_the_true_prediction_is_the_mean_of_the_clean_points() -> None:
 
 def test_training_learns_both_scores() -> None:
     p = Params(fresh=True, n=1, steps=300, points=64, samples=256, beta=2.0)
-    ((_, row),) = rate.run(p, Context(0))
+    ((_, row),) = load(rate).run(p, Context(0))
     assert row.score_mse is not None and row.score_mse_uncond is not None and row.tv is not None
     assert row.score_mse < 0.1 and row.score_mse_uncond < 0.1
     assert row.tv < 0.4
@@ -158,7 +159,7 @@ def test_training_learns_both_scores() -> None:
 
 
 def test_a_subspace_is_learnt_with_its_law() -> None:
-    ((_, row),) = latent.run(latent.Params(fresh=True, n=1, x_dim=1, steps=300, points=64), Context(0))
+    ((_, row),) = load(latent).run(latent.Params(fresh=True, n=1, x_dim=1, steps=300, points=64), Context(0))
     assert row.subspace_error < 0.02
     assert row.score_mse == pytest.approx(row.score_mse_on_support + row.score_mse_orthogonal, rel=1e-4)
 
@@ -172,7 +173,7 @@ def test_kernel_estimates_have_one_row_and_no_score() -> None:
 
 def test_a_group_is_as_large_as_memory_allows() -> None:
     wide = dataclasses.replace(SMALL, width=256, batch=8192)
-    assert packs.room(SMALL, "cpu") > 20 > packs.room(wide, "cpu") >= 1
+    assert training_groups.RUN.room(SMALL, "cpu") > 20 > training_groups.RUN.room(wide, "cpu") >= 1
 
 
 @pytest.mark.parametrize(

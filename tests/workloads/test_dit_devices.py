@@ -19,7 +19,8 @@ from workloads.dit_conditional.maths import evaluation as conditional_evaluation
 from workloads.dit_conditional.maths.family import Law
 from workloads.dit_latent import attention, early_stopping, rate, sampling
 from workloads.dit_latent.maths import evaluation
-from workloads.maths import ensemble
+from workloads.shared.diffusion import probes
+from workloads.shared.training import ensemble
 
 SHORT: dict[str, Any] = {"steps": 4, "every": 2, "batch": 8, "points": 4, "samples": 8, "sampler_steps": 3}
 CASES: dict[str, tuple[Any, list[Any]]] = {
@@ -72,7 +73,7 @@ def numberless(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("rand", "randn", "randint"):
         monkeypatch.setattr(torch, name, without(getattr(torch, name)))
-    for module in (ensemble, evaluation, conditional_evaluation):
+    for module in (ensemble, probes, evaluation, conditional_evaluation):
         monkeypatch.setattr(module, "generator", lambda ctx, stream: Blank(torch.device(ctx.device)))
     for name, value in (("item", 0.5), ("__float__", 0.5), ("__bool__", True)):
         monkeypatch.setattr(torch.Tensor, name, lambda self, value=value: value)

@@ -11,8 +11,7 @@ from orchestrator.context import Context
 from workloads.dit_latent import attention
 from workloads.dit_latent.attention import Params, Result
 from workloads.dit_latent.maths import criterion
-from workloads.maths import attention as operators
-from workloads.maths import polynomial_attention
+from workloads.shared.attention import operators, polynomial
 
 LENGTHS = (256, 1024, 4096, 16384, 65536)
 
@@ -26,8 +25,8 @@ def measure(params: Params) -> Result:
 def test_degrees_and_ranks_at_a_bound_of_one_are_the_tabled_ones() -> None:
     degrees = [criterion.least_degree(1.0, 1 / length) for length in LENGTHS]
     assert degrees == [4, 5, 5, 6, 6]
-    assert [polynomial_attention.rank(4, g) for g in degrees] == [70, 126, 126, 210, 210]
-    assert [polynomial_attention.rank(8, g) for g in degrees] == [495, 1287, 1287, 3003, 3003]
+    assert [polynomial.rank(4, g) for g in degrees] == [70, 126, 126, 210, 210]
+    assert [polynomial.rank(8, g) for g in degrees] == [495, 1287, 1287, 3003, 3003]
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.25, 0.68, 0.97), (0.5, 1.28, 1.49), (1.0, 2.28, 2.47)])
@@ -35,7 +34,7 @@ def test_in_the_critical_family_features_are_the_tabled_power_of_the_length(shar
     for length in LENGTHS:
         dim = round(np.log2(length))
         degree = criterion.least_degree(share**2 * np.log(length), 1 / length)
-        assert low < criterion.exponent(polynomial_attention.rank(dim, degree), length) < high
+        assert low < criterion.exponent(polynomial.rank(dim, degree), length) < high
 
 
 @pytest.mark.parametrize("radius", [0.3, 1.0, 4.0])

@@ -10,11 +10,13 @@ from scipy import stats
 from torch import Tensor
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dit_latent import sampling
 from workloads.dit_latent.maths import latents, problem
 from workloads.dit_latent.maths.latents import NAMES, Latent
 from workloads.dit_latent.sampling import Params, Result
-from workloads.maths import diffusion, diffusion_distances, diffusion_network
+from workloads.shared.diffusion import distances, network, process
+from workloads.shared.diffusion.problem import SPREADS
 
 # Variance of a coordinate without data after Euler's steps from variance 1 at T = 5, and sigma(T0) itself.
 EULER = {0.1: {0.02: 0.105702, 0.005: 0.097675, 0.001: 0.095659}, 0.01: {0.02: 0.024586, 0.005: 0.012848, 0.001: 0.010467}}
@@ -27,7 +29,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def measure(params: Params, seed: int = 0) -> Result:
     """The row of one point."""
-    ((_, result),) = sampling.run(params, Context(seed))
+    ((_, result),) = load(sampling).run(params, Context(seed))
     return result
 
 
@@ -47,8 +49,8 @@ def test_a_diffused_density_is_the_mean_of_kernels(name: str) -> None:
     h0 = torch.linspace(-25, 25, 200_001, dtype=torch.float64)[:, None]
     clean = latents.log_density(law, h0, torch.tensor(1e-9)).exp()
     for at in (-1.3, 0.2, 2.5):
-        kernel = torch.exp(-((at - diffusion.signal(t) * h0[:, 0]) ** 2) / (2 * diffusion.variance(t)))
-        mean = torch.trapezoid(clean * kernel, h0[:, 0]) / (2 * math.pi * diffusion.variance(t)).sqrt()
+        kernel = torch.exp(-((at - process.signal(t) * h0[:, 0]) ** 2) / (2 * process.variance(t)))
+        mean = torch.trapezoid(clean * kernel, h0[:, 0]) / (2 * math.pi * process.variance(t)).sqrt()
         found = latents.log_density(law, torch.tensor([at], dtype=torch.float64), t).exp()
         assert float(found) == pytest.approx(float(mean), rel=1e-5)
 
@@ -79,7 +81,7 @@ def test_the_score_in_the_ambient_space_is_that_of_its_parts() -> None:
     t, x = torch.tensor(0.4, dtype=torch.float64), torch.randn(9, 3, generator=seeded(), dtype=torch.float64)
     covariance = math.exp(-0.4) * basis @ torch.diag(law.variances) @ basis.mT - math.expm1(-0.4) * torch.eye(3).double()
     whole = -torch.linalg.solve(covariance, x.mT).mT
-    parts = latents.score(law, x @ basis, t) @ basis.mT - (x - x @ basis @ basis.mT) / diffusion.variance(t)
+    parts = latents.score(law, x @ basis, t) @ basis.mT - (x - x @ basis @ basis.mT) / process.variance(t)
     assert torch.allclose(whole, parts, atol=1e-12)
 
 
@@ -87,12 +89,12 @@ def test_the_score_in_the_ambient_space_is_that_of_its_parts() -> None:
 @pytest.mark.parametrize("ambient", [2, 5])
 def test_the_least_denoising_loss_is_the_tabled_one_in_any_ambient_space(t: float, floor: float, ambient: int) -> None:
     law, time = Latent("gaussian", 2), torch.tensor(t, dtype=torch.float64)
-    signal, sigma = diffusion.signal(time).square(), diffusion.variance(time)
+    signal, sigma = process.signal(time).square(), process.variance(time)
     on = (signal * law.variances + sigma).reciprocal().sum()  # E|score|^2 of the latent part
     assert float(ambient / sigma - on - (ambient - 2) / sigma) == pytest.approx(floor, abs=1e-7)
     h = latents.sample(law, 200_000, seeded())
     noise = torch.randn(h.shape, generator=seeded(1), dtype=torch.float64)
-    x = diffusion.noisy(h, time.expand(len(h)), noise)
+    x = process.noisy(h, time.expand(len(h)), noise)
     loss = (latents.score(law, x, time.expand(len(h))) + noise / sigma.sqrt()).square().sum(1)
     assert float(loss.mean()) == pytest.approx(floor, abs=5 * float(loss.std()) / len(h) ** 0.5)
 
@@ -100,7 +102,7 @@ def test_the_least_denoising_loss_is_the_tabled_one_in_any_ambient_space(t: floa
 @pytest.mark.parametrize("t0", EULER)
 @pytest.mark.parametrize("mu", [0.02, 0.005, 0.001])
 def test_euler_s_variance_off_the_subspace_is_the_tabled_one(t0: float, mu: float) -> None:
-    last = list(diffusion.orthogonal_variances(t0, 5.0, mu))[-1]
+    last = list(process.orthogonal_variances(t0, 5.0, mu))[-1]
     assert last == pytest.approx(EULER[t0][mu], abs=1e-6)
     assert -math.expm1(-t0) < last <= math.e * (t0 + mu)
 
@@ -128,7 +130,7 @@ def test_the_bound_sees_a_score_of_the_wrong_law() -> None:
 
 def test_a_path_s_divergence_is_that_of_normal_steps() -> None:
     # A score off by a constant in one dimension: the drift's error is its square at every time.
-    law, grid = Latent("gaussian", 1), diffusion.schedule(0.1, 2.0, step=0.001)[None]
+    law, grid = Latent("gaussian", 1), process.schedule(0.1, 2.0, step=0.001)[None]
 
     def exact(x: Tensor, t: Tensor) -> Tensor:
         return latents.score(law, x, t)
@@ -139,20 +141,20 @@ def test_a_path_s_divergence_is_that_of_normal_steps() -> None:
         uniform = torch.rand(1, 64 * steps, generator=own, dtype=torch.float64)
         return latents.sample(law, 64 * steps, own)[None], first, second, uniform
 
-    found, error = diffusion.girsanov(lambda x, t: exact(x, t) + 3.0, exact, draw, grid, 8, "euler")
+    found, error = process.girsanov(lambda x, t: exact(x, t) + 3.0, exact, draw, grid, 8, "euler")
     assert float(found) == pytest.approx(9 * 1.9, rel=0.02)
     assert 0 < float(error) < 0.2
 
 
 def test_the_average_over_time_sees_a_singular_integrand() -> None:
-    t, weight = diffusion.quadrature(0.02, 4.0, 12)
+    t, weight = process.quadrature(0.02, 4.0, 12)
     assert float(weight.sum()) == pytest.approx(1.0, abs=1e-9)
     assert float((weight / t**2).sum()) == pytest.approx((1 / 0.02 - 1 / 4.0) / 3.98, rel=1e-6)
 
 
-@pytest.mark.parametrize("spread", problem.SPREADS)
+@pytest.mark.parametrize("spread", SPREADS)
 def test_training_times_fill_their_interval(spread: str) -> None:
-    ends = diffusion.times(torch.tensor([0.0, 1.0], dtype=torch.float64), 0.02, 4.0, spread)
+    ends = process.times(torch.tensor([0.0, 1.0], dtype=torch.float64), 0.02, 4.0, spread)
     assert ends.tolist() == pytest.approx([0.02, 4.0])
 
 
@@ -160,9 +162,9 @@ def test_binned_total_variation_is_zero_for_the_law_itself_up_to_chance() -> Non
     law = Latent("mixture", 2)
     time = torch.tensor(0.1, dtype=torch.float64)
     noise = torch.randn(20_000, 2, generator=seeded(1), dtype=torch.float64)
-    x = diffusion.noisy(latents.sample(law, 20_000, seeded()), time.expand(20_000), noise)
-    tv, chance = diffusion_distances.binned_tv(x[None], latents.Density(law, 0.1), 5.0, 8)
-    shifted, _ = diffusion_distances.binned_tv(x[None] + 10.0, latents.Density(law, 0.1), 5.0, 8)
+    x = process.noisy(latents.sample(law, 20_000, seeded()), time.expand(20_000), noise)
+    tv, chance = distances.binned_tv(x[None], latents.Density(law, 0.1), 5.0, 8)
+    shifted, _ = distances.binned_tv(x[None] + 10.0, latents.Density(law, 0.1), 5.0, 8)
     assert float(tv) < float(chance) < 0.06
     assert float(shifted) > 0.99
 
@@ -172,16 +174,16 @@ def test_distances_of_samples_are_those_of_scipy() -> None:
     one = torch.ones(1, 1, dtype=torch.float64)
     own = sum(torch.cdist(z, z).sum() / (400 * 399) - torch.cdist(z, z).sum() / 400**2 for z in (x, y))
     energy = stats.energy_distance(x.flatten().numpy(), y.flatten().numpy()) ** 2
-    assert float(diffusion_distances.energy(x, y) + own) == pytest.approx(energy, rel=1e-9)
+    assert float(distances.energy(x, y) + own) == pytest.approx(energy, rel=1e-9)
     gap = (x.flatten().sort().values - y.flatten().sort().values).square().mean().sqrt()
-    assert float(diffusion_distances.sliced_wasserstein(x, y, one)) == pytest.approx(float(gap))
+    assert float(distances.sliced_wasserstein(x, y, one)) == pytest.approx(float(gap))
 
 
 def test_orthonormal_columns_are_unique() -> None:
     weight = torch.randn(4, 6, 3, dtype=torch.float64)
-    q = diffusion_network.orthonormal(weight)
+    q = network.orthonormal(weight)
     assert torch.allclose(q.mT @ q, torch.eye(3).double().expand(4, 3, 3), atol=1e-12)
-    assert torch.allclose(diffusion_network.orthonormal(q), q, atol=1e-12)
+    assert torch.allclose(network.orthonormal(q), q, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def test_the_mean_discrepancy_is_the_plain_sum_of_kernels_and_its_closed_form() 
     wide = 2 * y[0].var(0).sum()
     parts = [torch.exp(-torch.cdist(a[0], b[0]).square() / (2 * wide)) for a, b in ((x, x), (y, y), (x, y))]
     plain = sum((k.sum() - 300) / (300 * 299) for k in parts[:2]) - 2 * parts[2].mean()
-    found = float(diffusion_distances.energy_and_mmd(x, y)[1])
+    found = float(distances.energy_and_mmd(x, y)[1])
     assert found == pytest.approx(float(plain), abs=1e-12)
     shrink = float(wide / (wide + 2))  # of normal laws at distance root 2: 2 c (1 - exp(-1/(s^2 + 2)))
     assert found == pytest.approx(2 * shrink * (1 - math.exp(-1 / (float(wide) + 2))), rel=0.3)

@@ -13,12 +13,13 @@ from scipy import stats
 from sklearn.neighbors import KernelDensity
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dp_kde import audit as workload
 from workloads.dp_kde import cost, kernels
 from workloads.dp_kde.audit import Params
 from workloads.dp_kde.maths import data, losses, noise, spent, sums, tree
 from workloads.dp_kde.maths.reading import Reading
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 CTX = Context(seed=2)
 
@@ -224,7 +225,7 @@ def test_moments_and_leaves_leave_only_rounding() -> None:
 def test_the_first_power_by_moments_is_the_anchored_tree() -> None:
     from workloads.dp_kde import error
 
-    ((_, tree_row),) = error.run(error.Params("anchored", n=300, d=1, trees=400), CTX)
+    ((_, tree_row),) = load(error).run(error.Params("anchored", n=300, d=1, trees=400), CTX)
     row = kernel("lp_power", "anchored", power=1.0, d=1)
     assert (row.rmse_exact, row.rmse) == pytest.approx((tree_row.rmse_exact, tree_row.rmse), rel=1e-9)
 

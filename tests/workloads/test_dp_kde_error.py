@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator import contract, workload
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dp_kde import error, release
 from workloads.dp_kde.error import Params
 from workloads.dp_kde.maths import noise
@@ -160,7 +161,7 @@ def test_no_row_of_simulated_noise_is_called_private() -> None:
 def test_every_private_measurement_says_of_each_row_whether_it_is_private(name: str) -> None:
     module = workload.load(name).module
     (params, *_) = [p for p in module.EXAMPLES if getattr(p, "backend", "simulate") == "simulate"]
-    ((_, result),) = module.run(params, SEED)
+    ((_, result),) = load(module).run(params, SEED)
     assert result.private is False
 
 

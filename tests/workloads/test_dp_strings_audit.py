@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dp_strings import audit, cost, phase
 from workloads.dp_strings.audit import Params, Result
 from workloads.dp_strings.maths import codes, ledger, sketch, tree
@@ -166,7 +167,7 @@ def test_what_cannot_be_audited_is_refused(params: Params, match: str) -> None:
 
 
 def contest(k: int, n: int, eps: float) -> phase.Result:
-    ((_, result),) = phase.run(phase.Params(k, n, eps), Context(seed=0))
+    ((_, result),) = load(phase).run(phase.Params(k, n, eps), Context(seed=0))
     return result
 
 

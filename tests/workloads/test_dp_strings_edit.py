@@ -11,13 +11,14 @@ from rapidfuzz.distance import Levenshtein
 from scipy import stats
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dp_strings import edit
 from workloads.dp_strings.edit import Params, Result
 from workloads.dp_strings.maths import codes, fingerprints, landau, pairs, private_edit, tree
 
 
 def measured(params: Params, seed: int = 0) -> Result:
-    ((_, result),) = edit.run(params, Context(seed=seed))
+    ((_, result),) = load(edit).run(params, Context(seed=seed))
     return result
 
 

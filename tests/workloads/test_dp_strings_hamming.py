@@ -11,6 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.dp_strings import hamming
 from workloads.dp_strings.hamming import Params, Result
 from workloads.dp_strings.maths import closed, flips, simulate, sketch
@@ -20,7 +21,7 @@ Sizes = tuple[int | None, int | None, int | None]
 
 
 def measured(params: Params, seed: int = 0) -> Result:
-    ((_, result),) = hamming.run(params, Context(seed=seed))
+    ((_, result),) = load(hamming).run(params, Context(seed=seed))
     return result
 
 

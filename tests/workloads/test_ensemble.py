@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from orchestrator.context import Context
-from workloads.maths import diffusion_network, ensemble
-from workloads.maths.diffusion_network import Shape
-from workloads.maths.ensemble import Ensemble, Feed, Layout, Recipe, Stack
+from workloads.shared.diffusion import network
+from workloads.shared.diffusion.network import Shape
+from workloads.shared.training import ensemble
+from workloads.shared.training.ensemble import Ensemble, Feed, Layout, Recipe, Stack
 
 SHAPE = Shape(depth=1, heads=2, head_dim=3, ff=5, width=6)
 LAYOUT = Layout({"in": (2, 6), **SHAPE.shapes()})
@@ -31,7 +32,7 @@ class Trial:
 
 def begun(trials: list[Trial], dtype: torch.dtype = torch.float32) -> Ensemble:
     """Untrained models."""
-    made = [diffusion_network.initial(LAYOUT.shapes, Context(t.seed).generator("network"), dtype) for t in trials]
+    made = [network.initial(LAYOUT.shapes, Context(t.seed).generator("network"), dtype) for t in trials]
     return ensemble.begin(LAYOUT, made)
 
 
@@ -52,8 +53,8 @@ def feed(trials: list[Trial], dtype: torch.dtype = torch.float32) -> Feed:
 
 def predict(p: Stack, x: Tensor) -> Tensor:
     """A transformer's outputs (models, points, tokens, 6)."""
-    tokens = diffusion_network.linear(x, p["in"]).permute(0, 3, 2, 1)
-    return diffusion_network.blocks(p, tokens, SHAPE).permute(0, 3, 2, 1)
+    tokens = network.linear(x, p["in"]).permute(0, 3, 2, 1)
+    return network.blocks(p, tokens, SHAPE).permute(0, 3, 2, 1)
 
 
 def loss(p: Stack, x: Tensor) -> Tensor:
@@ -126,12 +127,12 @@ def test_a_block_is_torch_s_attention_and_two_linear_maps() -> None:
     mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).reshape(4, 5, 6)
     after = x[0] + mixed @ own["out"]
     after = after + torch.relu(after @ own["up"] + own["up_bias"]) @ own["down"] + own["down_bias"]
-    assert torch.allclose(diffusion_network.blocks(p, x.permute(0, 3, 2, 1), SHAPE)[0], after.permute(2, 1, 0), atol=1e-12)
+    assert torch.allclose(network.blocks(p, x.permute(0, 3, 2, 1), SHAPE)[0], after.permute(2, 1, 0), atol=1e-12)
 
 
 def test_many_tokens_attend_as_few_do() -> None:
     q, k, v = torch.randn(3, 2, 2, 3, 7, 4, dtype=torch.float64)  # (models, heads, m, tokens, points) each
-    assert torch.allclose(diffusion_network._few(q, k, v), diffusion_network._many(q, k, v), atol=1e-12)
+    assert torch.allclose(network._few(q, k, v), network._many(q, k, v), atol=1e-12)
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
@@ -172,7 +173,7 @@ def test_retraction_keeps_a_parameter_on_its_manifold() -> None:
 
 
 def test_a_layout_gives_back_what_it_was_given() -> None:
-    made = diffusion_network.initial(LAYOUT.shapes, Context(1).generator(), torch.float64)
+    made = network.initial(LAYOUT.shapes, Context(1).generator(), torch.float64)
     views = LAYOUT.views(LAYOUT.flat(made)[None])
     assert all(torch.equal(views[name][0], part) for name, part in made.items())
     assert LAYOUT.count == sum(part.numel() for part in made.values())

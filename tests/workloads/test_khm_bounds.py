@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from workloads.khm.maths import bounds, known
+from workloads.shared.hopfield import bounds, known_codes
 
 SIXTY = math.pi / 3
 
@@ -60,15 +60,15 @@ def test_the_bound_of_fejes_toth(m: int, delta: float) -> None:
     assert bounds.fejes_toth(m) == pytest.approx(delta, abs=1e-6)
 
 
-@pytest.mark.parametrize("m", known.SLOANE)
+@pytest.mark.parametrize("m", known_codes.SLOANE)
 def test_best_known_codes_in_three_dimensions_lie_between_all_bounds(m: int) -> None:
-    delta = bounds.delta_of(math.radians(known.SLOANE[m]))
+    delta = bounds.delta_of(math.radians(known_codes.SLOANE[m]))
     uppers = (bounds.delta_upper(3, m), bounds.fejes_toth(m), bounds.upper_sharp(3, m), bounds.upper_printed(3, m))
     assert bounds.lower_printed(3, m) <= delta <= min(uppers) + 1e-8
 
 
 def test_there_are_63_of_them() -> None:
-    assert len(known.SLOANE) == 63
+    assert len(known_codes.SLOANE) == 63
 
 
 def test_the_printed_pair_in_three_dimensions() -> None:

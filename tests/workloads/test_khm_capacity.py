@@ -19,7 +19,8 @@ from orchestrator.spec import read
 from orchestrator.workload import load
 from workloads.khm import capacity as workload
 from workloads.khm.capacity import Params, Result
-from workloads.khm.maths import best, bounds, growth, known, separation, simulate, storage
+from workloads.khm.maths import best, growth, simulate, storage
+from workloads.shared.hopfield import bounds, known_codes, separation
 
 # beta: d -> bracket of ln(capacity) under the printed condition (derived apart from this code, on a grid of separations).
 BRACKETS = {
@@ -118,7 +119,7 @@ def test_every_listed_code_obeys_the_proved_bounds() -> None:
 
 
 def test_listed_binary_codes_are_no_better_than_known_ones() -> None:
-    golay = 1.0 - 2.0 * known.golay().double()
+    golay = 1.0 - 2.0 * known_codes.golay().double()
     assert float(separation.delta(golay[:512] / math.sqrt(24))) >= 2 / 3 - 1e-12
     assert (4096, pytest.approx(2 / 3)) in [(m, delta) for m, delta in best.sizes(24)]
 
@@ -151,7 +152,7 @@ def test_a_simplex_is_kept_up_to_its_onset() -> None:
 def test_simulation_keeps_the_code_that_it_names() -> None:
     (row,) = measure(Params(4, "optimal", "simulated", beta=6.0, limit=24))
     assert (row["capacity"], row["capacity_upper"], row["beta_needed"]) == (24.0, None, None)
-    assert bool(simulate.kept(known.cell24()[None], torch.tensor([6.0], dtype=torch.float64)))
+    assert bool(simulate.kept(known_codes.cell24()[None], torch.tensor([6.0], dtype=torch.float64)))
 
 
 def test_a_named_code_counts_its_part() -> None:
@@ -167,7 +168,7 @@ def test_a_point_does_not_depend_on_its_pack() -> None:
 
 
 def test_run_gives_the_row_of_the_pack() -> None:
-    ((step, row),) = workload.run(MIXED[0], Context(seed=0))
+    ((step, row),) = load(workload).run(MIXED[0], Context(seed=0))
     assert (step, row) == (0, Result(**measure(MIXED[0])[0]))
 
 

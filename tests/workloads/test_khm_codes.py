@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.khm import codes
 from workloads.khm.codes import Params, Result
 from workloads.khm.maths import making
@@ -41,7 +42,7 @@ def median(params: Params, seeds: int) -> float:
 def test_a_point_does_not_depend_on_its_pack() -> None:
     points = [(p, Context(seed=s)) for s in (0, 3, 5) for p in QUICK]
     packed = {i: (step, r) for i, step, r in codes.run_pack([p for p, _ in points], [c for _, c in points])}
-    alone = {i: next(codes.run(p, c)) for i, (p, c) in enumerate(points)}
+    alone = {i: next(load(codes).run(p, c)) for i, (p, c) in enumerate(points)}
     assert packed == alone
 
 
@@ -146,7 +147,7 @@ def test_arms_share_their_memories() -> None:
 )
 def test_params_that_make_no_code_are_refused(params: Params, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        list(codes.run(params, Context(seed=0)))
+        list(load(codes).run(params, Context(seed=0)))
 
 
 def test_results_are_plain_numbers() -> None:

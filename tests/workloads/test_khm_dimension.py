@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.khm import dimension
 from workloads.khm.dimension import Params, Result
 
@@ -25,7 +26,7 @@ def test_a_point_does_not_depend_on_its_pack() -> None:
     params = [Params(9, 5, f, how, angle, 3, 50) for f in (3, 7) for how in dimension.METHODS for angle in (50.0, 80.0)]
     points = [(p, Context(seed=s)) for s in (0, 2) for p in params]
     packed = {i: (step, r) for i, step, r in dimension.run_pack([p for p, _ in points], [c for _, c in points])}
-    assert packed == {i: next(dimension.run(p, c)) for i, (p, c) in enumerate(points)}
+    assert packed == {i: next(load(dimension).run(p, c)) for i, (p, c) in enumerate(points)}
 
 
 def test_a_linear_map_saturates_at_the_dimension_of_the_data() -> None:
@@ -86,4 +87,4 @@ def test_the_target_is_reached_where_the_code_allows_it(angle: float, reached: b
 )
 def test_params_that_cannot_be_are_refused(params: Params, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        list(dimension.run(params, Context(seed=0)))
+        list(load(dimension).run(params, Context(seed=0)))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.khm import metastable as workload
 from workloads.khm.metastable import METHODS, Params, Result
 
@@ -81,7 +82,7 @@ def test_a_point_does_not_depend_on_its_pack() -> None:
 
 
 def test_run_gives_the_row_of_the_pack() -> None:
-    ((step, row),) = workload.run(Params("uhop_plus"), Context(seed=3))
+    ((step, row),) = load(workload).run(Params("uhop_plus"), Context(seed=3))
     assert (step, dataclasses.asdict(row)) == (0, measure(Params("uhop_plus"), seeds=[3])[0])
     assert isinstance(row, Result)
 

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.khm import retrieval as workload
-from workloads.khm.maths import best, known, retrieval, storage
+from workloads.khm.maths import best, storage
 from workloads.khm.retrieval import Params, Result
+from workloads.shared.hopfield import known_codes, retrieval
 
 # d, error at beta 1, 5 and 10 (arXiv:2410.23126, closed forms evaluated apart from this code).
 ERRORS = {
@@ -237,7 +239,7 @@ def test_large_codes_answer_as_whole_ones(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_run_gives_the_row_of_the_pack() -> None:
-    ((step, row),) = workload.run(MIXED[1], Context(seed=3))
+    ((step, row),) = load(workload).run(MIXED[1], Context(seed=3))
     assert (step, row) == (0, Result(**measure(MIXED[1], seeds=[3])[0]))
 
 
@@ -254,7 +256,7 @@ def test_codes_may_be_written_as_papers_do(written: str, m: int) -> None:
 
 def test_the_optimal_code_is_the_best_one_known() -> None:
     (row,) = measure(Params("optimal", 5, 16, beta=1.0))
-    assert row["delta"] == pytest.approx(known.known_delta(5, 16))
+    assert row["delta"] == pytest.approx(known_codes.known_delta(5, 16))
 
 
 @pytest.mark.parametrize(

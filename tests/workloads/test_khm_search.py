@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import known, search, separation
+from workloads.khm.maths import search
+from workloads.shared.hopfield import known_codes, separation
 
 TAU = 0.2
 
@@ -19,7 +20,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def ratio(d: int, m: int, restarts: int, schedule: search.Annealing | None = None) -> float:
-    best = known.known_delta(d, m)
+    best = known_codes.known_delta(d, m)
     assert best is not None
     return float(separation.delta(search.anneal(normal(restarts, m, d), schedule or search.Annealing())).max()) / best
 
@@ -124,7 +125,7 @@ def test_the_search_reaches_the_roots_of_e8() -> None:
 
 
 def test_the_search_mends_bent_roots_of_e8() -> None:
-    bent = known.e8() + 0.1 * normal(1, 240, 8)
+    bent = known_codes.e8() + 0.1 * normal(1, 240, 8)
     found = search.anneal(bent, search.Annealing(300))
     assert 0.995 <= float(separation.delta(found)) / 0.5 <= 1 + 1e-9
 

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from workloads.khm.maths import best, known, onset, retrieval, separation, simulate, storage
+from workloads.khm.maths import best, onset, simulate, storage
+from workloads.shared.hopfield import known_codes, retrieval, separation
 
 # code, d: printed beta, onset and its length (arXiv:2410.23126; scalar equations solved apart from this code).
 TABLE = {
@@ -98,7 +99,7 @@ def test_the_smallest_onset_of_a_simplex_solves_its_own_equation() -> None:
 
 
 def test_the_printed_condition_does_not_keep_a_simplex() -> None:
-    points = known.simplex(8)
+    points = known_codes.simplex(8)
     beta = torch.tensor([2.6, 3.2, 3.7, 3.75], dtype=torch.float64)
     assert all(storage.beta_needed(8 / 7, 8) < b for b in beta.tolist())
     assert simulate.kept(points.expand(4, -1, -1), beta).tolist() == [False, False, False, True]

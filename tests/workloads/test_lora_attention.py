@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 
 from workloads.lora.maths import minimax, outputs
-from workloads.maths import attention, polynomial_attention
-from workloads.maths import polynomial_degree as degree
-from workloads.maths.attention import Attention
+from workloads.shared.attention import degree, operators, polynomial
+from workloads.shared.attention.operators import Attention
 
 Kind = Callable[[Tensor, Tensor], Attention]
 KINDS: dict[str, Kind] = {
-    "exact": lambda q, k: attention.exact(q, k, 0.3),
-    "polynomial": lambda q, k: polynomial_attention.polynomial(q, k, 0.3, polynomial_attention.taylor(14)),
-    "performer": lambda q, k: attention.performer(q, k, 0.3, uniform(200_000, 3, normal=True)),
-    "nystroem": lambda q, k: attention.nystroem(q, k, 0.3, q.shape[-2]),
+    "exact": lambda q, k: operators.exact(q, k, 0.3),
+    "polynomial": lambda q, k: polynomial.polynomial(q, k, 0.3, polynomial.taylor(14)),
+    "performer": lambda q, k: operators.performer(q, k, 0.3, uniform(200_000, 3, normal=True)),
+    "nystroem": lambda q, k: operators.nystroem(q, k, 0.3, q.shape[-2]),
 }
 
 
@@ -40,7 +39,7 @@ def dense(queries: Tensor, keys: Tensor, scale: float = 0.3) -> Tensor:
 @pytest.mark.parametrize(("dim", "g"), [(1, 5), (3, 0), (3, 1), (4, 3), (6, 4)])
 def test_features_give_the_polynomial_of_the_scores(dim: int, g: int) -> None:
     queries, keys = uniform(9, dim), uniform(7, dim, seed=1)
-    found = polynomial_attention.entries(queries, keys, 0.7, polynomial_attention.taylor(g))
+    found = polynomial.entries(queries, keys, 0.7, polynomial.taylor(g))
     scores = 0.7 * queries @ keys.mT
     expected = sum(scores**m / math.factorial(m) for m in range(g + 1))
     assert torch.allclose(found, torch.as_tensor(expected), rtol=0, atol=1e-13)
@@ -48,8 +47,8 @@ def test_features_give_the_polynomial_of_the_scores(dim: int, g: int) -> None:
 
 @pytest.mark.parametrize(("dim", "g"), [(1, 4), (2, 5), (5, 3), (10, 4)])
 def test_there_are_as_many_features_as_monomials(dim: int, g: int) -> None:
-    found = polynomial_attention.features(uniform(3, dim), g)
-    assert found.shape == (math.comb(dim + g, g), 3) and polynomial_attention.rank(dim, g) == len(found)
+    found = polynomial.features(uniform(3, dim), g)
+    assert found.shape == (math.comb(dim + g, g), 3) and polynomial.rank(dim, g) == len(found)
 
 
 def test_features_are_all_monomials_once() -> None:
@@ -59,22 +58,22 @@ def test_features_are_all_monomials_once() -> None:
         for m in range(5)
         for chosen in itertools.combinations_with_replacement(range(3), m)
     )
-    assert sorted(polynomial_attention.features(x, 4)[:, 0].tolist()) == pytest.approx(expected, rel=1e-14)
+    assert sorted(polynomial.features(x, 4)[:, 0].tolist()) == pytest.approx(expected, rel=1e-14)
 
 
 def test_features_of_a_lower_degree_come_first() -> None:
     x = uniform(4, 5)
-    low, high = polynomial_attention.features(x, 2), polynomial_attention.features(x, 4)
+    low, high = polynomial.features(x, 2), polynomial.features(x, 4)
     assert torch.equal(high[: len(low)], low)
-    assert polynomial_attention.prefixes(5, 4) == tuple(polynomial_attention.rank(5, g) for g in range(5))
+    assert polynomial.prefixes(5, 4) == tuple(polynomial.rank(5, g) for g in range(5))
 
 
 def test_a_polynomial_may_have_negative_coefficients() -> None:
     queries, keys, given = uniform(5, 3), uniform(6, 3, seed=1), (1.0, -0.5, 0.25, -2.0)
     scores = 0.4 * queries @ keys.mT
-    found = polynomial_attention.entries(queries, keys, 0.4, given)
+    found = polynomial.entries(queries, keys, 0.4, given)
     assert torch.allclose(found, 1 - 0.5 * scores + 0.25 * scores**2 - 2 * scores**3, atol=1e-14)
-    assert torch.allclose(found, polynomial_attention.evaluate(scores, given), atol=1e-14)
+    assert torch.allclose(found, polynomial.evaluate(scores, given), atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +99,10 @@ def test_blocks_of_rows_do_not_change_the_answer(kind: str, monkeypatch: pytest.
     queries, keys, values = uniform(2, 50, 3), uniform(2, 40, 3, seed=1), uniform(2, 40, 2, seed=2)
     rows = uniform(2, 50, 2, seed=3)
     if kind == "performer":
-        monkeypatch.setitem(KINDS, kind, lambda q, k: attention.performer(q, k, 0.3, uniform(64, 3, normal=True)))
+        monkeypatch.setitem(KINDS, kind, lambda q, k: operators.performer(q, k, 0.3, uniform(64, 3, normal=True)))
     whole = KINDS[kind](queries, keys)
     expected = whole.apply(values), whole.transpose(rows)
-    monkeypatch.setattr(attention, "ELEMENTS", 700)
+    monkeypatch.setattr(operators, "ELEMENTS", 700)
     assert torch.allclose(whole.apply(values), expected[0], atol=1e-13)
     assert torch.allclose(whole.transpose(rows), expected[1], atol=1e-13)
 
@@ -112,18 +111,18 @@ def test_blocks_are_larger_on_a_gpu() -> None:
     class OnGpu(Tensor):
         is_cuda = True
 
-    small, large = (list(attention.blocks(1 << 14, 1 << 14, like)) for like in (None, torch.empty(0).as_subclass(OnGpu)))
-    assert len(small) == attention.WIDE * len(large) and small[-1].stop == large[-1].stop == 1 << 14
+    small, large = (list(operators.blocks(1 << 14, 1 << 14, like)) for like in (None, torch.empty(0).as_subclass(OnGpu)))
+    assert len(small) == operators.WIDE * len(large) and small[-1].stop == large[-1].stop == 1 << 14
 
 
 def test_exact_attention_is_torchs_own() -> None:
     queries, keys, values = uniform(3, 33, 4), uniform(3, 20, 4, seed=1), uniform(3, 20, 4, seed=2)
     other = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, scale=0.3)
-    assert torch.allclose(attention.exact(queries, keys, 0.3).apply(values), other, atol=1e-13)
+    assert torch.allclose(operators.exact(queries, keys, 0.3).apply(values), other, atol=1e-13)
 
 
 def test_degree_zero_averages_all_values() -> None:
-    found = polynomial_attention.polynomial(uniform(6, 3), uniform(8, 3), 0.5, polynomial_attention.taylor(0))
+    found = polynomial.polynomial(uniform(6, 3), uniform(8, 3), 0.5, polynomial.taylor(0))
     values = uniform(8, 2, seed=4)
     assert torch.allclose(found.apply(values), values.mean(0).expand(6, 2), atol=1e-15)
 
@@ -131,24 +130,24 @@ def test_degree_zero_averages_all_values() -> None:
 @pytest.mark.parametrize("g", [0, 1, 2, 5])
 def test_scores_of_zero_are_averaged_by_every_degree(g: int) -> None:
     zero, values = torch.zeros(6, 3, dtype=torch.float64), uniform(6, 2)
-    found = polynomial_attention.polynomial(zero, uniform(6, 3), 0.5, polynomial_attention.taylor(g)).apply(values)
-    assert torch.allclose(found, attention.exact(zero, uniform(6, 3), 0.5).apply(values), atol=1e-15)
+    found = polynomial.polynomial(zero, uniform(6, 3), 0.5, polynomial.taylor(g)).apply(values)
+    assert torch.allclose(found, operators.exact(zero, uniform(6, 3), 0.5).apply(values), atol=1e-15)
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
     queries, keys, values = uniform(5, 3), uniform(9, 3, seed=1), uniform(9, 2, seed=2)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(3))
     for g in (1, 4):
-        p = polynomial_attention.taylor(g)
-        first = polynomial_attention.polynomial(queries, keys, 0.5, p).apply(values)
-        assert torch.allclose(first, polynomial_attention.polynomial(queries, keys[order], 0.5, p).apply(values[order]))
+        p = polynomial.taylor(g)
+        first = polynomial.polynomial(queries, keys, 0.5, p).apply(values)
+        assert torch.allclose(first, polynomial.polynomial(queries, keys[order], 0.5, p).apply(values[order]))
 
 
 def test_moving_all_keys_changes_the_polynomial_and_not_softmax() -> None:
     queries, keys, values, by = uniform(5, 3), uniform(9, 3, seed=1), uniform(9, 2, seed=2), uniform(1, 3, seed=3)
-    p = polynomial_attention.taylor(2)
-    exact = [attention.exact(queries, k, 0.5).apply(values) for k in (keys, keys + by)]
-    near = [polynomial_attention.polynomial(queries, k, 0.5, p).apply(values) for k in (keys, keys + by)]
+    p = polynomial.taylor(2)
+    exact = [operators.exact(queries, k, 0.5).apply(values) for k in (keys, keys + by)]
+    near = [polynomial.polynomial(queries, k, 0.5, p).apply(values) for k in (keys, keys + by)]
     assert torch.allclose(*exact, atol=1e-14) and not torch.allclose(*near, atol=1e-4)
 
 
@@ -188,13 +187,13 @@ def test_performer_has_a_threshold_of_its_own() -> None:
 
 def test_landmarks_must_divide_the_rows() -> None:
     with pytest.raises(ValueError, match="landmarks must divide the number of rows, but got 5 of 12"):
-        attention.nystroem(uniform(12, 3), uniform(12, 3), 0.3, 5)
+        operators.nystroem(uniform(12, 3), uniform(12, 3), 0.3, 5)
 
 
 def test_the_best_polynomial_as_features_keeps_its_error() -> None:
     queries, keys = 2 * uniform(40, 4) ** 0, 2 * uniform(40, 4, seed=1).sign()
     radius = 4.0
-    found = polynomial_attention.entries(queries, keys, 0.25, minimax.coefficients(7, radius))
+    found = polynomial.entries(queries, keys, 0.25, minimax.coefficients(7, radius))
     error = (found / torch.exp(0.25 * queries @ keys.mT) - 1).abs().max()
     assert float(error) <= minimax.error(7, radius) * (1 + 1e-6)
 

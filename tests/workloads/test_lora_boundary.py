@@ -13,8 +13,7 @@ from orchestrator.context import Context
 from workloads.lora import boundary as workload
 from workloads.lora.boundary import Params
 from workloads.lora.maths import data, outputs
-from workloads.maths import polynomial_degree as degree
-from workloads.maths import signs
+from workloads.shared.attention import degree, signs
 
 STAIRS = {6: 0.598, 7: 0.786, 8: 0.786, 9: 0.786, 10: 0.945, 11: 0.945, 12: 0.945}
 SIGN_OUTPUTS = {6: 0.818, 7: 1.045, 8: 1.088, 9: 1.102, 10: 1.368}

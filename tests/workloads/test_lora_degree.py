@@ -11,7 +11,7 @@ from orchestrator.context import Context
 from workloads.lora import degree as workload
 from workloads.lora.degree import Params
 from workloads.lora.maths import minimax
-from workloads.maths import polynomial_degree as degree
+from workloads.shared.attention import degree
 
 DEGREES = (1, 2, 3, 4, 5, 6, 8, 10)
 REACH = {

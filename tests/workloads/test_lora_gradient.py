@@ -12,11 +12,12 @@ import torch
 from orchestrator.context import Context
 from workloads.lora import gradient as workload
 from workloads.lora.gradient import Params
-from workloads.lora.maths import gradient, problem
-from workloads.lora.maths.gradient import Adapter
+from workloads.lora.maths import adaptation_gradient, problem
+from workloads.lora.maths.adaptation_gradient import Adapter
 from workloads.lora.maths.problem import Problem
-from workloads.maths import attention, polynomial_attention
-from workloads.maths.attention import Attention
+from workloads.shared.attention import operators as attention
+from workloads.shared.attention import polynomial
+from workloads.shared.attention.operators import Attention
 
 DA = [-0.084479020044786, -0.018648298322957]
 DB = [-0.018648298322957, 0.000980830200418]
@@ -46,7 +47,7 @@ def tiny() -> tuple[Problem, torch.Tensor, torch.Tensor]:
 
 
 def chained(queries: torch.Tensor, keys: torch.Tensor, degree: int) -> Attention:
-    return polynomial_attention.polynomial(queries, keys, 0.5, polynomial_attention.taylor(degree))
+    return polynomial.polynomial(queries, keys, 0.5, polynomial.taylor(degree))
 
 
 def drawn(seed: int, adapt: str = "full", b: float = 0.8) -> Problem:
@@ -95,7 +96,7 @@ def test_every_fast_operator_gives_a_gradient(kind: str, tolerance: float) -> No
     operators = {
         "nystroem": lambda: attention.nystroem(queries, keys, case.scale, 24),
         "performer": lambda: attention.performer(queries, keys, case.scale, directions),
-        "polynomial": lambda: polynomial_attention.polynomial(queries, keys, case.scale, polynomial_attention.taylor(14)),
+        "polynomial": lambda: polynomial.polynomial(queries, keys, case.scale, polynomial.taylor(14)),
     }
     found, expected = problem.gradients(case, operators[kind]())[0], problem.autograd(case)
     for name in found:
@@ -121,7 +122,7 @@ def test_the_slope_is_the_dense_one_and_its_rows_sum_to_zero() -> None:
     residual = weights @ case.made("values") - case.target
     products = residual @ case.made("values").mT
     dense = weights * (products - (weights * products).sum(-1, keepdim=True))
-    found = gradient.slope(exact(case), case.made("values"), case.target)
+    found = adaptation_gradient.slope(exact(case), case.made("values"), case.target)
     one = torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
     assert torch.allclose(found.apply(one), dense, atol=1e-13) and torch.allclose(found.transpose(one), dense.mT, atol=1e-13)
     assert found.apply(torch.ones(1, 24, 1, dtype=torch.float64)).abs().max() < 1e-13
@@ -139,7 +140,7 @@ def test_the_slope_at_degree_zero_is_what_each_row_leaves_of_its_mean() -> None:
     case = drawn(0)
     values, one = case.made("values"), torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
     products = (values.mean(-2, keepdim=True) - case.target) @ values.mT  # M = c V^T, and p = (M - row means of M) / L
-    found = gradient.slope(chained(case.made("queries"), case.made("keys"), 0), values, case.target)
+    found = adaptation_gradient.slope(chained(case.made("queries"), case.made("keys"), 0), values, case.target)
     assert torch.allclose(found.apply(one), (products - products.mean(-1, keepdim=True)) / 24, atol=1e-14)
 
 
@@ -167,9 +168,9 @@ def test_no_error_exceeds_its_bound_on_random_problems() -> None:
 def test_the_bound_is_not_looser_than_the_printed_one() -> None:
     case, eps = drawn(3), torch.tensor([0.05], dtype=torch.float64)
     residual = problem.gradients(case, exact(case))[1]
-    found = gradient.bound(eps, case.made("values"), residual)
-    size = max(gradient.largest(case.made("values")).item(), gradient.largest(residual).item())
-    printed = 8 * 4 * (2 * 0.05 / 0.95) * gradient.largest(case.made("values")).item() * size
+    found = adaptation_gradient.bound(eps, case.made("values"), residual)
+    size = max(adaptation_gradient.largest(case.made("values")).item(), adaptation_gradient.largest(residual).item())
+    printed = 8 * 4 * (2 * 0.05 / 0.95) * adaptation_gradient.largest(case.made("values")).item() * size
     assert found.slope.item() <= printed
 
 
@@ -188,7 +189,9 @@ def test_errors_grow_like_the_score_to_the_degree_and_one(g: int) -> None:
 
 def test_queries_and_keys_keep_the_bound() -> None:
     case = drawn(4, b=0.37)
-    assert [gradient.largest(case.made(n)).item() for n in ("queries", "keys")] == pytest.approx([0.37, 0.37], rel=1e-14)
+    assert [adaptation_gradient.largest(case.made(n)).item() for n in ("queries", "keys")] == pytest.approx(
+        [0.37, 0.37], rel=1e-14
+    )
     assert case.norm.item() >= 0.37
 
 

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from orchestrator.context import Context
+from orchestrator.workload import load
 from workloads.lora import norm_control, timing
-from workloads.lora.maths import clock, methods
+from workloads.lora.maths import methods
 from workloads.lora.maths.methods import Asked
+from workloads.shared import memory
+from workloads.shared.timing import Call, clock, quickest
 
 METHODS = [Asked("exact"), Asked("sdpa"), Asked("polynomial", degree=12), Asked("nystroem", features=48)]
 
@@ -64,16 +67,16 @@ def test_local_exponents_are_those_predicted(asked: Asked, alpha: float) -> None
 def test_calls_run_in_turn_and_the_first_round_does_not_count() -> None:
     order: list[int] = []
 
-    def call(name: int) -> clock.Call:
+    def call(name: int) -> Call:
         return lambda: torch.ones(order.append(name) or 1)
 
-    assert len(clock.interleaved([call(0), call(1), call(2)], 2, "cpu")) == 3
+    assert len(quickest([call(0), call(1), call(2)], 2, clock("cpu"), least=0.0)) == 3
     assert order == [0, 1, 2] * 3
 
 
 def test_the_clock_sees_work() -> None:
     work, none = torch.ones(400, 400), torch.ones(1)
-    slow, fast = clock.interleaved([lambda: work @ work, lambda: none + none], 3, "cpu")
+    slow, fast = quickest([lambda: work @ work, lambda: none + none], 3, clock("cpu"), least=0.0)
     assert slow > 5 * fast > 0
 
 
@@ -84,8 +87,8 @@ def test_the_peak_is_that_of_what_lives_together() -> None:
         both = (x + 1) * (x + 2)  # two of 8000 bytes, then a third
         return both[:10].clone()
 
-    assert clock.peak_bytes(call) == 24_000
-    assert clock.peak_bytes(lambda: x[5:]) == 0
+    assert memory.peak_bytes(call) == 24_000
+    assert memory.peak_bytes(lambda: x[5:]) == 0
 
 
 def test_polynomial_attention_holds_less_than_all_pairs() -> None:
@@ -134,7 +137,7 @@ def test_the_control_is_timed_beside_norm_one() -> None:
 
 @pytest.mark.parametrize("module", [timing, norm_control])
 def test_run_gives_a_row(module: Any) -> None:
-    ((step, row),) = module.run(module.EXAMPLES[1], Context(seed=1))
+    ((step, row),) = load(module).run(module.EXAMPLES[1], Context(seed=1))
     assert step == 0 and row.forward_seconds > 0
 
 

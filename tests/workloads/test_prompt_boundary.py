@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from orchestrator.context import Context
-from workloads.maths import signs
-from workloads.maths.polynomial_attention import evaluate, taylor
 from workloads.prompt import boundary as workload
 from workloads.prompt.boundary import Params
 from workloads.prompt.maths.hybrid import Columns, mixed, whole
+from workloads.shared.attention import signs
+from workloads.shared.attention.polynomial import evaluate, taylor
 
 STAIRCASE = {2: math.sqrt(0.3577), 3: math.sqrt(0.6178), 4: math.sqrt(0.8925)}  # R* of each degree at 1 %
 

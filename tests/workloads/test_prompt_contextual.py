@@ -10,7 +10,7 @@ import torch
 from orchestrator.context import Context
 from workloads.prompt import contextual as workload
 from workloads.prompt.contextual import Params, Result
-from workloads.prompt.maths import contextual
+from workloads.prompt.maths import context_ids
 
 
 def measure(p: Params, seed: int = 0) -> Result:
@@ -45,24 +45,24 @@ def test_sharp_attention_loses_all_but_the_largest() -> None:
 def test_the_closest_two_ids_are_those_of_brute_force() -> None:
     ids = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     away = torch.cdist(ids, ids) + 10 * torch.eye(60)
-    assert torch.allclose(contextual.separations(ids), away.amin(1), rtol=1e-9)
+    assert torch.allclose(context_ids.separations(ids), away.amin(1), rtol=1e-9)
 
 
 def test_ids_follow_their_tokens_when_a_sequence_is_reordered() -> None:
-    words = contextual.vocabulary(3, 2)
+    words = context_ids.vocabulary(3, 2)
     weight, value, prompt = (
         torch.randn(2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(i)) for i in range(3)
     )
     order = torch.tensor([[0, 4, 7]]), torch.tensor([[7, 0, 4]])
-    found, turned = (contextual.context_ids(part, words, prompt, weight, value) for part in order)
+    found, turned = (context_ids.context_ids(part, words, prompt, weight, value) for part in order)
     assert torch.allclose(found[0], turned[0, [1, 2, 0]], rtol=1e-13)
 
 
 def test_a_prompt_changes_every_id() -> None:
-    words, eye = contextual.vocabulary(3, 1), torch.ones(1, 1, dtype=torch.float64)
-    chosen = contextual.sequences(3, 2)
-    plain = contextual.context_ids(chosen, words, torch.zeros(0, 1, dtype=torch.float64), eye, eye)
-    prompted = contextual.context_ids(chosen, words, 5 * eye, eye, eye)
+    words, eye = context_ids.vocabulary(3, 1), torch.ones(1, 1, dtype=torch.float64)
+    chosen = context_ids.sequences(3, 2)
+    plain = context_ids.context_ids(chosen, words, torch.zeros(0, 1, dtype=torch.float64), eye, eye)
+    prompted = context_ids.context_ids(chosen, words, 5 * eye, eye, eye)
     assert float((plain - prompted).abs().amin()) > 0.1
 
 
@@ -74,7 +74,7 @@ def test_the_boltzmann_operator_keeps_its_distance(scale: float, length: int, gr
 
 def test_two_boltzmann_means_have_their_closed_form() -> None:
     z = torch.tensor([0.0, math.log(3.0)], dtype=torch.float64)
-    assert float(contextual.boltzmann(z)) == pytest.approx(0.75 * math.log(3.0))
+    assert float(context_ids.boltzmann(z)) == pytest.approx(0.75 * math.log(3.0))
 
 
 def test_scores_that_lie_close_have_no_such_bound() -> None:

@@ -11,11 +11,11 @@ import torch
 from orchestrator.context import Context
 from workloads.prompt import length as workload
 from workloads.prompt.length import Params
-from workloads.prompt.maths import length, levenberg
+from workloads.prompt.maths import levenberg, token_counts
 
 # Contexts {e_2, q} and {-e_2, q}, targets (.2, .4) and (.2, .1): solved by hand.
 TARGETS = torch.tensor([[0.2, 0.4], [0.2, 0.1]], dtype=torch.float64)
-MASS = (length.SHARE, length.SHARE)
+MASS = (token_counts.SHARE, token_counts.SHARE)
 LN_S, UQ, ACROSS = math.log(2.9483848382), -0.4697312499, 0.5652812499
 FLOORS = {1: 1.12442, 2: 1.09174, 4: 1.06082, 8: 1.03652, 32: 1.01079, 128: 1.00283}
 
@@ -31,26 +31,26 @@ def measure(*params: Params) -> list[dict[str, Any]]:
 
 def test_attention_without_a_prompt_has_the_digits_of_the_example() -> None:
     expected = [[0.7310585786, 0.2689414214], [0.7310585786, -0.2689414214]]
-    assert length.contexts(2).tolist() == [pytest.approx(row, abs=1e-10) for row in expected]
-    assert pytest.approx(3.718281828) == length.SHARE
+    assert token_counts.contexts(2).tolist() == [pytest.approx(row, abs=1e-10) for row in expected]
+    assert pytest.approx(3.718281828) == token_counts.SHARE
 
 
 def test_two_targets_ask_for_one_mean_and_one_sum() -> None:
-    found = length.demanded(TARGETS, length.contexts(2), MASS)
+    found = token_counts.demanded(TARGETS, token_counts.contexts(2), MASS)
     assert found.u.tolist() == pytest.approx([UQ, ACROSS], abs=1e-8)
     assert found.s == pytest.approx(2.9483848382, rel=1e-8)
-    assert found.s / (found.s + length.SHARE) == pytest.approx(0.4422577257, rel=1e-8)
+    assert found.s / (found.s + token_counts.SHARE) == pytest.approx(0.4422577257, rel=1e-8)
     assert found.s * math.exp(-float(found.u[0])) == pytest.approx(4.716, abs=5e-4)
     assert found.residual < 1e-18
 
 
 def test_targets_the_wrong_way_round_ask_for_what_no_prompt_gives() -> None:
     swapped = torch.tensor([[0.0, -1.0], [0.0, 1.0]], dtype=torch.float64)
-    assert length.demanded(swapped, length.contexts(2), MASS).residual > 1.9
+    assert token_counts.demanded(swapped, token_counts.contexts(2), MASS).residual > 1.9
 
 
 def test_the_example_needs_exactly_five_tokens() -> None:
-    assert length.least_tokens(LN_S, UQ) == 5
+    assert token_counts.least_tokens(LN_S, UQ) == 5
     rows = measure(*(Params(n, LN_S, UQ, ACROSS, problem=kind) for kind in ("sums", "pair") for n in (3, 4, 5, 6)))
     assert [row["solved"] for row in rows] == [False, False, True, True] * 2
     assert [row["possible"] for row in rows] == [False, False, True, True] * 2
@@ -64,7 +64,7 @@ def test_the_solver_leaves_the_residuals_of_the_example() -> None:
 
 @pytest.mark.parametrize("tokens", FLOORS)
 def test_the_least_error_of_the_unreachable_pair_has_its_digits(tokens: int) -> None:
-    assert length.floor(tokens) == pytest.approx(FLOORS[tokens], abs=5e-6)
+    assert token_counts.floor(tokens) == pytest.approx(FLOORS[tokens], abs=5e-6)
 
 
 def test_no_prompt_beats_that_floor_and_a_search_comes_near() -> None:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import guided
-from workloads.maths import diffusion, packing
+from workloads.shared import packs
+from workloads.shared.diffusion import process
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -62,18 +63,12 @@ NAMES = tuple(field.name for field in dataclasses.fields(Result))
 SAMPLED = 200  # steps of sampled points: few, for each needs noise
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{name: columns[name][0] for name in NAMES})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for all points; those of one sampler and one grid of times go together."""
     for p in params:
         _check(p)
     keys = [(p.sampler, p.steps, p.horizon, p.samples) for p in params]
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
+    for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
         found = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
         yield {"index": indices, "step": [0] * len(indices), **{name: _column(found[name], len(indices)) for name in NAMES}}
 
@@ -137,5 +132,5 @@ def _gap(ctx: Context) -> Tensor:
     deviations = 0.2 + torch.rand(3, generator=draws, dtype=torch.float64)
     t = 3 * torch.rand((), generator=draws, dtype=torch.float64)
     noise = torch.randn(64, 1, generator=draws, dtype=torch.float64)
-    x = diffusion.noisy(means[:1].expand(64, 1), t.expand(64), noise)[:, 0]
+    x = process.noisy(means[:1].expand(64, 1), t.expand(64), noise)[:, 0]
     return guided.posterior_gap(means, deviations, t, x)

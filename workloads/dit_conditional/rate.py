@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from workloads.dit_conditional.maths import packs
+from workloads.dit_conditional.maths import training_groups
 from workloads.dit_conditional.maths.problem import Params
-from workloads.maths import diffusion_times
+from workloads.shared.diffusion import times
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -36,7 +36,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Result(diffusion_times.ByTime):
+class Result(times.ByTime):
     """Errors of one trained score, or of one kernel estimate; what does not apply is null."""
 
     score_mse: Annotated[
@@ -75,12 +75,6 @@ class Result(diffusion_times.ByTime):
 NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """Rows of one point, step by step."""
-    for columns in run_pack([params], [ctx]):
-        yield columns["step"][0], Result(**{name: columns[name][0] for name in NAMES})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
-    yield from packs.run(params, ctxs, NAMES)
+    yield from training_groups.columns(params, ctxs, NAMES)

@@ -7,7 +7,6 @@ Symbols: L = sequence length · d = dimension · B = bound of entries · g = deg
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +15,9 @@ import torch
 from torch import Tensor
 
 from workloads.dit_latent.maths import criterion
-from workloads.maths import attention, polynomial_attention
-from workloads.maths.attention import Attention
+from workloads.shared import timing
+from workloads.shared.attention import operators, polynomial
+from workloads.shared.attention.operators import Attention
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -81,14 +81,14 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     factor = 1.0 if p.scale == "unit" else 1.0 / p.dim
     radius = p.b**2 * (p.dim if p.scale == "unit" else 1.0)
     degree = criterion.least_degree(radius, p.seq_len**-p.power)
-    rank = polynomial_attention.rank(p.dim, degree)
+    rank = polynomial.rank(p.dim, degree)
     relative = criterion.error(radius, degree)
     exact_operations, low_operations = criterion.operations(p.seq_len, p.dim, rank)
-    whole, seconds = timed(lambda: attention.exact(queries, keys, factor).apply(values), p.repeats)
+    whole, seconds = timed(lambda: operators.exact(queries, keys, factor).apply(values), p.repeats, ctx.device)
     error, low_seconds, gradient = None, None, None
     if rank <= MOST:
-        near = polynomial_attention.polynomial(queries, keys, factor, criterion.coefficients(radius, degree))
-        low, low_seconds = timed(lambda: near.apply(values), p.repeats)
+        near = polynomial.polynomial(queries, keys, factor, criterion.coefficients(radius, degree))
+        low, low_seconds = timed(lambda: near.apply(values), p.repeats, ctx.device)
         error = float((low - whole).abs().max())
         gradient = gradient_error(queries, keys, values, factor, near) if p.gradient else None
     yield (
@@ -127,16 +127,10 @@ def data(p: Params, ctx: Context) -> tuple[Tensor, Tensor, Tensor]:
     return queries, keys, values
 
 
-def timed(compute: Callable[[], Tensor], repeats: int) -> tuple[Tensor, float]:
+def timed(compute: Callable[[], Tensor], repeats: int, device: str) -> tuple[Tensor, float]:
     """What is computed, and the least of its times in seconds."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        found = compute()
-        if found.is_cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begun)
-    return found, min(times)
+    (seconds,) = timing.quickest([compute], repeats, timing.clock(device), least=0.0)
+    return compute(), seconds
 
 
 def gradient_error(queries: Tensor, keys: Tensor, values: Tensor, factor: float, near: Attention) -> float:
@@ -145,7 +139,7 @@ def gradient_error(queries: Tensor, keys: Tensor, values: Tensor, factor: float,
     With R = f V - V and p the derivative of softmax it is factor Q' (f * (R V' - diag(f V R'))) K, and every product with f is
     one with low-rank factors where f is: the paper's chain of approximations.
     """
-    parts = [_gradient(queries, keys, values, factor, way) for way in (attention.exact(queries, keys, factor), near)]
+    parts = [_gradient(queries, keys, values, factor, way) for way in (operators.exact(queries, keys, factor), near)]
     return float((parts[1] - parts[0]).abs().max() / parts[0].abs().max())
 
 

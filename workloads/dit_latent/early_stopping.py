@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.dit_latent.maths import evaluation, packs, problem
+from workloads.dit_latent.maths import evaluation, problem, training_groups
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import ensemble
-from workloads.maths.diffusion import Field
+from workloads.shared.diffusion.process import Field
+from workloads.shared.diffusion.training_run import Measure
+from workloads.shared.training import ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -75,17 +76,11 @@ EXAMPLES = (
 NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """Rows of one point, step by step."""
-    for columns in run_pack([params], [ctx]):
-        yield columns["step"][0], Result(**{name: columns[name][0] for name in NAMES})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
     for p in params:
         _check(p)
-    for columns in packs.run(params, ctxs, _marks, (*NAMES, "fresh"), _measured):
+    for columns in training_groups.columns(params, ctxs, _marks, (*NAMES, "fresh"), _measured):
         columns["excess"] = [mse / best for mse, best in zip(columns["score_mse"], columns["best_mse"], strict=True)]
         for name in ("memory_loss", "memorised"):
             columns[name] = [None if fresh else v for v, fresh in zip(columns[name], columns["fresh"], strict=True)]
@@ -106,14 +101,13 @@ def _marks(p: problem.Params) -> list[int]:
     return ensemble.marks(p.steps, p.every, p.octaves)
 
 
-def _measured(task: Problem) -> packs.Measure:
+def _measured(task: Problem) -> Measure[Field]:
     """What measures the rows of a problem, on points drawn once."""
-    at = evaluation.probe(task, memory=True)
+    probe = evaluation.probe(task, memory=True)
 
-    def measure(task: Problem, predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = evaluation.score_errors(task, at, predict, span)
-        found["memorised"] = -found["optimisation_gap"] / (found["true_loss"] - found["memory_loss"])
-        return {**found, "fresh": torch.tensor([p.fresh for p in task.params])}
+    def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        errors = evaluation.score_errors(task, probe, predict, span)
+        errors["memorised"] = -errors["optimisation_gap"] / (errors["true_loss"] - errors["memory_loss"])
+        return {**errors, "fresh": torch.tensor([p.fresh for p in task.params])}
 
     return measure

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.dit_latent.maths import estimators, evaluation, network, packs
+from workloads.dit_latent.maths import estimators, evaluation, network, training_groups
 from workloads.dit_latent.maths.problem import Params, Problem
-from workloads.maths import diffusion_times, ensemble
-from workloads.maths.diffusion import Field
+from workloads.shared.diffusion import probes, times
+from workloads.shared.diffusion.process import Field
+from workloads.shared.diffusion.training_run import Measure
+from workloads.shared.training import ensemble
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -38,7 +40,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Result(diffusion_times.ByTime):
+class Result(times.ByTime):
     """Errors of one trained score; the sampler's are null before the last row, and where samples is 0."""
 
     score_mse: Annotated[
@@ -85,32 +87,25 @@ class Result(diffusion_times.ByTime):
 NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """Rows of one point, step by step."""
-    for columns in run_pack([params], [ctx]):
-        yield columns["step"][0], Result(**{name: columns[name][0] for name in NAMES})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns of rows as trainings reach them; models of one shape are trained together."""
-    for columns in packs.run(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured):
+    for columns in training_groups.columns(params, ctxs, lambda p: ensemble.marks(p.steps, p.every), NAMES, measured):
         columns["loss_floor"] = [None if math.isnan(floor) else floor for floor in columns["loss_floor"]]
         yield columns
 
 
-def measured(task: Problem) -> packs.Measure:
+def measured(task: Problem) -> Measure[Field]:
     """What measures the rows of a problem, on points drawn once."""
-    at = evaluation.probe(task)
+    probe = evaluation.probe(task)
 
-    def measure(task: Problem, predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
-        with torch.no_grad():
-            found = evaluation.score_errors(task, at, predict, span) | counted(task)
-            found["loss_floor"] = evaluation.loss_floors(task)
-            if last and task.first.samples:
-                found |= evaluation.sample_errors(task, predict, span, evaluation.ratios(task))
-            if task.first.estimator == "plugin":
-                found["latent_kl"] = estimators.divergences(task, span)
-        return found
+    def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        values = evaluation.score_errors(task, probe, predict, span) | counted(task)
+        values["loss_floor"] = evaluation.loss_floors(task)
+        if last and task.first.samples:
+            values |= evaluation.sample_errors(task, predict, span, probes.sampler_times(task))
+        if task.first.estimator == "plugin":
+            values["latent_kl"] = estimators.divergences(task, span)
+        return values
 
     return measure
 

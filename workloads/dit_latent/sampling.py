@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.dit_latent.maths import estimators, evaluation, packs, problem
-from workloads.maths import diffusion, packing
+from workloads.dit_latent.maths import estimators, evaluation, problem
+from workloads.shared import packs
+from workloads.shared.diffusion import process
+from workloads.shared.diffusion.training_run import block
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -81,26 +83,20 @@ EXAMPLES = (
 NAMES = tuple(field.name for field in dataclasses.fields(Result))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{name: columns[name][0] for name in NAMES})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for all points; those of one shape and one grid of times are sampled together."""
     for p in params:
         _check(p)
     keys = [dataclasses.replace(p, family="", n=0 if p.score == "exact" else 1) for p in params]
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
+    for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
         found = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
-        yield packs.columns(indices, 0, NAMES, found)
+        yield block(indices, 0, NAMES, found)
 
 
 def _check(p: Params) -> None:
-    if p.score not in SCORES or p.scheme not in diffusion.SCHEMES:
+    if p.score not in SCORES or p.scheme not in process.SCHEMES:
         raise ValueError(
-            f"score must be one of {', '.join(SCORES)} and scheme one of {', '.join(diffusion.SCHEMES)}, but got '{p.score}' "
+            f"score must be one of {', '.join(SCORES)} and scheme one of {', '.join(process.SCHEMES)}, but got '{p.score}' "
             f"and '{p.scheme}'; write one of them."
         )
     if not p.mu > 0 or p.samples < 2:
@@ -111,7 +107,7 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, Tensor]:
     task = problem.build([_training(p) for p in params], ctxs)
     p = params[0]
     field, span = (evaluation.exact(task), task.basis) if p.score == "exact" else estimators.fitted(task)
-    grid = diffusion.schedule(p.t0, p.horizon, step=p.mu).to(task.like.device)
+    grid = process.schedule(p.t0, p.horizon, step=p.mu).to(task.like.device)
     found = evaluation.sample_errors(task, field, span, grid.expand(len(params), -1), p.scheme)
     expected = list(variances(p))[-1]
     rest = p.samples * (p.ambient_dim - p.latent_dim)
@@ -128,9 +124,9 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, Tensor]:
 def variances(p: Params) -> Iterator[float]:
     """Variance of a coordinate without data after each step of the sampler, the start first."""
     if p.scheme == "euler":
-        yield from diffusion.orthogonal_variances(p.t0, p.horizon, p.mu)
+        yield from process.orthogonal_variances(p.t0, p.horizon, p.mu)
         return
-    for t in diffusion.schedule(p.t0, p.horizon, step=p.mu).tolist():
+    for t in process.schedule(p.t0, p.horizon, step=p.mu).tolist():
         # The bridge to a clean point 0 is exact: what the start has too much shrinks with the square of its factor.
         factor = math.exp(0.5 * (t - p.horizon)) * math.expm1(-t) / math.expm1(-p.horizon) if t else 0.0
         yield -math.expm1(-t) + factor**2 * math.exp(-p.horizon)

@@ -16,7 +16,7 @@ import torch
 
 from workloads.dp_kde import error
 from workloads.dp_kde.maths import budget, data, losses, noise
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

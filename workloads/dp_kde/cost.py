@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from workloads.dp_kde import error
 from workloads.dp_kde.maths import budget, closed, data, noise, reading, tree
-from workloads.maths.clocks import quickest
+from workloads.shared.timing import quickest
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from torch import Tensor
 
 from workloads.dp_kde.maths import budget, closed, data, errors, noise, reading
-from workloads.maths import packing
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -101,18 +101,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; those that differ in eps, adjacency, radius and count_share alone share data and noise."""
     for p in params:
         check(p, VARIANTS)
     points = [(_geometry(p), ctx.seed) for p, ctx in zip(params, ctxs, strict=True)]
-    for _, indices in packing.groups(points, lambda point: point):
+    for _, indices in packs.groups(points, lambda point: point):
         rows = _measure([params[i] for i in indices], ctxs[indices[0]])
         yield {"index": indices, "step": [0] * len(indices), **{name: [row[name] for row in rows] for name in rows[0]}}
 

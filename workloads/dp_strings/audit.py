@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from workloads.dp_strings.maths import codes, ledger, sketch, tree
 from workloads.dp_strings.maths.flips import probability
 from workloads.dp_strings.maths.methods import SKETCHES, method
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

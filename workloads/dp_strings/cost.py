@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from workloads.dp_strings.maths import clocks, methods
+from workloads.dp_strings.maths import method_times, methods
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -80,7 +80,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     yield 0, _result(params, _measured(params)(params, ctx))
 
 
-def _measured(p: Params) -> Callable[[Params, Context], clocks.Times]:
+def _measured(p: Params) -> Callable[[Params, Context], method_times.Times]:
     if p.variant in ("hamming", "flat", "edit"):
         return _plain
     if p.variant == "tree":
@@ -88,26 +88,30 @@ def _measured(p: Params) -> Callable[[Params, Context], clocks.Times]:
     return _sketch
 
 
-def _plain(p: Params, ctx: Context) -> clocks.Times:
-    task = clocks.Task(p.n, p.k, p.strings, p.repeats)
-    return clocks.edit(task, ctx.generator) if p.variant == "edit" else clocks.packed(task, ctx.generator, p.variant == "flat")
+def _plain(p: Params, ctx: Context) -> method_times.Times:
+    task = method_times.Task(p.n, p.k, p.strings, p.repeats)
+    return (
+        method_times.edit(task, ctx.generator)
+        if p.variant == "edit"
+        else method_times.packed(task, ctx.generator, p.variant == "flat")
+    )
 
 
-def _sketch(p: Params, ctx: Context) -> clocks.Times:
+def _sketch(p: Params, ctx: Context) -> method_times.Times:
     own = methods.method(p.variant, p.k, p.n, 8.0, (p.m1, p.m2, p.m3))
-    return clocks.sketch(clocks.Task(p.n, p.k, p.strings, p.repeats), own, ctx.generator)
+    return method_times.sketch(method_times.Task(p.n, p.k, p.strings, p.repeats), own, ctx.generator)
 
 
-def _offset(p: Params, ctx: Context) -> clocks.Times:
-    task = clocks.Task(p.n, p.k, p.strings, p.repeats)
-    return clocks.offset_tree(task, (p.m1 or 16, p.m3 or 10), ctx.generator)
+def _offset(p: Params, ctx: Context) -> method_times.Times:
+    task = method_times.Task(p.n, p.k, p.strings, p.repeats)
+    return method_times.offset_tree(task, (p.m1 or 16, p.m3 or 10), ctx.generator)
 
 
-def _rabin(p: Params, ctx: Context) -> clocks.Times:
-    return clocks.rabin_tree(clocks.Task(p.n, p.k, p.strings, p.repeats), p.m1 or 61, ctx.generator)
+def _rabin(p: Params, ctx: Context) -> method_times.Times:
+    return method_times.rabin_tree(method_times.Task(p.n, p.k, p.strings, p.repeats), p.m1 or 61, ctx.generator)
 
 
-def _result(p: Params, times: clocks.Times) -> Result:
+def _result(p: Params, times: method_times.Times) -> Result:
     return Result(
         init_ms=times.init * 1e3,
         encode_ms=times.encode * 1e3,

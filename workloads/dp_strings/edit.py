@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workloads.dp_strings.maths import codes, flips, pairs, private_edit, tree
-from workloads.maths import packing
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     import torch
@@ -90,18 +90,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """One point: (0, result)."""
-    ((_, step, result),) = run_pack([params], [ctx])
-    yield step, result
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack; those that differ in eps alone share strings, hashes and uniform numbers: (index, 0, result)."""
     for p in params:
         _check(p)
     keys = [(dataclasses.replace(p, eps=1.0), ctx.seed) for p, ctx in zip(params, ctxs, strict=True)]
-    for (first, _), indices in packing.groups(keys, lambda key: key):
+    for (first, _), indices in packs.groups(keys, lambda key: key):
         stream = ctxs[indices[0]].generator
         strings = pairs.planted(first.pairs, first.n, planted(first), stream("strings"))
         exact = pairs.true_distances(strings.a, strings)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from workloads.dp_strings.maths import closed, flips, simulate
 from workloads.dp_strings.maths.methods import MAXIMA, Method, method
-from workloads.maths import packing
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -92,17 +92,11 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """One point: (0, result)."""
-    ((_, step, result),) = run_pack([params], [ctx])
-    yield step, result
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack; those that differ in eps alone share the cells of their mismatches: (index, 0, result)."""
     methods = [_method(p) for p in params]
     seeds = [ctx.seed for ctx in ctxs]
-    for (_, _), indices in packing.groups(
+    for (_, _), indices in packs.groups(
         list(zip(params, seeds, strict=True)), lambda pair: (dataclasses.replace(pair[0], eps=1.0), pair[1])
     ):
         first, draws = params[indices[0]], params[indices[0]].trials * params[indices[0]].copies

@@ -15,7 +15,7 @@ import torch
 
 from workloads.dp_strings.maths import simulate
 from workloads.dp_strings.maths.methods import Method, logarithm, method
-from workloads.maths import packing
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -63,12 +63,6 @@ class Result:
 EXAMPLES = (Params(8, 256, 1.0, 20), Params(8, 4096, 1.0, 20), Params(8, 256, 16.0, 20), Params(16, 256, 1.0, 20, 10))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """One point: (0, result)."""
-    ((_, step, result),) = run_pack([params], [ctx])
-    yield step, result
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack; those that differ in n alone share the errors of all sketches: (index, 0, result)."""
     for p in params:
@@ -78,7 +72,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
                 f"trials = {p.trials}, queries = {p.queries}."
             )
     keys = [(p.k, p.eps, p.trials, ctx.seed) for p, ctx in zip(params, ctxs, strict=True)]
-    for (k, eps, trials, _), indices in packing.groups(keys, lambda key: key):
+    for (k, eps, trials, _), indices in packs.groups(keys, lambda key: key):
         shared = _sketches(k, eps, trials, ctxs[indices[0]])
         for i in indices:
             yield i, 0, _result(params[i], shared, ctxs[i])

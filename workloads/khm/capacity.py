@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from workloads.khm.maths import best, growth, simulate, storage
-from workloads.maths import packing
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -59,18 +59,12 @@ class Result:
     cut: Annotated[bool, "whether the search ended at limit, so that more might be stored"]
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points of one dimension, code and criterion share their bounds and codes."""
     asked = [dataclasses.replace(p, code=best.plain(p.code)) for p in params]
     for p in asked:
         _check(p)
-    for _, indices in packing.groups(asked, _group):
+    for _, indices in packs.groups(asked, _group):
         rows = _measure([asked[i] for i in indices], [ctxs[i] for i in indices])
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
         yield {"index": indices, "step": [0] * len(indices), **columns}

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from workloads.khm.maths import bounds, known, making
-from workloads.maths.packing import groups
+from workloads.khm.maths import making
+from workloads.shared.hopfield import bounds, known_codes
+from workloads.shared.packs import groups
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -70,12 +71,6 @@ class Result:
     delta_random: Annotated[float, "predicted median delta of random memories"]
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """One point: (0, result)."""
-    ((_, step, result),) = run_pack([params], [ctx])
-    yield step, result
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
     """Every point of a pack, those with the same params in one batch over their seeds: (index, 0, result)."""
     for point, indices in groups(params, lambda p: p):
@@ -117,6 +112,6 @@ def _theory(d: int, m: int) -> dict[str, Any]:
         "delta_upper": bounds.delta_upper(d, m),
         "delta_upper_printed": bounds.upper_printed(d, m),
         "delta_upper_sharp": bounds.upper_sharp(d, m),
-        "delta_known": known.known_delta(d, m),
+        "delta_known": known_codes.known_delta(d, m),
         "delta_random": bounds.median_random(d, m),
     }

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from workloads.khm.maths import bounds, known, making
-from workloads.maths.packing import groups
+from workloads.khm.maths import making
+from workloads.shared.hopfield import bounds, known_codes
+from workloads.shared.packs import groups
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -59,12 +60,6 @@ class Result:
         {"bound": "upper"},
     ]
     demand_lower: Annotated[int | None, "smallest D that no known bound forbids; absent where all do", {"bound": "lower"}]
-
-
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """One point: (0, result)."""
-    ((_, step, result),) = run_pack([params], [ctx])
-    yield step, result
 
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:
@@ -121,5 +116,5 @@ def _theory(d: int, m: int) -> dict[str, Any]:
         "dimension": d,
         "delta_upper": bounds.delta_upper(d, m),
         "delta_exists": bounds.delta_greedy(d, m),
-        "delta_known": known.known_delta(d, m),
+        "delta_known": known_codes.known_delta(d, m),
     }

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import making, retrieval, search, separation
-from workloads.maths import packing
+from workloads.khm.maths import making, search
+from workloads.shared import packs
+from workloads.shared.hopfield import retrieval, separation
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -66,19 +67,13 @@ class Result:
     energy_increases: Annotated[int | None, "updates that raised the energy; null for a map with a bias, which has none"]
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; points of one shape train their maps and run their queries in one batch."""
     for p in params:
         _check(p)
-    for _, indices in packing.groups(params, lambda p: dataclasses.replace(p, beta=1.0)):
+    for _, indices in packs.groups(params, lambda p: dataclasses.replace(p, beta=1.0)):
         first = params[indices[0]]
-        for part in packing.chunks(indices, ELEMENTS // (first.m * (first.queries or first.m))):
+        for part in packs.chunks(indices, ELEMENTS // (first.m * (first.queries or first.m))):
             columns = _measure([params[i] for i in part], [ctxs[i] for i in part])
             yield {"index": part, "step": [0] * len(part), **columns}
 

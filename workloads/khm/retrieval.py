@@ -6,7 +6,6 @@ Symbols: ξ = memory (m of them in d dimensions) · β = inverse temperature · 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import best, making, onset, retrieval, separation, storage
-from workloads.maths import packing
+from workloads.khm.maths import best, making, onset, storage
+from workloads.shared import packs
+from workloads.shared.hopfield import retrieval, separation
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -77,19 +77,13 @@ class Result:
     origin_rate: Annotated[float, "largest eigenvalue of the update's derivative at the origin, which is stable below 1"]
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; points of one shape share batches, those of one code its Gram matrix."""
     shapes = [_shape(p) for p in params]
-    for key, indices in packing.groups(list(zip(shapes, params, strict=True)), lambda s: (*s[0], s[1].alpha, s[1].updates)):
+    for key, indices in packs.groups(list(zip(shapes, params, strict=True)), lambda s: (*s[0], s[1].alpha, s[1].updates)):
         m = key[2]
         size = ELEMENTS["cpu" if ctxs[0].device == "cpu" else "cuda"] // (m * _rows(m))
-        for part in packing.chunks(indices, size):
+        for part in packs.chunks(indices, size):
             columns = _measure(key, [params[i] for i in part], [ctxs[i] for i in part])
             yield {"index": part, "step": [0] * len(part), **columns}
 

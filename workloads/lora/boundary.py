@@ -17,8 +17,8 @@ import torch
 
 from workloads.lora.degree import check
 from workloads.lora.maths import data, outputs
-from workloads.maths import packing
-from workloads.maths import polynomial_degree as degree
+from workloads.shared import packs
+from workloads.shared.attention import degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -89,18 +89,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points that differ in b and eps alone share their data."""
     for p in params:
         _check(p)
     places = list(zip(params, ctxs, strict=True))
-    for (shape, ctx), indices in packing.groups(places, lambda p: (dataclasses.replace(p[0], b=1.0, eps=0.1), p[1])):
+    for (shape, ctx), indices in packs.groups(places, lambda p: (dataclasses.replace(p[0], b=1.0, eps=0.1), p[1])):
         yield {"index": indices, "step": [0] * len(indices), **_measure(shape, ctx, [params[i] for i in indices])}
 
 

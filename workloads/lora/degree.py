@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from workloads.lora.maths import data, minimax
-from workloads.maths import polynomial_degree as degree
+from workloads.shared.attention import degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from workloads.lora.degree import check
-from workloads.lora.maths import data, gradient, problem
-from workloads.maths import attention, packing, polynomial_attention
-from workloads.maths import polynomial_degree as degree
+from workloads.lora.maths import adaptation_gradient, data, problem
+from workloads.shared import packs
+from workloads.shared.attention import degree, operators, polynomial
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -69,19 +69,13 @@ class Result:
     ]
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points that differ in b and seed alone go through as one batch."""
     for p in params:
         _check(p)
     size = ELEMENTS["cpu" if ctxs[0].device == "cpu" else "cuda"]
-    for shape, indices in packing.groups(params, lambda p: dataclasses.replace(p, b=1.0)):
-        for part in packing.chunks(indices, size // (shape.seq_len * shape.dim**2)):
+    for shape, indices in packs.groups(params, lambda p: dataclasses.replace(p, b=1.0)):
+        for part in packs.chunks(indices, size // (shape.seq_len * shape.dim**2)):
             found = _measure(shape, [params[i].b for i in part], [ctxs[i] for i in part])
             yield {"index": part, "step": [0] * len(part), **found}
 
@@ -99,17 +93,17 @@ def _measure(p: Params, sizes: list[float], ctxs: list[Context]) -> dict[str, li
     drawn = {ctx.seed: problem.draw(ctx, p.data, p.values, p.seq_len, p.dim, p.lora_rank, p.adapt) for ctx in ctxs}
     batch = problem.stack([drawn[ctx.seed] for ctx in ctxs], sizes, data.score_scale(p.score_scale, p.dim))
     queries, keys = batch.made("queries"), batch.made("keys")
-    exact, residual = problem.gradients(batch, attention.exact(queries, keys, batch.scale))
+    exact, residual = problem.gradients(batch, operators.exact(queries, keys, batch.scale))
     if p.reference == "autograd":
         exact = problem.autograd(batch)
-    chained = polynomial_attention.polynomial(queries, keys, batch.scale, polynomial_attention.taylor(p.degree))
+    chained = polynomial.polynomial(queries, keys, batch.scale, polynomial.taylor(p.degree))
     near, _ = problem.gradients(batch, chained)
     low, high = _scores(queries, keys, batch.scale)
     entry = torch.from_numpy(degree.taylor_error(torch.stack([low, high]).cpu().numpy(), p.degree)).amax(0)
     reach = torch.maximum(-low, high).cpu()
     # Sums of so many terms round; below zero the polynomial's terms cancel by up to e^(2R).
-    rounding = ROUNDING * (polynomial_attention.rank(p.dim, p.degree) + p.seq_len) * torch.exp(2 * reach)
-    limits = problem.bounds(batch, gradient.bound((entry + rounding).to(residual), batch.made("values"), residual))
+    rounding = ROUNDING * (polynomial.rank(p.dim, p.degree) + p.seq_len) * torch.exp(2 * reach)
+    limits = problem.bounds(batch, adaptation_gradient.bound((entry + rounding).to(residual), batch.made("values"), residual))
     return _columns(p, exact, near, limits, {"rel_error": entry, "score_max": reach, "norm_max": batch.norm.cpu()})
 
 
@@ -120,7 +114,7 @@ def _scores(queries: Tensor, keys: Tensor, scale: float) -> tuple[Tensor, Tensor
 
 
 def _parts(queries: Tensor, keys: Tensor) -> Iterator[slice]:
-    return attention.blocks(queries.shape[-2], keys.shape[-2], keys)
+    return operators.blocks(queries.shape[-2], keys.shape[-2], keys)
 
 
 def _columns(
@@ -129,10 +123,10 @@ def _columns(
     columns = dict(found)
     uses = []
     for place, name in enumerate("ab"):
-        errors = {n: gradient.largest(near[n][place] - exact[n][place]).cpu() for n in exact}
+        errors = {n: adaptation_gradient.largest(near[n][place] - exact[n][place]).cpu() for n in exact}
         held = {n: limits[n][place].cpu() for n in exact}
         uses += [errors[n] / held[n] for n in exact]
-        columns[f"grad_{name}"] = torch.stack([gradient.largest(exact[n][place]).cpu() for n in exact]).amax(0)
+        columns[f"grad_{name}"] = torch.stack([adaptation_gradient.largest(exact[n][place]).cpu() for n in exact]).amax(0)
         columns[f"error_{name}"] = torch.stack(list(errors.values())).amax(0)
         sizes = [
             torch.stack([(near[n][place] - exact[n][place]).square().sum((-2, -1)) for n in exact]),
@@ -144,7 +138,7 @@ def _columns(
     listed: dict[str, list[Any]] = {name: column.tolist() for name, column in columns.items()}
     for name in ("bound_a", "bound_b", "bound_use"):
         listed[name] = [x if e < 1 else None for x, e in zip(listed[name], listed["rel_error"], strict=True)]
-    return listed | {"rank": [polynomial_attention.rank(p.dim, p.degree)] * len(listed["rel_error"])}
+    return listed | {"rank": [polynomial.rank(p.dim, p.degree)] * len(listed["rel_error"])}
 
 
 EXAMPLES = (

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from workloads.lora.degree import check
 from workloads.lora.maths import data
-from workloads.maths import packing, polynomial_attention
-from workloads.maths import polynomial_degree as degree
+from workloads.shared import packs
+from workloads.shared.attention import degree, polynomial
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -59,18 +59,12 @@ class Result:
 EXAMPLES = (Params(64, 6, 1.0), Params(100, 5, 2.0, queries=7), Params(100, 5, 0.4, queries=7, score_scale="practice"))
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points that differ in b alone share their data."""
     for p in params:
         _check(p)
     every = list(zip(params, ctxs, strict=True))
-    for (shape, ctx), indices in packing.groups(every, lambda x: (dataclasses.replace(x[0], b=1.0), x[1])):
+    for (shape, ctx), indices in packs.groups(every, lambda x: (dataclasses.replace(x[0], b=1.0), x[1])):
         products = _background(shape, ctx)
         rows = [_row(params[i], products) for i in indices]
         yield {"index": indices, "step": [0] * len(indices)} | {name: [row[name] for row in rows] for name in rows[0]}
@@ -96,9 +90,9 @@ def _row(p: Params, products: Tensor) -> dict[str, Any]:
     score = scale * p.dim * p.b**2
     g = int(degree.affordable(p.policy, p.seq_len, p.dim))
     rest = torch.logsumexp(score * products, dim=1)  # (queries,)
-    coefficients = polynomial_attention.taylor(g)
+    coefficients = polynomial.taylor(g)
     needle = sum(c * score**m for m, c in enumerate(coefficients))
-    near = needle / (needle + polynomial_attention.evaluate(score * products, coefficients).sum(1))
+    near = needle / (needle + polynomial.evaluate(score * products, coefficients).sum(1))
     mass, each = torch.sigmoid(score - rest), scale * p.b**2
     background = p.dim * (math.log(math.sinh(each) / each) if each > 1e-6 else 0.0)
     return {

@@ -7,7 +7,7 @@ Symbols: B = bound of entries · L = sequence length · d = dimension of a head.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from workloads.lora.degree import check
-from workloads.lora.maths import clock, data, methods
+from workloads.lora.maths import data, methods
 from workloads.lora.maths.methods import Asked
 from workloads.lora.timing import DTYPES, drawn
-from workloads.maths import packing
+from workloads.shared import packs, timing
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -69,18 +69,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; those of one shape and seed are timed in turn."""
     for p in params:
         _check(p)
     every = list(zip(params, ctxs, strict=True))
-    for (shape, ctx), indices in packing.groups(every, lambda x: (_shape(x[0]), x[1])):
+    for (shape, ctx), indices in packs.groups(every, lambda x: (_shape(x[0]), x[1])):
         yield {"index": indices, "step": [0] * len(indices), **_measure(shape, ctx, [params[i] for i in indices])}
 
 
@@ -107,7 +101,7 @@ def _measure(shape: Params, ctx: Context, points: list[Params]) -> dict[str, lis
         rows = _rows(shape, p.b, ctx, dtype)
         calls.append(methods.forward(Asked(p.method, p.degree), rows, scale, rows[0]))
     with torch.inference_mode():
-        times = clock.interleaved(calls, shape.repeats, ctx.device)
+        times = timing.quickest(calls, shape.repeats, timing.clock(ctx.device), least=0.0)
         errors = [_compared(p, ctx, call, scale) for p, call in zip(points, calls[len(bases) :], strict=True)]
     found, base = times[len(bases) :], [times[bases.index(Asked(p.method, p.degree))] for p in points]
     return {
@@ -123,7 +117,7 @@ def _rows(p: Params, b: float, ctx: Context, dtype: torch.dtype) -> tuple[Tensor
     return drawn(p.seq_len, p.dim, b, ctx, dtype, 0)[0]
 
 
-def _compared(p: Params, ctx: Context, call: clock.Call, scale: float) -> tuple[float, float]:
+def _compared(p: Params, ctx: Context, call: Callable[[], Tensor], scale: float) -> tuple[float, float]:
     """Relative error of the outputs against double precision, and the largest absolute score."""
     rows = _rows(p, p.b, ctx, torch.float64)
     exact = methods.forward(Asked("softmax_1" if p.method == "softmax_1" else "exact"), rows, scale, rows[0])()

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from workloads.lora.degree import check
-from workloads.lora.maths import clock, data, methods
+from workloads.lora.maths import data, methods
 from workloads.lora.maths.methods import Asked
-from workloads.maths import packing
+from workloads.shared import memory, packs, timing
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -72,18 +72,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; those of one shape and seed are timed in turn."""
     for p in params:
         _check(p)
     every = list(zip(params, ctxs, strict=True))
-    for (shape, ctx), indices in packing.groups(every, lambda x: (_shape(x[0]), x[1])):
+    for (shape, ctx), indices in packs.groups(every, lambda x: (_shape(x[0]), x[1])):
         yield {"index": indices, "step": [0] * len(indices), **_measure(shape, ctx, [_asked(params[i]) for i in indices])}
 
 
@@ -111,12 +105,12 @@ def _asked(p: Params) -> Asked:
 
 def _measure(p: Params, ctx: Context, asked: list[Asked]) -> dict[str, list[Any]]:
     rows, directions = drawn(p.seq_len, p.dim, p.b, ctx, DTYPES[p.dtype], max(a.features for a in asked))
-    multiply, operations = clock.product(p.dim + 1, DTYPES[p.dtype], ctx.device)
+    multiply, operations = timing.product(p.dim + 1, DTYPES[p.dtype], ctx.device)
     calls = {a: methods.forward(a, rows, 1 / p.dim, directions) for a in (Asked("exact"), *asked)}
     with torch.inference_mode():
-        product, *times = clock.interleaved([multiply, *calls.values()], p.repeats, ctx.device)
+        product, *times = timing.quickest([multiply, *calls.values()], p.repeats, timing.clock(ctx.device), least=0.0)
         found = {a: call().double() for a, call in calls.items()}
-        peaks = [clock.peak_bytes(calls[a]) for a in asked]
+        peaks = [memory.peak_bytes(calls[a]) for a in asked]
     exact, seconds = times[0], [times[[*calls].index(a)] for a in asked]
     whole = found[Asked("exact")]
     flops, rate = [methods.flops(a, p.seq_len, p.dim) for a in asked], operations / product

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.maths import packing, signs
-from workloads.maths import polynomial_degree as degree
-from workloads.maths.attention import blocks
-from workloads.maths.polynomial_attention import taylor
 from workloads.prompt.maths import attention
 from workloads.prompt.maths.hybrid import Columns, mixed, operations, whole
+from workloads.shared import packs
+from workloads.shared.attention import degree, signs
+from workloads.shared.attention.operators import blocks
+from workloads.shared.attention.polynomial import taylor
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -97,18 +97,12 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points of one seed that differ in bounds and eps alone share their data."""
     for p in params:
         _check(p)
     places = list(zip(params, ctxs, strict=True))
-    for (p, ctx), indices in packing.groups(
+    for (p, ctx), indices in packs.groups(
         places, lambda s: (dataclasses.replace(s[0], b_context=1.0, b_prompt=1.0, eps=0.1), s[1])
     ):
         rows = [_row(params[i], ctx, degree.affordable(p.policy, p.seq_len + p.prompt_len, p.dim)) for i in indices]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 from torch import Tensor
 
-from workloads.prompt.maths import contextual
+from workloads.prompt.maths import context_ids
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -69,13 +69,13 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     """The one row of a point."""
     p = params
     _check(p)
-    words = contextual.vocabulary(p.grid, p.dim).to(ctx.device)
-    chosen = contextual.sequences(len(words), p.seq_len).to(ctx.device)
+    words = context_ids.vocabulary(p.grid, p.dim).to(ctx.device)
+    chosen = context_ids.sequences(len(words), p.seq_len).to(ctx.device)
     weight, value, prompt = (part.to(ctx.device) for part in _weights(p, ctx))
     weight = p.scale * weight / (words @ weight @ words.mT).abs().amax()
-    ids = contextual.context_ids(chosen, words, prompt, weight, value)
-    nearest = contextual.separations(ids.flatten(0, 1))
-    margins = [contextual.boltzmann_margin(scores, chosen) for scores in words @ weight @ words.mT]
+    ids = context_ids.context_ids(chosen, words, prompt, weight, value)
+    nearest = context_ids.separations(ids.flatten(0, 1))
+    margins = [context_ids.boltzmann_margin(scores, chosen) for scores in words @ weight @ words.mT]
     yield (
         0,
         Result(
@@ -98,10 +98,10 @@ def _check(p: Params) -> None:
             f"grid and seq_len must be at least 1, prompt_len and scale at least 0, but got {p}; mend the one below."
         )
     tokens = p.grid**p.dim
-    if tokens < p.seq_len or contextual.count(tokens, p.seq_len) * p.seq_len > LIMIT:
+    if tokens < p.seq_len or context_ids.count(tokens, p.seq_len) * p.seq_len > LIMIT:
         raise ValueError(
             f"sequences of {p.seq_len} different tokens of {tokens} must have 1 to {LIMIT:,} ids, but have "
-            f"{contextual.count(tokens, p.seq_len) * p.seq_len:,}; take another grid."
+            f"{context_ids.count(tokens, p.seq_len) * p.seq_len:,}; take another grid."
         )
 
 
@@ -117,5 +117,5 @@ def _same(ids: Tensor, chosen: Tensor, words: int) -> float | None:
     """Least distance of two ids of one token; None where no token stands in two sequences."""
     flat, owner = ids.flatten(0, 1), chosen.flatten()
     groups = [flat[owner == word] for word in range(words)]
-    found = [float(contextual.separations(group).amin()) for group in groups if len(group) > 1]
+    found = [float(context_ids.separations(group).amin()) for group in groups if len(group) > 1]
     return min(found, default=None)

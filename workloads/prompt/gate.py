@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.maths import packing
 from workloads.prompt.maths import attention
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -65,17 +65,11 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, Any]]:
     """Columns for every point; points of one shape go together."""
     for p in params:
         _check(p)
-    for _, indices in packing.groups(params, lambda p: dataclasses.replace(p, prompt_scale=1.0, context_scale=1.0)):
+    for _, indices in packs.groups(params, lambda p: dataclasses.replace(p, prompt_scale=1.0, context_scale=1.0)):
         columns = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
         yield {"index": indices, "step": [0] * len(indices), **columns}
 

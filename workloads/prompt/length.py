@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.maths import packing
-from workloads.prompt.maths import length, levenberg
+from workloads.prompt.maths import levenberg, token_counts
+from workloads.shared import packs
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -71,17 +71,11 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points of one shape are solved together, with all their restarts."""
     for p in params:
         _check(p)
-    for _, indices in packing.groups(params, lambda p: dataclasses.replace(p, ln_s=0.0, uq=0.0, across=0.0)):
+    for _, indices in packs.groups(params, lambda p: dataclasses.replace(p, ln_s=0.0, uq=0.0, across=0.0)):
         rows = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
         yield {"index": indices, "step": [0] * len(indices), **columns}
@@ -103,14 +97,14 @@ def _measure(params: list[Params], ctxs: list[Context]) -> list[dict[str, Any]]:
     wanted = torch.stack([_wanted(q) for q in params]).to(device)
     each = wanted.repeat_interleave(p.restarts, 0)
     if p.problem == "sums":
-        _, cost = levenberg.solve(length.sums, start.flatten(0, 1), (each,), p.steps)
+        _, cost = levenberg.solve(token_counts.sums, start.flatten(0, 1), (each,), p.steps)
         worst = [None] * len(params)
         return _rows(params, cost.reshape(-1, p.restarts).amin(1), worst)
     if p.problem == "pair":
-        found, _ = levenberg.solve(length.misses, start.flatten(0, 1), (each,), p.steps)
+        found, _ = levenberg.solve(token_counts.misses, start.flatten(0, 1), (each,), p.steps)
     else:  # all points ask for the same, and differ in where they start
-        found = length.smallest_largest(start.flatten(0, 1), wanted[0], p.steps)
-    missed = torch.func.vmap(length.misses)(found, each).reshape(len(params), p.restarts, -1)
+        found = token_counts.smallest_largest(start.flatten(0, 1), wanted[0], p.steps)
+    missed = torch.func.vmap(token_counts.misses)(found, each).reshape(len(params), p.restarts, -1)
     least = missed.abs().amax(-1).amin(1)
     return _rows(params, missed.square().sum(-1).amin(1), least.tolist())
 
@@ -130,8 +124,8 @@ def _wanted(p: Params) -> Tensor:
     u[0], u[1] = p.uq, p.across
     if p.problem == "sums":
         return torch.cat([u, torch.tensor([math.exp(p.ln_s)], dtype=torch.float64)])
-    gate = 1 / (1 + length.SHARE * math.exp(-p.ln_s))
-    return gate * u + (1 - gate) * length.contexts(p.dim)
+    gate = 1 / (1 + token_counts.SHARE * math.exp(-p.ln_s))
+    return gate * u + (1 - gate) * token_counts.contexts(p.dim)
 
 
 def _rows(params: list[Params], squared: Tensor, worst: Sequence[float | None]) -> list[dict[str, Any]]:
@@ -144,9 +138,9 @@ def _rows(params: list[Params], squared: Tensor, worst: Sequence[float | None]) 
                 "squared_residual": 0.0 if solved else residual,
                 "log_residual": math.log10(max(residual, SOLVED)),
                 "max_error": 0.0 if solved and error is not None else error,
-                "possible": not swapped and length.possible(p.ln_s, p.uq, p.tokens),
-                "tokens_least": None if swapped else length.least_tokens(p.ln_s, p.uq),
-                "error_floor": length.floor(p.tokens) if swapped else None,
+                "possible": not swapped and token_counts.possible(p.ln_s, p.uq, p.tokens),
+                "tokens_least": None if swapped else token_counts.least_tokens(p.ln_s, p.uq),
+                "error_floor": token_counts.floor(p.tokens) if swapped else None,
             }
         )
     return rows

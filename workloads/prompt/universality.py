@@ -6,7 +6,6 @@ Symbols: D = d L, dimension of the domain · n = tokens an axis, p = n^D · h = 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 from torch import Tensor
 
-from workloads.maths import packing
-from workloads.maths import polynomial_degree as degree
 from workloads.prompt.maths import counting, kernel
+from workloads.shared import packs
+from workloads.shared.attention import degree
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -87,17 +86,11 @@ EXAMPLES = (
 )
 
 
-def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
-    """The one row of a point."""
-    (columns,) = run_pack([params], [ctx])
-    yield 0, Result(**{field.name: columns[field.name][0] for field in dataclasses.fields(Result)})
-
-
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; seeds of one point share its weights."""
     for p in params:
         _check(p)
-    for p, indices in packing.groups(params, lambda p: p):
+    for p, indices in packs.groups(params, lambda p: p):
         rows = _measure(p, [ctxs[i] for i in indices])
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
         yield {"index": indices, "step": [0] * len(indices), **columns}

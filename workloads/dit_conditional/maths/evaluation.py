@@ -16,10 +16,11 @@ from torch import Tensor
 from workloads.dit_conditional.maths import problem, training
 from workloads.dit_conditional.maths.problem import AnyLaw, Problem
 from workloads.dit_conditional.maths.training import Field
-from workloads.maths import diffusion, diffusion_distances, diffusion_times
-from workloads.maths.ensemble import generator
+from workloads.shared import packs
+from workloads.shared.diffusion import distances, probes, process, times
+from workloads.shared.training.ensemble import generator
 
-TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
+TIMES = times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 4.0  # cells an axis of the binned total variation, and how far they reach
 PARTS, CONDITIONS, FLOW_STEPS = 128, 4, 32  # equal shares of a one-dimensional flow, its conditions and its steps
 GRID, FAR = 8193, 7.0  # places of the true distribution function, and how far they reach
@@ -30,8 +31,7 @@ PIECE, PIECE_GPU = 4096, 1 << 16  # points at which a marginal score is worked o
 class Probe:
     """The noisy points that a problem's predictions are compared on, all (models, times * points, ...)."""
 
-    time: Tensor
-    weight: Tensor  # (models, times * points), so that sums are averages over uniform time and the points
+    at: probes.Times
     x: Tensor  # from new data: what the score's error is measured on
     y: Tensor
     exact: Tensor  # the true prediction there, given y
@@ -59,17 +59,14 @@ class Density:
 def exact(task: Problem) -> Field:
     """The true beta E[x_0 | x_t, y], or without y, in the data's space: x + sigma times the score."""
     basis = task.basis.double()
-    places: dict[AnyLaw, list[int]] = {}
-    for i, law in enumerate(task.laws):
-        places.setdefault(law, []).append(i)
-    among = {law: torch.tensor(at, device=basis.device) for law, at in places.items()}
+    among = {law: torch.tensor(models, device=basis.device) for law, models in packs.groups(task.laws, lambda law: law)}
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
         h, time, condition = torch.bmm(x.double(), basis), t.double(), y.double()
         score = torch.empty_like(h)
         for law, at in among.items():
             score[at] = _without(law, h[at], time[at]) if hidden else law.diffused(h[at], condition[at], time[at])[1]
-        return torch.bmm(h + diffusion.variance(time)[..., None] * score, basis.mT).to(x)
+        return torch.bmm(h + process.variance(time)[..., None] * score, basis.mT).to(x)
 
     return predict
 
@@ -83,47 +80,31 @@ def _without(law: AnyLaw, h: Tensor, t: Tensor) -> Tensor:
 
 def probe(task: Problem) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.like
-    grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
-    time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
-    clean, y = _new(task, "test", time.shape[1])
-    x = diffusion.noisy(clean, time, _normal(task, "test noise", time.shape[1]))
-    seen = [training.drawn(task, i, time.shape[1], generator(ctx, "seen data")) for i, ctx in enumerate(task.ctxs)]
-    start, y_train = (torch.stack([pair[i] for pair in seen]) for i in (0, 1))
-    x_train = diffusion.noisy(start, time, _normal(task, "seen noise", time.shape[1]))
-    target = diffusion.signal(time)[..., None] * start
+    p, at = task.first, probes.quadrature(task, task.first.points)
+    time, count = at.time, at.time.shape[1]
+    clean, y = _new(task, "test", count)
+    x = process.noisy(clean, time, probes.normal(task, "test noise", count))
+    pairs = [training.drawn(task, i, count, generator(ctx, "seen data")) for i, ctx in enumerate(task.ctxs)]
+    start, y_train = (torch.stack([pair[i] for pair in pairs]) for i in (0, 1))
+    x_train = process.noisy(start, time, probes.normal(task, "seen noise", count))
+    target = process.signal(time)[..., None] * start
     true = exact(task)
     gap = (true(x_train, time, y_train, False) - target).square().sum(-1)
     without = true(x, time, y, True) if p.y_dim else x.new_empty(0)
-    return Probe(time, weight / p.points, x, y, true(x, time, y, False), without, x_train, y_train, gap, target)
+    return Probe(at, x, y, true(x, time, y, False), without, x_train, y_train, gap, target)
 
 
-def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
+def score_errors(task: Problem, probe: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
     """Errors of the scores and of the training loss, averaged over uniform time."""
-    away = predict(at.x, at.time, at.y, False) - at.exact
-    precise = at.weight / diffusion.variance(at.time).square()
-    on = torch.bmm(away, task.basis.to(away))
-    squares, squares_on = away.square().sum(-1), on.square().sum(-1)
-    total = (precise * squares).sum(1)
-    # A score is the prediction less x, over sigma: a network that predicts nothing errs by the exact prediction.
-    loss = (precise * (predict(at.x_train, at.time, at.y_train, False) - at.target).square().sum(-1)).sum(1)
-    true_loss = (precise * at.gap).sum(1)
-    found = {
-        "score_mse": total,
-        "score_mse_on_support": (precise * squares_on).sum(1),
-        "score_mse_orthogonal": (precise * (squares - squares_on).clamp_min(0.0)).sum(1),
-        "relative_mse": total / (precise * at.exact.square().sum(-1)).sum(1),
-        "subspace_error": (span @ span.mT - (task.basis @ task.basis.mT).to(span)).square().sum((1, 2)),
-        "train_loss": loss,
-        "true_loss": true_loss,
-        "optimisation_gap": loss - true_loss,
-    }
-    at_times = (squares / diffusion.variance(at.time).square()).unflatten(1, (TIMES, task.first.points)).mean(2)
-    found |= diffusion_times.named(at_times)
+    time, sigma = probe.at.time, process.variance(probe.at.time).square()
+    away = probes.Distances.of(task, predict(probe.x, time, probe.y, False) - probe.exact)
+    losses = (predict(probe.x_train, time, probe.y_train, False) - probe.target).square().sum(-1), probe.gap
+    errors = probes.score_errors(task, probe.at, away, probe.exact, losses, span)
+    errors |= times.named((away.whole / sigma).unflatten(1, (TIMES, task.first.points)).mean(2))
     if task.first.y_dim:
-        apart = predict(at.x, at.time, at.y, True) - at.exact_without
-        found["score_mse_uncond"] = (precise * apart.square().sum(-1)).sum(1)
-    return found
+        apart = predict(probe.x, time, probe.y, True) - probe.exact_without
+        errors["score_mse_uncond"] = (probe.at.weight / sigma * apart.square().sum(-1)).sum(1)
+    return errors
 
 
 def density_error(task: Problem, predict: Field) -> Tensor:
@@ -139,19 +120,18 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     shares = torch.arange(1, PARTS, dtype=torch.float64, device=like.device) / PARTS
     start = torch.special.ndtri(shares).repeat(len(y))[:, None].to(like).expand(len(task.params), -1, 1)
     condition = y.repeat_interleave(len(shares), 0).to(like).expand(len(task.params), -1, dy)
-    grids = [diffusion.schedule(p.t0, p.horizon, steps=FLOW_STEPS) for p in task.params]
-    ends = _flow(lambda x, t: predict(x, t, condition, False), start, torch.stack(grids).to(like))
+    ends = _flow(lambda x, t: predict(x, t, condition, False), start, probes.sampler_times(task, FLOW_STEPS).to(like))
     ends = ends.double().view(len(task.params), len(y), -1).sort(2).values
     found = [_share_error(law, p.t0, y, at) for law, p, at in zip(task.laws, task.params, ends, strict=True)]
     return torch.stack(found)
 
 
-def _flow(field: diffusion.Field, x: Tensor, grid: Tensor) -> Tensor:
+def _flow(field: process.Field, x: Tensor, grid: Tensor) -> Tensor:
     """Points carried backward by the probability flow, the predicted clean point and noise held still in each step."""
     for k in range(grid.shape[1] - 1):
         now, then = (grid[:, k + i, None, None] for i in (0, 1))
         found = field(x, grid[:, k, None].expand(x.shape[:2]))
-        ratio = (diffusion.variance(then) / diffusion.variance(now)).sqrt()
+        ratio = (process.variance(then) / process.variance(now)).sqrt()
         x = torch.exp(0.5 * (now - then)) * found + ratio * (x - found)
     return x
 
@@ -176,15 +156,14 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     Total variation from the true law where there is no guidance and dx + dy <= 2, binned: a lower bound of E_y TV.
     """
     p, gamma = task.first, task.column("gamma")
-    grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    grid = torch.stack(grids).to(task.like.device)
+    grid = probes.sampler_times(task)
     _, y = _new(task, "conditions", p.samples)
     made = []
     for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
-        noise = _normals(task, name, p.samples)
-        made.append(diffusion.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
+        noise = probes.normals(task, name, p.samples)
+        made.append(process.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
     x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
-    energy, mmd = diffusion_distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
+    energy, mmd = distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
     found = {
         "energy_distance": energy,
         "mmd": mmd,
@@ -195,7 +174,7 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     return found
 
 
-def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> diffusion.Field:
+def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> process.Field:
     return lambda x, t: field(x, t, y)
 
 
@@ -203,7 +182,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     """Binned total variation of (x, y), y stretched to the cells, and what chance may add."""
     found = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
-        found.append(diffusion_distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
+        found.append(distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
     return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
 
 
@@ -215,14 +194,3 @@ def _new(task: Problem, stream: str, count: int) -> tuple[Tensor, Tensor]:
     ]
     x, y = (torch.stack([pair[i] for pair in made]).to(task.like) for i in (0, 1))
     return x, y
-
-
-def _normal(task: Problem, stream: str, count: int) -> Tensor:
-    """Standard normal noise (models, count, D)."""
-    like, size = task.like, (count, task.like.shape[1])
-    made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
-    return torch.stack(made)
-
-
-def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
-    return lambda k: _normal(task, f"{stream} {k}", count)

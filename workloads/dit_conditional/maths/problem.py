@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 from torch import Tensor
 
-from workloads.dit_conditional.maths import family
+from workloads.dit_conditional.maths import family, waves
 from workloads.dit_conditional.maths.classes import Classes
 from workloads.dit_conditional.maths.family import Law
-from workloads.maths.diffusion_network import Shape, orthonormal
+from workloads.shared.diffusion import problem as training_problem
+from workloads.shared.diffusion.network import orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 AnyLaw = Law | Classes
 FAMILIES = ("series", "classes")
 ESTIMATORS = ("transformer", "kde")
-CHOICES = {"spread": ("log", "uniform"), "schedule": ("cosine", "constant"), "assumption": tuple(family.AMPLITUDES)}
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+CHOICES = {"family": FAMILIES, "estimator": ESTIMATORS, "assumption": tuple(family.AMPLITUDES)}
+LEAST = {"x_dim": 1, "y_dim": 0, "waves": 1, "classes": 1, "fourier": 0}
 
 
 @dataclass(frozen=True)
@@ -74,26 +75,7 @@ class Params:
 
 def check(p: Params) -> None:
     """Refuse params that mean nothing."""
-    for name, known in {**CHOICES, "family": FAMILIES, "estimator": ESTIMATORS, "precision": tuple(PRECISIONS)}.items():
-        if getattr(p, name) not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{getattr(p, name)}'; write one of them.")
-    least = {
-        "x_dim": 1,
-        "y_dim": 0,
-        "n": 1,
-        "waves": 1,
-        "classes": 1,
-        "fourier": 0,
-        "depth": 1,
-        "heads": 1,
-        "head_dim": 1,
-        "ff": 1,
-    }
-    for name, low in {**least, "width": 1, "steps": 1, "batch": 1, "points": 2, "every": 0, "sampler_steps": 1}.items():
-        if getattr(p, name) < low:
-            raise ValueError(f"{name} must be at least {low}, but got {getattr(p, name)}; raise it.")
-    if not 0 < p.t0 < p.horizon:
-        raise ValueError(f"times must have 0 < t0 < horizon, but got t0 = {p.t0}, horizon = {p.horizon}; mend them.")
+    training_problem.check(p, CHOICES, LEAST)
     if not 0 <= p.mask < 1 or p.gamma < 1 or p.y_dim > 2 or p.samples in (1, *range(-9, 0)):
         raise ValueError(
             f"mask must lie in [0, 1), gamma must be at least 1, y_dim at most 2 and samples 0 or at least 2, but got "
@@ -120,58 +102,24 @@ def ambient(p: Params) -> int:
     return int(getattr(p, "ambient_dim", p.x_dim))
 
 
-def transformer(p: Params) -> Shape:
-    """The shape of the network's blocks."""
-    return Shape(depth=p.depth, heads=p.heads, head_dim=p.head_dim, ff=p.ff, width=p.width)
-
-
-def dtype(p: Params) -> torch.dtype:
-    """Floating type of the point's arrays."""
-    return PRECISIONS[p.precision]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Trainings of one shape; subspaces (models, D, dx), and of each data (n, D) and their conditions (n, dy)."""
-
-    params: Sequence[Params]
-    ctxs: Sequence["Context"]
-    laws: Sequence[AnyLaw]
-    basis: Tensor
-    data: Sequence[Tensor]  # without points where they are fresh
-    conditions: Sequence[Tensor]
-
-    @property
-    def first(self) -> Params:
-        """The params of one of them, for what they share."""
-        return self.params[0]
-
-    @property
-    def like(self) -> Tensor:
-        """A tensor of the type and on the device of all of them."""
-        return self.data[0]
-
-    def part(self, start: int, stop: int) -> "Problem":
-        """The problem of neighbours among them."""
-        parts = (self.params, self.ctxs, self.laws, self.basis, self.data, self.conditions)
-        return Problem(*(part[start:stop] for part in parts))  # type: ignore[arg-type]
-
-    def column(self, name: str) -> Tensor:
-        """A param of each model as a tensor (models,)."""
-        return torch.tensor([getattr(p, name) for p in self.params], dtype=self.like.dtype, device=self.like.device)
+Problem = training_problem.Problem[Params, AnyLaw]
 
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
     """The problem of params that agree in everything that sets shapes."""
-    laws = [law(p) for p in params]
-    basis = torch.stack([_basis(p, ctx) for p, ctx in zip(params, ctxs, strict=True)])
+    p, device = params[0], ctxs[0].device
+    laws = [law(q) for q in params]
+    basis = torch.stack([_basis(q, ctx) for q, ctx in zip(params, ctxs, strict=True)])
     pairs = [
-        drawn(law, own, 0 if p.fresh else p.n, ctx.generator("data"))
-        for p, law, own, ctx in zip(params, laws, basis, ctxs, strict=True)
+        drawn(law, own, 0 if q.fresh else q.n, ctx.generator("data"))
+        for q, law, own, ctx in zip(params, laws, basis, ctxs, strict=True)
     ]
-    device = ctxs[0].device
-    data, conditions = ([pair[i].to(device, dtype(params[0])) for pair in pairs] for i in (0, 1))
-    return Problem(params, ctxs, laws, basis.to(device), data, conditions)
+    data, conditions = ([pair[i].to(device, training_problem.dtype(p)) for pair in pairs] for i in (0, 1))
+    draws = [ctx.generator("waves") for ctx in ctxs]
+    fixed = waves.drawn([law.frequencies for law in laws], (p.x_dim, p.y_dim), p.fourier, draws)
+    return Problem(
+        params, ctxs, laws, basis.to(device), data, conditions, {name: part.to(data[0]) for name, part in fixed.items()}
+    )  # fmt: skip
 
 
 def law(p: Params) -> AnyLaw:

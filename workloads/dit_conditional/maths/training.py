@@ -1,4 +1,4 @@
-"""Turns a problem into trained conditional score networks, step by step, with what each needs to go on later.
+"""Turns a problem into what its networks are trained by: batches, their loss, and the prediction that results, guided or not.
 
 Source: arXiv:2411.17522, (2.4) to (2.6): denoising score matching with the condition hidden at random, here as regression on
 beta(t) x_0 with weight 1/sigma(t)^k, sigma the variance; k = 2 is the paper's loss. U goes back to orthonormal columns by QR.
@@ -6,71 +6,42 @@ beta(t) x_0 with weight 1/sigma(t)^k, sigma the variance; k = 2 is the paper's l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from workloads.dit_conditional.maths import network, problem
-from workloads.dit_conditional.maths.network import Waves
 from workloads.dit_conditional.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_network, ensemble
-from workloads.maths.diffusion_network import orthonormal
-from workloads.maths.ensemble import Ensemble, Feed, Recipe, Stack
+from workloads.shared.diffusion import network as diffusion_network
+from workloads.shared.diffusion import process
+from workloads.shared.training.ensemble import Ensemble, Stack
 
 # (points, times, conditions, whether conditions are hidden) to the prediction of beta E[x_0].
 Field = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
-# Steps between two retractions of U; whatever is measured is measured on a retracted copy.
-RETRACT = 10
 
 
-def train(task: Problem, fixed: Waves, states: Sequence[Mapping[str, Any]] | None, marks: Sequence[int]) -> Iterator[Ensemble]:
-    """The models after each of the marked steps that lies behind the one at which their states were saved."""
-    p = task.first
-    layout, device = network.layout(p), str(task.like.device)
-    if states is None:
-        models = [network.initial(q, ctx.generator("network")) for q, ctx in zip(task.params, task.ctxs, strict=True)]
-        trained = ensemble.begin(layout, models, device)
-    else:
-        trained = ensemble.resume(layout, states, device)
-    block = ensemble.ahead(task.like.device.type, p.batch * (2 * problem.ambient(p) + p.y_dim + 2))
-    feed = Feed(task.ctxs, lambda model, generator, steps: _batches(task, model, generator, steps), block=block)
-    recipe = Recipe(rate=task.column("learning_rate"), steps=p.steps, clip=task.column("clip"), cosine=p.schedule == "cosine")
-
-    def losses(parameters: Stack, step: int) -> Tensor:
-        return loss(task, fixed, parameters, feed(step))
-
-    for mark in [m for m in marks if m > trained.step]:
-        ensemble.advance(trained, losses, recipe, mark, _retract)
-        yield trained
-
-
-def loss(task: Problem, fixed: Waves, parameters: Stack, batch: Stack) -> Tensor:
+def loss(task: Problem, parameters: Stack, batch: Stack) -> Tensor:
     """Mean over points of |q - beta x_0|^2 / sigma^k for each dimension of the law; (models,)."""
     p, t, clean = task.first, batch["time"], batch["clean"]
-    hidden = batch["uniform"] < task.column("mask")[:, None]
-    found = network.predict(parameters, fixed, diffusion.noisy(clean, t, batch["noise"]), t, batch["condition"], hidden, p)
-    away = (found - diffusion.signal(t)[..., None] * clean).square().sum(-1)
-    return (away * diffusion.variance(t) ** -task.column("weight")[:, None]).mean(1) / p.x_dim
+    hidden, noisy = batch["uniform"] < task.column("mask")[:, None], process.noisy(clean, t, batch["noise"])
+    prediction = network.predict(parameters, task.fixed, noisy, t, batch["condition"], hidden, p)
+    squares = (prediction - process.signal(t)[..., None] * clean).square().sum(-1)
+    return (squares * process.variance(t) ** -task.column("weight")[:, None]).mean(1) / p.x_dim
 
 
-def predictor(task: Problem, fixed: Waves, trained: Ensemble) -> tuple[Field, Tensor]:
+def predictor(task: Problem, trained: Ensemble) -> tuple[Field, Tensor]:
     """The prediction of the models as they are, and their subspaces (models, D, dx), the identity where none is learnt."""
-    parameters = trained.parameters
-    span = task.basis.to(task.like)
-    if "subspace" in parameters:
-        span = orthonormal(parameters["subspace"])
-        parameters = {**parameters, "subspace": span}
+    p, parameters = task.first, diffusion_network.retracted(trained.parameters)
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
         def field(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
             masked = torch.full_like(t, hidden, dtype=torch.bool) if hidden else None
-            return network.predict(parameters, fixed, x, t, y, masked, task.first)
+            return network.predict(parameters, task.fixed, x, t, y, masked, p)
 
-        return diffusion_network.piecewise(field, (task.first.x_dim + 2) * task.first.ff, x, t, y)
+        return diffusion_network.piecewise(field, (p.x_dim + 2) * p.ff, x, t, y)
 
-    return predict, span
+    return predict, parameters.get("subspace", task.basis.to(task.like))
 
 
 def guided(predict: Field, gamma: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -86,12 +57,7 @@ def guided(predict: Field, gamma: Tensor) -> Callable[[Tensor, Tensor, Tensor], 
     return field
 
 
-def _retract(parameters: Stack, step: int) -> None:
-    if "subspace" in parameters and step % RETRACT == 0:
-        parameters["subspace"].copy_(orthonormal(parameters["subspace"]))
-
-
-def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) -> dict[str, Tensor]:
+def batches(task: Problem, model: int, generator: torch.Generator, steps: int) -> dict[str, Tensor]:
     """Clean points, conditions, times, noise and what hides conditions, of one model's next steps, (steps, batch, ...)."""
     p, like = task.params[model], task.like
     kind = {"generator": generator, "dtype": like.dtype, "device": like.device}
@@ -101,7 +67,7 @@ def _batches(task: Problem, model: int, generator: torch.Generator, steps: int) 
     return {
         "clean": x.view_as(noise),
         "condition": y.view(steps, p.batch, p.y_dim),
-        "time": diffusion.times(uniform, p.t0, p.horizon, p.spread),
+        "time": process.times(uniform, p.t0, p.horizon, p.spread),
         "noise": noise,
         "uniform": torch.rand(steps, p.batch, **kind),  # type: ignore[call-overload]
     }
@@ -113,5 +79,5 @@ def drawn(task: Problem, model: int, count: int, generator: torch.Generator) -> 
     if p.fresh:
         x, y = problem.drawn(task.laws[model], task.basis[model], count, generator)
         return x.to(task.like), y.to(task.like)
-    place = torch.randint(p.n, (count,), generator=generator, device=task.like.device)
-    return task.data[model][place], task.conditions[model][place]
+    chosen = torch.randint(p.n, (count,), generator=generator, device=task.like.device)
+    return task.data[model][chosen], task.conditions[model][chosen]

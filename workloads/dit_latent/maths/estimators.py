@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths.diffusion import Field, signal, variance
+from workloads.shared.diffusion.process import Field, signal, variance
 
 # Numbers of a block of weights (points, data) of one model.
 ELEMENTS = 1 << 22

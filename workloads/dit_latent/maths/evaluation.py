@@ -7,7 +7,6 @@ the total-variation bound is Girsanov's and Pinsker's, with the discretisation i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +14,13 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import estimators, latents, problem, training
 from workloads.dit_latent.maths.problem import Problem
-from workloads.maths import diffusion, diffusion_distances, diffusion_times, ensemble
-from workloads.maths.diffusion import Field
-from workloads.maths.ensemble import generator
+from workloads.shared import packs
+from workloads.shared.diffusion import distances, probes, process, times
+from workloads.shared.diffusion.process import Field
+from workloads.shared.training import ensemble
+from workloads.shared.training.ensemble import generator
 
-TIMES = diffusion_times.COUNT  # of the quadrature over the diffusion time
+TIMES = times.COUNT  # of the quadrature over the diffusion time
 BINS, REACH = 8, 5.0  # cells an axis of the binned total variation, and how far they reach
 DIRECTIONS = 64
 ERRORS = 5.0  # standard errors of the path divergence that its bound is given
@@ -29,8 +30,7 @@ ERRORS = 5.0  # standard errors of the path divergence that its bound is given
 class Probe:
     """The noisy points that a problem's predictions are compared on, all (models, times * points, ...)."""
 
-    time: Tensor
-    weight: Tensor  # (models, times * points), so that sums are averages over uniform time and the points
+    at: probes.Times
     x: Tensor  # from new data: what the score's error is measured on
     exact: Tensor  # the true prediction there
     x_train: Tensor  # from the training data
@@ -41,11 +41,8 @@ class Probe:
 
 def exact(task: Problem) -> Field:
     """The true beta E[x_0 | x_t] in the ambient space."""
-    places: dict[latents.Latent, list[int]] = {}
-    for i, law in enumerate(task.laws):
-        places.setdefault(law, []).append(i)
-    among = {law: torch.tensor(at, device=task.like.device) for law, at in places.items()}
-    jitter = training.column(task, "ambient_noise")
+    among = {law: torch.tensor(models, device=task.like.device) for law, models in packs.groups(task.laws, lambda law: law)}
+    jitter = task.column("ambient_noise")
     noisy = any(p.ambient_noise > 0 for p in task.params)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
@@ -60,8 +57,8 @@ def exact(task: Problem) -> Field:
         if not noisy:
             return on
         # Ambient noise outside of the subspace is normal too: its prediction shrinks towards zero.
-        left = (diffusion.signal(t) * jitter[:, None]).square()
-        share = (left / (left + diffusion.variance(t)))[..., None]
+        left = (process.signal(t) * jitter[:, None]).square()
+        share = (left / (left + process.variance(t)))[..., None]
         return on + share * (x - torch.bmm(h, task.basis.mT))
 
     return predict
@@ -69,19 +66,17 @@ def exact(task: Problem) -> Field:
 
 def probe(task: Problem, memory: bool = False) -> Probe:
     """The points of a problem, the same whenever they are asked for."""
-    p, like = task.first, task.like
-    grids = [diffusion.quadrature(q.t0, q.horizon, TIMES) for q in task.params]
-    time, weight = (torch.stack([grid[i] for grid in grids]).to(like).repeat_interleave(p.points, 1) for i in (0, 1))
-    x = diffusion.noisy(_clean(task, "test", time.shape[1]), time, _normal(task, "test noise", time.shape[1]))
-    seen = [
-        training.drawn(task, i, time.shape[1], generator(ctx, "seen data")).to(like.dtype) for i, ctx in enumerate(task.ctxs)
-    ]
-    x_train = diffusion.noisy(torch.stack(seen), time, _normal(task, "seen noise", time.shape[1]))
-    target = diffusion.signal(time)[..., None] * torch.stack(seen)
+    at = probes.quadrature(task, task.first.points)
+    time, count = at.time, at.time.shape[1]
+    x = process.noisy(_clean(task, "test", count), time, probes.normal(task, "test noise", count))
+    members = [training.drawn(task, i, count, generator(ctx, "seen data")).to(task.like) for i, ctx in enumerate(task.ctxs)]
+    start = torch.stack(members)
+    x_train = process.noisy(start, time, probes.normal(task, "seen noise", count))
+    target = process.signal(time)[..., None] * start
     true = exact(task)
     gap = (true(x_train, time) - target).square().sum(-1)
     learnt = _remembered(task, x_train, time, target) if memory else gap.new_empty(0)
-    return Probe(time, weight / p.points, x, true(x, time), x_train, gap, target, learnt)
+    return Probe(at, x, true(x, time), x_train, gap, target, learnt)
 
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
@@ -93,31 +88,16 @@ def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-def score_errors(task: Problem, at: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
+def score_errors(task: Problem, probe: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
     """Errors of the score and of the training loss, averaged over uniform time, and how they depend on it."""
-    away = predict(at.x, at.time) - at.exact
-    on = torch.bmm(away, task.basis)
-    precise = at.weight / diffusion.variance(at.time).square()
-    squares, squares_on = away.square().sum(-1), on.square().sum(-1)
-    baseline = (precise * at.exact.square().sum(-1)).sum(1)
-    total = (precise * squares).sum(1)
-    on_support = (precise * squares_on).sum(1)
-    loss = (precise * (predict(at.x_train, at.time) - at.target).square().sum(-1)).sum(1)
-    true_loss = (precise * at.gap).sum(1)
-    found = {
-        "score_mse": total,
-        "score_mse_on_support": on_support,
-        "score_mse_orthogonal": (precise * (squares - squares_on).clamp_min(0.0)).sum(1),
-        "relative_mse": total / baseline,
-        "subspace_error": (span @ span.mT - task.basis @ task.basis.mT).square().sum((1, 2)),
-        "train_loss": loss,
-        "true_loss": true_loss,
-        "optimisation_gap": loss - true_loss,
-        **_by_time(task, at, squares / diffusion.variance(at.time).square()),
-    }
-    if len(at.learnt):
-        found["memory_loss"] = (precise * at.learnt).sum(1)
-    return found
+    time, precise = probe.at.time, probe.at.weight / process.variance(probe.at.time).square()
+    away = probes.Distances.of(task, predict(probe.x, time) - probe.exact)
+    losses = (predict(probe.x_train, time) - probe.target).square().sum(-1), probe.gap
+    errors = probes.score_errors(task, probe.at, away, probe.exact, losses, span)
+    errors |= _by_time(task, time, away.whole / process.variance(time).square())
+    if len(probe.learnt):
+        errors["memory_loss"] = (precise * probe.learnt).sum(1)
+    return errors
 
 
 def loss_floors(task: Problem) -> Tensor:
@@ -127,24 +107,24 @@ def loss_floors(task: Problem) -> Tensor:
     """
     found = []
     for p, law in zip(task.params, task.laws, strict=True):
-        t, weight = diffusion.quadrature(p.t0, p.horizon, TIMES)
+        t, weight = process.quadrature(p.t0, p.horizon, TIMES)
         spread = torch.cat([law.variances, law.variances.new_zeros(p.ambient_dim - p.latent_dim)]) + law.jitter**2
-        left, sigma = diffusion.signal(t).square()[:, None] * spread, diffusion.variance(t)[:, None]
+        left, sigma = process.signal(t).square()[:, None] * spread, process.variance(t)[:, None]
         floor = float((weight * (left / (sigma * (left + sigma))).sum(1)).sum())
         found.append(floor if law.name == "gaussian" else math.nan)
     return torch.tensor(found, dtype=torch.float64)
 
 
-def _by_time(task: Problem, at: Probe, squares: Tensor) -> dict[str, Tensor]:
+def _by_time(task: Problem, time: Tensor, squares: Tensor) -> dict[str, Tensor]:
     """How the error depends on t: the slope of ln RMSE in ln sigma(t), and the largest sigma(t) RMSE / sqrt(d0)."""
     shape = (len(squares), TIMES, task.first.points)
     rmse = squares.view(shape).mean(2).sqrt().double()
-    sigma = diffusion.variance(at.time.view(shape)[..., 0]).double()
+    sigma = process.variance(time.view(shape)[..., 0]).double()
     x, y = sigma.log(), rmse.log()
     x = x - x.mean(1, keepdim=True)
     slope = (x * y).sum(1) / x.square().sum(1)
     scaled = (sigma * rmse).amax(1) / math.sqrt(task.first.latent_dim)
-    return {"sigma_slope": slope, "scaled_rmse": scaled, **diffusion_times.named(rmse.square())}
+    return {"sigma_slope": slope, "scaled_rmse": scaled, **times.named(rmse.square())}
 
 
 def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, scheme: str = "bridge") -> dict[str, Tensor]:
@@ -153,18 +133,19 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
     The sampler goes backward along each model's falling times `grid` (models, steps + 1), to its t0.
     """
     p, like = task.first, task.like
-    drawn = _normals(task, "sampler", p.samples)
+    drawn = probes.normals(task, "sampler", p.samples)
     mine, theirs = (predict, exact(task)) if scheme == "bridge" else (scored(predict), scored(exact(task)))
-    x = diffusion.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
+    x = process.backward(mine, drawn(grid.shape[1]), grid, drawn, scheme)
     least = torch.tensor([[q.t0] for q in task.params], dtype=like.dtype, device=like.device)
-    true = diffusion.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), _normal(task, "true noise", p.samples))
+    noise = probes.normal(task, "true noise", p.samples)
+    true = process.noisy(_clean(task, "true", p.samples), least.expand(-1, p.samples), noise)
     on, true_on = torch.bmm(x, task.basis), torch.bmm(true, task.basis)
-    across = diffusion_distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
-    energy, mmd = diffusion_distances.energy_and_mmd(on, true_on)
+    across = distances.directions(p.latent_dim, DIRECTIONS, torch.Generator().manual_seed(0)).to(like)
+    energy, mmd = distances.energy_and_mmd(on, true_on)
     return {
         "energy_distance": energy,
         "mmd": mmd,
-        "sliced_wasserstein": diffusion_distances.sliced_wasserstein(on, true_on, across),
+        "sliced_wasserstein": distances.sliced_wasserstein(on, true_on, across),
         "orthogonal_variance": _orthogonal(x, span),
         "orthogonal_bound": math.e * (grid[:, -1] + (grid[:, :-1] - grid[:, 1:])[:, -1]),
         **_total_variation(task, on),
@@ -172,15 +153,9 @@ def sample_errors(task: Problem, predict: Field, span: Tensor, grid: Tensor, sch
     }
 
 
-def ratios(task: Problem) -> Tensor:
-    """The sampler's times of a training, each a fixed share of the one before; (models, steps + 1)."""
-    grids = [diffusion.schedule(q.t0, q.horizon, steps=q.sampler_steps) for q in task.params]
-    return torch.stack(grids).to(task.like.device)
-
-
 def scored(predict: Field) -> Field:
     """The score of a prediction."""
-    return lambda x, t: (predict(x, t) - x) / diffusion.variance(t)[..., None]
+    return lambda x, t: (predict(x, t) - x) / process.variance(t)[..., None]
 
 
 def _orthogonal(x: Tensor, span: Tensor) -> Tensor:
@@ -196,7 +171,7 @@ def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
         seen = law.first(2)
         density = latents.Density(seen, p.t0)
-        found.append(diffusion_distances.binned_tv(points[i : i + 1, :, : seen.dim].double(), density, REACH, BINS))
+        found.append(distances.binned_tv(points[i : i + 1, :, : seen.dim].double(), density, REACH, BINS))
     return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv", "tv_noise"))}
 
 
@@ -207,11 +182,11 @@ def _bound(task: Problem, mine: Field, theirs: Field, grid: Tensor, scheme: str)
     """
     points = task.first.points
     block = ensemble.ahead(task.like.device.type, points * (3 * task.first.ambient_dim + 1))
-    integral, error = diffusion.girsanov(mine, theirs, _draws(task, points), grid, block, scheme)
+    integral, error = process.girsanov(mine, theirs, _draws(task, points), grid, block, scheme)
     start = [
         math.nan
         if q.ambient_noise > 0
-        else math.sqrt(0.5 * diffusion.start_divergence(law.divergence, q.ambient_dim - q.latent_dim, q.horizon))
+        else math.sqrt(0.5 * process.start_divergence(law.divergence, q.ambient_dim - q.latent_dim, q.horizon))
         for q, law in zip(task.params, task.laws, strict=True)
     ]
     begun = torch.tensor(start, dtype=torch.float64, device=integral.device)
@@ -227,18 +202,7 @@ def _clean(task: Problem, stream: str, count: int) -> Tensor:
     return torch.stack(made)
 
 
-def _normal(task: Problem, stream: str, count: int) -> Tensor:
-    """Standard normal noise (models, count, D)."""
-    like, size = task.like, (count, task.first.ambient_dim)
-    made = [torch.randn(size, generator=generator(c, stream), dtype=like.dtype, device=like.device) for c in task.ctxs]
-    return torch.stack(made)
-
-
-def _normals(task: Problem, stream: str, count: int) -> Callable[[int], Tensor]:
-    return lambda k: _normal(task, f"{stream} {k}", count)
-
-
-def _draws(task: Problem, points: int) -> diffusion.Draws:
+def _draws(task: Problem, points: int) -> process.Draws:
     """What so many paths of steps from k on are made of."""
     like = task.like
 
@@ -246,7 +210,7 @@ def _draws(task: Problem, points: int) -> diffusion.Draws:
         count = steps * points
         streams = [generator(ctx, f"path time {k}") for ctx in task.ctxs]
         uniform = torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])
-        first, second = (_normal(task, f"path noise {k} {i}", count) for i in (0, 1))
+        first, second = (probes.normal(task, f"path noise {k} {i}", count) for i in (0, 1))
         return _clean(task, f"path {k}", count), first, second, uniform
 
     return draw

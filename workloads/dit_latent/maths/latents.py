@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.maths.diffusion import signal, variance
+from workloads.shared.diffusion.process import signal, variance
 
 NAMES = ("gaussian", "mixture", "laplace")
 RADIUS, SPREAD = 2.0, 0.25  # of the mixture: length of its four means, variance about them

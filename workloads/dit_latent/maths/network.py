@@ -12,9 +12,10 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import problem
 from workloads.dit_latent.maths.problem import Params
-from workloads.maths import diffusion_network
-from workloads.maths.diffusion_network import mapped
-from workloads.maths.ensemble import Layout, Stack
+from workloads.shared.diffusion import network as diffusion_network
+from workloads.shared.diffusion.network import mapped
+from workloads.shared.diffusion.problem import dtype, transformer
+from workloads.shared.training.ensemble import Layout, Stack
 
 FEATURES, HIDDEN = 8, 32  # of the time
 
@@ -31,17 +32,12 @@ def layout(p: Params) -> Layout:
         "time_down": (HIDDEN, 2 * p.width + 1),
         "narrow": (p.width, size),
     }
-    return Layout(shapes | problem.transformer(p).shapes())
+    return Layout(shapes | transformer(p).shapes())
 
 
 def initial(p: Params, generator: torch.Generator) -> Stack:
     """One model's first parameters, W_B on its manifold."""
-    made = diffusion_network.initial(layout(p).shapes, generator, problem.dtype(p))
-    columns = torch.arange(p.width, dtype=torch.float64)
-    tokens = torch.arange(problem.reshape(p)[0], dtype=torch.float64)
-    # Positions start as waves over the tokens, so that they differ.
-    made["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / p.width).flatten().to(problem.dtype(p))
-    return {**made, "subspace": diffusion_network.orthonormal(made["subspace"]), "narrow": 0.1 * made["narrow"]}
+    return diffusion_network.first_parameters(layout(p).shapes, p.width, generator, dtype(p))
 
 
 def predict(parameters: Stack, x: Tensor, t: Tensor, p: Params) -> Tensor:
@@ -62,5 +58,5 @@ def latent(parameters: Stack, u: Tensor, t: Tensor, p: Params) -> Tensor:
     wide = mapped(cells.reshape(models, size, -1), parameters["widen"]).view(models, p.width, tokens, points)
     place = parameters["position"].view(models, tokens, p.width, 1).transpose(1, 2)
     moved = torch.addcmul(shift + place, wide, 1.0 + scale)
-    narrow = mapped(diffusion_network.blocks(parameters, moved, problem.transformer(p)).flatten(2), parameters["narrow"])
+    narrow = mapped(diffusion_network.blocks(parameters, moved, transformer(p)).flatten(2), parameters["narrow"])
     return torch.addcmul(narrow.view_as(cells), cells, 1.0 + around).transpose(1, 2).reshape(u.shape)

@@ -13,15 +13,13 @@ from torch import Tensor
 
 from workloads.dit_latent.maths import latents
 from workloads.dit_latent.maths.latents import Latent
-from workloads.maths.diffusion_network import Shape, orthonormal
+from workloads.shared.diffusion import problem as training_problem
+from workloads.shared.diffusion.network import orthonormal
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
 
 ESTIMATORS = ("transformer", "plugin", "empirical")
-SPREADS = ("log", "uniform")
-SCHEDULES = ("cosine", "constant")
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -68,30 +66,13 @@ class Params:
 def check(p: Params) -> None:
     """Refuse params that mean nothing."""
     latents.check(p.family)
-    for name, value, known in (
-        ("estimator", p.estimator, ESTIMATORS),
-        ("spread", p.spread, SPREADS),
-        ("schedule", p.schedule, SCHEDULES),
-        ("precision", p.precision, tuple(PRECISIONS)),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{value}'; write one of them.")
+    training_problem.check(p, {"estimator": ESTIMATORS}, {"samples": 0})
     if not 1 <= p.latent_dim <= p.ambient_dim:
         raise ValueError(
             f"latent_dim must lie between 1 and ambient_dim, but got {p.latent_dim} and {p.ambient_dim}; raise ambient_dim."
         )
     if p.tokens and p.latent_dim % p.tokens:
         raise ValueError(f"tokens must divide latent_dim = {p.latent_dim}, but got {p.tokens}; write 0 for the default.")
-    if not 0 < p.t0 < p.horizon:
-        raise ValueError(f"times must have 0 < t0 < horizon, but got t0 = {p.t0}, horizon = {p.horizon}; mend them.")
-    _check_counts(p)
-
-
-def _check_counts(p: Params) -> None:
-    least = {"n": 1, "depth": 1, "heads": 1, "head_dim": 1, "ff": 1, "width": 1, "steps": 1, "batch": 1, "points": 2}
-    for name, low in {**least, "every": 0, "samples": 0, "sampler_steps": 1}.items():
-        if getattr(p, name) < low:
-            raise ValueError(f"{name} must be at least {low}, but got {getattr(p, name)}; raise it.")
     if p.samples == 1:
         raise ValueError("samples must be 0 or at least 2, but got 1; distances of samples need two.")
     if p.estimator != "transformer" and (p.fresh or (p.estimator == "plugin" and p.n <= p.latent_dim)):
@@ -114,47 +95,14 @@ def reshape(p: Params) -> tuple[int, int]:
     return tokens, p.latent_dim // tokens
 
 
-def transformer(p: Params) -> Shape:
-    """The shape of the network's blocks."""
-    return Shape(depth=p.depth, heads=p.heads, head_dim=p.head_dim, ff=p.ff, width=p.width)
-
-
-def dtype(p: Params) -> torch.dtype:
-    """Floating type of the point's arrays."""
-    return PRECISIONS[p.precision]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Trainings of one shape: their params, surroundings, subspaces (models, D, d0) and clean data (n, D) of each."""
-
-    params: Sequence[Params]
-    ctxs: Sequence["Context"]
-    laws: Sequence[Latent]
-    basis: Tensor
-    data: Sequence[Tensor]  # without points where they are fresh
-
-    @property
-    def first(self) -> Params:
-        """The params of one of them, for what they share."""
-        return self.params[0]
-
-    @property
-    def like(self) -> Tensor:
-        """A tensor of the type and on the device of all of them."""
-        return self.basis
-
-    def part(self, start: int, stop: int) -> "Problem":
-        """The problem of neighbours among them."""
-        parts = (self.params, self.ctxs, self.laws, self.basis, self.data)
-        return Problem(*(part[start:stop] for part in parts))  # type: ignore[arg-type]
+Problem = training_problem.Problem[Params, Latent]
 
 
 def build(params: Sequence[Params], ctxs: Sequence["Context"]) -> Problem:
     """The problem of params that agree in everything that sets shapes."""
     laws = [Latent(p.family, p.latent_dim, jitter=p.ambient_noise) for p in params]
     bases = [subspace(p.ambient_dim, p.latent_dim, ctx.generator("subspace")) for p, ctx in zip(params, ctxs, strict=True)]
-    basis = torch.stack(bases).to(ctxs[0].device, dtype(params[0]))
+    basis = torch.stack(bases).to(ctxs[0].device, training_problem.dtype(params[0]))
     data = [
         clean(p, law, own, 0 if p.fresh else p.n, ctx.generator("data")).to(basis)
         for p, law, own, ctx in zip(params, laws, bases, ctxs, strict=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 # Steps from no loss to the largest one.

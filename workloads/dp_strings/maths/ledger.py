@@ -14,7 +14,7 @@ from workloads.dp_strings.maths.codes import Words
 from workloads.dp_strings.maths.landau import Ints
 from workloads.dp_strings.maths.sketch import Hashes
 from workloads.dp_strings.maths.tree import Shape
-from workloads.maths import audit
+from workloads.shared.privacy import audit
 
 # Places of Laplace's threshold, in units of the shift between neighbours, that the expected audit chooses from.
 PLACES = np.linspace(-2.0, 3.0, 401)

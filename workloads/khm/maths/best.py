@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import bounds, known
+from workloads.shared.hopfield import bounds, known_codes
 
 KISSING = {
     2: 6, 3: 12, 4: 24, 5: 40, 6: 72, 7: 126, 8: 240, 9: 306, 10: 500, 11: 582, 12: 840, 13: 1154, 14: 1606, 15: 2564, 16: 4320,
@@ -33,8 +33,8 @@ SIZES = {"icosahedron": (3, 12), "cell24": (4, 24), "cell600": (4, 120), "e8": (
 def sizes(d: int) -> tuple[tuple[int, float], ...]:
     """(memories, separation) of every code known here in R^d or a subspace of it, more than 2d memories, no polygons."""
     rows = [(dim, m, 0.5) for dim, m in KISSING.items()]
-    rows += [(dim, m, 1 - cosine) for (dim, m), cosine in known.COSINES.items()]
-    rows += [(3, m, bounds.delta_of(math.radians(angle))) for m, angle in known.SLOANE.items()]
+    rows += [(dim, m, 1 - cosine) for (dim, m), cosine in known_codes.COSINES.items()]
+    rows += [(3, m, bounds.delta_of(math.radians(angle))) for m, angle in known_codes.SLOANE.items()]
     rows += [(dim, m, 1 - cosine) for dim, m, cosine in LINES]
     rows += [(dim, m, 2 * w / dim) for dim, m, w in _binary()]
     return tuple(sorted({(m, delta) for dim, m, delta in rows if dim <= d and m > 2 * d}))
@@ -98,7 +98,7 @@ def members(code: str, d: int, limit: int) -> list[tuple[int, float]]:
     if code == "orthoplex":
         return [(2, 2.0), (2 * d, 1.0)]
     m = SIZES[code][1]
-    return [(2, 2.0), (m, known.known_delta(*SIZES[code]) or math.nan)]
+    return [(2, 2.0), (m, known_codes.known_delta(*SIZES[code]) or math.nan)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -110,19 +110,19 @@ def build(code: str, d: int, m: int) -> Tensor:
     if code == "optimal":
         return _optimal(d, m)
     if code == "simplex":
-        return known.simplex(m)
+        return known_codes.simplex(m)
     if code == "orthoplex":
-        return known.orthoplex(d)
+        return known_codes.orthoplex(d)
     if code == "polygon":
-        return known.polygon(m)
-    made: Tensor = getattr(known, code)()
+        return known_codes.polygon(m)
+    made: Tensor = getattr(known_codes, code)()
     return made
 
 
 def _optimal(d: int, m: int) -> Tensor:
-    found = known.known_code(d, m)
+    found = known_codes.known_code(d, m)
     if found is None:
-        there = ", ".join(f"({a}, {b})" for a, b in sorted(known.CODES))
+        there = ", ".join(f"({a}, {b})" for a, b in sorted(known_codes.CODES))
         raise ValueError(
             f"code 'optimal' must have coordinates of m = {m} in d = {d}, but has none; beside m <= 2d and d = 2 "
             f"it has {there}."

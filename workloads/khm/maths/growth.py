@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads.khm.maths import best, bounds, storage
+from workloads.khm.maths import best, storage
+from workloads.shared.hopfield import bounds
 
 Array = NDArray[np.float64]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from workloads.khm.maths import known, search, separation
+from workloads.khm.maths import search
+from workloads.shared.hopfield import known_codes, separation
 
 Streams = Callable[[str], Generator]
 
@@ -74,10 +75,10 @@ class Recipe:
             raise ValueError(
                 f"bias must be false for method {self.method!r}, but got true; only linear and uhop_plus have one."
             )
-        if self.method == "known" and known.known_code(self.features, self.m) is None:
+        if self.method == "known" and known_codes.known_code(self.features, self.m) is None:
             raise ValueError(
                 f"method 'known' must have coordinates of m = {self.m} in d = {self.features}, but has none; "
-                f"beside m <= 2 d and d = 2 it has {', '.join(f'({d}, {m})' for d, m in sorted(known.CODES))}."
+                f"beside m <= 2 d and d = 2 it has {', '.join(f'({d}, {m})' for d, m in sorted(known_codes.CODES))}."
             )
 
 
@@ -98,7 +99,7 @@ def made(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Ite
     recipe.check()
     size = max(1, BLOCK["cpu" if device == "cpu" else "cuda"] // recipe.m**2)
     if recipe.method == "known":
-        code = known.known_code(recipe.features, recipe.m)
+        code = known_codes.known_code(recipe.features, recipe.m)
         assert code is not None
         yield from (code.to(device).unsqueeze(0) for _ in streams)
         return

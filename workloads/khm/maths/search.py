@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workloads.khm.maths.separation import even
+from workloads.shared.hopfield.separation import even
 
 Pull = Callable[[Tensor, float], Tensor]
 Rates = Iterable[tuple[float, float]]

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import best, known, retrieval, separation
+from workloads.khm.maths import best
+from workloads.shared.hopfield import known_codes, retrieval, separation
 
 # Updates after which a memory that has not left its ball counts as kept; near the onset the way out takes about 1/sqrt(gap).
 UPDATES = 512
@@ -63,18 +64,18 @@ def candidates(code: str, d: int, limit: int) -> dict[int, Callable[[], Tensor]]
     if code in ("orthoplex", "optimal"):
         family |= {m: functools.partial(_part, d, m) for m in _steps(2 * d)}
     if code in ("simplex", "optimal"):
-        family |= {m: functools.partial(known.simplex, m) for m in _steps(d + 1)}
+        family |= {m: functools.partial(known_codes.simplex, m) for m in _steps(d + 1)}
     if code == "polygon" or (code == "optimal" and d == 2):
-        family |= {m: functools.partial(known.polygon, m) for m in _steps(limit)}
+        family |= {m: functools.partial(known_codes.polygon, m) for m in _steps(limit)}
     if code == "optimal":
-        family |= {m: make for (dim, m), make in known.CODES.items() if dim <= d and m > 2 * d}
+        family |= {m: make for (dim, m), make in known_codes.CODES.items() if dim <= d and m > 2 * d}
     if code in best.SIZES:
         family[best.SIZES[code][1]] = functools.partial(best.build, code, *best.SIZES[code])
     return {m: make for m, make in family.items() if 2 <= m <= limit}
 
 
 def _part(d: int, m: int) -> Tensor:
-    return known.orthoplex(d)[:m]
+    return known_codes.orthoplex(d)[:m]
 
 
 def _steps(most: int) -> list[int]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from workloads.maths import signs
-from workloads.maths.attention import blocks
+from workloads.shared.attention import signs
+from workloads.shared.attention.operators import blocks
 
 if TYPE_CHECKING:
     from orchestrator.context import Context

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workloads.maths import attention, polynomial_attention
+from workloads.shared.attention import operators, polynomial
 
 NAMES = ("exact", "sdpa", "softmax_1", "polynomial", "performer", "nystroem")
 
@@ -33,11 +33,9 @@ def forward(asked: Asked, rows: tuple[Tensor, Tensor, Tensor], scale: float, dir
         "exact": lambda: softmax(queries, keys, values, scale),
         "sdpa": lambda: fused(queries, keys, values, scale),
         "softmax_1": lambda: outlier_free(queries, keys, values, scale),
-        "polynomial": lambda: polynomial_attention.polynomial(
-            queries, keys, scale, polynomial_attention.taylor(asked.degree)
-        ).apply(values),
-        "performer": lambda: attention.performer(queries, keys, scale, directions[: asked.features]).apply(values),
-        "nystroem": lambda: attention.nystroem(queries, keys, scale, asked.features).apply(values),
+        "polynomial": lambda: polynomial.polynomial(queries, keys, scale, polynomial.taylor(asked.degree)).apply(values),
+        "performer": lambda: operators.performer(queries, keys, scale, directions[: asked.features]).apply(values),
+        "nystroem": lambda: operators.nystroem(queries, keys, scale, asked.features).apply(values),
     }
     if asked.name not in calls:
         raise ValueError(f"method must be one of {', '.join(NAMES)}, but got '{asked.name}'; write one of them.")
@@ -48,7 +46,7 @@ def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
     """Exact attention in row blocks. The few columns of the values stand first: so products take a third of the time on a CPU,
     and with rows in sixteens about as long an operation at every length and dimension."""
     columns = values.mT.contiguous()
-    parts = attention.blocks(len(queries), len(keys), keys, multiple=16)
+    parts = operators.blocks(len(queries), len(keys), keys, multiple=16)
     return torch.cat([columns @ torch.softmax(scale * queries[part] @ keys.mT, dim=-1).mT for part in parts], dim=1).mT
 
 
@@ -61,7 +59,7 @@ def fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor
 def outlier_free(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """Attention by exp(x_i) / (1 + sum exp(x_j)), as in outlier-free Hopfield layers (Hu et al. 2024, arXiv:2404.03828)."""
     columns, found = values.mT.contiguous(), []
-    for part in attention.blocks(len(queries), len(keys), keys):
+    for part in operators.blocks(len(queries), len(keys), keys):
         scores = scale * queries[part] @ keys.mT
         top = scores.amax(1, keepdim=True).clamp_min(0)
         weights = torch.exp(scores - top)

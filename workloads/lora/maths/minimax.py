@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from workloads.maths.polynomial_degree import HIGHEST
+from workloads.shared.attention.degree import HIGHEST
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 GRID = 40

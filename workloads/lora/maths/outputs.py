@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from workloads.maths import attention, polynomial_attention
+from workloads.shared.attention import operators, polynomial
 
 
 def compared(products: Tensor, values: Tensor, bound: float, degree: int) -> tuple[float, float]:
@@ -15,9 +15,9 @@ def compared(products: Tensor, values: Tensor, bound: float, degree: int) -> tup
     """
     wrong = total = 0.0
     least = float("inf")
-    for part in attention.blocks(len(products), products.shape[1], products):
+    for part in operators.blocks(len(products), products.shape[1], products):
         scores = bound * products[part]
-        near = polynomial_attention.evaluate(scores, polynomial_attention.taylor(degree))
+        near = polynomial.evaluate(scores, polynomial.taylor(degree))
         weights = scores.exp_()
         sums, near_sums = weights.sum(1, keepdim=True), near.sum(1, keepdim=True)
         output = weights @ values / sums
@@ -29,13 +29,13 @@ def compared(products: Tensor, values: Tensor, bound: float, degree: int) -> tup
 
 def entry_error(queries: Tensor, keys: Tensor, scale: float, degree: int, dtype: torch.dtype) -> float:
     """Largest relative error of the Taylor features of that type, queries (n, d) and keys (L, d), against exp in theirs."""
-    coefficients = polynomial_attention.taylor(degree)
-    rank = polynomial_attention.rank(queries.shape[1], degree)
-    weights = polynomial_attention.weights(queries.shape[1], coefficients, scale, queries.to(dtype))
-    left = (polynomial_attention.features(queries.to(dtype), degree) * weights[:, None]).mT
+    coefficients = polynomial.taylor(degree)
+    rank = polynomial.rank(queries.shape[1], degree)
+    weights = polynomial.weights(queries.shape[1], coefficients, scale, queries.to(dtype))
+    left = (polynomial.features(queries.to(dtype), degree) * weights[:, None]).mT
     worst = 0.0
-    for part in attention.blocks(len(keys), max(rank, len(queries)), keys):
-        near = (left @ polynomial_attention.features(keys[part].to(dtype), degree)).double()
+    for part in operators.blocks(len(keys), max(rank, len(queries)), keys):
+        near = (left @ polynomial.features(keys[part].to(dtype), degree)).double()
         exact = torch.exp(scale * queries @ keys[part].mT)
         worst = max(worst, float((near / exact - 1).abs().max()))
     return worst

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from workloads.lora.maths import data, gradient
-from workloads.lora.maths.gradient import Adapter, Bound, largest
-from workloads.maths.attention import Attention
+from workloads.lora.maths import adaptation_gradient, data
+from workloads.lora.maths.adaptation_gradient import Adapter, Bound, largest
+from workloads.shared.attention.operators import Attention
 
 if TYPE_CHECKING:
     from orchestrator.context import Context
@@ -82,12 +82,12 @@ def stack(problems: list[Problem], bounds: list[float], scale: float) -> Problem
 def gradients(problem: Problem, attention: Attention) -> tuple[Gradients, Tensor]:
     """Gradients at the weights of that operator, and the residual (..., L, d)."""
     queries, keys = problem.made("queries"), problem.made("keys")
-    slope = gradient.slope(attention, problem.made("values"), problem.target)
+    slope = adaptation_gradient.slope(attention, problem.made("values"), problem.target)
     of = problem.adapters
-    found = {"queries": gradient.of_queries(slope, of["queries"], keys, problem.scale)}
+    found = {"queries": adaptation_gradient.of_queries(slope, of["queries"], keys, problem.scale)}
     if "keys" in problem.adapted:
-        found["keys"] = gradient.of_keys(slope, of["keys"], queries, problem.scale)
-    found["values"] = gradient.of_values(slope, of["values"])
+        found["keys"] = adaptation_gradient.of_keys(slope, of["keys"], queries, problem.scale)
+    found["values"] = adaptation_gradient.of_values(slope, of["values"])
     return found, slope.residual
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workloads.maths import attention
-from workloads.maths.polynomial_attention import features, rank, weights
+from workloads.shared.attention import operators
+from workloads.shared.attention.polynomial import features, rank, weights
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ def mixed(queries: Tensor, smooth: Columns, exact: Columns | None, scale: float,
     degree = len(coefficients) - 1
     count = rank(queries.shape[-1], degree)
     weight = weights(queries.shape[-1], coefficients, scale, queries)
-    parts = attention.blocks(smooth.keys.shape[0], count, smooth.keys)
-    held = weight[:, None] * attention.added(features(smooth.keys[b], degree) @ _padded(smooth.values[b]) for b in parts)
+    parts = operators.blocks(smooth.keys.shape[0], count, smooth.keys)
+    held = weight[:, None] * operators.added(features(smooth.keys[b], degree) @ _padded(smooth.values[b]) for b in parts)
     wide = max(count, 0 if exact is None else exact.keys.shape[0])
     found = torch.cat(
         [
             features(queries[b], degree).mT @ held + _exact(queries[b], exact, scale)
-            for b in attention.blocks(len(queries), wide, queries)
+            for b in operators.blocks(len(queries), wide, queries)
         ]
     )
     return found[:, :-1] / found[:, -1:]
@@ -59,7 +59,7 @@ def _padded(values: Tensor) -> Tensor:
 
 def whole(queries: Tensor, columns: Columns, scale: float) -> Tensor:
     """Outputs (q, v) of softmax attention, rows in blocks."""
-    return attention.exact(queries, columns.keys, scale).apply(columns.values)
+    return operators.exact(queries, columns.keys, scale).apply(columns.values)
 
 
 def operations(keys: int, rows: int, count: float, dim: int) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.maths.attention import Attention, Kernel, blocks, factored, held
+from workloads.shared.attention.operators import Attention, Kernel, blocks, factored, held
 
 
 def rank(dim: int, degree: int) -> int:

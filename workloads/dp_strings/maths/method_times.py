@@ -13,7 +13,7 @@ from workloads.dp_strings.maths import codes, fingerprints, flips, landau, pairs
 from workloads.dp_strings.maths import sketch as sketches
 from workloads.dp_strings.maths.codes import Words
 from workloads.dp_strings.maths.methods import MAXIMA, Method
-from workloads.maths.clocks import quickest, reference
+from workloads.shared.timing import quickest, reference
 
 Stream = Callable[[str], torch.Generator]
 Work = Callable[[], object]

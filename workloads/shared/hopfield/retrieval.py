@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workloads.khm.maths.separation import even
+from workloads.shared.hopfield.separation import even
 
 ALPHAS = (1.0, 1.5, 2.0)
 # An energy counts as increased beyond this relative slack: rounding of two sums of m terms in double precision.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workloads.maths.attention import Attention
+from workloads.shared.attention.operators import Attention
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from itertools import combinations, permutations, product
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import bounds, separation
+from workloads.shared.hopfield import bounds, separation
 
 GOLDEN = 0.5 * (1.0 + math.sqrt(5.0))
 TRIBONACCI = (1.0 + (19.0 + 3.0 * math.sqrt(33.0)) ** (1 / 3) + (19.0 - 3.0 * math.sqrt(33.0)) ** (1 / 3)) / 3.0

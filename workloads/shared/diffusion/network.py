@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from workloads.maths.ensemble import Stack
+from workloads.shared.training.ensemble import Stack
 
 # Tokens up to which products of single numbers beat products of tiny matrices.
 FEW = 8
@@ -52,6 +52,25 @@ def initial(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, d
         # Drawn in float64 and rounded, so that both precisions start at one point.
         made[name] = (torch.randn(shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
     return made
+
+
+def first_parameters(
+    shapes: Mapping[str, tuple[int, ...]], width: int, generator: torch.Generator, dtype: torch.dtype
+) -> Stack:
+    """One model's parameters to start from, by `initial`; its `narrow` is small, its `subspace` orthonormal if it has one."""
+    parameters = initial(shapes, generator, dtype)
+    columns = torch.arange(width, dtype=torch.float64)
+    tokens = torch.arange(len(parameters["position"]) // width, dtype=torch.float64)
+    # Positions start as waves over the tokens, so that they differ.
+    parameters["position"] = torch.cos(tokens[:, None] * torch.pi * (columns + 1) / width).flatten().to(dtype)
+    return retracted({**parameters, "narrow": 0.1 * parameters["narrow"]})
+
+
+def retracted(parameters: Stack) -> Stack:
+    """The same parameters, with orthonormal columns of `subspace` where there is one."""
+    if "subspace" not in parameters:
+        return parameters
+    return {**parameters, "subspace": orthonormal(parameters["subspace"])}
 
 
 def orthonormal(weight: Tensor) -> Tensor:

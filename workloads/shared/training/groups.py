@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from workloads.maths import ensemble, packing
+from workloads.shared import packs
+from workloads.shared.training import ensemble
 
 P = TypeVar("P")
 
@@ -25,9 +26,9 @@ def groups(params: Sequence[P], states: Sequence[Any], free: Collection[str], ro
     `room` is asked of the point of a group that needs most.
     """
     keys = same(params, free)
-    for _, indices in packing.groups(list(range(len(params))), lambda i: keys[i]):
+    for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
         for part in ensemble.together([states[i] for i in indices]):
-            yield from packing.chunks([indices[i] for i in part], min(room(params[indices[i]]) for i in part))
+            yield from packs.chunks([indices[i] for i in part], min(room(params[indices[i]]) for i in part))
 
 
 def same(params: Sequence[Any], free: Collection[str]) -> list[tuple[Any, ...]]:

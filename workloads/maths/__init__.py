@@ -1,1 +1,0 @@
-"""Mathematics and array habits that the workloads of several papers share."""

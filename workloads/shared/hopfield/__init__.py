@@ -1,0 +1,1 @@
+"""Spherical codes and what modern Hopfield networks retrieve from them."""
