@@ -183,10 +183,9 @@ def _read(paths: Sequence[str], first: int, words: dict[str, int]) -> Columns:
 def _numbers(texts: pa.ChunkedArray, words: dict[str, int]) -> NDArray[np.int32]:
     """The number of each text among the words; a new one is added."""
     encoded = pc.dictionary_encode(pc.fill_null(texts, "")).combine_chunks()
-    numbers: NDArray[np.int32] = np.array(
-        [words.setdefault(word, len(words)) for word in encoded.dictionary.to_pylist()], np.int32
-    )
-    return numbers[encoded.indices.to_numpy()]
+    numbers = [words.setdefault(word, len(words)) for word in encoded.dictionary.to_pylist()]
+    each: NDArray[np.int32] = np.array(numbers, np.int32).take(encoded.indices.to_numpy())
+    return each
 
 
 def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64]:

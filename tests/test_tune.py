@@ -71,7 +71,8 @@ def run(params, ctx):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A local Ray, ended after the file."""
-    with measure.cluster(WHERE, ()):
+    with measure.connect(WHERE, ()) as connection:
+        connection.wait()
         yield
 
 
