@@ -157,16 +157,13 @@ def test_a_search_combines_seeds_as_the_column_says(aggregate: str, best: str, g
     model = Optuna(trials=2, choices={"kind": ["steady", "wild"]}, **{goal: "loss"})
     task = optuna_search.task(model, float, {}, {"loss": aggregate, "other": "median"})
     sign = 1 if goal == "minimize" else -1
-    rounds = [
-        [
-            Seen(values={"kind": kind}, results={"loss": tuple(sign * y for y in ys)})
-            for kind, ys in (("steady", STEADY), ("wild", WILD))
-        ]
+    points = [
+        Seen(values={"kind": kind}, results={"loss": tuple(sign * y for y in ys)})
+        for kind, ys in (("steady", STEADY), ("wild", WILD))
     ]
     if goal == "maximize" and aggregate in ("rms", "max"):
         best = {"rms": "wild", "max": "wild"}[aggregate]  # squares of negative numbers, and the maximum of them: 0 above -2
-    (point,) = optuna_search.conclude(task, rounds).points
-    assert point["kind"] == best
+    assert min(points, key=lambda point: optuna_search._scores(task, point) or ()).values["kind"] == best
 
 
 def test_the_studies_of_a_sweep_are_told_the_aggregates(tmp_path: Path) -> None:

@@ -167,7 +167,12 @@ def test_an_interval_is_drawn_inside_its_region() -> None:
 
 def test_judging_and_reporting_load_neither_torch_nor_ray(tmp_path: Path) -> None:
     heavy = "{'torch', 'ray', 'mlflow', 'lmfit', 'pandas', 'scipy.stats'}"
-    code = f"import sys; from orchestrator import claims, report; print(sorted({heavy} & {{*sys.modules}}))"
+    code = f"""
+import sys
+import orchestrator.claims
+import orchestrator.report
+print(sorted({heavy} & {{*sys.modules}}))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
