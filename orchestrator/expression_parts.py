@@ -144,6 +144,7 @@ def truth(part: Part) -> Part:
     """The part as a truth value, by Python's rule: what is neither zero nor empty is true."""
     if part.kind == "bool":
         return part
+    part = firm(part)
     empty = "''" if part.kind == "text" else "0"
     return replace(part, text=f"{part.tight(SUM)} <> {empty}", kind="bool", rank=LOOSE, raw=False, low=0, high=1, simple=False)
 
