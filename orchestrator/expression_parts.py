@@ -144,6 +144,7 @@ def truth(part: Part) -> Part:
     """The part as a truth value, by Python's rule: what is neither zero nor empty is true."""
     if part.kind == "bool":
         return part
+    part = firm(part)
     empty = "''" if part.kind == "text" else "0"
     return replace(part, text=f"{part.tight(SUM)} <> {empty}", kind="bool", rank=LOOSE, raw=False, low=0, high=1, simple=False)
 
@@ -195,6 +196,24 @@ def either(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
     parts = list(parts)
     flags = {"hollow": any(part.hollow for part in parts), "throws": any(part.throws for part in parts)}
     return Part(text=text, kind=kind, **(flags | more))
+
+
+def alike(parts: list[Part]) -> list[Part]:
+    """The parts, decimal numbers as floats unless DuckDB makes one of them for a neighbour's sake."""
+    plain = any(part.kind == "float" and not part.exact for part in parts)
+    return parts if plain else [double(part) for part in parts]
+
+
+def kind_of(parts: list[Part]) -> Kind:
+    """The kind of a column that holds values of all the parts."""
+    kinds = {part.kind for part in parts}
+    return kinds.pop() if len(kinds) == 1 else "float"
+
+
+def hull(parts: list[Part]) -> dict[str, Any]:
+    """Ends that the values of all the parts lie between."""
+    low, high = min(part.low for part in parts), max(part.high for part in parts)
+    return {"low": low, "high": high, "nan": any(part.nan for part in parts)}
 
 
 def quoted(text: str) -> str:

@@ -105,7 +105,8 @@ def _column(values: pl.Series) -> pl.Series:
 def _walk(node: ast.expr, columns: Columns, height: int) -> pl.Series:
     if not names_in(node):
         return _repeated(constant(node), height)
-    return WALKS[type(node)](node, columns, height)
+    walk: Callable[[Any, Columns, int], pl.Series] = WALKS[type(node)]
+    return walk(node, columns, height)
 
 
 def _repeated(value: Any, height: int) -> pl.Series:
@@ -242,7 +243,8 @@ def _call(node: ast.Call, columns: Columns, height: int) -> pl.Series:
     parts = [_numeric(part) for part in parts]
     native = NATIVE.get(name)
     if native is not None and len(parts) == 1:
-        return native(parts[0])
+        values: pl.Series = native(parts[0])
+        return values
     return _each(FUNCTIONS[name], *parts)
 
 

@@ -9,28 +9,40 @@ from __future__ import annotations
 
 import ast
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
+from orchestrator.expression_arithmetic import (
+    WHOLES,
+    absolute,
+    called,
+    extreme,
+    float_division,
+    places,
+    quotient,
+    raised,
+    rounded,
+    total,
+    whole_division,
+)
 from orchestrator.expression_parts import (
     ATOM,
-    INF,
-    LARGE,
     LOOSE,
-    PRODUCT,
     SIGNED,
     SUM,
     Kind,
     Part,
     absent,
+    alike,
     checked,
     combined,
     double,
     either,
     firm,
+    hull,
+    kind_of,
     literal,
     number,
     once,
@@ -39,22 +51,9 @@ from orchestrator.expression_parts import (
     truth,
     wide,
 )
-from orchestrator.expressions import ARITHMETIC, WHOLE, Expression, Value, constant, names_in
+from orchestrator.expressions import WHOLE, Expression, constant, names_in
 
-SIGNS = {ast.Add: " + ", ast.Sub: " - ", ast.Mult: "*", ast.Div: "/"}
 COMPARED = {ast.Eq: "=", ast.NotEq: "<>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-RISING: dict[str, Callable[[float], float]] = {
-    "acos": math.acos,
-    "asin": math.asin,
-    "atan": math.atan,
-    "exp": math.exp,
-    "ln": math.log,
-    "log10": math.log10,
-    "log2": math.log2,
-    "sqrt": math.sqrt,
-    "tanh": math.tanh,
-}
-"""Functions of one direction: their ends are at the ends of what they are given."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ def written(formula: Expression, columns: Callable[[str], Part]) -> Part:
 
 def _passed_over(tree: ast.expr) -> frozenset[str]:
     """Names whose NULL would not reach the formula's value, which it must."""
-    found = [node for node in ast.walk(tree) if isinstance(node, (ast.IfExp, ast.BoolOp)) or _skips(node)]
-    return frozenset(name for node in found if isinstance(node, ast.expr) for name in names_in(node))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.IfExp, ast.BoolOp)) or _skips(node)]
+    return frozenset(name for node in nodes if isinstance(node, ast.expr) for name in names_in(node))
 
 
 def _skips(node: ast.AST) -> bool:
@@ -118,141 +117,12 @@ def _binary(node: ast.BinOp, writer: Writer) -> Part:
     left, right = (number(writer.write(part)) for part in (node.left, node.right))
     whole = left.kind == right.kind == "int"
     if isinstance(node.op, ast.Pow):
-        return _power(left, right, writer)
+        return raised(left, right, writer.fresh)
     if isinstance(node.op, ast.Div):
-        return _quotient(left, right)
+        return quotient(left, right)
     if isinstance(node.op, (ast.FloorDiv, ast.Mod)):
-        return (_whole_division if whole else _float_division)(node.op, left, right, writer)
-    return _sum(node.op, left, right, whole)
-
-
-def _sum(op: ast.operator, left: Part, right: Part, whole: bool) -> Part:
-    low, high, nan = _ends(ARITHMETIC[type(op)], left, right)
-    if whole and left.narrow and right.narrow:
-        left = wide(left)
-    text, rank = _joined(op, *((left, right) if whole else _alike([left, right])))
-    ends = {"low": low, "high": high, "nan": nan, "rank": rank}
-    if not whole:
-        loose = "any" in (left.kind, right.kind)
-        return combined((left, right), text, "float", **ends, **({"throws": True} if loose else {}))
-    part = combined((left, right), text, "int", **ends)
-    return part if max(abs(low), abs(high)) < 2**62 else replace(part, low=-WHOLE, high=WHOLE - 1, throws=True)
-
-
-def _joined(op: ast.operator, left: Part, right: Part) -> tuple[str, int]:
-    rank = SUM if isinstance(op, (ast.Add, ast.Sub)) else PRODUCT
-    last = ATOM if rank == PRODUCT or right.rank == SIGNED else PRODUCT
-    return f"{left.tight(rank)}{SIGNS[type(op)]}{right.tight(last)}", rank
-
-
-def _ends(operate: Callable[[Any, Any], Any], left: Part, right: Part) -> tuple[float, float, bool]:
-    """The least and the largest value of an operation whose extremes are at the ends, and whether it may be NaN."""
-    if not (left.finite and right.finite):
-        return -INF, INF, True
-    try:
-        ends = [float(operate(a, b)) for a in (left.low, left.high) for b in (right.low, right.high)]
-    except (ArithmeticError, TypeError):
-        return -INF, INF, True
-    return min(ends), max(ends), any(map(math.isnan, ends))
-
-
-def _quotient(left: Part, right: Part) -> Part:
-    if right.kind == "float":
-        right = firm(right)
-    low, high, nan = _ends(lambda a, b: a / b, left, right) if right.nonzero else (-INF, INF, True)
-    divisor = right
-    if right.kind == "int" and not right.nonzero:
-        divisor = replace(right, text=f"NULLIF({right.text}, 0)", rank=ATOM, hollow=True)
-        low, high, nan = (min(left.low, -left.high), max(left.high, -left.low), left.nan)
-    text, rank = _joined(ast.Div(), *_alike([left, divisor]))
-    return combined((left, divisor), text, "float", rank=rank, low=low, high=high, nan=nan)
-
-
-def _whole_division(op: ast.operator, left: Part, right: Part, writer: Writer) -> Part:
-    """Python's `//` and `%`, which round down; DuckDB's round towards zero."""
-    if left.narrow and right.narrow:
-        left = wide(left)
-    throws = {} if right.nonzero else {"throws": True, "hollow": True}
-    sign = "//" if isinstance(op, ast.FloorDiv) else "%"
-    reach = max(abs(left.low), abs(left.high))
-    size = reach if sign == "//" else max(abs(right.low), abs(right.high))
-    ends = {"low": max(-size - 1, -WHOLE), "high": min(size + 1, WHOLE - 1)} | throws
-    if left.low >= 0 and right.low >= 0:
-        text = f"{left.tight(PRODUCT)} {sign} {right.tight(ATOM)}"
-        return combined((left, right), text, "int", rank=PRODUCT, **(ends | {"low": 0}))
-    write = _floored if sign == "//" else _modulo
-    text = once((left, right), lambda parts: write(*(part.tight(ATOM) for part in parts)), writer.fresh)
-    if reach >= WHOLE:
-        ends["throws"] = True
-    return combined((left, right), text, "int", **ends)
-
-
-def _floored(a: str, b: str) -> str:
-    return f"({a} // {b} - CASE WHEN sign({a} % {b}) = -sign({b}) THEN 1 ELSE 0 END)"
-
-
-def _modulo(a: str, b: str) -> str:
-    return f"({a} % {b} + CASE WHEN sign({a} % {b}) = -sign({b}) THEN {b} ELSE 0 END)"
-
-
-def _float_division(op: ast.operator, left: Part, right: Part, writer: Writer) -> Part:
-    left, right = (firm(double(part)) if part.kind == "float" else part for part in (left, right))
-    divisor = right
-    if not right.nonzero:
-        divisor = replace(right, text=f"NULLIF({right.text}, 0)", rank=ATOM, hollow=True, simple=False)
-
-    def write(parts: list[Part]) -> str:
-        a, b = (part.tight(ATOM) for part in parts)
-        if isinstance(op, ast.Mod):
-            return _modulo(a, b)
-        return f"(round(({a} - {a} % {b})/{b}) - CASE WHEN sign({a} % {b}) = -sign({b}) THEN 1 ELSE 0 END)"
-
-    text = once((_real(left), divisor), write, writer.fresh)
-    size = max(abs(right.low), abs(right.high)) if isinstance(op, ast.Mod) else INF
-    known = left.finite and right.finite and size < LARGE
-    low, high = (-size, size) if known else (-INF, INF)
-    return combined((left, divisor), text, "float", low=low, high=high, nan=not known)
-
-
-def _real(part: Part) -> Part:
-    """The part as a float, for operations that DuckDB does otherwise on whole numbers."""
-    if part.kind == "float":
-        return part
-    return replace(part, text=f"CAST({part.text} AS DOUBLE)", kind="float", rank=ATOM, narrow=False, simple=part.simple)
-
-
-def _power(left: Part, right: Part, writer: Writer) -> Part:
-    left, right = (firm(double(part)) if part.kind == "float" else part for part in (left, right))
-    positive = left.low > 0 or (right.low == right.high and right.low >= 0 and float(right.low).is_integer())
-    low, high, nan = _ends(lambda a, b: float(a) ** float(b), left, right) if positive else (-INF, INF, True)
-    if left.low < 0 <= left.high:
-        low, high = min(low, 0.0) if low > -INF else low, high
-    parts, known = (left, right), {"low": low, "high": high, "nan": nan}
-    text = f"{left.tight(ATOM)} ** {right.tight(ATOM)}"
-    if not left.kind == right.kind == "int":
-        loose = {} if "any" not in (left.kind, right.kind) else {"throws": True}
-        return combined(parts, text, "float", rank=PRODUCT, **known, **loose)
-    if right.low >= 0:
-        return _whole(combined(parts, text, "int", **known))
-    if right.high < 0:
-        return combined(parts, text, "float", rank=PRODUCT, **known)
-    # One sign of the exponent gives whole numbers, the other floats.
-    text = once(parts, lambda p: _either_power(p[0].tight(ATOM), p[1].tight(ATOM)), writer.fresh)
-    return combined(parts, text, "float", low=-INF, high=INF, nan=True, throws=True)
-
-
-def _either_power(a: str, b: str) -> str:
-    return f"CASE WHEN {b} >= 0 THEN CAST({a} ** {b} AS BIGINT) ELSE {a} ** {b} END"
-
-
-def _whole(part: Part) -> Part:
-    """A part that DuckDB has as a float, as a whole number in 64 bits."""
-    fits = not part.nan and part.low > -(2**62) and part.high < 2**62
-    low, high = (part.low, part.high) if fits else (-WHOLE, WHOLE - 1)
-    text = f"CAST({part.text} AS BIGINT)"
-    return replace(
-        part, text=text, kind="int", rank=ATOM, low=low, high=high, nan=False, raw=False, throws=part.throws or not fits
-    )
+        return (whole_division if whole else float_division)(node.op, left, right, writer.fresh)
+    return total(node.op, left, right, whole)
 
 
 def _unary(node: ast.UnaryOp, writer: Writer) -> Part:
@@ -275,8 +145,8 @@ def _unary(node: ast.UnaryOp, writer: Writer) -> Part:
 
 def _logic(node: ast.BoolOp, writer: Writer) -> Part:
     """A later part counts only where the earlier ones leave it open; AND and OR of SQL work out both sides."""
-    either = isinstance(node.op, ast.Or)
-    word = " OR " if either else " AND "
+    opened = isinstance(node.op, ast.Or)
+    word = " OR " if opened else " AND "
 
     def join(left: Part, right: Part) -> Part:
         if left.solid and right.solid:
@@ -284,7 +154,7 @@ def _logic(node: ast.BoolOp, writer: Writer) -> Part:
         if left.never:
             return left
         first = sure(left)
-        text = f"{first.text} THEN TRUE ELSE {right.text}" if either else f"{first.text} THEN {right.text} ELSE FALSE"
+        text = f"{first.text} THEN TRUE ELSE {right.text}" if opened else f"{first.text} THEN {right.text} ELSE FALSE"
         return either((first, right), f"CASE WHEN {text} END", "bool", low=0, high=1)
 
     return reduce(join, (truth(writer.write(part)) for part in node.values))
@@ -292,7 +162,7 @@ def _logic(node: ast.BoolOp, writer: Writer) -> Part:
 
 def _side(part: Part, word: str) -> str:
     """One side of AND or OR; a side that holds the other of them stands in brackets."""
-    plain = part.rank > LOOSE or not any(other in part.text for other in (" OR ", " AND ", "NOT ") if other != word)
+    plain = part.rank > LOOSE or not any(other in part.text for other in (" OR ", " AND ") if other != word)
     return part.text if plain else f"({part.text})"
 
 
@@ -303,7 +173,7 @@ def _compare(node: ast.Compare, writer: Writer) -> Part:
         return absent("bool")
     if kinds != {"bool"} and "text" not in kinds:
         parts = [firm(number(part)) for part in parts]
-        parts = _alike(parts)
+        parts = alike(parts)
     if len(node.ops) == 1 and all(part.simple or not part.nan for part in parts):
         text, rank = _pair(node.ops[0], *parts), LOOSE
     else:
@@ -349,110 +219,26 @@ def _cases(parts: list[Part], tests: list[str]) -> Part:
         return absent("float")
     if len(kinds) > 1:
         parts = [number(part) for part in parts]
-    parts = _alike(parts)
+    parts = alike(parts)
     whens = " ".join(f"WHEN {test} THEN {part.text}" for test, part in zip(tests, parts, strict=False))
     last = f" ELSE {parts[-1].text}" if len(parts) > len(tests) else ""
     more = {"raw": any(p.raw for p in parts), "narrow": all(p.narrow for p in parts)}
-    return either(parts, f"CASE {whens}{last} END", _kind(parts), **_hull(parts), **more)
-
-
-def _kind(parts: list[Part]) -> Kind:
-    kinds = {part.kind for part in parts}
-    return kinds.pop() if len(kinds) == 1 else "float"
-
-
-def _alike(parts: list[Part]) -> list[Part]:
-    """The parts, decimal numbers as floats unless DuckDB makes one of them for a neighbour's sake."""
-    plain = any(part.kind == "float" and not part.exact for part in parts)
-    return parts if plain else [double(part) for part in parts]
-
-
-def _hull(parts: list[Part]) -> dict[str, Any]:
-    low, high = min(part.low for part in parts), max(part.high for part in parts)
-    return {"low": low, "high": high, "nan": any(part.nan for part in parts)}
+    return either(parts, f"CASE {whens}{last} END", kind_of(parts), **hull(parts), **more)
 
 
 def _call(node: ast.Call, writer: Writer) -> Part:
     assert isinstance(node.func, ast.Name)
     name, parts = node.func.id, [writer.write(part) for part in node.args]
     if name in ("max", "min"):
-        return _extreme(name, parts)
+        return extreme(name, parts)
     inner = number(parts[0])
     if len(parts) == 2:
-        return _places(inner, number(parts[1]), constant(node.args[1]) if not names_in(node.args[1]) else None)
+        return places(inner, number(parts[1]), constant(node.args[1]) if not names_in(node.args[1]) else None)
     if name in WHOLES:
-        return _rounded(WHOLES[name], inner)
-    return _absolute(inner) if name == "abs" else _function(name, inner)
+        return rounded(WHOLES[name], inner)
+    return absolute(inner) if name == "abs" else called(name, inner)
 
 
-def _extreme(name: str, parts: list[Part]) -> Part:
-    if len(parts) == 1 or any(part.kind == "text" for part in parts):
-        return absent("float")
-    if {part.kind for part in parts} != {"bool"}:
-        parts = [number(part) for part in parts]
-    parts = _alike([sure(firm(part)) for part in parts])
-    pick, word = (max, "greatest") if name == "max" else (min, "least")
-    ends = {"low": pick(part.low for part in parts), "high": pick(part.high for part in parts)}
-    more = {"nan": any(part.nan for part in parts), "narrow": all(part.narrow for part in parts)}
-    return combined(parts, f"{word}({', '.join(part.text for part in parts)})", _kind(parts), **ends, **more)
-
-
-def _rounded(form: str, inner: Part) -> Part:
-    if inner.kind == "int":
-        return replace(inner, raw=False)
-    ends = {"low": inner.low - 1, "high": inner.high + 1, "nan": inner.nan}
-    return _whole(combined([inner], form.format(inner.text), "float", **ends))
-
-
-def _places(inner: Part, places: Part, count: Value | None) -> Part:
-    """`round(x, n)`: printing a float to n places rounds as Python does, DuckDB's own rounding only nearly."""
-    if places.kind == "float" or inner.never:
-        return absent("float")
-    if isinstance(count, int) and count >= 0:
-        text = f"CAST(printf('%.{min(int(count), 330)}f', {_real(inner).text}) AS DOUBLE)"
-        ends = {"low": inner.low - 1, "high": inner.high + 1, "nan": inner.nan}
-        return replace(inner, raw=False) if inner.kind == "int" else combined([inner], text, "float", **ends)
-    text = f"round_even({_real(inner).text}, CAST({places.text} AS INTEGER))"
-    part = combined([inner, places], text, "float", low=-INF, high=INF, nan=True, throws=True)
-    return _whole(part) if inner.kind == "int" else part
-
-
-def _absolute(inner: Part) -> Part:
-    kind: Kind = "int" if inner.kind == "int" else "float"
-    low = 0.0 if inner.low <= 0 <= inner.high else min(abs(inner.low), abs(inner.high))
-    ends = {"low": low, "high": max(abs(inner.low), abs(inner.high)), "nan": inner.nan, "narrow": inner.narrow}
-    throws = inner.throws or inner.kind == "any" or (kind == "int" and inner.low <= -WHOLE)
-    return combined([inner], f"abs({inner.text})", kind, **ends, throws=throws)
-
-
-def _function(name: str, inner: Part) -> Part:
-    if name in LEVELLING:
-        inner = firm(inner)
-    ends = _reach(name, inner)
-    throws = inner.throws or (ends is None and name not in LEVELLING)
-    low, high = ends or (-INF, INF)
-    return combined([inner], f"{name}({inner.text})", "float", low=low, high=high, nan=ends is None, throws=throws)
-
-
-def _reach(name: str, inner: Part) -> tuple[float, float] | None:
-    """Ends of a function's values; None where it may have none or an infinite one."""
-    if not inner.finite:
-        return None
-    if name in BOUNDED:
-        return BOUNDED[name]
-    if name == "lgamma":
-        return (-1, 1000 + inner.high * math.log(inner.high + 2)) if inner.low > 0 and inner.high < 1e300 else None
-    try:
-        ends = [RISING[name](end) for end in (inner.low, inner.high)]
-    except (ArithmeticError, ValueError):
-        return None
-    return min(ends), max(ends)
-
-
-WHOLES = {"ceil": "ceil({})", "floor": "floor({})", "round": "round_even({}, 0)"}
-BOUNDED = {"sin": (-1.0, 1.0), "cos": (-1.0, 1.0), "tan": (-1e17, 1e17)}
-LEVELLING = ("atan", "exp", "tanh")
-"""Functions that have a finite value at infinity."""
 WRITERS: dict[type[ast.expr], Callable[[Any, Writer], Part]] = {
     ast.Name: _name,
     ast.BinOp: _binary,

@@ -61,9 +61,9 @@ def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> st
     """The rows that are left, as a table in SQL."""
     asked = claim.choose
     assert asked is not None
-    known = names(source.spec, source.rows)
-    column = known.term(asked.of)
-    where = f"WHERE {known.condition(claim.where)} " if claim.where is not None else ""
+    terms = names(source.spec, source.rows)
+    column = terms.term(asked.of)
+    where = f"WHERE {terms.condition(claim.where)} " if claim.where is not None else ""
     some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = '{OK}')"
     window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
     value = aggregates.sql(column, aggregate(source.fields, asked.of), f"{some} {window}")

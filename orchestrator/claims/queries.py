@@ -55,7 +55,7 @@ class Names:
             part = self.formula(formulas[name], arm) if name in formulas else absent("float")
         else:
             part = by_arm([(label, self.part(name, label)) for label, has in self.formulas.items() if name in has])
-        return replace(part, text=f"({part.text})", simple=False, raw=False, exact=False)
+        return replace(part, simple=False, raw=False)
 
     def _shared(self, name: str) -> bool:
         """Whether all arms mean the same by a derived name."""
@@ -92,16 +92,16 @@ def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:
 def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None, rows: pl.DataFrame | None = None) -> str:
     """The query that gives a claim's rows from a store; of `rows`, which hold the same columns, it may know the values."""
     searched = table is not None and table.startswith("boundaries.")
-    known = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
-    chosen = [known.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))]
+    terms = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
+    chosen = [terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))]
     conditions = ["final"] if "step" not in columns and not searched else []
     if claim.where is not None:
-        where = known.condition(claim.where)
+        where = terms.condition(claim.where)
         conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
     if claim.holds is not None:
         if not searched:
             chosen.insert(3, "point")
-        chosen.append(f"({known.condition(claim.holds)}) AS holds")
+        chosen.append(f"({terms.condition(claim.holds)}) AS holds")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"

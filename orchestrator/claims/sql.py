@@ -96,8 +96,8 @@ def replaced(condition: str, names: Iterable[str], write: Callable[[str], str]) 
     """
     spelt = {name.lower(): name for name in names}  # SQL takes no notice of capitals
     tree, whole = _tree(condition) if spelt else None, condition.encode()
-    for place, name in sorted(_columns(tree, frozenset()), reverse=True):
-        match = NAME.match(whole, place - len("SELECT "))
+    for start, name in sorted(_columns(tree, frozenset()), reverse=True):
+        match = NAME.match(whole, start - len("SELECT "))
         if match is not None and name.lower() in spelt:
             whole = whole[: match.start()] + write(spelt[name.lower()]).encode() + whole[match.end() :]
     return whole.decode()
