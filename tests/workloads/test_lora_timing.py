@@ -109,6 +109,8 @@ def test_points_of_one_shape_share_their_rounds() -> None:
     assert rows[0]["exact_seconds"] == rows[1]["exact_seconds"] and rows[0]["product_rate"] == rows[1]["product_rate"]
 
 
+@pytest.mark.slow
+@pytest.mark.timed
 def test_at_long_lengths_the_polynomial_is_faster() -> None:
     begun = time.monotonic()
     (row,) = measure(timing, timing.Params(4096, 12, "polynomial", degree=3, repeats=2))
