@@ -17,10 +17,10 @@ test covered quick: export OMP_NUM_THREADS ?= 1
 BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint browser covered quick style bench
+.PHONY: help setup run test check lint browser covered quick portable style bench
 
 help:  ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev  ## Install the project and its tools into .venv
 
@@ -31,6 +31,7 @@ test: $(VENV)/.dev browser  ## All that CI runs: formats, lints, types, import c
 	$(BIN)/coverage erase
 	@$(BESIDE) lint covered
 	$(PYTEST) $(SERVED) --cov --cov-append --cov-report=
+	$(BIN)/python tests/portable.py -n 2 --dist worksteal
 	$(PYTEST) $(TIMED) --cov --cov-append --cov-report=term --cov-fail-under=90
 
 check: $(VENV)/.dev  ## Linters and the engine's fast tests, in 90 seconds
@@ -47,6 +48,9 @@ covered: $(VENV)/.dev
 
 quick: $(VENV)/.dev
 	$(PYTEST) -x $(TOGETHER) $(LONG)
+
+portable: $(VENV)/.dev  ## Run what compares numbers as on another processor, and with four threads
+	$(BIN)/python tests/portable.py -n 2 --dist worksteal
 
 style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
 	$(BIN)/python tests/style.py

@@ -101,11 +101,13 @@ def whole_division(op: ast.operator, left: Part, right: Part, fresh: Fresh) -> P
     """Python's `//` and `%`, which round down; DuckDB's round towards zero."""
     if left.narrow and right.narrow:
         left = wide(left)
-    throws = {} if right.nonzero else {"throws": True, "hollow": True}
+    divisor = max(abs(right.low), abs(right.high))
+    if not right.nonzero:  # an error within TRY would not do: DuckDB works out what stands twice outside of it
+        right = replace(right, text=f"NULLIF({right.text}, 0)", rank=ATOM, hollow=True)
     sign = "//" if isinstance(op, ast.FloorDiv) else "%"
     reach = max(abs(left.low), abs(left.high))
-    size = reach if sign == "//" else max(abs(right.low), abs(right.high))
-    ends = {"low": max(-size - 1, -WHOLE), "high": min(size + 1, WHOLE - 1)} | throws
+    size = reach if sign == "//" else divisor
+    ends = {"low": max(-size - 1, -WHOLE), "high": min(size + 1, WHOLE - 1)}
     if left.low >= 0 and right.low >= 0:
         text = f"{left.tight(PRODUCT)} {sign} {right.tight(ATOM)}"
         return combined((left, right), text, "int", rank=PRODUCT, **(ends | {"low": 0}))

@@ -101,12 +101,13 @@ def _guarded(part: Part, columns: list[Part]) -> Part:
 
 def finished(part: Part) -> str:
     """The part as a text that can stand anywhere; what DuckDB refuses to work out is NULL."""
-    return f"TRY({part.text})" if part.throws else f"({part.text})"
+    return bare(part) if part.throws else f"({part.text})"
 
 
 def bare(part: Part) -> str:
     """The part as a text that can stand between commas."""
-    return f"TRY({part.text})" if part.throws else part.text
+    # DuckDB works out what stands twice in a query outside of every TRY; what stands in a lambda it leaves there.
+    return f"list_transform([0], lambda _t: TRY({part.text}))[1]" if part.throws else part.text
 
 
 def _name(node: ast.Name, writer: Writer) -> Part:

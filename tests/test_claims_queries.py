@@ -102,7 +102,9 @@ def test_a_name_that_arms_define_differently_is_written_by_arm() -> None:
     arms = {"a": {"derive": {"u": "2*d"}}, "b": {"derive": {"u": "3*d"}}, "c": {}}
     spec = spec_of({**CLAIM, "fit": {"law": "linear", "x": "d", "y": "y"}}, arms=arms)
     text = select(spec, spec.claims[0], ["u"])
-    assert "CASE WHEN arm = 'a' THEN" in text and names(spec).term("u").startswith("TRY(CASE WHEN arm = 'a' THEN")
+    assert "CASE WHEN arm = 'a' THEN" in text and names(spec).term("u").startswith(
+        "list_transform([0], lambda _t: TRY(CASE WHEN arm = 'a' THEN"
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,10 @@ class Names:
 
     def chosen(self, text: str) -> str:
         """A column or formula as one of the columns of a query, called what the claim calls it."""
-        return identifier(text) if self._plain(text) else f'{bare(self._meant(text))} AS "{text}"'
+        if self._plain(text):
+            return identifier(text)
+        write = finished if text in self.derived else bare
+        return f'{write(self._meant(text))} AS "{text}"'
 
     def _plain(self, text: str) -> bool:
         """Whether it is a column's name; some, such as the ends of a bracket, are no formulas."""

@@ -93,7 +93,7 @@ def test_the_noise_of_backurs_grows_faster_with_the_levels_than_its_bound(alpha:
 @pytest.mark.parametrize(("alpha", "bias"), [(0.05, 0.025), (0.1, 0.049), (0.5, 0.232), (1.0, 0.434)])
 def test_the_bias_of_backurs_is_that_of_the_table(alpha: float, bias: float) -> None:
     x, y = data.points("uniform", 1 << 14, 1, CTX), data.queries(64, 1, CTX)
-    found = errors.asked("backurs", 10, x, y, alpha)
+    found = errors.questions("backurs", 10, x, y, alpha)
     assert float(found.rounding.mean() / found.truth.mean()) == pytest.approx(bias, abs=0.012)
 
 
@@ -131,10 +131,10 @@ def test_prefix_counts_of_a_binary_tree_have_the_cube_of_the_levels() -> None:
 def test_the_simulation_is_a_release_of_the_whole_structure(variant: str) -> None:
     x, y, key = data.points("mixture", 300, 2, CTX), data.queries(12, 2, CTX), noise.key(CTX)
     found = budget.scales(variant, 6, ONE / 2)
-    what = errors.asked(variant, 6, x, y, 0.3)
+    what = errors.questions(variant, 6, x, y, 0.3)
     (simulated,) = errors.simulated(what, [found], 3, key)
     for i in range(3):
-        answers = tree.asked(tree.release(x, found, tree.simulate(i, 2, key)), y, 0.3)
+        answers = tree.own_answers(tree.release(x, found, tree.simulate(i, 2, key)), y, 0.3)
         assert torch.allclose(answers - what.truth, simulated[i], rtol=1e-9, atol=1e-7)
 
 
@@ -142,14 +142,14 @@ def test_the_simulation_is_a_release_of_the_whole_structure(variant: str) -> Non
 def test_without_noise_only_rounding_is_wrong(variant: str) -> None:
     x, y = data.points("beta", 500, 1, CTX), data.queries(32, 1, CTX)
     exact = (x - y.T).abs().sum(0)
-    what = errors.asked(variant, 12, x, y, 0.5)
+    what = errors.questions(variant, 12, x, y, 0.5)
     assert torch.allclose(what.truth, exact, rtol=1e-12)
     assert float(what.rounding.abs().max()) < 500 * 2.0**-12
 
 
 def test_the_own_leaf_keeps_even_data_unbiased_at_four_levels() -> None:
     x, y = data.points("uniform", 1 << 14, 1, CTX), data.queries(256, 1, CTX)
-    found = errors.asked("anchored", 4, x, y, 0.5)
+    found = errors.questions("anchored", 4, x, y, 0.5)
     own = found.readings[0][-1]
     left_out = float((own.weights @ data.statistics(data.leaves(x, 4)[:, 0], 4, "anchored")[0][4][own.nodes].double()).mean())
     assert abs(float(found.rounding.mean())) < 2 and left_out == pytest.approx(21.3, abs=1)
@@ -247,7 +247,7 @@ def test_secure_and_simulated_noise_agree_in_distribution() -> None:
 @pytest.mark.parametrize("variant", budget.ONE_DIMENSIONAL)
 def test_secure_and_simulated_answers_agree_in_distribution(variant: str) -> None:
     found = budget.scales(variant, 5, ONE, "replace_one")
-    what = errors.asked(variant, 5, data.points("beta", 200, 1, CTX), data.queries(1, 1, CTX), 0.5)
+    what = errors.questions(variant, 5, data.points("beta", 200, 1, CTX), data.queries(1, 1, CTX), 0.5)
     secure = errors.secured(what, found, 1000)[:, 0].numpy()
     (simulated,) = errors.simulated(what, [found], 1000, noise.key(CTX))
     assert stats.ks_2samp(secure, simulated[:, 0].numpy()).pvalue > 1e-6
@@ -255,7 +255,7 @@ def test_secure_and_simulated_answers_agree_in_distribution(variant: str) -> Non
 
 def test_secure_answers_share_the_noise_of_a_node() -> None:
     y = torch.tensor([[0.1], [0.9]], dtype=torch.float64)
-    what = errors.asked("anchored", 1, data.points("uniform", 10, 1, CTX), y, 0.5)  # what is y's own leaf is 0.9's sibling
+    what = errors.questions("anchored", 1, data.points("uniform", 10, 1, CTX), y, 0.5)  # what is y's own leaf is 0.9's sibling
     answers = errors.secured(what, budget.scales("anchored", 1, ONE), 2000)
     (simulated,) = errors.simulated(what, [budget.scales("anchored", 1, ONE)], 2000, noise.key(CTX))
     seen, told = (float(torch.corrcoef(a.T)[0, 1]) for a in (answers, simulated))

@@ -118,7 +118,7 @@ def test_fingerprints_asked_for_answer_as_the_table_does() -> None:
     words = codes.rabin_words(own, 60, stream())
     private = np.stack([fingerprints.sketched(row, words[0], shape) for row in made.a])
     public = np.stack([fingerprints.suffixes(row, start, modulus, 61) for row in made.b]), fingerprints.shifts(6, modulus, 61)
-    test = fingerprints.asked(private, public, shape, 8, own.threshold(0.0))
+    test = fingerprints.lazy_test(private, public, shape, 8, own.threshold(0.0))
     found = landau.distances(tree.oracle(test, made.lengths, shape, 17), made.lengths, 8)
     assert found.tolist() == pairs.true_distances(made.a, made).tolist()
 

@@ -152,7 +152,7 @@ def test_a_simplex_is_kept_up_to_its_onset() -> None:
 def test_simulation_keeps_the_code_that_it_names() -> None:
     (row,) = measure(Params(4, "optimal", "simulated", beta=6.0, limit=24))
     assert (row["capacity"], row["capacity_upper"], row["beta_needed"]) == (24.0, None, None)
-    assert bool(simulate.kept(known_codes.cell24()[None], torch.tensor([6.0], dtype=torch.float64)))
+    assert bool(simulate.retained(known_codes.cell24()[None], torch.tensor([6.0], dtype=torch.float64)))
 
 
 def test_a_named_code_counts_its_part() -> None:

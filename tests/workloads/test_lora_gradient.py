@@ -56,13 +56,13 @@ def drawn(seed: int, adapt: str = "full", b: float = 0.8) -> Problem:
 
 
 def exact(of: Problem) -> Attention:
-    return attention.exact(of.made("queries"), of.made("keys"), of.scale)
+    return attention.exact(of.adapted_rows("queries"), of.adapted_rows("keys"), of.scale)
 
 
 def test_the_tiny_case_has_its_digits() -> None:
     case, keys, values = tiny()
-    weights = attention.exact(case.made("queries"), keys, 0.5)
-    scores = 0.5 * case.made("queries") @ keys.mT
+    weights = attention.exact(case.adapted_rows("queries"), keys, 0.5)
+    scores = 0.5 * case.adapted_rows("queries") @ keys.mT
     assert scores.tolist() == [[0.25, 0.125, -0.125], [0.125, 0.125, 0], [0.125, 0, -0.125]]
     assert weights.apply(values).square().sum().item() / 2 == pytest.approx(2.0643286323058514, rel=1e-14)
     da, db = problem.gradients(case, weights)[0]["queries"]
@@ -72,8 +72,12 @@ def test_the_tiny_case_has_its_digits() -> None:
 @pytest.mark.parametrize("g", CHAINED)
 def test_the_tiny_case_chained_is_off_as_tabled(g: int) -> None:
     case, keys, _ = tiny()
-    da, _ = problem.gradients(case, chained(case.made("queries"), keys, g))[0]["queries"]
-    error = (da[0] - problem.gradients(case, attention.exact(case.made("queries"), keys, 0.5))[0]["queries"][0][0]).abs().max()
+    da, _ = problem.gradients(case, chained(case.adapted_rows("queries"), keys, g))[0]["queries"]
+    error = (
+        (da[0] - problem.gradients(case, attention.exact(case.adapted_rows("queries"), keys, 0.5))[0]["queries"][0][0])
+        .abs()
+        .max()
+    )
     assert error.item() == pytest.approx(CHAINED[g], rel=2e-3 if g < 7 else 0.05)
 
 
@@ -91,7 +95,7 @@ def test_the_closed_form_is_automatic_differentiation(adapt: str, seed: int) -> 
 @pytest.mark.parametrize(("kind", "tolerance"), [("nystroem", 1e-9), ("performer", 0.03), ("polynomial", 1e-10)])
 def test_every_fast_operator_gives_a_gradient(kind: str, tolerance: float) -> None:
     case, draw = drawn(0), torch.Generator().manual_seed(5)
-    queries, keys = case.made("queries"), case.made("keys")
+    queries, keys = case.adapted_rows("queries"), case.adapted_rows("keys")
     directions = torch.randn(100_000, 4, dtype=torch.float64, generator=draw)
     operators = {
         "nystroem": lambda: attention.nystroem(queries, keys, case.scale, 24),
@@ -110,19 +114,19 @@ def test_the_loss_passes_gradcheck() -> None:
 
     def loss(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         queries = of.inputs + of.inputs @ left @ right
-        weights = torch.softmax(case.scale * queries @ case.made("keys").mT, dim=-1)
-        return (weights @ case.made("values") - case.target).square().sum() / 2
+        weights = torch.softmax(case.scale * queries @ case.adapted_rows("keys").mT, dim=-1)
+        return (weights @ case.adapted_rows("values") - case.target).square().sum() / 2
 
-    assert torch.autograd.gradcheck(loss, (of.left.requires_grad_(), of.right.requires_grad_()))
+    assert torch.autograd.gradcheck(loss, (of.down.requires_grad_(), of.up.requires_grad_()))
 
 
 def test_the_slope_is_the_dense_one_and_its_rows_sum_to_zero() -> None:
     case = drawn(2)
-    weights = torch.softmax(case.scale * case.made("queries") @ case.made("keys").mT, dim=-1)
-    residual = weights @ case.made("values") - case.target
-    products = residual @ case.made("values").mT
+    weights = torch.softmax(case.scale * case.adapted_rows("queries") @ case.adapted_rows("keys").mT, dim=-1)
+    residual = weights @ case.adapted_rows("values") - case.target
+    products = residual @ case.adapted_rows("values").mT
     dense = weights * (products - (weights * products).sum(-1, keepdim=True))
-    found = adaptation_gradient.slope(exact(case), case.made("values"), case.target)
+    found = adaptation_gradient.slope(exact(case), case.adapted_rows("values"), case.target)
     one = torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
     assert torch.allclose(found.apply(one), dense, atol=1e-13) and torch.allclose(found.transpose(one), dense.mT, atol=1e-13)
     assert found.apply(torch.ones(1, 24, 1, dtype=torch.float64)).abs().max() < 1e-13
@@ -130,17 +134,17 @@ def test_the_slope_is_the_dense_one_and_its_rows_sum_to_zero() -> None:
 
 def test_degree_zero_has_a_gradient() -> None:
     case = drawn(0)
-    found = chained(case.made("queries"), case.made("keys"), 0)
-    means = case.made("values").mean(-2, keepdim=True)
-    assert torch.allclose(found.apply(case.made("values")), means.expand(-1, 24, -1), atol=1e-14)
+    found = chained(case.adapted_rows("queries"), case.adapted_rows("keys"), 0)
+    means = case.adapted_rows("values").mean(-2, keepdim=True)
+    assert torch.allclose(found.apply(case.adapted_rows("values")), means.expand(-1, 24, -1), atol=1e-14)
     assert problem.gradients(case, found)[0]["queries"][1].abs().max() > 0.01
 
 
 def test_the_slope_at_degree_zero_is_what_each_row_leaves_of_its_mean() -> None:
     case = drawn(0)
-    values, one = case.made("values"), torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
+    values, one = case.adapted_rows("values"), torch.eye(24, dtype=torch.float64).expand(1, 24, 24)
     products = (values.mean(-2, keepdim=True) - case.target) @ values.mT  # M = c V^T, and p = (M - row means of M) / L
-    found = adaptation_gradient.slope(chained(case.made("queries"), case.made("keys"), 0), values, case.target)
+    found = adaptation_gradient.slope(chained(case.adapted_rows("queries"), case.adapted_rows("keys"), 0), values, case.target)
     assert torch.allclose(found.apply(one), (products - products.mean(-1, keepdim=True)) / 24, atol=1e-14)
 
 
@@ -168,9 +172,9 @@ def test_no_error_exceeds_its_bound_on_random_problems() -> None:
 def test_the_bound_is_not_looser_than_the_printed_one() -> None:
     case, eps = drawn(3), torch.tensor([0.05], dtype=torch.float64)
     residual = problem.gradients(case, exact(case))[1]
-    found = adaptation_gradient.bound(eps, case.made("values"), residual)
-    size = max(adaptation_gradient.largest(case.made("values")).item(), adaptation_gradient.largest(residual).item())
-    printed = 8 * 4 * (2 * 0.05 / 0.95) * adaptation_gradient.largest(case.made("values")).item() * size
+    found = adaptation_gradient.bound(eps, case.adapted_rows("values"), residual)
+    size = max(adaptation_gradient.largest(case.adapted_rows("values")).item(), adaptation_gradient.largest(residual).item())
+    printed = 8 * 4 * (2 * 0.05 / 0.95) * adaptation_gradient.largest(case.adapted_rows("values")).item() * size
     assert found.slope.item() <= printed
 
 
@@ -189,7 +193,7 @@ def test_errors_grow_like_the_score_to_the_degree_and_one(g: int) -> None:
 
 def test_queries_and_keys_keep_the_bound() -> None:
     case = drawn(4, b=0.37)
-    assert [adaptation_gradient.largest(case.made(n)).item() for n in ("queries", "keys")] == pytest.approx(
+    assert [adaptation_gradient.largest(case.adapted_rows(n)).item() for n in ("queries", "keys")] == pytest.approx(
         [0.37, 0.37], rel=1e-14
     )
     assert case.norm.item() >= 0.37

@@ -13,11 +13,11 @@ from orchestrator.context import Context
 from orchestrator.workload import load
 from workloads.lora import norm_control, timing
 from workloads.lora.maths import methods
-from workloads.lora.maths.methods import Asked
+from workloads.lora.maths.methods import MethodSize
 from workloads.shared import memory
 from workloads.shared.timing import Call, clock, quickest
 
-METHODS = [Asked("exact"), Asked("sdpa"), Asked("polynomial", degree=12), Asked("nystroem", features=48)]
+METHODS = [MethodSize("exact"), MethodSize("sdpa"), MethodSize("polynomial", degree=12), MethodSize("nystroem", features=48)]
 
 
 def measure(module: Any, *params: Any) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def drawn(b: float = 1.0) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tenso
 
 
 @pytest.mark.parametrize("asked", METHODS, ids=lambda asked: asked.name)
-def test_every_method_is_attention_where_it_is_exact(asked: Asked) -> None:
+def test_every_method_is_attention_where_it_is_exact(asked: MethodSize) -> None:
     rows, directions = drawn()
     expected = torch.softmax(rows[0] @ rows[1].mT / 4, dim=-1) @ rows[2]
     assert torch.allclose(methods.forward(asked, rows, 0.25, directions)(), expected, atol=1e-8)
@@ -44,22 +44,23 @@ def test_softmax_1_has_a_place_more() -> None:
     rows, directions = drawn(b=9.0)
     scores = torch.cat([rows[0] @ rows[1].mT / 4, torch.zeros(48, 1, dtype=torch.float64)], dim=1)
     expected = torch.softmax(scores, dim=-1)[:, :-1] @ rows[2]
-    assert torch.allclose(methods.forward(Asked("softmax_1"), rows, 0.25, directions)(), expected, atol=1e-13)
+    assert torch.allclose(methods.forward(MethodSize("softmax_1"), rows, 0.25, directions)(), expected, atol=1e-13)
 
 
 @pytest.mark.parametrize(("g", "power"), [(2, 5), (3, 8), (4, 11), (5, 14), (6, 17)])
 def test_operations_cross_where_predicted(g: int, power: int) -> None:
     dearer, cheaper = (
-        methods.flops(Asked("polynomial", g), 2**k, k) / methods.flops(Asked("exact"), 2**k, k) for k in (power - 1, power + 1)
+        methods.flops(MethodSize("polynomial", g), 2**k, k) / methods.flops(MethodSize("exact"), 2**k, k)
+        for k in (power - 1, power + 1)
     )
     assert dearer > 1 > cheaper
     assert math.log2(methods.crossover(g, power)) == pytest.approx(power, abs=1.2)
 
 
 @pytest.mark.parametrize(
-    ("asked", "alpha"), [(Asked("exact"), 2.12), (Asked("polynomial", 2), 1.33), (Asked("polynomial", 4), 1.52)]
+    ("asked", "alpha"), [(MethodSize("exact"), 2.12), (MethodSize("polynomial", 2), 1.33), (MethodSize("polynomial", 4), 1.52)]
 )
-def test_local_exponents_are_those_predicted(asked: Asked, alpha: float) -> None:
+def test_local_exponents_are_those_predicted(asked: MethodSize, alpha: float) -> None:
     counts = [methods.flops(asked, 2**k, k) for k in (10, 14)]
     assert math.log2(counts[1] / counts[0]) / 4 == pytest.approx(alpha, abs=0.02)
 
@@ -112,6 +113,8 @@ def test_points_of_one_shape_share_their_rounds() -> None:
     assert rows[0]["exact_seconds"] == rows[1]["exact_seconds"] and rows[0]["product_rate"] == rows[1]["product_rate"]
 
 
+@pytest.mark.slow
+@pytest.mark.timed
 def test_at_long_lengths_the_polynomial_is_faster() -> None:
     begun = time.monotonic()
     (row,) = measure(timing, timing.Params(4096, 12, "polynomial", degree=3, repeats=2))

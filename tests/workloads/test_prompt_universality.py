@@ -60,7 +60,7 @@ def test_a_prompt_that_works_lies_between_the_two_bounds() -> None:
 
 
 def test_axis_by_axis_is_attention_over_all_tokens() -> None:
-    c, x = kernel.centres(5), kernel.asked(5, 1)
+    c, x = kernel.centres(5), kernel.query_grid(5, 1)
     h = 0.3 / 5
     tokens, queries = (torch.cartesian_prod(part, part) for part in (c, x))
     # Keys carry -|c|²/2 in a coordinate of their own, which a query meets with 1: scores up to what all tokens share.
@@ -95,7 +95,7 @@ def test_within_the_efficient_norm_longer_prompts_learn_nothing() -> None:
 
 
 def test_fitted_values_are_no_worse_than_sampled_ones_at_the_same_bound() -> None:
-    c, x = kernel.centres(6), kernel.asked(6, 1)
+    c, x = kernel.centres(6), kernel.query_grid(6, 1)
     weights = torch.softmax(kernel.scores(x, c, 0.2), -1)
     wanted = kernel.bump([x], torch.ones(1, dtype=torch.float64))
     own = kernel.bump([c], torch.ones(1, dtype=torch.float64))

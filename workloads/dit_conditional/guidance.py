@@ -69,8 +69,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
         _check(p)
     keys = [(p.sampler, p.steps, p.horizon, p.samples) for p in params]
     for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
-        found = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
-        yield {"index": indices, "step": [0] * len(indices), **{name: _column(found[name], len(indices)) for name in NAMES}}
+        values = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
+        yield {"index": indices, "step": [0] * len(indices), **{name: _column(values[name], len(indices)) for name in NAMES}}
 
 
 def _column(values: Tensor | None, n: int) -> list[Any]:

@@ -122,8 +122,8 @@ def data(p: Params, ctx: Context) -> tuple[Tensor, Tensor, Tensor]:
         turn = torch.randn(p.dim, p.dim, generator=ctx.generator("keys"), dtype=torch.float64)
         second = first @ turn
         second = second / second.abs().max()
-    made = (p.b * first, p.b * second, values)
-    queries, keys, values = (part.to(ctx.device) for part in made)
+    arrays = (p.b * first, p.b * second, values)
+    queries, keys, values = (part.to(ctx.device) for part in arrays)
     return queries, keys, values
 
 

@@ -89,8 +89,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
         _check(p)
     keys = [dataclasses.replace(p, family="", n=0 if p.score == "exact" else 1) for p in params]
     for _, indices in packs.groups(list(range(len(params))), lambda i: keys[i]):
-        found = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
-        yield block(indices, 0, NAMES, found)
+        values = _measure([params[i] for i in indices], [ctxs[i] for i in indices])
+        yield block(indices, 0, NAMES, values)
 
 
 def _check(p: Params) -> None:
@@ -108,12 +108,12 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, Tensor]:
     p = params[0]
     field, span = (evaluation.exact(task), task.basis) if p.score == "exact" else estimators.fitted(task)
     grid = process.schedule(p.t0, p.horizon, step=p.mu).to(task.like.device)
-    found = evaluation.sample_errors(task, field, span, grid.expand(len(params), -1), p.scheme)
+    distances = evaluation.sample_errors(task, field, span, grid.expand(len(params), -1), p.scheme)
     expected = list(variances(p))[-1]
     rest = p.samples * (p.ambient_dim - p.latent_dim)
     exact = torch.full((len(params),), expected, dtype=torch.float64)
     return {
-        **found,
+        **distances,
         "orthogonal_exact": exact,
         "orthogonal_se": exact * (math.sqrt(2.0 / rest) if rest else math.nan),
         "orthogonal_bound": torch.full_like(exact, math.e * (p.t0 + p.mu)),
@@ -134,7 +134,7 @@ def variances(p: Params) -> Iterator[float]:
 
 def _training(p: Params) -> problem.Params:
     """The same problem as that of a training, in double precision."""
-    made = problem.Params(
+    training = problem.Params(
         latent_dim=p.latent_dim,
         ambient_dim=p.ambient_dim,
         n=p.n,
@@ -147,5 +147,5 @@ def _training(p: Params) -> problem.Params:
         points=p.points,
         precision="float64",
     )
-    problem.check(made)
-    return made
+    problem.check(training)
+    return training

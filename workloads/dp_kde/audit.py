@@ -80,7 +80,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
         )
     moves, built = changed(p)
     ledger = sum((abs(move) / Fraction(scale) for move, scale in moves), Fraction(0))
-    seen = _seen(p, [(abs(move), scale) for move, scale in moves], ctx) if p.runs else dict.fromkeys(_SEEN)
+    audited = _audited(p, [(abs(move), scale) for move, scale in moves], ctx) if p.runs else dict.fromkeys(_AUDITED)
     yield (
         0,
         Result(
@@ -89,12 +89,12 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
             ledger_ok=ledger <= budget.rational(p.eps),
             ledger_agrees=ledger == built,
             private=False,
-            **seen,
+            **audited,
         ),
     )
 
 
-_SEEN = ("eps_lower", "caught", "eps_reachable", "power")
+_AUDITED = ("eps_lower", "caught", "eps_reachable", "power")
 
 
 def changed(p: Params) -> tuple[list[tuple[int, float]], Fraction]:
@@ -113,25 +113,25 @@ def changed(p: Params) -> tuple[list[tuple[int, float]], Fraction]:
 def _built(scales: budget.Scales, leaf: int, other: int | None) -> Fraction:
     """The loss from the exact statistics of two small databases that differ in one point, every node compared."""
     rest = torch.arange(0, 1 << scales.levels, max(1, (1 << scales.levels) // 7))
-    one = torch.cat([rest, torch.tensor([leaf])])
+    changed = torch.cat([rest, torch.tensor([leaf])])
     two = rest if other is None else torch.cat([rest, torch.tensor([other])])
-    sides = [data.statistics(leaves, scales.levels, scales.variant) for leaves in (one, two)]
+    sides = [data.statistics(leaves, scales.levels, scales.variant) for leaves in (changed, two)]
     apart = {key: int((sides[0][key[0]][key[1]] - sides[1][key[0]][key[1]]).abs().sum()) for key in scales.noise}
     return sum((apart[key] / Fraction(scale) for key, scale in scales.noise.items()), Fraction(0))
 
 
-def _seen(p: Params, moves: list[tuple[int, float]], ctx: Context) -> dict[str, Any]:
+def _audited(p: Params, moves: list[tuple[int, float]], ctx: Context) -> dict[str, Any]:
     """The black-box audit of the numbers that move; those that do not tell nothing apart."""
     moves = [(move, scale) for move, scale in moves if move]
     shift, scale = (np.array(values, dtype=np.float64) for values in zip(*moves, strict=True))
     null, alternative = (
         _scores(shift, scale, p.runs, noise.key(ctx, stream), side) for side, stream in enumerate(("one", "two"))
     )
-    found = audit.epsilon_lower(null, alternative, p.confidence)
+    bound = audit.epsilon_lower(null, alternative, p.confidence)
     could = losses.reach(moves, p.runs, p.confidence)
     return {
-        "eps_lower": found.epsilon,
-        "caught": found.epsilon > p.eps,
+        "eps_lower": bound.epsilon,
+        "caught": bound.epsilon > p.eps,
         "eps_reachable": could.epsilon,
         "power": audit.power(could, p.runs, p.eps, p.confidence),
     }

@@ -61,15 +61,15 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     p = params
     error.check(error.Params(p.variant, p.n, p.levels, d=p.d, alpha=p.alpha, queries=p.queries), budget.ONE_DIMENSIONAL)
     x, y = data.points("uniform", p.n, p.d, ctx), data.queries(p.queries, p.d, ctx)
-    scales, place = budget.scales(p.variant, p.levels, budget.rational(1.0) / p.d), noise.key(ctx)
-    found = tree.release(x, scales, tree.simulate(0, p.d, place))
-    ask, look = _ways(p, found)
+    scales, key = budget.scales(p.variant, p.levels, budget.rational(1.0) / p.d), noise.key(ctx)
+    released = tree.release(x, scales, tree.simulate(0, p.d, key))
+    ask, look = _ways(p, released)
     few = y[:COUNTED]
-    asked, exact, built, *told = quickest(
+    answered, exact, built, *tabulated = quickest(
         [
             lambda: ask(y),
             lambda: data.distance_sums(x, y),
-            lambda: tree.release(x, scales, tree.simulate(0, p.d, place)),
+            lambda: tree.release(x, scales, tree.simulate(0, p.d, key)),
             *([] if look is None else [lambda: look(y)]),
         ],
         p.repeats,
@@ -80,8 +80,8 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
         Result(
             nodes_touched=closed.nodes(p.variant, p.levels, p.d, noisy),
             noisy_numbers=noisy,
-            query_us=asked / p.queries * 1e6,
-            tabulated_us=told[0] / p.queries * 1e6 if told else None,
+            query_us=answered / p.queries * 1e6,
+            tabulated_us=tabulated[0] / p.queries * 1e6 if tabulated else None,
             direct_us=exact / p.queries * 1e6,
             build_ms=built * 1e3,
             bytes=8 * p.d * sum(1 << level for _, level in scales.noise),
@@ -90,10 +90,10 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     )
 
 
-def _ways(p: Params, found: tree.Released) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
+def _ways(p: Params, released: tree.Released) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
     """How the structure is asked, and by a table where there is one."""
     if p.variant not in budget.TREES:
-        return lambda y: tree.asked(found, y, p.alpha), None
-    lines = tree.table(found)
+        return lambda y: tree.own_answers(released, y, p.alpha), None
+    lines = tree.table(released)
     tabulated = tree.tabulated(lines)
     return lambda y: tree.answers(lines, y), lambda y: tree.looked_up(tabulated, y)

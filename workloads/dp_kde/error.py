@@ -113,14 +113,14 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
 
 def check(p: Params, variants: tuple[str, ...]) -> None:
     """Raise ValueError where a point cannot be measured."""
-    for name, value, known in (
+    for name, value, allowed in (
         ("variant", p.variant, variants),
         ("data", p.data, data.SHAPES),
         ("adjacency", p.adjacency, budget.ADJACENCIES),
         ("backend", p.backend, BACKENDS),
     ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{value}'; write one of them.")
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, but got '{value}'; write one of them.")
     least = 0 if p.variant == "histogram" else 1
     if min(p.n, p.d, p.trees, p.queries) < 1 or not least <= p.levels <= 24:
         raise ValueError(
@@ -145,15 +145,15 @@ def _measure(params: list[Params], ctx: Context) -> list[dict[str, Any]]:
     y = data.queries(p.queries, p.d, ctx).to(ctx.device)
     if p.variant == "per_query":
         return _per_query(params, x, y, ctx)
-    what = errors.asked(p.variant, p.levels, x, y, p.alpha)
-    found = [scales(q) for q in params]
+    what = errors.questions(p.variant, p.levels, x, y, p.alpha)
+    all_scales = [scales(q) for q in params]
     if p.backend == "secure":
-        measured = [errors.secured(what, one, p.trees) for one in found]
+        measured = [errors.secured(what, own, p.trees) for own in all_scales]
     else:
-        measured = errors.simulated(what, found, p.trees, noise.key(ctx))
+        measured = errors.simulated(what, all_scales, p.trees, noise.key(ctx))
     return [
         _row(q, what, error, errors.exact(what, s, q.trees), budget.worst(s, q.adjacency)[0] * q.d)
-        for q, s, error in zip(params, found, measured, strict=True)
+        for q, s, error in zip(params, all_scales, measured, strict=True)
     ]
 
 
@@ -165,18 +165,18 @@ def scales(p: Params) -> budget.Scales:
 def _per_query(params: list[Params], x: Tensor, y: Tensor, ctx: Context) -> list[dict[str, Any]]:
     """Every answer has noise of its own; a query moves by at most dR, whether a point comes, goes or is replaced."""
     truth = data.distance_sums(x, y)
-    what = errors.Asked(readings=(), rounding=truth * 0, truth=truth, uniform=data.uniform_sums(len(x), y))
+    what = errors.Questions(readings=(), rounding=truth * 0, truth=truth, uniform=data.uniform_sums(len(x), y))
     unit, reach = 1 / (2 * data.FINE), 2 * data.FINE * params[0].d
-    found = [budget.upward(reach * p.queries / budget.rational(p.eps)) for p in params]
-    place = None if params[0].backend == "secure" else noise.key(ctx)
-    measured = errors.per_query(what, found, params[0].trees, place)
+    all_scales = [budget.upward(reach * p.queries / budget.rational(p.eps)) for p in params]
+    key = None if params[0].backend == "secure" else noise.key(ctx)
+    measured = errors.per_query(what, all_scales, params[0].trees, key)
     return [
         _row(p, what, error, errors.scaled(closed.independent(s, p.queries, p.trees), unit), closed.spent(reach * p.queries, s))
-        for p, s, error in zip(params, found, measured, strict=True)
+        for p, s, error in zip(params, all_scales, measured, strict=True)
     ]
 
 
-def _row(p: Params, what: errors.Asked, error: Tensor, exact: errors.Exact, ledger: Any) -> dict[str, Any]:
+def _row(p: Params, what: errors.Questions, error: Tensor, exact: errors.Exact, ledger: Any) -> dict[str, Any]:
     size = p.radius
     constant = float(((what.uniform - what.truth) ** 2).mean().sqrt()) * size
     exact = errors.scaled(exact, size)

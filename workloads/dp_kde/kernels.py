@@ -102,25 +102,28 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     guess = sums.totals(value, public, y) * (p.n / PUBLIC)
     if p.variant == "per_query":
         reach = sums.largest(p.kernel, p.power, p.d)
-        what = errors.Asked(readings=(), rounding=truth * 0, truth=truth, uniform=guess)
+        what = errors.Questions(readings=(), rounding=truth * 0, truth=truth, uniform=guess)
         largest = math.ceil(2 * data.FINE * reach) * p.queries
         scale = budget.upward(largest / budget.rational(p.eps))
-        (found,) = errors.per_query(what, [scale], p.trees, noise.key(ctx))
+        (measured,) = errors.per_query(what, [scale], p.trees, noise.key(ctx))
         exact = errors.scaled(closed.independent(scale, p.queries, p.trees), 1 / (2 * data.FINE))
-        yield 0, _row(p, what, found, exact, p.queries, closed.spent(largest, scale))
+        yield 0, _row(p, what, measured, exact, p.queries, closed.spent(largest, scale))
         return
-    asked = _asked(p, x, y, truth, guess, ctx)
-    (found,) = errors.simulated(asked.what, [asked.scales], p.trees, noise.key(ctx))
-    ledger = spent.loss(p.kernel, p.variant, asked.scales, p.d, p.features, p.adjacency)
-    yield 0, _row(p, asked.what, found, errors.exact(asked.what, asked.scales, p.trees), _numbers(p, asked), ledger)
+    readings = _kernel_sums(p, x, y, truth, guess, ctx)
+    (measured,) = errors.simulated(readings.what, [readings.scales], p.trees, noise.key(ctx))
+    ledger = spent.loss(p.kernel, p.variant, readings.scales, p.d, p.features, p.adjacency)
+    yield (
+        0,
+        _row(p, readings.what, measured, errors.exact(readings.what, readings.scales, p.trees), _numbers(p, readings), ledger),
+    )
 
 
 def _check(p: Params) -> None:
     if p.kernel not in sums.KERNELS:
         raise ValueError(f"kernel must be one of {', '.join(sums.KERNELS)}, but got '{p.kernel}'; write one of them.")
-    known = (*budget.ONE_DIMENSIONAL, *DIRECT) if p.kernel == "l2" else VARIANTS
+    allowed = (*budget.ONE_DIMENSIONAL, *DIRECT) if p.kernel == "l2" else VARIANTS
     plain = error.Params(p.variant, p.n, p.levels, p.eps, p.d, 0.5, p.data, p.adjacency, p.trees, p.queries)
-    error.check(plain, known)
+    error.check(plain, allowed)
     whole = p.power == int(p.power) and 1 <= p.power <= 7
     if not (p.power > 0 and p.bandwidth > 0 and p.features >= 1):
         raise ValueError(
@@ -133,7 +136,7 @@ def _check(p: Params) -> None:
         )
 
 
-def _asked(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: Context) -> sums.Asked:
+def _kernel_sums(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: Context) -> sums.KernelSums:
     eps = budget.rational(p.eps)
     if p.variant == "constant":
         readings, scales, answers = sums.constant(p.n, guess, eps, p.adjacency)
@@ -151,33 +154,35 @@ def _asked(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: C
     else:
         readings, answers = sums.from_leaves(p.variant, p.power, p.levels, x, y)
         scales = budget.scales(p.variant, p.levels, eps / p.d, p.adjacency)
-    what = errors.Asked(
+    what = errors.Questions(
         readings=tuple(tuple(of_one) for of_one in readings), rounding=answers - truth, truth=truth, uniform=guess
     )  # fmt: skip
-    return sums.Asked(what=what, scales=scales)
+    return sums.KernelSums(what=what, scales=scales)
 
 
-def _by_projections(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: Context) -> sums.Asked:
+def _by_projections(p: Params, x: Tensor, y: Tensor, truth: Tensor, guess: Tensor, ctx: Context) -> sums.KernelSums:
     """√(π/2)/t times the sum of t one-dimensional sums, each with eps/t: normal projections have mean size √(2/π) |v|."""
     directions = torch.randn(p.features, p.d, dtype=torch.float64, generator=ctx.generator("projections"))
     inner_x, inner_y, size = sums.projected(x, y, directions)
     factor = math.sqrt(math.pi / 2) / p.features * size
-    one = errors.asked(p.variant, p.levels, inner_x, inner_y, 0.5)
-    answers = (one.rounding + one.truth) * factor
+    projected = errors.questions(p.variant, p.levels, inner_x, inner_y, 0.5)
+    answers = (projected.rounding + projected.truth) * factor
     readings = tuple(
-        tuple(dataclasses.replace(r, weights=r.weights * factor) for r in of_one) for of_one in one.readings
+        tuple(dataclasses.replace(r, weights=r.weights * factor) for r in of_one) for of_one in projected.readings
     )  # fmt: skip
-    what = errors.Asked(readings=readings, rounding=answers - truth, truth=truth, uniform=guess)
-    return sums.Asked(what=what, scales=budget.scales(p.variant, p.levels, budget.rational(p.eps) / p.features, p.adjacency))
+    what = errors.Questions(readings=readings, rounding=answers - truth, truth=truth, uniform=guess)
+    return sums.KernelSums(
+        what=what, scales=budget.scales(p.variant, p.levels, budget.rational(p.eps) / p.features, p.adjacency)
+    )
 
 
-def _numbers(p: Params, asked: sums.Asked) -> float:
+def _numbers(p: Params, query: sums.KernelSums) -> float:
     """Noisy numbers that are released, all coordinates or projections together."""
     if p.kernel == "l2_squared" or p.variant == "constant":
-        return sum(len(r.nodes) for r in asked.what.readings[0])
+        return sum(len(r.nodes) for r in query.what.readings[0])
     if p.kernel == "gaussian":
         return p.features
-    return len(asked.what.readings) * sum(1 << level for _, level in asked.scales.noise)
+    return len(query.what.readings) * sum(1 << level for _, level in query.scales.noise)
 
 
 def _theory(p: Params) -> float | None:
@@ -196,7 +201,7 @@ def _theory(p: Params) -> float | None:
     return None
 
 
-def _row(p: Params, what: errors.Asked, error_: Tensor, exact: errors.Exact, numbers: float, ledger: Fraction) -> Result:
+def _row(p: Params, what: errors.Questions, error_: Tensor, exact: errors.Exact, numbers: float, ledger: Fraction) -> Result:
     rmse, mean = float((error_**2).mean().sqrt()), float(what.truth.mean())
     constant = float(((what.uniform - what.truth) ** 2).mean().sqrt())
     without = float((what.rounding**2).mean().sqrt())

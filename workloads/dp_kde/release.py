@@ -78,22 +78,22 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     )  # fmt: skip
     error.check(same, budget.ONE_DIMENSIONAL)
     x, y, scales = data.points(p.data, p.n, p.d, ctx), data.queries(p.queries, p.d, ctx), error.scales(same)
-    secure, place = p.backend == "secure", noise.key(ctx)
+    secure, key = p.backend == "secure", noise.key(ctx)
     truth = data.distance_sums(x, y)
-    found = torch.stack(
+    away = torch.stack(
         [
-            tree.asked(tree.release(x, scales, tree.secure if secure else tree.simulate(i, p.d, place)), y, p.alpha) - truth
+            tree.own_answers(tree.release(x, scales, tree.secure if secure else tree.simulate(i, p.d, key)), y, p.alpha) - truth
             for i in range(p.releases)
         ]
     )
-    exact = errors.exact(errors.asked(p.variant, p.levels, x, y, p.alpha), scales, p.releases)
+    exact = errors.exact(errors.questions(p.variant, p.levels, x, y, p.alpha), scales, p.releases)
     ledger = budget.worst(scales, p.adjacency)[0] * p.d
-    rmse = float((found**2).mean().sqrt())
+    rmse = float((away**2).mean().sqrt())
     within = ledger <= budget.rational(p.eps)
     yield (
         0,
         Result(
-            bias=float(found.mean()),
+            bias=float(away.mean()),
             rmse=rmse,
             rmse_scaled=rmse * p.eps,
             rmse_exact=exact.rmse,

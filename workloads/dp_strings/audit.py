@@ -129,7 +129,7 @@ def _mechanism(p: Params, release: Release, moved: int) -> ledger.Mechanism:
 def _result(p: Params, release: Release, ctx: Context) -> Result:
     worst, met = _mechanism(p, release, release.bound), _mechanism(p, release, release.moved)
     scored = ledger.scores(met, p.runs, (ctx.generator("null"), ctx.generator("alternative")))
-    found = audit.epsilon_lower(*scored, p.confidence)
+    bound = audit.epsilon_lower(*scored, p.confidence)
     could, counted = ledger.expected(met, p.runs, p.confidence), p.runs - p.runs // 2
     return Result(
         eps_bit=worst.spent,
@@ -137,14 +137,14 @@ def _result(p: Params, release: Release, ctx: Context) -> Result:
         moved=release.moved,
         moved_bound=release.bound,
         attained=release.moved == release.bound,
-        eps_lower=found.epsilon,
+        eps_lower=bound.epsilon,
         eps_expected=could.epsilon,
         power=audit.power(could, p.runs, p.eps, p.confidence),
         eps_ceiling=float(audit.surely(counted / 2, 0.0, counted, p.confidence)),
-        hits=found.hits,
-        false_hits=found.false_hits,
+        hits=bound.hits,
+        false_hits=bound.false_hits,
         flip=worst.flip,
-        caught=found.epsilon > p.eps,
+        caught=bound.epsilon > p.eps,
         overspent=worst.spent > p.eps * (1 + 1e-9),
         private=False,
     )

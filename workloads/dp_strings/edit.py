@@ -101,8 +101,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
         exact = pairs.true_distances(strings.a, strings)
         eps = [params[i].eps for i in indices]
         answers, tests = _answers(first, strings, exact, eps, stream)
-        for place, i in enumerate(indices):
-            yield i, 0, _result(params[i], answers[place], exact, tests[place], stream)
+        for row, i in enumerate(indices):
+            yield i, 0, _result(params[i], answers[row], exact, tests[row], stream)
 
 
 def rows(p: Params) -> int:
@@ -146,8 +146,8 @@ def _answers(
 ) -> tuple[Answers, list[float | None]]:
     """Answers (budgets, pairs), NaN where censored, and the tests that each budget took."""
     if p.variant == "tree":
-        found = private_edit.answer(release(p), strings, eps, cap(p), (stream("hashes"), stream("flips")))
-        return np.where(found.distance < 0, np.nan, found.distance), list(found.tests)
+        private = private_edit.answer(release(p), strings, eps, cap(p), (stream("hashes"), stream("flips")))
+        return np.where(private.distance < 0, np.nan, private.distance), list(private.tests)
     return np.stack([_direct(p, strings, exact, e, stream("flips")) for e in eps]), [None] * len(eps)
 
 
@@ -208,7 +208,7 @@ def _tested(p: Params, stream: Any) -> dict[str, Any]:
     exact = private_edit.rates(own.code, own.flip(p.eps))
     probes = (stream("probe_hashes"), stream("probe_flips"))
     measured = private_edit.measured_rates(own.code, own.flip(p.eps), p.probes, probes)
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name, have, want in zip(names, dataclasses.astuple(measured), dataclasses.astuple(exact), strict=True):
-        found |= {name: have, f"{name}_exact": want, f"{name}_se": math.sqrt(want * (1 - want) / p.probes)}
-    return found
+        columns |= {name: have, f"{name}_exact": want, f"{name}_se": math.sqrt(want * (1 - want) / p.probes)}
+    return columns

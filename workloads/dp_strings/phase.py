@@ -112,7 +112,7 @@ def _result(p: Params, shared: dict[str, float], ctx: Context) -> Result:
         errors["laplace"] = _worst(method("laplace", p.k, p.n, p.eps, queries=p.queries), p.trials, ctx)
     least = min(errors.values())
     best = [name for name, error in errors.items() if error == least]
-    others = min(error for name, error in errors.items() if name not in ("paper", "tuned"))
+    rivals = min(error for name, error in errors.items() if name not in ("paper", "tuned"))
     return Result(
         winner=best[0] if len(best) == 1 else "several",
         rmse_least=least,
@@ -124,7 +124,7 @@ def _result(p: Params, shared: dict[str, float], ctx: Context) -> Result:
         rmse_flat=errors["flat"],
         rmse_laplace=errors.get("laplace"),
         rmse_trivial=errors["trivial"],
-        tuned_loses=math.inf if not others and errors["tuned"] else errors["tuned"] / others if others else 1.0,
+        tuned_loses=math.inf if not rivals and errors["tuned"] else errors["tuned"] / rivals if rivals else 1.0,
         eps_generous=math.log(p.n / p.k) / (1 - 1 / logarithm(p.k, "2")),
         private=False,
     )

@@ -61,11 +61,11 @@ class Result:
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point; points of one dimension, code and criterion share their bounds and codes."""
-    asked = [dataclasses.replace(p, code=best.plain(p.code)) for p in params]
-    for p in asked:
+    plain_params = [dataclasses.replace(p, code=best.plain(p.code)) for p in params]
+    for p in plain_params:
         _check(p)
-    for _, indices in packs.groups(asked, _group):
-        rows = _measure([asked[i] for i in indices], [ctxs[i] for i in indices])
+    for _, indices in packs.groups(plain_params, _group):
+        rows = _measure([plain_params[i] for i in indices], [ctxs[i] for i in indices])
         columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in rows[0]}
         yield {"index": indices, "step": [0] * len(indices), **columns}
 
@@ -102,16 +102,16 @@ def _group(p: Params) -> Params:
 def _measure(params: list[Params], ctxs: list[Context]) -> list[dict[str, Any]]:
     proved = _proved(params)
     if params[0].code == "random":
-        found = [_random(p, ctx) for p, ctx in zip(params, ctxs, strict=True)]
+        codes = [_random(p, ctx) for p, ctx in zip(params, ctxs, strict=True)]
     elif _simulated(params[0]):
         beta = torch.tensor([p.beta for p in params], dtype=torch.float64, device=ctxs[0].device)
         p = params[0]
-        found = simulate.largest(p.code, p.d, beta, p.limit, p.updates)
+        codes = simulate.largest(p.code, p.d, beta, p.limit, p.updates)
     elif params[0].code == "optimal":
-        found = [(c.found, c.delta, False) for c in proved if c is not None]
+        codes = [(c.constructed, c.delta, False) for c in proved if c is not None]
     else:
-        found = [_named(p) for p in params]
-    return [_row(p, f, c) for p, f, c in zip(params, found, proved, strict=True)]
+        codes = [_named(p) for p in params]
+    return [_row(p, f, c) for p, f, c in zip(params, codes, proved, strict=True)]
 
 
 def _simulated(p: Params) -> bool:
@@ -157,8 +157,8 @@ def _named(p: Params) -> tuple[float, float, bool]:
     return m, delta, p.code == "polygon" and m >= p.limit
 
 
-def _row(p: Params, found: tuple[float, float, bool], proved: growth.Capacity | None) -> dict[str, Any]:
-    capacity, delta, cut = found
+def _row(p: Params, code: tuple[float, float, bool], proved: growth.Capacity | None) -> dict[str, Any]:
+    capacity, delta, cut = code
     needs = p.criterion != "simulated"
     lower = proved.lower if proved is not None and p.code == "optimal" else capacity
     return {

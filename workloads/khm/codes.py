@@ -75,11 +75,11 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
     """Every point of a pack, those with the same params in one batch over their seeds: (index, 0, result)."""
     for point, indices in groups(params, lambda p: p):
         how, streams = recipe(point), [ctxs[i].generator for i in indices]
-        found = making.deltas(how, streams, ctxs[indices[0]].device)
+        deltas = making.deltas(how, streams, ctxs[indices[0]].device)
         theory = _theory(how.dimension, how.m)
-        best = found[:, 0] if how.method == "random" else found.amax(1)
+        best = deltas[:, 0] if how.method == "random" else deltas.amax(1)
         raw = making.raw_deltas(how, streams).tolist() if how.method in making.MAPS else [None] * len(indices)
-        for i, delta, middle, before in zip(indices, best.tolist(), found.quantile(0.5, dim=1).tolist(), raw, strict=True):
+        for i, delta, middle, before in zip(indices, best.tolist(), deltas.quantile(0.5, dim=1).tolist(), raw, strict=True):
             yield i, 0, _result(delta, middle, before, theory)
 
 

@@ -70,9 +70,9 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tupl
         if not measured:
             yield from ((i, 0, _result(params[i], None, None, theory)) for i in indices)
             continue
-        found = making.deltas(how, [ctxs[i].generator for i in indices], device)
-        typical = found.quantile(0.5, dim=1).tolist()
-        for i, delta, middle in zip(indices, found.amax(1).tolist(), typical, strict=True):
+        deltas = making.deltas(how, [ctxs[i].generator for i in indices], device)
+        typical = deltas.quantile(0.5, dim=1).tolist()
+        for i, delta, middle in zip(indices, deltas.amax(1).tolist(), typical, strict=True):
             yield i, 0, _result(params[i], delta, middle, theory)
 
 

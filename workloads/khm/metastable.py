@@ -101,13 +101,13 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
     features = _features(memories, trained)
     gain = (features * features).sum(-1).mean(-1)
     beta = torch.tensor([q.beta for q in params], dtype=torch.float64, device=device)
-    seen = {"dense": torch.ones_like(gain), "uhop_plus_normalised": torch.ones_like(gain)}.get(p.method, gain)
+    gains = {"dense": torch.ones_like(gain), "uhop_plus_normalised": torch.ones_like(gain)}.get(p.method, gain)
     weights, increases = _ended(p, memories, queries, trained, beta * gain if p.method == "dense_scaled" else beta)
     own = memories if p.method.startswith("dense") else separation.normalise(features)
     return _sizes(weights, p.alpha) | {
         "entropy_mean": torch.special.entr(weights).sum(-1).mean(1).tolist(),
         "k_norm": gain.tolist(),
-        "beta_effective": (beta * seen).tolist(),
+        "beta_effective": (beta * gains).tolist(),
         "delta_memories": separation.delta(memories).tolist(),
         "delta_features": separation.delta(own).tolist(),
         "energy_increases": [None] * len(params) if increases is None else increases.tolist(),
@@ -142,8 +142,8 @@ def _ended(p: Params, memories: Tensor, queries: Tensor, trained: Tensor, beta: 
     stored = separation.normalise(stored) if unit else stored
     x, weights = queries, torch.empty(0)
     for _ in range(p.updates):
-        asked = _features(x, trained)
-        scores = retrieval.overlaps(separation.normalise(asked) if unit else asked, stored)
+        features = _features(x, trained)
+        scores = retrieval.overlaps(separation.normalise(features) if unit else features, stored)
         weights = retrieval.separate(beta[:, None, None] * scores, p.alpha)
         x = retrieval.read(weights, memories)
     return weights, None

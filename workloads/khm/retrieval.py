@@ -103,12 +103,12 @@ def _shape(p: Params) -> tuple[str, int, int]:
 
 def _measure(key: tuple[Any, ...], params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
     code, d, m, alpha, updates = key
-    made = {ctx.seed: _memories(code, d, m, ctx) for ctx in ctxs}
-    memories = torch.stack([made[ctx.seed] for ctx in ctxs]).to(ctxs[0].device)
+    by_seed = {ctx.seed: _memories(code, d, m, ctx) for ctx in ctxs}
+    memories = torch.stack([by_seed[ctx.seed] for ctx in ctxs]).to(ctxs[0].device)
     beta = torch.tensor([p.beta for p in params], dtype=torch.float64, device=memories.device)
-    asked = _queries(memories, params, ctxs)
+    queries_of = _queries(memories, params, ctxs)
     rows = _rows(m)
-    parts = [_ended(asked[:, first : first + rows], memories, beta, alpha, updates, first) for first in range(0, m, rows)]
+    parts = [_ended(queries_of[:, first : first + rows], memories, beta, alpha, updates, first) for first in range(0, m, rows)]
     joined = {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
     seeded = code == "random" or code in best.MADE
     described = _described(code, d, m, memories if seeded else memories[:1], len(params))
@@ -161,8 +161,8 @@ def _described(code: str, d: int, m: int, memories: Tensor, points: int) -> dict
         delta = separation.delta(memories).cpu()
     # One matrix at a time: a batch is not solved to the same bits whatever stands beside.
     spread = torch.stack([torch.linalg.eigvalsh(x.clone()).amax() for x in retrieval.jacobian_at_origin(memories, 1.0)])
-    found = {"delta": delta.tolist(), "radius": (delta.clamp_min(0) / 2).sqrt().tolist(), "spread": spread.tolist()}
-    return {name: values * (points // len(values)) for name, values in found.items()}
+    columns = {"delta": delta.tolist(), "radius": (delta.clamp_min(0) / 2).sqrt().tolist(), "spread": spread.tolist()}
+    return {name: values * (points // len(values)) for name, values in columns.items()}
 
 
 def _columns(
@@ -188,7 +188,7 @@ def _columns(
 
 def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dict[str, list[float | None]]:
     """Closed forms of a symmetric code under softmax; under entmax an error of 0 from β = 1/((α-1)Δ) on; null elsewhere."""
-    found = onset.distribution(code, d)
+    onsets = onset.distribution(code, d)
     nothing: list[float | None] = [None] * len(params)
     if params[0].alpha != 1.0:
         zero = [
@@ -196,11 +196,11 @@ def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dic
             for p, delta in zip(params, deltas, strict=True)
         ]
         return {"error_exact": zero, "beta_onset": nothing, "norm_onset": nothing}
-    if found is None:
+    if onsets is None:
         return {"error_exact": nothing, "beta_onset": nothing, "norm_onset": nothing}
     start = _onset(code, d)
     return {
-        "error_exact": [None if p.noise else onset.closed_error(p.beta, found, p.updates) for p in params],
+        "error_exact": [None if p.noise else onset.closed_error(p.beta, onsets, p.updates) for p in params],
         "beta_onset": [start.beta] * len(params),
         "norm_onset": [start.norm] * len(params),
     }
@@ -208,6 +208,6 @@ def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dic
 
 @functools.lru_cache(maxsize=256)
 def _onset(code: str, d: int) -> onset.Onset:
-    found = onset.distribution(code, d)
-    assert found is not None
-    return onset.onset(found)
+    onsets = onset.distribution(code, d)
+    assert onsets is not None
+    return onset.onset(onsets)

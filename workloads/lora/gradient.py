@@ -76,8 +76,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     size = ELEMENTS["cpu" if ctxs[0].device == "cpu" else "cuda"]
     for shape, indices in packs.groups(params, lambda p: dataclasses.replace(p, b=1.0)):
         for part in packs.chunks(indices, size // (shape.seq_len * shape.dim**2)):
-            found = _measure(shape, [params[i].b for i in part], [ctxs[i] for i in part])
-            yield {"index": part, "step": [0] * len(part), **found}
+            columns = _measure(shape, [params[i].b for i in part], [ctxs[i] for i in part])
+            yield {"index": part, "step": [0] * len(part), **columns}
 
 
 def _check(p: Params) -> None:
@@ -92,7 +92,7 @@ def _check(p: Params) -> None:
 def _measure(p: Params, sizes: list[float], ctxs: list[Context]) -> dict[str, list[Any]]:
     drawn = {ctx.seed: problem.draw(ctx, p.data, p.values, p.seq_len, p.dim, p.lora_rank, p.adapt) for ctx in ctxs}
     batch = problem.stack([drawn[ctx.seed] for ctx in ctxs], sizes, data.score_scale(p.score_scale, p.dim))
-    queries, keys = batch.made("queries"), batch.made("keys")
+    queries, keys = batch.adapted_rows("queries"), batch.adapted_rows("keys")
     exact, residual = problem.gradients(batch, operators.exact(queries, keys, batch.scale))
     if p.reference == "autograd":
         exact = problem.autograd(batch)
@@ -103,7 +103,9 @@ def _measure(p: Params, sizes: list[float], ctxs: list[Context]) -> dict[str, li
     reach = torch.maximum(-low, high).cpu()
     # Sums of so many terms round; below zero the polynomial's terms cancel by up to e^(2R).
     rounding = ROUNDING * (polynomial.rank(p.dim, p.degree) + p.seq_len) * torch.exp(2 * reach)
-    limits = problem.bounds(batch, adaptation_gradient.bound((entry + rounding).to(residual), batch.made("values"), residual))
+    limits = problem.bounds(
+        batch, adaptation_gradient.bound((entry + rounding).to(residual), batch.adapted_rows("values"), residual)
+    )
     return _columns(p, exact, near, limits, {"rel_error": entry, "score_max": reach, "norm_max": batch.norm.cpu()})
 
 
@@ -118,22 +120,22 @@ def _parts(queries: Tensor, keys: Tensor) -> Iterator[slice]:
 
 
 def _columns(
-    p: Params, exact: problem.Gradients, near: problem.Gradients, limits: problem.Gradients, found: dict[str, Tensor]
+    p: Params, exact: problem.Gradients, near: problem.Gradients, limits: problem.Gradients, errors_of: dict[str, Tensor]
 ) -> dict[str, list[Any]]:
-    columns = dict(found)
+    columns = dict(errors_of)
     uses = []
-    for place, name in enumerate("ab"):
-        errors = {n: adaptation_gradient.largest(near[n][place] - exact[n][place]).cpu() for n in exact}
-        held = {n: limits[n][place].cpu() for n in exact}
-        uses += [errors[n] / held[n] for n in exact]
-        columns[f"grad_{name}"] = torch.stack([adaptation_gradient.largest(exact[n][place]).cpu() for n in exact]).amax(0)
+    for factor, name in enumerate("ab"):
+        errors = {n: adaptation_gradient.largest(near[n][factor] - exact[n][factor]).cpu() for n in exact}
+        limit = {n: limits[n][factor].cpu() for n in exact}
+        uses += [errors[n] / limit[n] for n in exact]
+        columns[f"grad_{name}"] = torch.stack([adaptation_gradient.largest(exact[n][factor]).cpu() for n in exact]).amax(0)
         columns[f"error_{name}"] = torch.stack(list(errors.values())).amax(0)
         sizes = [
-            torch.stack([(near[n][place] - exact[n][place]).square().sum((-2, -1)) for n in exact]),
-            torch.stack([exact[n][place].square().sum((-2, -1)) for n in exact]),
+            torch.stack([(near[n][factor] - exact[n][factor]).square().sum((-2, -1)) for n in exact]),
+            torch.stack([exact[n][factor].square().sum((-2, -1)) for n in exact]),
         ]
         columns[f"rel_error_{name}"] = (sizes[0].sum(0) / sizes[1].sum(0)).sqrt().cpu()
-        columns[f"bound_{name}"] = torch.stack(list(held.values())).amax(0)
+        columns[f"bound_{name}"] = torch.stack(list(limit.values())).amax(0)
     columns["bound_use"] = torch.stack(uses).amax(0)
     listed: dict[str, list[Any]] = {name: column.tolist() for name, column in columns.items()}
     for name in ("bound_a", "bound_b", "bound_use"):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workloads.lora.degree import check
 from workloads.lora.maths import data, methods
-from workloads.lora.maths.methods import Asked
+from workloads.lora.maths.methods import MethodSize
 from workloads.lora.timing import DTYPES, drawn
 from workloads.shared import packs, timing
 
@@ -94,20 +94,20 @@ def _check(p: Params) -> None:
 
 def _measure(shape: Params, ctx: Context, points: list[Params]) -> dict[str, list[Any]]:
     scale, dtype = data.score_scale(shape.score_scale, shape.dim), DTYPES[shape.dtype]
-    bases = list(dict.fromkeys(Asked(p.method, p.degree) for p in points))
+    bases = list(dict.fromkeys(MethodSize(p.method, p.degree) for p in points))
     unit = _rows(shape, 1.0, ctx, dtype)
-    calls = [methods.forward(asked, unit, scale, unit[0]) for asked in bases]
+    calls = [methods.forward(choice, unit, scale, unit[0]) for choice in bases]
     for p in points:
         rows = _rows(shape, p.b, ctx, dtype)
-        calls.append(methods.forward(Asked(p.method, p.degree), rows, scale, rows[0]))
+        calls.append(methods.forward(MethodSize(p.method, p.degree), rows, scale, rows[0]))
     with torch.inference_mode():
         times = timing.quickest(calls, shape.repeats, timing.clock(ctx.device), least=0.0)
         errors = [_compared(p, ctx, call, scale) for p, call in zip(points, calls[len(bases) :], strict=True)]
-    found, base = times[len(bases) :], [times[bases.index(Asked(p.method, p.degree))] for p in points]
+    seconds, base = times[len(bases) :], [times[bases.index(MethodSize(p.method, p.degree))] for p in points]
     return {
-        "forward_seconds": found,
+        "forward_seconds": seconds,
         "base_seconds": base,
-        "slowdown": [t / s for t, s in zip(found, base, strict=True)],
+        "slowdown": [t / s for t, s in zip(seconds, base, strict=True)],
         "score_max": [score for _, score in errors],
         "rel_error_output": [error for error, _ in errors],
     }
@@ -120,5 +120,5 @@ def _rows(p: Params, b: float, ctx: Context, dtype: torch.dtype) -> tuple[Tensor
 def _compared(p: Params, ctx: Context, call: Callable[[], Tensor], scale: float) -> tuple[float, float]:
     """Relative error of the outputs against double precision, and the largest absolute score."""
     rows = _rows(p, p.b, ctx, torch.float64)
-    exact = methods.forward(Asked("softmax_1" if p.method == "softmax_1" else "exact"), rows, scale, rows[0])()
+    exact = methods.forward(MethodSize("softmax_1" if p.method == "softmax_1" else "exact"), rows, scale, rows[0])()
     return float((call().double() - exact).norm() / exact.norm()), float((scale * rows[0] @ rows[1].mT).abs().max())

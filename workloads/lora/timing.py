@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workloads.lora.degree import check
 from workloads.lora.maths import data, methods
-from workloads.lora.maths.methods import Asked
+from workloads.lora.maths.methods import MethodSize
 from workloads.shared import memory, packs, timing
 
 if TYPE_CHECKING:
@@ -99,32 +99,32 @@ def _shape(p: Params) -> Params:
     return dataclasses.replace(p, method="exact", degree=0, features=0)
 
 
-def _asked(p: Params) -> Asked:
-    return Asked(p.method, p.degree, p.features)
+def _asked(p: Params) -> MethodSize:
+    return MethodSize(p.method, p.degree, p.features)
 
 
-def _measure(p: Params, ctx: Context, asked: list[Asked]) -> dict[str, list[Any]]:
-    rows, directions = drawn(p.seq_len, p.dim, p.b, ctx, DTYPES[p.dtype], max(a.features for a in asked))
+def _measure(p: Params, ctx: Context, choices: list[MethodSize]) -> dict[str, list[Any]]:
+    rows, directions = drawn(p.seq_len, p.dim, p.b, ctx, DTYPES[p.dtype], max(a.features for a in choices))
     multiply, operations = timing.product(p.dim + 1, DTYPES[p.dtype], ctx.device)
-    calls = {a: methods.forward(a, rows, 1 / p.dim, directions) for a in (Asked("exact"), *asked)}
+    calls = {a: methods.forward(a, rows, 1 / p.dim, directions) for a in (MethodSize("exact"), *choices)}
     with torch.inference_mode():
         product, *times = timing.quickest([multiply, *calls.values()], p.repeats, timing.clock(ctx.device), least=0.0)
-        found = {a: call().double() for a, call in calls.items()}
-        peaks = [memory.peak_bytes(calls[a]) for a in asked]
-    exact, seconds = times[0], [times[[*calls].index(a)] for a in asked]
-    whole = found[Asked("exact")]
-    flops, rate = [methods.flops(a, p.seq_len, p.dim) for a in asked], operations / product
+        outputs = {a: call().double() for a, call in calls.items()}
+        peaks = [memory.peak_bytes(calls[a]) for a in choices]
+    exact, seconds = times[0], [times[[*calls].index(a)] for a in choices]
+    whole = outputs[MethodSize("exact")]
+    flops, rate = [methods.flops(a, p.seq_len, p.dim) for a in choices], operations / product
     return {
         "forward_seconds": seconds,
-        "exact_seconds": [exact] * len(asked),
+        "exact_seconds": [exact] * len(choices),
         "speedup": [exact / s for s in seconds],
         "flops": flops,
-        "flops_exact": [methods.flops(Asked("exact"), p.seq_len, p.dim)] * len(asked),
-        "product_rate": [rate] * len(asked),
+        "flops_exact": [methods.flops(MethodSize("exact"), p.seq_len, p.dim)] * len(choices),
+        "product_rate": [rate] * len(choices),
         "flops_seconds": [f / rate for f in flops],
         "overhead": [s * rate / f for s, f in zip(seconds, flops, strict=True)],
         "peak_bytes": peaks,
-        "rel_error_output": [float((found[a] - whole).norm() / whole.norm()) for a in asked],
+        "rel_error_output": [float((outputs[a] - whole).norm() / whole.norm()) for a in choices],
     }
 
 
@@ -133,6 +133,6 @@ def drawn(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
     """Queries, keys and values (L, d) of even entries up to b and of normal ones, and directions (features, d)."""
     queries, keys = data.pair(ctx, "uniform", seq_len, dim)
-    held = data.values(ctx, "normal", keys)
+    values = data.values(ctx, "normal", keys)
     directions = torch.randn(features, dim, dtype=torch.float64, generator=ctx.generator("directions"))
-    return ((b * queries).to(dtype), (b * keys).to(dtype), held.to(dtype)), directions.to(ctx.device, dtype)
+    return ((b * queries).to(dtype), (b * keys).to(dtype), values.to(dtype)), directions.to(ctx.device, dtype)

@@ -111,9 +111,9 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
 
 
 def _check(p: Params) -> None:
-    for name, given, known in (("method", p.method, METHODS), ("read", p.read, READS), ("data", p.data, DATA)):
-        if given not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, but got '{given}'; write one of them.")
+    for name, value, allowed in (("method", p.method, METHODS), ("read", p.read, READS), ("data", p.data, DATA)):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, but got '{value}'; write one of them.")
     if min(p.seq_len, p.prompt_len, p.dim) < 1 or p.rows < 0 or not min(p.b_context, p.b_prompt, p.eps) > 0 or p.eps >= 1:
         raise ValueError(
             "lengths and dim must be at least 1, rows at least 0, bounds above 0 and eps in (0, 1), "
@@ -145,12 +145,12 @@ def _tokens(ctx: Context, data: str, seq_len: int, prompt_len: int, dim: int) ->
     def values(part: str, n: int) -> Tensor:
         return 1 + torch.randn(n, dim, dtype=torch.float64, generator=ctx.generator(f"{part} values"))
 
-    asked = drawn("context queries", seq_len)
+    own = drawn("context queries", seq_len)
     if data == "opposed":
-        copied = asked[torch.arange(prompt_len) % seq_len]
-        parts = asked, -asked, copied, -copied
+        copied = own[torch.arange(prompt_len) % seq_len]
+        parts = own, -own, copied, -copied
     else:
-        parts = asked, drawn("context keys", seq_len), drawn("prompt queries", prompt_len), drawn("prompt keys", prompt_len)
+        parts = own, drawn("context keys", seq_len), drawn("prompt queries", prompt_len), drawn("prompt keys", prompt_len)
     qx, kx, qp, kp = (part.to(ctx.device) for part in parts)
     vx, vp = values("context", seq_len).to(ctx.device), values("prompt", prompt_len).to(ctx.device)
     return Tokens(qx, kx, vx), Tokens(qp, kp, vp)
@@ -223,11 +223,11 @@ def _output_error(p: Params, ctx: Context, g: int, scale: float) -> float:
     keys = Columns(p.b_context * context.keys, context.values)
     prompt_keys = Columns(p.b_prompt * prompt.keys, prompt.values)
     queries = p.b_context * context.queries[: p.rows]
-    asked = [queries] if p.read == "context" else [queries, p.b_prompt * prompt.queries[: p.rows]]
-    exact = [whole(q, prompt_keys + keys, scale) for q in asked]
+    queries_of = [queries] if p.read == "context" else [queries, p.b_prompt * prompt.queries[: p.rows]]
+    exact = [whole(q, prompt_keys + keys, scale) for q in queries_of]
     if p.method == "pure":
-        found = [mixed(q, prompt_keys + keys, None, scale, taylor(g)) for q in asked]
+        outputs = [mixed(q, prompt_keys + keys, None, scale, taylor(g)) for q in queries_of]
     else:  # the prompt's own queries are answered exactly
-        found = [mixed(queries, keys, prompt_keys, scale, taylor(g)), *exact[1:]]
-    wrong = sum(float((a - b).square().sum()) for a, b in zip(found, exact, strict=True))
+        outputs = [mixed(queries, keys, prompt_keys, scale, taylor(g)), *exact[1:]]
+    wrong = sum(float((a - b).square().sum()) for a, b in zip(outputs, exact, strict=True))
     return math.sqrt(wrong / sum(float(b.square().sum()) for b in exact))

@@ -84,8 +84,8 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
         return (network(prompt.reshape(p.prompt_len, p.dim), x) - y).reshape(-1)
 
     # One point at a time: its restarts are a batch of one size, so that rounding does not depend on who shares the pack.
-    found, _ = levenberg.solve(residual, start, (), p.steps)
-    missed = torch.func.vmap(residual)(found)
+    solution, _ = levenberg.solve(residual, start, (), p.steps)
+    missed = torch.func.vmap(residual)(solution)
     worst = missed.abs().amax(-1)
     yield (
         0,

@@ -108,14 +108,14 @@ def _check(p: Params) -> None:
 def _weights(p: Params, ctx: Context) -> tuple[Tensor, Tensor, Tensor]:
     """W of the rank (d, d), V of full rank (d, d) and the prompt (p, d), from a seed; a lower rank keeps the first factors."""
     draw = ctx.generator("weights")
-    left, right, value = (torch.randn(p.dim, p.dim, dtype=torch.float64, generator=draw) for _ in range(3))
+    query, key, value = (torch.randn(p.dim, p.dim, dtype=torch.float64, generator=draw) for _ in range(3))
     prompt = torch.rand(p.prompt_len, p.dim, dtype=torch.float64, generator=ctx.generator("prompt"))
-    return left[:, : p.rank] @ right[:, : p.rank].mT, value, prompt
+    return query[:, : p.rank] @ key[:, : p.rank].mT, value, prompt
 
 
 def _same(ids: Tensor, chosen: Tensor, words: int) -> float | None:
     """Least distance of two ids of one token; None where no token stands in two sequences."""
     flat, owner = ids.flatten(0, 1), chosen.flatten()
     groups = [flat[owner == word] for word in range(words)]
-    found = [float(context_ids.separations(group).amin()) for group in groups if len(group) > 1]
-    return min(found, default=None)
+    gaps = [float(context_ids.separations(group).amin()) for group in groups if len(group) > 1]
+    return min(gaps, default=None)

@@ -91,12 +91,12 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
     parts = attention.split(prompt_scores, prompt_values, scores, values)
     whole = attention.attend(torch.cat([prompt_scores, scores], -1), torch.cat([prompt_values, values], -2))
     rises = attention.gates(prompt_scores, scores).diff(dim=-1)
-    found = {
+    tensors = {
         "gate_mean": parts.gate.mean(-1),
         "gate_max": parts.gate.amax(-1),
         "gate_zero": (p.prompt_len / (p.prompt_len + scores.exp().sum(-1))).mean(-1),
         "identity_error": _largest(whole - parts.output),
-        "relative_error": _largest(_kept(prompt_scores, scores) - torch.softmax(scores, -1)),
+        "relative_error": _largest(_scaled(prompt_scores, scores) - torch.softmax(scores, -1)),
         "order_error": _largest(
             whole
             - attention.attend(torch.cat([prompt_scores.flip(-1), scores], -1), torch.cat([prompt_values.flip(-2), values], -2))
@@ -109,7 +109,7 @@ def _measure(params: list[Params], ctxs: list[Context]) -> dict[str, list[Any]]:
             )
         ),
     }
-    columns: dict[str, list[Any]] = {name: values.tolist() for name, values in found.items()}
+    columns: dict[str, list[Any]] = {name: values.tolist() for name, values in tensors.items()}
     columns["gate_rise"] = [None] * len(params) if p.prompt_len == 1 else rises.amin((-1, -2)).tolist()
     return columns
 
@@ -122,7 +122,7 @@ def _draw(p: Params, ctx: Context) -> tuple[Tensor, ...]:
     return p.prompt_scale * prompt, p.context_scale * context, *weights
 
 
-def _kept(prompt_scores: Tensor, scores: Tensor) -> Tensor:
+def _scaled(prompt_scores: Tensor, scores: Tensor) -> Tensor:
     """Shares of the context's tokens in what attention leaves to the context (..., q, n)."""
     weights = torch.softmax(torch.cat([prompt_scores, scores], -1), -1)[..., prompt_scores.shape[-1] :]
     return weights / weights.sum(-1, keepdim=True)

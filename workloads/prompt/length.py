@@ -101,10 +101,10 @@ def _measure(params: list[Params], ctxs: list[Context]) -> list[dict[str, Any]]:
         worst = [None] * len(params)
         return _rows(params, cost.reshape(-1, p.restarts).amin(1), worst)
     if p.problem == "pair":
-        found, _ = levenberg.solve(token_counts.misses, start.flatten(0, 1), (each,), p.steps)
+        solution, _ = levenberg.solve(token_counts.misses, start.flatten(0, 1), (each,), p.steps)
     else:  # all points ask for the same, and differ in where they start
-        found = token_counts.smallest_largest(start.flatten(0, 1), wanted[0], p.steps)
-    missed = torch.func.vmap(token_counts.misses)(found, each).reshape(len(params), p.restarts, -1)
+        solution = token_counts.smallest_largest(start.flatten(0, 1), wanted[0], p.steps)
+    missed = torch.func.vmap(token_counts.misses)(solution, each).reshape(len(params), p.restarts, -1)
     least = missed.abs().amax(-1).amin(1)
     return _rows(params, missed.square().sum(-1).amin(1), least.tolist())
 
@@ -117,9 +117,9 @@ def _start(p: Params, ctx: Context) -> Tensor:
 def _wanted(p: Params) -> Tensor:
     """(u, S) for sums, (d+1,); for the others the targets (2, d) of the query in the two contexts."""
     if p.problem == "swapped":
-        found = torch.zeros(2, p.dim, dtype=torch.float64)
-        found[0, 1], found[1, 1] = -1.0, 1.0
-        return found
+        targets = torch.zeros(2, p.dim, dtype=torch.float64)
+        targets[0, 1], targets[1, 1] = -1.0, 1.0
+        return targets
     u = torch.zeros(p.dim, dtype=torch.float64)
     u[0], u[1] = p.uq, p.across
     if p.problem == "sums":

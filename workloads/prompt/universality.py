@@ -123,7 +123,7 @@ def _cells(p: Params) -> int:
 def _measure(p: Params, ctxs: Sequence[Context]) -> list[dict[str, Any]]:
     cells, tokens = _cells(p), p.per_axis**p.domain_dim
     device = ctxs[0].device
-    c, x = kernel.centres(p.per_axis).to(device), kernel.asked(p.per_axis, cells).to(device)
+    c, x = kernel.centres(p.per_axis).to(device), kernel.query_grid(p.per_axis, cells).to(device)
     spread = kernel.span(x, c, p.domain_dim)
     dim = max(1, math.ceil(math.log2(tokens)))
     efficient = math.sqrt(degree.reach(degree.affordable("rank_le_l", tokens, dim), ACCURACY))

@@ -11,10 +11,10 @@ K = TypeVar("K", bound=Hashable)
 
 def groups(params: Sequence[P], key: Callable[[P], K]) -> Iterator[tuple[K, list[int]]]:
     """Each different key with the indices of the points that have it, in order of first appearance."""
-    found: dict[K, list[int]] = {}
+    places: dict[K, list[int]] = {}
     for index, point in enumerate(params):
-        found.setdefault(key(point), []).append(index)
-    yield from found.items()
+        places.setdefault(key(point), []).append(index)
+    yield from places.items()
 
 
 def chunks(indices: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -71,5 +71,5 @@ def reference() -> Call:
 def product(rows: int, dtype: torch.dtype, device: str) -> tuple[Callable[[], Tensor], float]:
     """A product of few rows with a square matrix, and its operations (a multiplication and an addition count as two)."""
     side = SIDE["cpu" if device == "cpu" else "cuda"]
-    left, right = (torch.ones(n, side, dtype=dtype, device=device) for n in (rows, side))
-    return (lambda: left @ right), 2.0 * rows * side**2
+    few, square = (torch.ones(n, side, dtype=dtype, device=device) for n in (rows, side))
+    return (lambda: few @ square), 2.0 * rows * side**2

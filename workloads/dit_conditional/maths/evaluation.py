@@ -122,30 +122,30 @@ def density_error(task: Problem, predict: Field) -> Tensor:
     condition = y.repeat_interleave(len(shares), 0).to(like).expand(len(task.params), -1, dy)
     ends = _flow(lambda x, t: predict(x, t, condition, False), start, probes.sampler_times(task, FLOW_STEPS).to(like))
     ends = ends.double().view(len(task.params), len(y), -1).sort(2).values
-    found = [_share_error(law, p.t0, y, at) for law, p, at in zip(task.laws, task.params, ends, strict=True)]
-    return torch.stack(found)
+    errors = [_share_error(law, p.t0, y, at) for law, p, at in zip(task.laws, task.params, ends, strict=True)]
+    return torch.stack(errors)
 
 
 def _flow(field: process.Field, x: Tensor, grid: Tensor) -> Tensor:
     """Points carried backward by the probability flow, the predicted clean point and noise held still in each step."""
     for k in range(grid.shape[1] - 1):
         now, then = (grid[:, k + i, None, None] for i in (0, 1))
-        found = field(x, grid[:, k, None].expand(x.shape[:2]))
+        prediction = field(x, grid[:, k, None].expand(x.shape[:2]))
         ratio = (process.variance(then) / process.variance(now)).sqrt()
-        x = torch.exp(0.5 * (now - then)) * found + ratio * (x - found)
+        x = torch.exp(0.5 * (now - then)) * prediction + ratio * (x - prediction)
     return x
 
 
 def _share_error(law: AnyLaw, t0: float, y: Tensor, ends: Tensor) -> Tensor:
     """Mean over conditions (k, dy) of the total variation between equal shares and the law's between the ends (k, parts)."""
     x = torch.linspace(-FAR, FAR, GRID, dtype=torch.float64, device=y.device)
-    place = x[:, None].expand(len(y), -1, 1)
-    density = law.diffused(place, y[:, None].expand(-1, GRID, -1), torch.full_like(place[..., 0], t0))[0]
+    points = x[:, None].expand(len(y), -1, 1)
+    density = law.diffused(points, y[:, None].expand(-1, GRID, -1), torch.full_like(points[..., 0], t0))[0]
     side = 2 * FAR / (GRID - 1)
     below = torch.nn.functional.pad((0.5 * (density[:, 1:] + density[:, :-1])).cumsum(1) * side, (1, 0))
     at = ((ends + FAR) / side).clamp(0, GRID - 1.001)
-    left = at.long()
-    value = below.gather(1, left) + (at - left) * (below.gather(1, left + 1) - below.gather(1, left))
+    cell = at.long()
+    value = below.gather(1, cell) + (at - cell) * (below.gather(1, cell + 1) - below.gather(1, cell))
     edges = torch.cat([torch.zeros_like(value[:, :1]), value, torch.ones_like(value[:, :1])], 1)
     return 0.5 * (edges.diff(dim=1) - 1.0 / PARTS).abs().sum(1).mean()
 
@@ -158,20 +158,20 @@ def sample_errors(task: Problem, predict: Field) -> dict[str, Tensor]:
     p, gamma = task.first, task.column("gamma")
     grid = probes.sampler_times(task)
     _, y = _new(task, "conditions", p.samples)
-    made = []
+    sampled = []
     for name, field in (("sampler", training.guided(predict, gamma)), ("true sampler", training.guided(exact(task), gamma))):
         noise = probes.normals(task, name, p.samples)
-        made.append(process.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
-    x, true = (torch.bmm(points, task.basis.to(points)) for points in made)
+        sampled.append(process.backward(_given(field, y), noise(grid.shape[1]), grid, noise))
+    x, true = (torch.bmm(points, task.basis.to(points)) for points in sampled)
     energy, mmd = distances.energy_and_mmd(torch.cat([x, y], 2), torch.cat([true, y], 2))
-    found = {
+    distances_of = {
         "energy_distance": energy,
         "mmd": mmd,
         "variance_ratio": x.var(1).sum(1) / true.var(1).sum(1),
     }
     if p.x_dim + p.y_dim <= 2 and p.family == "series":  # labels are no density over y
-        found |= _total_variation(task, torch.cat([x, 2 * REACH * (y - 0.5)], 2))
-    return found
+        distances_of |= _total_variation(task, torch.cat([x, 2 * REACH * (y - 0.5)], 2))
+    return distances_of
 
 
 def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> process.Field:
@@ -180,17 +180,17 @@ def _given(field: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor) -> proc
 
 def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     """Binned total variation of (x, y), y stretched to the cells, and what chance may add."""
-    found = []
+    variations = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
-        found.append(distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
-    return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
+        variations.append(distances.binned_tv(points[i : i + 1].double(), Density(law, p.t0), REACH, BINS))
+    return {name: torch.cat([pair[i] for pair in variations]) for i, name in enumerate(("tv_sampled", "tv_noise"))}
 
 
 def _new(task: Problem, stream: str, count: int) -> tuple[Tensor, Tensor]:
     """New clean points (models, count, D) and conditions (models, count, dy)."""
-    made = [
+    pairs = [
         problem.drawn(law, basis, count, generator(ctx, stream))
         for law, basis, ctx in zip(task.laws, task.basis, task.ctxs, strict=True)
     ]
-    x, y = (torch.stack([pair[i] for pair in made]).to(task.like) for i in (0, 1))
+    x, y = (torch.stack([pair[i] for pair in pairs]).to(task.like) for i in (0, 1))
     return x, y

@@ -101,7 +101,7 @@ class Law:
 
     def sample(self, y: Tensor, draws: torch.Generator) -> Tensor:
         """Clean points (n, dx), one for each condition (n, dy), by rejection from the standard normal law."""
-        found = torch.empty(len(y), self.x_dim, dtype=torch.float64, device=y.device)
+        accepted = torch.empty(len(y), self.x_dim, dtype=torch.float64, device=y.device)
         open_ = torch.arange(len(y), device=y.device)
         most = 1.0 + AMPLITUDES[self.assumption]
         while len(open_):
@@ -109,9 +109,9 @@ class Law:
             taken = torch.rand(len(open_), generator=draws, dtype=torch.float64, device=y.device) * most < self.factor(
                 x, y[open_]
             )
-            found[open_[taken]] = x[taken]
+            accepted[open_[taken]] = x[taken]
             open_ = open_[~taken]
-        return found
+        return accepted
 
     def conditions(self, n: int, draws: torch.Generator) -> Tensor:
         """Conditions (n, dy), uniform on [0, 1]^dy."""

@@ -31,15 +31,15 @@ def oracle(law: Law, x: Tensor, y: Tensor) -> tuple[float, float]:
     along = (2 * math.pi * torch.fft.rfftfreq(padded, dtype=torch.float64) / sides[1]).square()
     squared = across[:, None] + along
     true = _density(law, first, second)
-    found = []
+    trials = []
     for h in BANDWIDTHS:
         kernel = torch.exp(-0.5 * h.square() * squared)
         smooth = torch.fft.irfft2(waves * kernel, s=(first, padded))[:, :second].clamp_min(0.0)
         mass = smooth.sum() if not law.y_dim else smooth.sum(0)
         away = (smooth / mass.clamp_min(1e-300) - true).abs().sum()
-        found.append(0.5 * float(away) / (second if law.y_dim else 1))
-    best = min(range(len(found)), key=found.__getitem__)
-    return found[best], float(BANDWIDTHS[best])
+        trials.append(0.5 * float(away) / (second if law.y_dim else 1))
+    best = min(range(len(trials)), key=trials.__getitem__)
+    return trials[best], float(BANDWIDTHS[best])
 
 
 def _counts(law: Law, x: Tensor, y: Tensor, first: int, second: int) -> tuple[Tensor, tuple[float, float]]:

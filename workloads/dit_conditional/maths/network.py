@@ -76,8 +76,8 @@ def _inner(parameters: Stack, fixed: Stack, x: Tensor, t: Tensor, y: Tensor, hid
 
 def _condition(parameters: Stack, fixed: Stack, y: Tensor, hidden: Tensor | None) -> Tensor:
     """The token (models, points, width) of each condition, the learnt one where it is hidden."""
-    seen = torch.cat([y, torch.cos(_phase(y, fixed["y"], fixed["y_phase"]))], -1)
-    token = linear(torch.relu(linear(seen, parameters["y_up"], parameters["y_up_bias"])), parameters["y_down"])
+    features = torch.cat([y, torch.cos(_phase(y, fixed["y"], fixed["y_phase"]))], -1)
+    token = linear(torch.relu(linear(features, parameters["y_up"], parameters["y_up_bias"])), parameters["y_down"])
     return token if hidden is None else torch.where(hidden[..., None], parameters["hidden"][:, None, :], token)
 
 

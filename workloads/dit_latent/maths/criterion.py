@@ -19,8 +19,8 @@ HIGHEST = 60
 @functools.lru_cache(maxsize=512)
 def coefficients(radius: float, degree: int) -> tuple[float, ...]:
     """Monomial coefficients, constant first, of the Chebyshev interpolant of exp on [-radius, radius]."""
-    made = chebyshev.Chebyshev.interpolate(np.exp, degree, domain=[-radius, radius])
-    plain = made.convert(kind=np.polynomial.Polynomial)
+    interpolant = chebyshev.Chebyshev.interpolate(np.exp, degree, domain=[-radius, radius])
+    plain = interpolant.convert(kind=np.polynomial.Polynomial)
     return tuple(float(c) for c in plain.coef) + (0.0,) * (degree + 1 - len(plain.coef))
 
 

@@ -26,8 +26,8 @@ def fitted(task: Problem) -> tuple[Field, Tensor]:
     fields = [make(data @ span) for data, span in zip(task.data, spans, strict=True)]
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
-        found = [field(x[i] @ spans[i], t[i]) @ spans[i].mT for i, field in enumerate(fields)]
-        return torch.stack(found)
+        predictions = [field(x[i] @ spans[i], t[i]) @ spans[i].mT for i, field in enumerate(fields)]
+        return torch.stack(predictions)
 
     return predict, spans
 
@@ -70,12 +70,12 @@ def divergence(data: Tensor, covariance: Tensor) -> float:
 
 def divergences(task: Problem, spans: Tensor) -> Tensor:
     """`divergence` of each model whose latent law is Gaussian, NaN of the others; (models,) float64."""
-    found = []
+    values = []
     for i, law in enumerate(task.laws):
         turn = (spans[i].mT @ task.basis[i]).double()
         covariance = turn @ torch.diag(law.variances + law.jitter**2).to(turn) @ turn.mT
-        found.append(divergence(task.data[i] @ spans[i], covariance) if law.name == "gaussian" else math.nan)
-    return torch.tensor(found, dtype=torch.float64)
+        values.append(divergence(task.data[i] @ spans[i], covariance) if law.name == "gaussian" else math.nan)
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def smoothed(data: Tensor, clip: bool = True) -> Field:

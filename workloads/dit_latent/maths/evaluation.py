@@ -57,8 +57,8 @@ def exact(task: Problem) -> Field:
         if not noisy:
             return on
         # Ambient noise outside of the subspace is normal too: its prediction shrinks towards zero.
-        left = (process.signal(t) * jitter[:, None]).square()
-        share = (left / (left + process.variance(t)))[..., None]
+        jitter_then = (process.signal(t) * jitter[:, None]).square()
+        share = (jitter_then / (jitter_then + process.variance(t)))[..., None]
         return on + share * (x - torch.bmm(h, task.basis.mT))
 
     return predict
@@ -81,11 +81,11 @@ def probe(task: Problem, memory: bool = False) -> Probe:
 
 def _remembered(task: Problem, x: Tensor, t: Tensor, target: Tensor) -> Tensor:
     """Squared distance from beta x_0 of the prediction that knows the training data and nothing else; NaN for fresh data."""
-    found = []
+    gaps = []
     for i, data in enumerate(task.data):
-        known = estimators.smoothed(data, clip=False)(x[i], t[i]) if len(data) else torch.full_like(x[i], math.nan)
-        found.append((known - target[i]).square().sum(-1))
-    return torch.stack(found)
+        prediction = estimators.smoothed(data, clip=False)(x[i], t[i]) if len(data) else torch.full_like(x[i], math.nan)
+        gaps.append((prediction - target[i]).square().sum(-1))
+    return torch.stack(gaps)
 
 
 def score_errors(task: Problem, probe: Probe, predict: Field, span: Tensor) -> dict[str, Tensor]:
@@ -105,14 +105,14 @@ def loss_floors(task: Problem) -> Tensor:
 
     At one time it is the sum over coordinates of beta^2 l/(sigma (beta^2 l + sigma)), l their variances: zero off the subspace.
     """
-    found = []
+    floors = []
     for p, law in zip(task.params, task.laws, strict=True):
         t, weight = process.quadrature(p.t0, p.horizon, TIMES)
         spread = torch.cat([law.variances, law.variances.new_zeros(p.ambient_dim - p.latent_dim)]) + law.jitter**2
-        left, sigma = process.signal(t).square()[:, None] * spread, process.variance(t)[:, None]
-        floor = float((weight * (left / (sigma * (left + sigma))).sum(1)).sum())
-        found.append(floor if law.name == "gaussian" else math.nan)
-    return torch.tensor(found, dtype=torch.float64)
+        signal, sigma = process.signal(t).square()[:, None] * spread, process.variance(t)[:, None]
+        floor = float((weight * (signal / (sigma * (signal + sigma))).sum(1)).sum())
+        floors.append(floor if law.name == "gaussian" else math.nan)
+    return torch.tensor(floors, dtype=torch.float64)
 
 
 def _by_time(task: Problem, time: Tensor, squares: Tensor) -> dict[str, Tensor]:
@@ -167,12 +167,12 @@ def _orthogonal(x: Tensor, span: Tensor) -> Tensor:
 
 def _total_variation(task: Problem, points: Tensor) -> dict[str, Tensor]:
     """Binned total variation in the first two latent coordinates, a lower bound of the whole, and what chance may add."""
-    found = []
+    variations = []
     for i, (p, law) in enumerate(zip(task.params, task.laws, strict=True)):
-        seen = law.first(2)
-        density = latents.Density(seen, p.t0)
-        found.append(distances.binned_tv(points[i : i + 1, :, : seen.dim].double(), density, REACH, BINS))
-    return {name: torch.cat([pair[i] for pair in found]) for i, name in enumerate(("tv", "tv_noise"))}
+        plane = law.first(2)
+        density = latents.Density(plane, p.t0)
+        variations.append(distances.binned_tv(points[i : i + 1, :, : plane.dim].double(), density, REACH, BINS))
+    return {name: torch.cat([pair[i] for pair in variations]) for i, name in enumerate(("tv", "tv_noise"))}
 
 
 def _bound(task: Problem, mine: Field, theirs: Field, grid: Tensor, scheme: str) -> dict[str, Tensor]:
@@ -195,11 +195,11 @@ def _bound(task: Problem, mine: Field, theirs: Field, grid: Tensor, scheme: str)
 
 def _clean(task: Problem, stream: str, count: int) -> Tensor:
     """New clean points (models, count, D)."""
-    made = [
+    points = [
         problem.clean(p, task.laws[i], task.basis[i], count, generator(ctx, stream))
         for i, (p, ctx) in enumerate(zip(task.params, task.ctxs, strict=True))
     ]
-    return torch.stack(made)
+    return torch.stack(points)
 
 
 def _draws(task: Problem, points: int) -> process.Draws:

@@ -101,17 +101,17 @@ def check(name: str) -> None:
 
 def sample(latent: Latent, count: int, generator: torch.Generator, dtype: torch.dtype = torch.float64) -> Tensor:
     """Independent draws (count, d) without the jitter, on the generator's device."""
-    place = generator.device
+    device = generator.device
     if latent.name == "laplace":
-        u = torch.rand(count, latent.dim, generator=generator, dtype=dtype, device=place) - 0.5
+        u = torch.rand(count, latent.dim, generator=generator, dtype=dtype, device=device) - 0.5
         tiny = torch.finfo(dtype).tiny
         return -u.sign() * torch.log((1.0 - 2.0 * u.abs()).clamp_min(tiny)) / math.sqrt(2.0)
-    spread = latent.variances.sqrt().to(place, dtype)
-    around = torch.randn(count, latent.dim, generator=generator, dtype=dtype, device=place) * spread
-    means = latent.means.to(place, dtype)
+    spread = latent.variances.sqrt().to(device, dtype)
+    around = torch.randn(count, latent.dim, generator=generator, dtype=dtype, device=device) * spread
+    means = latent.means.to(device, dtype)
     if len(means) == 1:
         return around
-    return means[torch.randint(len(means), (count,), generator=generator, device=place)] + around
+    return means[torch.randint(len(means), (count,), generator=generator, device=device)] + around
 
 
 def log_density(latent: Latent, h: Tensor, t: Tensor | float) -> Tensor:
@@ -128,8 +128,8 @@ def score(latent: Latent, h: Tensor, t: Tensor | float) -> Tensor:
     """The gradient of ln p_t at points (..., d) and a time or times (...)."""
     time = torch.as_tensor(t, dtype=h.dtype, device=h.device)
     if latent.name == "laplace":
-        right, left = torch.softmax(_laplace_logs(latent, h, time), 0)
-        return (left - right) * math.sqrt(2.0) / signal(time)[..., None]
+        share_right, share_left = torch.softmax(_laplace_logs(latent, h, time), 0)
+        return (share_left - share_right) * math.sqrt(2.0) / signal(time)[..., None]
     logits, total = _mixture_logits(latent, h, time)
     means = latent.means.to(h)
     centre = torch.softmax(logits, -1) @ means

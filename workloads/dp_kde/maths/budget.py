@@ -68,13 +68,13 @@ def scales(
     spent = 2 * eps if bug == "doubled_budget" else eps
     part = rational(count_share) if variant in SUMS else Fraction(1)
     noise = Fraction(1, 2) if bug == "halved_noise" else Fraction(1)
-    found: dict[tuple[int, int], float] = {}
+    noise_scales: dict[tuple[int, int], float] = {}
     for level, share in shares(variant, levels).items():
         budget = spent * share
-        found[COUNT, level] = upward(noise * touched / (budget * part))
+        noise_scales[COUNT, level] = upward(noise * touched / (budget * part))
         if variant in SUMS:
-            found[SUM, level] = upward(noise * touched * sensitivity(variant, levels, level) / (budget * (1 - part)))
-    return Scales(variant=variant, levels=levels, noise=found)
+            noise_scales[SUM, level] = upward(noise * touched * sensitivity(variant, levels, level) / (budget * (1 - part)))
+    return Scales(variant=variant, levels=levels, noise=noise_scales)
 
 
 def sensitivity(variant: str, levels: int, level: int) -> int:
@@ -99,39 +99,39 @@ def upward(scale: Fraction) -> float:
     return near if Fraction(near) >= scale else math.nextafter(near, math.inf)
 
 
-def loss(found: Scales, leaf: int, other: int | None = None) -> Fraction:
+def loss(scales: Scales, leaf: int, other: int | None = None) -> Fraction:
     """Exact privacy loss of a point in `leaf`: added or removed, or, with `other`, moved there."""
-    return sum((moved / Fraction(scale) for moved, scale in changes(found, leaf, other)), Fraction(0))
+    return sum((moved / Fraction(scale) for moved, scale in changes(scales, leaf, other)), Fraction(0))
 
 
-def changes(found: Scales, leaf: int, other: int | None = None) -> list[tuple[int, float]]:
+def changes(scales: Scales, leaf: int, other: int | None = None) -> list[tuple[int, float]]:
     """How far each statistic moves that a change of one point touches, beside its noise scale."""
     moves = []
-    for (statistic, level), scale in found.noise.items():
-        shift = found.levels - level
-        own = _term(found, statistic, level, leaf)
+    for (statistic, level), scale in scales.noise.items():
+        shift = scales.levels - level
+        own = _term(scales, statistic, level, leaf)
         if other is None:
             moves.append((abs(own), scale))
             continue
-        there = _term(found, statistic, level, other)
+        moved = _term(scales, statistic, level, other)
         apart = leaf >> shift != other >> shift
-        moves += [(abs(own), scale), (abs(there), scale)] if apart else [(abs(own - there), scale)]
+        moves += [(abs(own), scale), (abs(moved), scale)] if apart else [(abs(own - moved), scale)]
     return moves
 
 
-def _term(found: Scales, statistic: int, level: int, leaf: int) -> int:
-    return 1 if statistic == COUNT else term(found.variant, found.levels, level, leaf)
+def _term(scales: Scales, statistic: int, level: int, leaf: int) -> int:
+    return 1 if statistic == COUNT else term(scales.variant, scales.levels, level, leaf)
 
 
-def worst(found: Scales, adjacency: str = "add_remove") -> tuple[Fraction, int, int | None]:
+def worst(scales: Scales, adjacency: str = "add_remove") -> tuple[Fraction, int, int | None]:
     """The largest exact privacy loss of any change, and the leaves that show it.
 
     The outermost leaves stand at the edge of every node above them, so they have the largest term on every level at once; a
     move between the two parts the paths at the first level.
     """
-    last = (1 << found.levels) - 1
-    if found.levels == 0 and adjacency == "replace_one":
+    last = (1 << scales.levels) - 1
+    if scales.levels == 0 and adjacency == "replace_one":
         return Fraction(0), 0, 0
     if adjacency == "replace_one":
-        return max((loss(found, a, b), a, b) for a in (0, last // 2) for b in (last // 2 + 1, last))
-    return max((loss(found, leaf), leaf, None) for leaf in (0, last))
+        return max((loss(scales, a, b), a, b) for a in (0, last // 2) for b in (last // 2 + 1, last))
+    return max((loss(scales, leaf), leaf, None) for leaf in (0, last))

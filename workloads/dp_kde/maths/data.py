@@ -87,7 +87,7 @@ def statistics(leaf: Tensor, levels: int, variant: str) -> tuple[dict[int, Tenso
     if variant == "absolute":
         return counts, places
     sums = {}
-    for level, place in places.items():
+    for level, nodes in places.items():
         width = 1 << (levels - level)
-        sums[level] = place - counts[level] * (2 * torch.arange(1 << level, device=leaf.device) + 1) * width
+        sums[level] = nodes - counts[level] * (2 * torch.arange(1 << level, device=leaf.device) + 1) * width
     return counts, sums

@@ -22,7 +22,7 @@ STATISTICS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Questions:
     """Queries and what they read: coordinates' readings, what is wrong without noise (q,), and the true sums (q,)."""
 
     readings: tuple[tuple[Reading, ...], ...]
@@ -43,23 +43,23 @@ class Exact:
     bias_se: float
 
 
-def asked(variant: str, levels: int, x: Tensor, y: Tensor, alpha: float) -> Asked:
+def questions(variant: str, levels: int, x: Tensor, y: Tensor, alpha: float) -> Questions:
     """The queries y (q, d) put to a structure over the points x (n, d)."""
     leaf = data.leaves(x, levels)
-    found = []
+    readings = []
     answers = torch.zeros(len(y), dtype=torch.float64, device=x.device)
     for k in range(x.shape[1]):
         of_one = tuple(reading.readings(variant, levels, y[:, k], alpha))
         counts, sums = data.statistics(leaf[:, k], levels, variant)
         for r in of_one:
-            held = sums if r.statistic == SUM else counts
-            answers += r.weights @ held[r.level][r.nodes].double()
-        found.append(of_one)
+            exact_numbers = sums if r.statistic == SUM else counts
+            answers += r.weights @ exact_numbers[r.level][r.nodes].double()
+        readings.append(of_one)
     truth = data.distance_sums(x, y)
-    return Asked(readings=tuple(found), rounding=answers - truth, truth=truth, uniform=data.uniform_sums(len(x), y))
+    return Questions(readings=tuple(readings), rounding=answers - truth, truth=truth, uniform=data.uniform_sums(len(x), y))
 
 
-def simulated(what: Asked, scales: Sequence[Scales], trees: int, key: int) -> list[Tensor]:
+def simulated(what: Questions, scales: Sequence[Scales], trees: int, key: int) -> list[Tensor]:
     """Errors (trees, q) of the answers of independent releases, one tensor for each set of scales, which share their noise.
 
     Only what queries read is drawn. A number's noise depends on its tree, coordinate, statistic and node alone, so it is that
@@ -70,12 +70,12 @@ def simulated(what: Asked, scales: Sequence[Scales], trees: int, key: int) -> li
         for r in of_one:
             for first, counters in _counters(r, trees, len(what.readings), k, key):
                 drawn = noise.signed(counters)
-                for error, found in zip(errors, scales, strict=True):
-                    error[first : first + len(drawn)] += noise.whole(drawn, found.noise[r.statistic, r.level]) @ r.weights.T
+                for error, own in zip(errors, scales, strict=True):
+                    error[first : first + len(drawn)] += noise.whole(drawn, own.noise[r.statistic, r.level]) @ r.weights.T
     return errors
 
 
-def secured(what: Asked, found: Scales, trees: int) -> Tensor:
+def secured(what: Questions, scales: Scales, trees: int) -> Tensor:
     """Errors (trees, q) of answers of independent releases with the operating system's noise, which cannot be repeated.
 
     Only what queries read is drawn: noise on the other numbers of a structure changes no answer. Raises ImportError where
@@ -84,7 +84,7 @@ def secured(what: Asked, found: Scales, trees: int) -> Tensor:
     error = what.rounding.repeat(trees, 1)
     for of_one in what.readings:
         drawn: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        for (statistic, level), scale in found.noise.items():
+        for (statistic, level), scale in scales.noise.items():
             read = [r.nodes for r in of_one if (r.statistic, r.level) == (statistic, level)]
             if read:
                 nodes = torch.cat(read).unique()
@@ -100,15 +100,15 @@ def _counters(r: Reading, trees: int, d: int, k: int, key: int) -> Iterator[tupl
     step = max(1, ELEMENTS.get(r.nodes.device.type, MANY) // len(r.nodes))
     for first in range(0, trees, step):
         tree = torch.arange(first, min(first + step, trees), device=r.nodes.device)
-        yield first, place(tree[:, None], d, k, r.statistic, r.level, r.nodes, key)
+        yield first, noise_counters(tree[:, None], d, k, r.statistic, r.level, r.nodes, key)
 
 
-def place(tree: Tensor | int, d: int, k: int, statistic: int, level: int, nodes: Tensor, key: int) -> Tensor:
+def noise_counters(tree: Tensor | int, d: int, k: int, statistic: int, level: int, nodes: Tensor, key: int) -> Tensor:
     """Where the noise of nodes stands in the sequence: by tree, coordinate k of d, statistic and place in the heap."""
     return ((((tree * d + k) * STATISTICS + statistic) << 32) + (1 << level) + nodes) + key
 
 
-def exact(what: Asked, found: Scales, trees: int) -> Exact:
+def exact(what: Questions, scales: Scales, trees: int) -> Exact:
     """The error of the answers and of its estimate from `trees` releases, with no simulation.
 
     The squared error of a release is a quadratic form of its noise; its variance is 2 |K|² + Σ g² κ4 for the covariance K of
@@ -118,7 +118,7 @@ def exact(what: Asked, found: Scales, trees: int) -> Exact:
     covariance = torch.zeros(q, q, dtype=torch.float64, device=what.truth.device)
     tails = 0.0
     for r in (r for of_one in what.readings for r in of_one):
-        scale = found.noise[r.statistic, r.level]
+        scale = scales.noise[r.statistic, r.level]
         covariance += noise.variance(scale) * (r.weights @ r.weights.T)
         tails += noise.fourth_cumulant(scale) * float(((r.weights**2).sum(0) ** 2).sum())
     return summary(covariance, tails, what.rounding, trees)
@@ -145,12 +145,12 @@ def summary(covariance: Tensor, tails: float, bias: Tensor, trees: int) -> Exact
     )
 
 
-def scaled(found: Exact, size: float) -> Exact:
+def scaled(whole: Exact, size: float) -> Exact:
     """The same closed forms where lengths are `size` times as long."""
-    return Exact(**{field.name: getattr(found, field.name) * size for field in dataclasses.fields(found)})
+    return Exact(**{field.name: getattr(whole, field.name) * size for field in dataclasses.fields(whole)})
 
 
-def per_query(what: Asked, scales: Sequence[float], trees: int, key: int | None) -> list[Tensor]:
+def per_query(what: Questions, scales: Sequence[float], trees: int, key: int | None) -> list[Tensor]:
     """Errors (trees, q) where every answer has its own noise, of these scales in units of the fine grid.
 
     Simulated from the key; without one it is the operating system's.

@@ -48,8 +48,8 @@ def _one(move: int, scale: float, step: float) -> Array:
 
 def _convolved(a: Array, b: Array) -> Array:
     size = len(a) + len(b) - 1
-    found: Array = np.fft.irfft(np.fft.rfft(a, size) * np.fft.rfft(b, size), size)
-    return np.maximum(found, 0.0)
+    convolved: Array = np.fft.irfft(np.fft.rfft(a, size) * np.fft.rfft(b, size), size)
+    return np.maximum(convolved, 0.0)
 
 
 def reach(moves: Sequence[tuple[int, float]], runs: int, confidence: float = 0.95) -> audit.Reach:

@@ -54,8 +54,8 @@ def secure(values: list[int], scale: float) -> list[int]:
 
     Raises ImportError where OpenDP is not installed.
     """
-    found: list[int] = _opendp(scale)(values)
-    return found
+    noisy: list[int] = _opendp(scale)(values)
+    return noisy
 
 
 def secured(shape: tuple[int, int], scale: float) -> Tensor:

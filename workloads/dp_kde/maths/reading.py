@@ -39,9 +39,12 @@ def readings(variant: str, levels: int, y: Tensor, alpha: float = 0.5) -> list[R
     return [every(level, _halves(levels, level, y)) for level in range(1, levels + 1)]
 
 
-def touched(found: list[Reading]) -> Tensor:
+def touched(parts: list[Reading]) -> Tensor:
     """How many released numbers each query (q,) reads, the counts and the sums."""
-    total: Tensor = sum(((r.weights != 0).sum(1).double() for r in found), found[0].weights.new_zeros(len(found[0].weights)))
+    total: Tensor = sum(
+        ((r.weights != 0).sum(1).double() for r in parts),
+        parts[0].weights.new_zeros(len(parts[0].weights)),
+    )
     return total
 
 
@@ -59,8 +62,8 @@ def _centres(level: int, y: Tensor) -> Tensor:
 def inside(y: Tensor, level: int) -> Tensor:
     """Mean distance (q,) from y to a point that is uniform in y's own node of that level."""
     width = 2.0**-level
-    left = (y * 2.0**level).floor() * width
-    return ((y - left) ** 2 + (left + width - y) ** 2) / (2 * width)
+    edge = (y * 2.0**level).floor() * width
+    return ((y - edge) ** 2 + (edge + width - y) ** 2) / (2 * width)
 
 
 def own_node(y: Tensor, level: int) -> Tensor:
@@ -81,18 +84,18 @@ def _siblings(variant: str, levels: int, level: int, y: Tensor) -> list[Reading]
     sibling = own ^ 1
     anchor = torch.zeros_like(y) if variant == "absolute" else (sibling + 0.5) * 2.0**-level
     side = torch.where(own > sibling, 1.0, -1.0).double()  # +1: the sibling lies left of y
-    found = [
+    parts = [
         sparse(level, COUNT, sibling, side * (y - anchor)),
         sparse(level, SUM, sibling, -side * 2.0 ** -(levels + 1)),
     ]
-    return [*found, sparse(level, COUNT, own, inside(y, levels))] if level == levels else found
+    return [*parts, sparse(level, COUNT, own, inside(y, levels))] if level == levels else parts
 
 
 def sparse(level: int, statistic: int, nodes: Tensor, values: Tensor) -> Reading:
     """One node for each query, those of several queries held once."""
-    different, place = nodes.unique(return_inverse=True)
+    different, position = nodes.unique(return_inverse=True)
     weights = torch.zeros(len(nodes), len(different), dtype=torch.float64, device=nodes.device)
-    weights.scatter_(1, place[:, None], values[:, None])
+    weights.scatter_(1, position[:, None], values[:, None])
     return Reading(level=level, statistic=statistic, nodes=different, weights=weights)
 
 
@@ -121,12 +124,12 @@ def consistent(levels: int, leaves: Tensor) -> list[Reading]:
         height = levels - level + 1
         children = upward[level + 1].unflatten(1, (-1, 2)).sum(-1)
         upward[level] = children * ((2.0 ** (height - 1) - 1) / (2.0**height - 1))
-    found = {1: upward[1]}
+    downward = {1: upward[1]}
     for level in range(2, levels + 1):
         pairs = upward[level].unflatten(1, (-1, 2))
-        missing = (found[level - 1] - pairs.sum(-1)) / 2
-        found[level] = (pairs + missing[..., None]).flatten(1)
-    return [every(level, weights) for level, weights in found.items()]
+        missing = (downward[level - 1] - pairs.sum(-1)) / 2
+        downward[level] = (pairs + missing[..., None]).flatten(1)
+    return [every(level, weights) for level, weights in downward.items()]
 
 
 def _backurs(levels: int, y: Tensor, alpha: float) -> list[Reading]:
@@ -134,7 +137,7 @@ def _backurs(levels: int, y: Tensor, alpha: float) -> list[Reading]:
     weights = {level: torch.zeros(len(y), 1 << level, dtype=torch.float64, device=y.device) for level in range(1, levels + 1)}
     for level, nodes, taken in dyadic(levels, low, high):
         weights[level].scatter_add_(1, nodes, worth * taken)
-    return [every(level, found) for level, found in weights.items()]
+    return [every(level, own) for level, own in weights.items()]
 
 
 def intervals(levels: int, y: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -146,9 +149,9 @@ def intervals(levels: int, y: Tensor, alpha: float) -> tuple[Tensor, Tensor, Ten
     reach = (1 + alpha) ** -torch.arange(steps + 1, dtype=torch.float64, device=y.device)  # (j+1,)
     here, span, size = y[:, None] * 2.0**levels, reach * 2.0**levels, 1 << levels
     # First leaf whose centre is at least y - reach; last whose centre is at most y + reach.
-    left = (here - span - 0.5).ceil().clamp(0, size).long()
-    right = ((here + span - 0.5).floor() + 1).clamp(0, size).long()
-    low, high = torch.cat([left[:, :-1], right[:, 1:]], 1), torch.cat([left[:, 1:], right[:, :-1]], 1)
+    first = (here - span - 0.5).ceil().clamp(0, size).long()
+    last = ((here + span - 0.5).floor() + 1).clamp(0, size).long()
+    low, high = torch.cat([first[:, :-1], last[:, 1:]], 1), torch.cat([first[:, 1:], last[:, :-1]], 1)
     return low, high, reach[:-1].repeat(2)
 
 

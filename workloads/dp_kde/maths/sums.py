@@ -25,10 +25,10 @@ Values = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class KernelSums:
     """A kernel's sums: what reads them (with rounding, projection and features as errors without noise), and noise scales."""
 
-    what: errors.Asked
+    what: errors.Questions
     scales: Scales
 
 
@@ -48,9 +48,9 @@ def largest(kernel: str, power: float, d: int) -> float:
     return {"l2_squared": d, "lp_power": d, "l2": math.sqrt(d), "gaussian": 1.0}[kernel]
 
 
-def totals(found: Values, x: Tensor, y: Tensor) -> Tensor:
+def totals(value_of: Values, x: Tensor, y: Tensor) -> Tensor:
     """Exact sums (q,) of the kernel over the points."""
-    return torch.stack([found(part, y).sum(1) for part in x.split(ROWS)]).sum(0)
+    return torch.stack([value_of(part, y).sum(1) for part in x.split(ROWS)]).sum(0)
 
 
 def squared(x: Tensor, y: Tensor, levels: int, eps: Fraction, adjacency: str) -> tuple[list[list[Reading]], Scales, Tensor]:
@@ -59,14 +59,14 @@ def squared(x: Tensor, y: Tensor, levels: int, eps: Fraction, adjacency: str) ->
     They move by 1, d R and d R² where a point comes or goes; where one is replaced n is public, and the others move as far.
     """
     d, unit = x.shape[1], 2.0 ** -(levels + 1)
-    place = 2 * data.leaves(x, levels) + 1  # (n, d), half-leaves
+    positions = 2 * data.leaves(x, levels) + 1  # (n, d), half-leaves
     parts = 2 if adjacency == "replace_one" else 3
-    numbers = [torch.tensor([len(x)]), place.sum(0), (place**2).sum().reshape(1)]
+    numbers = [torch.tensor([len(x)]), positions.sum(0), (positions**2).sum().reshape(1)]
     reaches = [1, d << (levels + 1), d << (2 * levels + 2)]
     weights = [(y**2).sum(1, keepdim=True), -2 * y * unit, torch.full((len(y), 1), unit**2, dtype=torch.float64)]
     answers = sum((w @ number.double() for w, number in zip(weights, numbers, strict=True)), torch.zeros(len(y)).double())
-    known = parts == 2
-    noise = {(j, 0): upward(parts * reach / eps) for j, reach in enumerate(reaches) if not (known and j == 0)}
+    public = parts == 2
+    noise = {(j, 0): upward(parts * reach / eps) for j, reach in enumerate(reaches) if not (public and j == 0)}
     readings = [
         Reading(level=0, statistic=j, nodes=torch.arange(w.shape[1]), weights=w)
         for j, w in enumerate(weights)
@@ -77,10 +77,10 @@ def squared(x: Tensor, y: Tensor, levels: int, eps: Fraction, adjacency: str) ->
 
 def constant(n: int, guess: Tensor, eps: Fraction, adjacency: str) -> tuple[list[list[Reading]], Scales, Tensor]:
     """An answer that knows only n: what even points would give (q,), noisy where n is private; readings, scales, answers."""
-    one = Reading(level=0, statistic=COUNT, nodes=torch.arange(1), weights=(guess / n)[:, None])
+    average = Reading(level=0, statistic=COUNT, nodes=torch.arange(1), weights=(guess / n)[:, None])
     private = adjacency != "replace_one"
     scales = Scales(variant="constant", levels=0, noise={(COUNT, 0): upward(1 / eps)} if private else {})
-    return [[one] if private else []], scales, guess
+    return [[average] if private else []], scales, guess
 
 
 def moments(
@@ -97,14 +97,14 @@ def moments(
         for level, share in budget.shares(variant, levels).items()
         for j in range(power + 1)
     }
-    leaf, found = data.leaves(x, levels), []
+    leaf, all_readings = data.leaves(x, levels), []
     answers = torch.zeros(len(y), dtype=torch.float64)
     for k in range(x.shape[1]):
         readings = [r for level in range(1, levels + 1) for r in _moment_readings(levels, level, y[:, k], power)]
         for r in readings:
             answers += r.weights @ _moment(leaf[:, k], levels, r)
-        found.append(readings)
-    return found, Scales(variant=variant, levels=levels, noise=noise), answers
+        all_readings.append(readings)
+    return all_readings, Scales(variant=variant, levels=levels, noise=noise), answers
 
 
 def _moment_readings(levels: int, level: int, y: Tensor, power: int) -> list[Reading]:
@@ -113,11 +113,11 @@ def _moment_readings(levels: int, level: int, y: Tensor, power: int) -> list[Rea
     gap = (y - (sibling + 0.5) * 2.0**-level).abs()
     side = torch.where(own > sibling, -1.0, 1.0).double()
     unit = 2.0 ** -(levels + 1)
-    found = [
+    siblings = [
         reading.sparse(level, j, sibling, math.comb(power, j) * gap ** (power - j) * (side * unit) ** j)
         for j in range(power + 1)
     ]
-    return [*found, reading.sparse(level, COUNT, own, inside(y, level, power))] if level == levels else found
+    return [*siblings, reading.sparse(level, COUNT, own, inside(y, level, power))] if level == levels else siblings
 
 
 def _moment(leaf: Tensor, levels: int, r: Reading) -> Tensor:
@@ -131,13 +131,13 @@ def _moment(leaf: Tensor, levels: int, r: Reading) -> Tensor:
 def inside(y: Tensor, level: int, power: float) -> Tensor:
     """Mean of |x - y|^p (q,) over x uniform in y's own node of that level."""
     width = 2.0**-level
-    left = (y * 2.0**level).floor() * width
-    return ((y - left) ** (power + 1) + (left + width - y) ** (power + 1)) / ((power + 1) * width)
+    edge = (y * 2.0**level).floor() * width
+    return ((y - edge) ** (power + 1) + (edge + width - y) ** (power + 1)) / ((power + 1) * width)
 
 
 def from_leaves(variant: str, power: float, levels: int, x: Tensor, y: Tensor) -> tuple[list[list[Reading]], Tensor]:
     """Any power of distances from counts alone, each leaf weighing its centre's; readings and answers."""
-    leaf, found = data.leaves(x, levels), []
+    leaf, all_readings = data.leaves(x, levels), []
     answers = torch.zeros(len(y), dtype=torch.float64)
     centres = (torch.arange(1 << levels, dtype=torch.float64) + 0.5) * 2.0**-levels
     for k in range(x.shape[1]):
@@ -145,8 +145,8 @@ def from_leaves(variant: str, power: float, levels: int, x: Tensor, y: Tensor) -
         weights[torch.arange(len(y)), reading.own_node(y[:, k], levels)] = inside(y[:, k], levels, power)
         counts = data.statistics(leaf[:, k], levels, variant)[0]
         answers += weights @ counts[levels].double()
-        found.append([reading.every(levels, weights)] if variant == "histogram" else reading.consistent(levels, weights))
-    return found, answers
+        all_readings.append([reading.every(levels, weights)] if variant == "histogram" else reading.consistent(levels, weights))
+    return all_readings, answers
 
 
 def projected(x: Tensor, y: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -73,9 +73,9 @@ def displayed_bound(k: int, eps: float, log: str = "2") -> float:
 
 def bias_at_zero(k: int, eps: float, log: str = "2") -> float:
     """Bias of the paper's estimator with its own constants where strings are equal."""
-    found = moments(methods.method("paper", k, 1, eps, log=log), 0)
-    assert found is not None
-    return found[0]
+    at_zero = moments(methods.method("paper", k, 1, eps, log=log), 0)
+    assert at_zero is not None
+    return at_zero[0]
 
 
 def eps_where(bias: Callable[[float], float], target: float, high: float = 65536.0) -> float:

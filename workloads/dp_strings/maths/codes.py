@@ -66,11 +66,11 @@ def words(own: Code, offsets: int, generator: torch.Generator) -> Words:
 def offset_words(own: Code, offsets: int, generator: torch.Generator) -> Words:
     """Words (words, offsets) in which each row has the cells of (offset, 0) and (offset, 1), none where they meet."""
     cell = torch.randint(own.cells, (offsets, own.rows, 2), generator=generator).numpy()
-    held = np.zeros((offsets, own.rows, own.cells), dtype=bool)
+    cells = np.zeros((offsets, own.rows, own.cells), dtype=bool)
     at = np.arange(offsets)[:, None], np.arange(own.rows)[None]
-    held[(*at, cell[..., 0])] ^= True
-    held[(*at, cell[..., 1])] ^= True
-    return pack(held.reshape(offsets, -1))
+    cells[(*at, cell[..., 0])] ^= True
+    cells[(*at, cell[..., 1])] ^= True
+    return pack(cells.reshape(offsets, -1))
 
 
 def pack(bits: NDArray[np.bool_]) -> Words:
@@ -84,12 +84,12 @@ def pack(bits: NDArray[np.bool_]) -> Words:
 def rabin_words(own: Code, offsets: int, generator: torch.Generator) -> Words:
     """Words (1, offsets) f x^r mod P of a random irreducible P of degree M1 and a random f: a shift multiplies by x."""
     modulus, start = rabin(own.rows, generator)
-    found = np.empty((1, offsets), dtype=np.uint64)
+    words_of = np.empty((1, offsets), dtype=np.uint64)
     value = start
     for r in range(offsets):
-        found[0, r] = value
+        words_of[0, r] = value
         value = times_x(value, modulus, own.rows)
-    return found
+    return words_of
 
 
 def rabin(degree: int, generator: torch.Generator) -> tuple[int, int]:

@@ -14,12 +14,12 @@ Fingerprints = NDArray[np.uint64]
 
 def suffixes(bits: NDArray[np.uint8], start: int, modulus: int, degree: int) -> Fingerprints:
     """G(b) = Σ_t bit(b + t) · start · x^t mod P of every suffix b = 0 … len, (len + 1,), by Horner's rule."""
-    found = np.zeros(len(bits) + 1, dtype=np.uint64)
+    prints = np.zeros(len(bits) + 1, dtype=np.uint64)
     value = 0
     for b in range(len(bits) - 1, -1, -1):
         value = codes.times_x(value, modulus, degree) ^ (start if bits[b] else 0)
-        found[b] = value
-    return found
+        prints[b] = value
+    return prints
 
 
 def shifts(top: int, modulus: int, degree: int) -> Fingerprints:
@@ -53,7 +53,7 @@ def sketched(bits: NDArray[np.uint8], code: Fingerprints, shape: Shape) -> Finge
     return np.concatenate(parts)
 
 
-def asked(noisy: Fingerprints, public: tuple[Fingerprints, Fingerprints], shape: Shape, cap: int, threshold: float) -> Test:
+def lazy_test(noisy: Fingerprints, public: tuple[Fingerprints, Fingerprints], shape: Shape, cap: int, threshold: float) -> Test:
     """Tests of private strings (pairs, nodes), each made when it is asked for.
 
     `public` holds the suffixes (pairs, longest + 1) of the strings B and the tables of shifts.

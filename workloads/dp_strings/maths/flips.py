@@ -52,20 +52,20 @@ def counts(odd: Tensor, cells: int, q: float, generator: torch.Generator) -> Ten
 
 def _rare(ones: Tensor, cells: int, q: float, generator: torch.Generator) -> Tensor:
     """What flips change in each count: their places among all bits, of which each count's ones come first."""
-    place = skips(ones.numel() * cells, q, generator)
-    bucket = place // cells
-    change = torch.where(place % cells < ones.flatten()[bucket], -1.0, 1.0).to(torch.float64)
+    positions = skips(ones.numel() * cells, q, generator)
+    bucket = positions // cells
+    change = torch.where(positions % cells < ones.flatten()[bucket], -1.0, 1.0).to(torch.float64)
     return torch.zeros(ones.numel(), dtype=torch.float64).scatter_add(0, bucket, change).view_as(ones)
 
 
 def skips(bits: int, q: float, generator: torch.Generator) -> Tensor:
     """Places, in order, of the flipped ones among that many bits, by geometric gaps; int64."""
-    found, start = [], -1.0
+    jumps, start = [], -1.0
     draws = int(bits * q + 6 * math.sqrt(bits * q)) + 16
     while q > 0 and start < bits:
         uniform = 1.0 - torch.rand(draws, generator=generator, dtype=torch.float64)  # in (0, 1]
         gaps = (uniform.log() / math.log1p(-q)).floor() + 1.0
         places = start + gaps.cumsum(0)
         start = places[-1].item()
-        found.append(places[places < bits].to(torch.int64))
-    return torch.cat(found) if found else torch.zeros(0, dtype=torch.int64)
+        jumps.append(places[places < bits].to(torch.int64))
+    return torch.cat(jumps) if jumps else torch.zeros(0, dtype=torch.int64)

@@ -22,7 +22,7 @@ def distances(oracle: Oracle, lengths: tuple[Ints, Ints], cap: int) -> Ints:
     na, nb = lengths[0][:, None], lengths[1][:, None]
     diagonal = np.arange(-cap, cap + 1)[None]
     goal = np.where(np.abs(nb - na) <= cap, nb - na + cap, 0)
-    found = np.full(len(na), -1)
+    reached = np.full(len(na), -1)
     open_ = np.abs(nb - na)[:, 0] <= cap
     reach = np.full((len(na), 2 * cap + 1), NOWHERE)
     for e in range(cap + 1):
@@ -32,11 +32,11 @@ def distances(oracle: Oracle, lengths: tuple[Ints, Ints], cap: int) -> Ints:
         reach = np.where(valid, start, NOWHERE)
         reach = np.where(valid, reach + oracle(np.where(valid, start, 0), valid), NOWHERE)
         done = open_ & (np.take_along_axis(reach, goal, 1) >= na)[:, 0]
-        found[done] = e
+        reached[done] = e
         open_ &= ~done
         if not open_.any():
             break
-    return found
+    return reached
 
 
 def _started(reach: Ints, diagonal: Ints, e: int) -> Ints:

@@ -57,9 +57,9 @@ def moved_by_tree(words: Words, shape: Shape) -> Ints:
 def scores(mechanism: Mechanism, runs: int, generators: tuple[torch.Generator, torch.Generator]) -> tuple[Scores, Scores]:
     """Log-likelihood ratios (runs,) of outputs on a string and on its worst neighbour; only what differs is drawn."""
     if mechanism.flip is None:
-        seen = [_laplace(mechanism.scale, runs, g)[:, None] + shift for g, shift in zip(generators, (0.0, 1.0), strict=True)]
-        one = np.ones(1)
-        null, alternative = (audit.laplace_score(x, one, one * mechanism.scale) for x in seen)
+        samples = [_laplace(mechanism.scale, runs, g)[:, None] + shift for g, shift in zip(generators, (0.0, 1.0), strict=True)]
+        unit = np.ones(1)
+        null, alternative = (audit.laplace_score(x, unit, unit * mechanism.scale) for x in samples)
         return null, alternative
     bits, q = mechanism.moved, mechanism.flip
     ones = [torch.full((runs,), start, dtype=torch.float64) for start in (0, bits)]

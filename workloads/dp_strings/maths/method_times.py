@@ -59,10 +59,10 @@ def sketch(task: Task, method: Method, stream: Stream) -> Times:
     strings = torch.randint(2, (task.strings, task.n), generator=stream("strings"), dtype=torch.uint8)
     noisy = np.stack([_released(row, hashed, stream("flips")) for row in strings[:, None]], axis=1)
     clean = _packed(sketches.encode(strings[:1], hashed), method)
-    held = np.ascontiguousarray(np.moveaxis(noisy, 1, 0))  # (strings, words, rows, buckets)
+    private = np.ascontiguousarray(np.moveaxis(noisy, 1, 0))  # (strings, words, rows, buckets)
 
     def answers() -> list[float]:
-        return [_answer(own, clean, method) for own in held]
+        return [_answer(own, clean, method) for own in private]
 
     def release() -> Words:
         return _released(strings[:1], hashed, stream("flips"))
@@ -70,7 +70,7 @@ def sketch(task: Task, method: Method, stream: Stream) -> Times:
     def encode() -> Words:
         return _packed(sketches.encode(strings[:1], hashed), method)
 
-    return Times(*taken(task, release, encode, answers), method.bits, held[0].size)
+    return Times(*taken(task, release, encode, answers), method.bits, private[0].size)
 
 
 def _released(strings: torch.Tensor, hashed: sketches.Hashes, generator: torch.Generator) -> Words:
@@ -100,11 +100,11 @@ def packed(task: Task, stream: Stream, noisy: bool) -> Times:
         row = strings[:1]
         return codes.pack((row ^ flips.noise(tuple(row.shape), 0.1, stream("flips")) if noisy else row).numpy())
 
-    held = np.ascontiguousarray(codes.pack(strings.numpy()).T)  # (strings, words)
-    query = held[0].copy()
+    private = np.ascontiguousarray(codes.pack(strings.numpy()).T)  # (strings, words)
+    query = private[0].copy()
 
     def answers() -> list[int]:
-        return [int(np.bitwise_count(own ^ query).sum(dtype=np.int64)) for own in held]
+        return [int(np.bitwise_count(own ^ query).sum(dtype=np.int64)) for own in private]
 
     def encode() -> Words:
         return codes.pack(strings[:1].numpy())
@@ -114,8 +114,8 @@ def packed(task: Task, stream: Stream, noisy: bool) -> Times:
 
 def edit(task: Task, stream: Stream) -> Times:
     """Times of exact edit distances with a cutoff at k; nothing is released."""
-    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
-    rows = [(x.tobytes(), y[:m].tobytes()) for x, y, m in zip(made.a, made.b, made.length, strict=True)]
+    planted = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    rows = [(x.tobytes(), y[:m].tobytes()) for x, y, m in zip(planted.a, planted.b, planted.length, strict=True)]
 
     def answers() -> list[int]:
         return [Levenshtein.distance(x, y, score_cutoff=task.k) for x, y in rows]
@@ -127,45 +127,45 @@ def edit(task: Task, stream: Stream) -> Times:
 def offset_tree(task: Task, sizes: tuple[int, int], stream: Stream) -> Times:
     """Times of a tree with offset hashing: encoding sketches every segment of B on every diagonal, up to k of them."""
     own, shape, cap = codes.code("offset", *sizes), tree.Shape(task.n), task.k
-    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    planted = pairs.planted(task.strings, task.n, task.k, stream("strings"))
     words = codes.words(own, task.n, stream("hashes"))[:, None]
     noise = codes.pack(flips.noise((task.strings, shape.nodes, own.bits), RATE, stream("flips")).numpy())
-    clean = tree.differences(~landau.equal(made.a, made.b, made.lengths, cap), words.repeat(task.strings, 1), shape)
-    one = made.part(0, 1)
+    clean = tree.differences(~landau.equal(planted.a, planted.b, planted.lengths, cap), words.repeat(task.strings, 1), shape)
+    first_pair = planted.part(0, 1)
 
     def release() -> Words:
-        return tree.differences(one.a[:, None] == 1, words, shape) ^ noise[:, :1, None]
+        return tree.differences(first_pair.a[:, None] == 1, words, shape) ^ noise[:, :1, None]
 
     def encode() -> Words:
-        return tree.differences(~landau.equal(one.a, one.b, one.lengths, cap), words, shape)
+        return tree.differences(~landau.equal(first_pair.a, first_pair.b, first_pair.lengths, cap), words, shape)
 
-    def answers(asked: landau.Bools | None = None) -> None:
-        test = tree.tabulated(tree.outcomes(clean, noise, own.threshold(RATE)), shape, asked)
-        landau.distances(tree.oracle(test, made.lengths, shape, 2 * cap + 1), made.lengths, cap)
+    def answers(visited: landau.Bools | None = None) -> None:
+        test = tree.tabulated(tree.outcomes(clean, noise, own.threshold(RATE)), shape, visited)
+        landau.distances(tree.oracle(test, planted.lengths, shape, 2 * cap + 1), planted.lengths, cap)
 
-    asked = np.zeros(clean.shape[1:], dtype=bool)
-    answers(asked)
-    tests = float(asked.sum()) / task.strings
+    visited = np.zeros(clean.shape[1:], dtype=bool)
+    answers(visited)
+    tests = float(visited.sum()) / task.strings
     return Times(*taken(task, release, encode, answers), own.bits * shape.nodes, tests * len(words), tests)
 
 
 def rabin_tree(task: Task, degree: int, stream: Stream) -> Times:
     """Times of a tree of Rabin fingerprints: encoding is one pass over B, and every test is made when it is asked for."""
     own, shape, cap = codes.code("rabin", degree, 2), tree.Shape(task.n), task.k
-    made = pairs.planted(task.strings, task.n, task.k, stream("strings"))
+    planted = pairs.planted(task.strings, task.n, task.k, stream("strings"))
     modulus, start = codes.rabin(degree, stream("hashes"))
     words, tables = codes.rabin_words(own, task.n, stream("hashes"))[0], fingerprints.shifts(shape.top, modulus, degree)
-    private = np.stack([fingerprints.sketched(row, words, shape) for row in made.a])
-    public = np.stack([fingerprints.suffixes(row, start, modulus, degree) for row in made.b])
-    test = fingerprints.asked(private, (public, tables), shape, cap, own.threshold(RATE))
+    private = np.stack([fingerprints.sketched(row, words, shape) for row in planted.a])
+    public = np.stack([fingerprints.suffixes(row, start, modulus, degree) for row in planted.b])
+    test = fingerprints.lazy_test(private, (public, tables), shape, cap, own.threshold(RATE))
 
     def answers() -> None:
-        landau.distances(tree.oracle(test, made.lengths, shape, 2 * cap + 1), made.lengths, cap)
+        landau.distances(tree.oracle(test, planted.lengths, shape, 2 * cap + 1), planted.lengths, cap)
 
     def release() -> object:
-        return fingerprints.sketched(made.a[0], words, shape)
+        return fingerprints.sketched(planted.a[0], words, shape)
 
     def encode() -> object:
-        return fingerprints.suffixes(made.b[0], start, modulus, degree)
+        return fingerprints.suffixes(planted.b[0], start, modulus, degree)
 
     return Times(*taken(task, release, encode, answers), own.bits * shape.nodes)

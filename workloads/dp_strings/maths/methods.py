@@ -91,7 +91,7 @@ def method(
     k: int,
     n: int,
     eps: float,
-    given: tuple[int | None, int | None, int | None] = (None, None, None),
+    forced: tuple[int | None, int | None, int | None] = (None, None, None),
     log: str = "2",
     copies: int = 1,
     queries: int = 1,
@@ -108,7 +108,7 @@ def method(
             f"copies = {copies}, queries = {queries}, eps = {eps}; raise them."
         )
     usual = sizes(variant, k, log)
-    rows, buckets, cells = (own if own is not None else default for own, default in zip(given, usual, strict=True))
+    rows, buckets, cells = (own if own is not None else default for own, default in zip(forced, usual, strict=True))
     if min(rows, buckets, cells) < 1 or (variant == "parity" and buckets * cells < 3):
         raise ValueError(
             f"m1, m2 and m3 must be at least 1 and a parity needs 3 cells, but got m1 = {rows}, m2 = {buckets}, m3 = {cells}."

@@ -39,8 +39,8 @@ def planted(pairs: int, n: int, edits: int, generator: torch.Generator) -> Pairs
     """
     a = torch.randint(2, (pairs, n), generator=generator, dtype=torch.uint8).numpy()
     kind, bit = torch.randint(6, (2, pairs, edits), generator=generator).tolist()
-    place = torch.rand(pairs, edits, generator=generator, dtype=torch.float64).tolist()
-    copies = [_edited(row.tolist(), *edit) for row, *edit in zip(a, kind, place, bit, strict=True)]
+    positions = torch.rand(pairs, edits, generator=generator, dtype=torch.float64).tolist()
+    copies = [_edited(row.tolist(), *edit) for row, *edit in zip(a, kind, positions, bit, strict=True)]
     length = np.array([len(copy) for copy in copies])
     b = np.zeros((pairs, int(length.max(initial=0))), dtype=np.uint8)
     for row, copy in zip(b, copies, strict=True):
@@ -49,8 +49,8 @@ def planted(pairs: int, n: int, edits: int, generator: torch.Generator) -> Pairs
 
 
 def _edited(bits: list[int], kinds: list[int], places: list[float], inserted: list[int]) -> list[int]:
-    for kind, place, bit in zip(kinds, places, inserted, strict=True):
-        at = int(place * len(bits))
+    for kind, position, bit in zip(kinds, places, inserted, strict=True):
+        at = int(position * len(bits))
         if kind % 3 == 0 and bits:
             bits[at] = 1 - bits[at]
         elif kind % 3 == 1 and bits:

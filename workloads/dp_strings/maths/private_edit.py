@@ -56,13 +56,13 @@ def answer(
     """
     words = -(-release.code.bits // codes.WORD)
     size = max(1, ELEMENTS // (release.shape.nodes * (release.code.bits + (2 * cap + 1) * words)))
-    found, tests = [], []
+    distances, tests = [], []
     for start in range(0, len(pairs.a), size):
         part = pairs.part(start, start + size)
-        distance, asked = _chunk(release, part, eps, cap, generators)
-        found.append(distance)
-        tests.append(asked)
-    return Answers(np.concatenate(found, axis=1), np.concatenate(tests, axis=1).mean(1))
+        distance, visits = _chunk(release, part, eps, cap, generators)
+        distances.append(distance)
+        tests.append(visits)
+    return Answers(np.concatenate(distances, axis=1), np.concatenate(tests, axis=1).mean(1))
 
 
 def _chunk(
@@ -75,11 +75,13 @@ def _chunk(
     clean = tree.differences(~same, hashed, shape)
     says = [tree.outcomes(clean, codes.pack(uniform < q), code.threshold(q)) for q in (release.flip(e) for e in eps)]
     stacked = np.concatenate(says)  # (budgets · pairs, diagonals, nodes)
-    asked = np.zeros_like(stacked)
+    visited = np.zeros_like(stacked)
     na, nb = pairs.lengths
     lengths = np.tile(na, len(eps)), np.tile(nb, len(eps))
-    found = landau.distances(tree.oracle(tree.tabulated(stacked, shape, asked), lengths, shape, 2 * cap + 1), lengths, cap)
-    return found.reshape(len(eps), count), asked.sum((1, 2)).reshape(len(eps), count)
+    distances = landau.distances(
+        tree.oracle(tree.tabulated(stacked, shape, visited), lengths, shape, 2 * cap + 1), lengths, cap
+    )
+    return distances.reshape(len(eps), count), visited.sum((1, 2)).reshape(len(eps), count)
 
 
 @dataclass(frozen=True)

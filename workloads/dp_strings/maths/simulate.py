@@ -23,13 +23,13 @@ def odd_cells(method: Method, z: int, trials: int, generator: torch.Generator) -
     bucket = torch.randint(method.buckets, (trials, 1, balls), generator=generator)
     cell = torch.randint(method.cells, (trials, method.rows, balls), generator=generator)
     key = (bucket * method.cells + cell).sort(-1).values
-    place = torch.arange(balls).expand_as(key)
+    ball = torch.arange(balls).expand_as(key)
     fresh = torch.ones_like(key, dtype=torch.bool)
     fresh[..., 1:] = key[..., 1:] != key[..., :-1]
-    first = torch.where(fresh, place, 0).cummax(-1).values  # where the run of this key begins
+    first = torch.where(fresh, ball, 0).cummax(-1).values  # where the run of this key begins
     last = torch.ones_like(fresh)
     last[..., :-1] = fresh[..., 1:]
-    odd = last & ((place - first) % 2 == 0)
+    odd = last & ((ball - first) % 2 == 0)
     counts = torch.zeros(trials, method.rows, method.buckets, dtype=torch.int64)
     return counts.scatter_add(-1, key // method.cells, odd.to(torch.int64))
 
@@ -56,8 +56,8 @@ def estimate(value: Tensor, method: Method) -> Tensor:
     """
     if method.variant not in ("mean", "parity"):
         return value
-    left = (1 - 2 * value / method.span).clamp_min(1 / method.span)
-    return left.log() / (method.elements * torch.log1p(torch.tensor(-2.0 / method.span, dtype=torch.float64)))
+    even_share = (1 - 2 * value / method.span).clamp_min(1 / method.span)
+    return even_share.log() / (method.elements * torch.log1p(torch.tensor(-2.0 / method.span, dtype=torch.float64)))
 
 
 def direct(method: Method, z: int, trials: int, generator: torch.Generator) -> Tensor:

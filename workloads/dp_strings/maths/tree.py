@@ -45,7 +45,7 @@ def differences(mismatch: Bools, code: Words, shape: Shape) -> Words:
 
     `mismatch` (pairs, diagonals, n); `code` (words, pairs, n) are the words of each pair's public hashes, by offset.
     """
-    held = np.zeros((code.shape[0], *mismatch.shape[:2], shape.nodes), dtype=np.uint64)
+    nodes = np.zeros((code.shape[0], *mismatch.shape[:2], shape.nodes), dtype=np.uint64)
     for h in range(shape.top + 1):
         size, count = 1 << h, shape.n >> h
         if count == 0:
@@ -53,10 +53,10 @@ def differences(mismatch: Bools, code: Words, shape: Shape) -> Words:
         inside = mismatch[..., : count * size].reshape(*mismatch.shape[:2], count, size)
         for word in range(code.shape[0]):
             added = inside * code[word, :, None, None, :size]
-            held[word, ..., shape.starts[h] : shape.starts[h + 1]] = (
+            nodes[word, ..., shape.starts[h] : shape.starts[h + 1]] = (
                 np.bitwise_xor.reduce(added, axis=-1) if size > 1 else added[..., 0]
             )
-    return held
+    return nodes
 
 
 def outcomes(difference: Words, noise: Words, threshold: float) -> Bools:
@@ -67,13 +67,13 @@ def outcomes(difference: Words, noise: Words, threshold: float) -> Bools:
     return total <= threshold
 
 
-def tabulated(says: Bools, shape: Shape, asked: Bools | None = None) -> Test:
+def tabulated(says: Bools, shape: Shape, visited: Bools | None = None) -> Test:
     """Tests read from a table (pairs, diagonals, nodes); `asked`, of the same shape, notes which were."""
 
     def test(lane: Ints, column: Ints, height: Ints, position: Ints) -> Bools:
         spot = lane, column, shape.starts[height] + (position >> height)
-        if asked is not None:
-            asked[spot] = True
+        if visited is not None:
+            visited[spot] = True
         return says[spot]
 
     return test
@@ -96,7 +96,7 @@ def oracle(test: Test, lengths: tuple[Ints, Ints], shape: Shape, diagonals: int)
     return prefix
 
 
-def _climb(test: Test, top: int, place: tuple[Ints, Ints], first: Ints, room: Ints) -> Ints:
+def _climb(test: Test, top: int, lanes: tuple[Ints, Ints], first: Ints, room: Ints) -> Ints:
     """How far each of the lanes gets, (lanes,); lanes that have ended are dropped."""
     position, height = first.copy(), np.full(len(first), top)
     climbing = np.ones(len(first), dtype=bool)
@@ -104,7 +104,7 @@ def _climb(test: Test, top: int, place: tuple[Ints, Ints], first: Ints, room: In
     while len(live):
         p, up = position[live], climbing[live]
         tested = np.minimum(np.where(up, top, height[live]), _fits(p, room[live], top))
-        same = test(place[0][live], place[1][live], tested, p)
+        same = test(lanes[0][live], lanes[1][live], tested, p)
         position[live] = p + np.where(same, 1 << tested, 0)
         climbing[live] = up & same
         # Climbing goes on as high as alignment allows; after a difference every step is half of the one before.

@@ -115,19 +115,19 @@ def build(code: str, d: int, m: int) -> Tensor:
         return known_codes.orthoplex(d)
     if code == "polygon":
         return known_codes.polygon(m)
-    made: Tensor = getattr(known_codes, code)()
-    return made
+    code_points: Tensor = getattr(known_codes, code)()
+    return code_points
 
 
 def _optimal(d: int, m: int) -> Tensor:
-    found = known_codes.known_code(d, m)
-    if found is None:
-        there = ", ".join(f"({a}, {b})" for a, b in sorted(known_codes.CODES))
+    code = known_codes.known_code(d, m)
+    if code is None:
+        listed = ", ".join(f"({a}, {b})" for a, b in sorted(known_codes.CODES))
         raise ValueError(
             f"code 'optimal' must have coordinates of m = {m} in d = {d}, but has none; beside m <= 2d and d = 2 "
-            f"it has {there}."
+            f"it has {listed}."
         )
-    return found
+    return code
 
 
 def random(d: int, m: int, generator: torch.Generator) -> Tensor:

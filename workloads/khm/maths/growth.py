@@ -23,9 +23,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """How many memories: `found` in a code known here, `lower` by proof of existence, `upper` by proof; `delta` of `found`."""
+    """How many memories: `constructed` in a code of separation `delta`, `lower` by proof of existence, `upper` by proof."""
 
-    found: float
+    constructed: float
     lower: float
     upper: float
     delta: float
@@ -54,14 +54,14 @@ def at_angle(d: int, angle: float) -> Capacity:
     delta = bounds.delta_of(angle)
     if delta >= 1 - 1e-12:
         exact = float(_obtuse(d, delta))
-        return Capacity(found=exact, lower=exact, upper=exact, delta=delta)
+        return Capacity(constructed=exact, lower=exact, upper=exact, delta=delta)
     upper = _snap(float(most(d, np.array(delta))))
     lower = max(float(bounds.greedy_count(d, angle)), 2.0 * d)
     if d == 2:
         lower = upper = float(math.floor(upper))
     inside = [float(m) for m, own in best.sizes(d) if own >= delta * (1 - 1e-9)]
-    found = max([lower, *inside])
-    return Capacity(found=found, lower=lower, upper=upper, delta=delta)
+    best_code = max([lower, *inside])
+    return Capacity(constructed=best_code, lower=lower, upper=upper, delta=delta)
 
 
 def _obtuse(d: int, delta: float) -> int:
@@ -103,10 +103,10 @@ def _bracket(d: int, beta: float, criterion: str, rho: float, greedy: float, upp
     square = min(2.0 * d, storage.memories_allowed(1.0, beta, criterion, rho))
     few = simplex_size(d, beta, criterion, rho)
     lower = max(greedy, square, few)
-    found, delta = largest(d, beta, criterion, rho)
-    if lower > found:
-        found, delta = lower, storage.separation_needed(lower, beta, criterion, rho)
-    return Capacity(found=found, lower=lower, upper=max(upper, square, few), delta=delta)
+    best_code, delta = largest(d, beta, criterion, rho)
+    if lower > best_code:
+        best_code, delta = lower, storage.separation_needed(lower, beta, criterion, rho)
+    return Capacity(constructed=best_code, lower=lower, upper=max(upper, square, few), delta=delta)
 
 
 def simplex_size(d: int, beta: float, criterion: str, rho: float) -> float:

@@ -84,7 +84,7 @@ class Recipe:
 
 def deltas(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Tensor:
     """The separation of every code made, (points, tries), on the CPU; codes are dropped as soon as they are measured."""
-    return torch.cat([least(part) for part in made(recipe, streams, device)]).view(len(streams), -1).cpu()
+    return torch.cat([least(part) for part in codes_of(recipe, streams, device)]).view(len(streams), -1).cpu()
 
 
 def raw_deltas(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
@@ -94,7 +94,7 @@ def raw_deltas(recipe: Recipe, streams: Sequence[Streams]) -> Tensor:
     return torch.cat([least(_memories(recipe, streams[k : k + size])) for k in range(0, len(streams), size)])
 
 
-def made(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Iterator[Tensor]:
+def codes_of(recipe: Recipe, streams: Sequence[Streams], device: str = "cpu") -> Iterator[Tensor]:
     """The codes (part, m, D), points outermost and tries innermost, in parts that fit into memory."""
     recipe.check()
     size = max(1, BLOCK["cpu" if device == "cpu" else "cuda"] // recipe.m**2)
@@ -121,7 +121,7 @@ def least(codes: Tensor) -> Tensor:
 
 def best_code(recipe: Recipe, streams: Streams, device: str = "cpu") -> Tensor:
     """The best of the codes made for one point, (m, D); of random memories the first."""
-    codes = torch.cat(list(made(recipe, [streams], device)))
+    codes = torch.cat(list(codes_of(recipe, [streams], device)))
     return codes[0] if recipe.method == "random" else codes[least(codes).argmax()]
 
 

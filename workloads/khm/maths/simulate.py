@@ -19,43 +19,43 @@ Holds = Callable[[Tensor, Tensor], Tensor]
 ELEMENTS = 1 << 22
 
 
-def kept(codes: Tensor, beta: Tensor, updates: int = UPDATES, queries: int | None = None) -> Tensor:
+def retained(codes: Tensor, beta: Tensor, updates: int = UPDATES, queries: int | None = None) -> Tensor:
     """Whether the memories of each code (p, m, d), iterated from themselves at β (p,), end within R of where they began; (p,).
 
     All memories are asked, or the first `queries`.
     """
     points, m, _ = codes.shape
     answers = torch.ones(points, dtype=torch.bool, device=codes.device)
-    asked = queries or m
-    rows = min(asked, max(1, ELEMENTS // m))
+    checked = queries or m
+    rows = min(checked, max(1, ELEMENTS // m))
     step = max(1, ELEMENTS // (rows * m))
     for start in range(0, points, step):
         code, b = codes[start : start + step], beta[start : start + step, None, None]
         reach = separation.radius(code)[:, None]
-        for first in range(0, asked, rows):
-            trace = retrieval.iterate(code[:, first : min(first + rows, asked)], code, b, 1.0, updates)
+        for first in range(0, checked, rows):
+            trace = retrieval.iterate(code[:, first : min(first + rows, checked)], code, b, 1.0, updates)
             answers[start : start + step] &= (retrieval.errors(trace.weights, code, first) < reach).all(-1)
     return answers
 
 
 def largest(code: str, d: int, beta: Tensor, limit: int, updates: int) -> list[tuple[float, float, bool]]:
     """(memories, separation, cut) of the largest code of a kind in R^d that the network keeps at each β (p,); 1 where none."""
-    found: dict[int, tuple[float, float, bool]] = {}
+    largest_codes: dict[int, tuple[float, float, bool]] = {}
     for m, make in sorted(candidates(code, d, limit).items(), reverse=True):
-        left = [i for i in range(len(beta)) if i not in found]
-        if not left:
+        open_betas = [i for i in range(len(beta)) if i not in largest_codes]
+        if not open_betas:
             break
         points = make().to(beta.device)
         delta = float(separation.delta(points))
         # One memory that is lost settles it, at 1/m of the cost.
-        left = [left[i] for i in _kept(points, beta[left], updates, 1)]
-        found |= {left[i]: (float(m), delta, m == limit) for i in _kept(points, beta[left], updates, m)}
-    return [found.get(i, (1.0, math.nan, False)) for i in range(len(beta))]
+        open_betas = [open_betas[i] for i in _retained(points, beta[open_betas], updates, 1)]
+        largest_codes |= {open_betas[i]: (float(m), delta, m == limit) for i in _retained(points, beta[open_betas], updates, m)}
+    return [largest_codes.get(i, (1.0, math.nan, False)) for i in range(len(beta))]
 
 
-def _kept(code: Tensor, beta: Tensor, updates: int, queries: int) -> list[int]:
+def _retained(code: Tensor, beta: Tensor, updates: int, queries: int) -> list[int]:
     """Which of the temperatures (p,) keep the first memories of one code (m, d)."""
-    return kept(code.expand(len(beta), -1, -1), beta, updates, queries).nonzero().flatten().tolist()
+    return retained(code.expand(len(beta), -1, -1), beta, updates, queries).nonzero().flatten().tolist()
 
 
 def candidates(code: str, d: int, limit: int) -> dict[int, Callable[[], Tensor]]:
@@ -108,10 +108,10 @@ def _start(code: Tensor, holds: Holds) -> tuple[int, float]:
 
 def grow(seed_code: Callable[[int], Tensor], beta: float, limit: int, updates: int) -> tuple[float, float, bool]:
     """(memories, separation, cut) of the last start of a random sequence, 4 to an octave, that the network keeps whole."""
-    found: tuple[float, float, bool] = (1.0, math.nan, False)
+    largest_code: tuple[float, float, bool] = (1.0, math.nan, False)
     for m in sorted({min(limit, math.floor(2 ** (k / 4))) for k in range(4, 4 * limit.bit_length() + 1)}):
         code = seed_code(m)
-        if not bool(kept(code[None], torch.tensor([beta], dtype=code.dtype, device=code.device), updates)):
-            return found
-        found = (float(m), float(separation.delta(code)), m == limit)
-    return found
+        if not bool(retained(code[None], torch.tensor([beta], dtype=code.dtype, device=code.device), updates)):
+            return largest_code
+        largest_code = (float(m), float(separation.delta(code)), m == limit)
+    return largest_code

@@ -21,8 +21,8 @@ class Adapter:
     """What an adapted matrix meets: inputs X (..., L, d), and its factors B (..., d, r) and A (..., r, d)."""
 
     inputs: Tensor
-    left: Tensor
-    right: Tensor
+    down: Tensor
+    up: Tensor
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Slope:
         return torch.einsum("...la,...law->...lw", weights, many) - (rest if last is None else last * rest)
 
 
-def _outer(left: Tensor, right: Tensor) -> Tensor:
+def _outer(first: Tensor, second: Tensor) -> Tensor:
     """Products of all columns with all columns (..., L, a w)."""
-    return (left[..., :, None] * right[..., None, :]).flatten(-2)
+    return (first[..., :, None] * second[..., None, :]).flatten(-2)
 
 
 def slope(attention: Attention, values: Tensor, target: Tensor) -> Slope:
@@ -63,22 +63,22 @@ def slope(attention: Attention, values: Tensor, target: Tensor) -> Slope:
     return Slope(attention, values, residual, (residual * output).sum(-1, keepdim=True))
 
 
-def of_queries(found: Slope, adapter: Adapter, keys: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def of_queries(slope_of: Slope, adapter: Adapter, keys: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """dL/dA (..., r, d) and dL/dB (..., d, r) of the matrix that makes the queries; dL/dW is s X^T p K."""
-    right = scale * found.transpose(adapter.inputs @ adapter.left).mT @ keys
-    return right, scale * adapter.inputs.mT @ found.apply(keys @ adapter.right.mT)
+    right = scale * slope_of.transpose(adapter.inputs @ adapter.down).mT @ keys
+    return right, scale * adapter.inputs.mT @ slope_of.apply(keys @ adapter.up.mT)
 
 
-def of_keys(found: Slope, adapter: Adapter, queries: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def of_keys(slope_of: Slope, adapter: Adapter, queries: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """dL/dA and dL/dB of the matrix that makes the keys; dL/dW is s X^T p^T Q."""
-    right = scale * found.apply(adapter.inputs @ adapter.left).mT @ queries
-    return right, scale * adapter.inputs.mT @ found.transpose(queries @ adapter.right.mT)
+    right = scale * slope_of.apply(adapter.inputs @ adapter.down).mT @ queries
+    return right, scale * adapter.inputs.mT @ slope_of.transpose(queries @ adapter.up.mT)
 
 
-def of_values(found: Slope, adapter: Adapter) -> tuple[Tensor, Tensor]:
+def of_values(slope_of: Slope, adapter: Adapter) -> tuple[Tensor, Tensor]:
     """dL/dA and dL/dB of the matrix that makes the values; dL/dW is X^T f^T c."""
-    turned = found.attention.transpose(found.residual)
-    return (adapter.inputs @ adapter.left).mT @ turned, adapter.inputs.mT @ (turned @ adapter.right.mT)
+    turned = slope_of.attention.transpose(slope_of.residual)
+    return (adapter.inputs @ adapter.down).mT @ turned, adapter.inputs.mT @ (turned @ adapter.up.mT)
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ class Bound:
     slope: Tensor  # κ (...)
     value: Tensor  # (...)
 
-    def scores(self, left: Tensor, right: Tensor, scale: float) -> Tensor:
+    def scores(self, first: Tensor, second: Tensor, scale: float) -> Tensor:
         """The bound on an entry of s U^T (p~ - p) W, either way round: s L κ ‖U‖ ‖W‖."""
-        return scale * left.shape[-2] * self.slope * largest(left) * largest(right)
+        return scale * first.shape[-2] * self.slope * largest(first) * largest(second)
 
-    def values(self, left: Tensor, factor: Tensor | float = 1.0) -> Tensor:
+    def values(self, rows: Tensor, factor: Tensor | float = 1.0) -> Tensor:
         """The bound on an entry of U^T (f~^T c~ - f^T c) A^T: L ‖U‖ times the largest row sum of |A|."""
-        return left.shape[-2] * self.value * largest(left) * factor
+        return rows.shape[-2] * self.value * largest(rows) * factor
 
 
 def bound(eps: Tensor, values: Tensor, residual: Tensor) -> Bound:

@@ -43,12 +43,12 @@ def pair(ctx: Context, kind: str, seq_len: int, dim: int) -> tuple[Tensor, Tenso
 def _drawn(ctx: Context, stream: str, kind: str, seq_len: int, dim: int) -> Tensor:
     draw = ctx.generator(f"{stream} {kind} {dim}")
     if kind == "gauss_clip":
-        found = (SPREAD * torch.randn(seq_len, dim, dtype=torch.float64, generator=draw)).clamp_(-1, 1)
+        entries = (SPREAD * torch.randn(seq_len, dim, dtype=torch.float64, generator=draw)).clamp_(-1, 1)
     elif kind == "uniform":
-        found = 2 * torch.rand(seq_len, dim, dtype=torch.float64, generator=draw) - 1
+        entries = 2 * torch.rand(seq_len, dim, dtype=torch.float64, generator=draw) - 1
     else:
-        found = 2 * torch.randint(2, (seq_len, dim), generator=draw).double() - 1
-    return found.to(ctx.device)
+        entries = 2 * torch.randint(2, (seq_len, dim), generator=draw).double() - 1
+    return entries.to(ctx.device)
 
 
 def values(ctx: Context, kind: str, keys: Tensor) -> Tensor:
@@ -58,9 +58,9 @@ def values(ctx: Context, kind: str, keys: Tensor) -> Tensor:
     if kind == "linear":
         return keys
     if kind == "needle":
-        found = torch.zeros_like(keys)
-        found[0] = 1
-        return found
+        rows = torch.zeros_like(keys)
+        rows[0] = 1
+        return rows
     return torch.randn(keys.shape, dtype=torch.float64, generator=ctx.generator("values")).to(ctx.device)
 
 

@@ -18,7 +18,7 @@ NAMES = ("exact", "sdpa", "softmax_1", "polynomial", "performer", "nystroem")
 
 
 @dataclass(frozen=True)
-class Asked:
+class MethodSize:
     """A method and how large it is: the degree of a polynomial, features of Performer, landmarks of Nyström."""
 
     name: str
@@ -26,20 +26,20 @@ class Asked:
     features: int = 0
 
 
-def forward(asked: Asked, rows: tuple[Tensor, Tensor, Tensor], scale: float, directions: Tensor) -> Callable[[], Tensor]:
+def forward(choice: MethodSize, rows: tuple[Tensor, Tensor, Tensor], scale: float, directions: Tensor) -> Callable[[], Tensor]:
     """The call that gives outputs (L, d) of queries, keys and values (L, d); Performer takes the first of `directions`."""
     queries, keys, values = rows
     calls: dict[str, Callable[[], Tensor]] = {
         "exact": lambda: softmax(queries, keys, values, scale),
         "sdpa": lambda: fused(queries, keys, values, scale),
         "softmax_1": lambda: outlier_free(queries, keys, values, scale),
-        "polynomial": lambda: polynomial.polynomial(queries, keys, scale, polynomial.taylor(asked.degree)).apply(values),
-        "performer": lambda: operators.performer(queries, keys, scale, directions[: asked.features]).apply(values),
-        "nystroem": lambda: operators.nystroem(queries, keys, scale, asked.features).apply(values),
+        "polynomial": lambda: polynomial.polynomial(queries, keys, scale, polynomial.taylor(choice.degree)).apply(values),
+        "performer": lambda: operators.performer(queries, keys, scale, directions[: choice.features]).apply(values),
+        "nystroem": lambda: operators.nystroem(queries, keys, scale, choice.features).apply(values),
     }
-    if asked.name not in calls:
-        raise ValueError(f"method must be one of {', '.join(NAMES)}, but got '{asked.name}'; write one of them.")
-    return calls[asked.name]
+    if choice.name not in calls:
+        raise ValueError(f"method must be one of {', '.join(NAMES)}, but got '{choice.name}'; write one of them.")
+    return calls[choice.name]
 
 
 def softmax(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
@@ -58,24 +58,24 @@ def fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor
 
 def outlier_free(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
     """Attention by exp(x_i) / (1 + sum exp(x_j)), as in outlier-free Hopfield layers (Hu et al. 2024, arXiv:2404.03828)."""
-    columns, found = values.mT.contiguous(), []
+    columns, outputs = values.mT.contiguous(), []
     for part in operators.blocks(len(queries), len(keys), keys):
         scores = scale * queries[part] @ keys.mT
         top = scores.amax(1, keepdim=True).clamp_min(0)
         weights = torch.exp(scores - top)
-        found.append(columns @ weights.mT / (weights.sum(1) + torch.exp(-top[:, 0])))
-    return torch.cat(found, dim=1).mT
+        outputs.append(columns @ weights.mT / (weights.sum(1) + torch.exp(-top[:, 0])))
+    return torch.cat(outputs, dim=1).mT
 
 
-def flops(asked: Asked, seq_len: int, dim: int) -> float:
+def flops(choice: MethodSize, seq_len: int, dim: int) -> float:
     """Operations of one forward attention: 4 L² d, 4 L k (d+1) + 2 L k, 4 L k (2d+1), or 8 L k d + 20 k³ by landmarks."""
-    n, k = float(seq_len), float(asked.features)
-    if asked.name == "polynomial":
-        k = math.comb(dim + asked.degree, asked.degree)
+    n, k = float(seq_len), float(choice.features)
+    if choice.name == "polynomial":
+        k = math.comb(dim + choice.degree, choice.degree)
         return 4 * n * k * (dim + 1) + 2 * n * k
-    if asked.name == "performer":
+    if choice.name == "performer":
         return 4 * n * k * (2 * dim + 1)
-    return 8 * n * k * dim + 20 * k**3 if asked.name == "nystroem" else 4 * n * n * dim
+    return 8 * n * k * dim + 20 * k**3 if choice.name == "nystroem" else 4 * n * n * dim
 
 
 def crossover(degree: int, dim: int) -> float:

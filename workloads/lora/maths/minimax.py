@@ -98,12 +98,12 @@ def _extrema(nodes: Array, values: Array, radius: float) -> Array:
     x = np.append((nodes[:-1, None] + np.diff(nodes)[:, None] * steps).ravel(), nodes[-1])
     e = _relative(nodes, values, x) - 1
     starts = np.flatnonzero(np.diff(np.sign(e), prepend=0.0))
-    found = []
+    places = []
     for start, stop in zip(starts, [*starts[1:], len(x)], strict=True):
         i = start + int(np.argmax(np.abs(e[start:stop])))
         inside = start < i < stop - 1
-        found.append(_top(x[i - 1 : i + 2], e[i - 1 : i + 2]) if inside else x[i])
-    return np.array(found)
+        places.append(_top(x[i - 1 : i + 2], e[i - 1 : i + 2]) if inside else x[i])
+    return np.array(places)
 
 
 def _top(x: Array, e: Array) -> float:

@@ -32,10 +32,10 @@ def entry_error(queries: Tensor, keys: Tensor, scale: float, degree: int, dtype:
     coefficients = polynomial.taylor(degree)
     rank = polynomial.rank(queries.shape[1], degree)
     weights = polynomial.weights(queries.shape[1], coefficients, scale, queries.to(dtype))
-    left = (polynomial.features(queries.to(dtype), degree) * weights[:, None]).mT
+    weighted = (polynomial.features(queries.to(dtype), degree) * weights[:, None]).mT
     worst = 0.0
     for part in operators.blocks(len(keys), max(rank, len(queries)), keys):
-        near = (left @ polynomial.features(keys[part].to(dtype), degree)).double()
+        near = (weighted @ polynomial.features(keys[part].to(dtype), degree)).double()
         exact = torch.exp(scale * queries @ keys[part].mT)
         worst = max(worst, float((near / exact - 1).abs().max()))
     return worst

@@ -33,18 +33,18 @@ class Problem:
     scale: float
     adapted: tuple[str, ...]
 
-    def made(self, name: str) -> Tensor:
+    def adapted_rows(self, name: str) -> Tensor:
         """Queries, keys or values (..., L, d), as their matrix makes them now."""
-        found = self.adapters[name]
-        return found.inputs + found.inputs @ found.left @ found.right
+        adapter = self.adapters[name]
+        return adapter.inputs + adapter.inputs @ adapter.down @ adapter.up
 
     @property
     def norm(self) -> Tensor:
         """The largest entry that the theorem bounds (...): of Q and K; in the full case also of X_K and of X_Q W_Q W_K^T."""
-        queries, keys, keyed = self.made("queries"), self.made("keys"), self.adapters["keys"]
+        queries, keys, keyed = self.adapted_rows("queries"), self.adapted_rows("keys"), self.adapters["keys"]
         rows = [queries, keys]
         if "keys" in self.adapted:
-            rows += [keyed.inputs, queries + queries @ keyed.right.mT @ keyed.left.mT]
+            rows += [keyed.inputs, queries + queries @ keyed.up.mT @ keyed.down.mT]
         return torch.stack([largest(x) for x in rows]).amax(0)
 
 
@@ -57,11 +57,11 @@ def draw(ctx: Context, kind: str, values: str, seq_len: int, dim: int, lora_rank
     adapters = {}
     for name, rows in inputs.items():
         stream = ctx.generator(f"factors of {name}")
-        left = torch.randn(dim, lora_rank, dtype=torch.float64, generator=stream).to(rows) / math.sqrt(dim)
-        right = torch.randn(lora_rank, dim, dtype=torch.float64, generator=stream).to(rows) / math.sqrt(lora_rank)
-        left = left if name in ADAPTED[adapt] else torch.zeros_like(left)
-        size = 1.0 if name == "values" else largest(rows + rows @ left @ right)
-        adapters[name] = Adapter(rows / size, left, right)
+        down = torch.randn(dim, lora_rank, dtype=torch.float64, generator=stream).to(rows) / math.sqrt(dim)
+        up = torch.randn(lora_rank, dim, dtype=torch.float64, generator=stream).to(rows) / math.sqrt(lora_rank)
+        down = down if name in ADAPTED[adapt] else torch.zeros_like(down)
+        size = 1.0 if name == "values" else largest(rows + rows @ down @ up)
+        adapters[name] = Adapter(rows / size, down, up)
     target = torch.randn(queries.shape, dtype=torch.float64, generator=ctx.generator("target")).to(queries)
     return Problem(adapters, target, 1.0, ADAPTED[adapt])
 
@@ -72,47 +72,45 @@ def stack(problems: list[Problem], bounds: list[float], scale: float) -> Problem
     size = torch.tensor(bounds, dtype=first.target.dtype, device=first.target.device)[:, None, None]
     adapters = {}
     for name in first.adapters:
-        rows, left, right = (
-            torch.stack([getattr(p.adapters[name], part) for p in problems]) for part in ("inputs", "left", "right")
-        )
-        adapters[name] = Adapter(rows if name == "values" else size * rows, left, right)
+        rows, down, up = (torch.stack([getattr(p.adapters[name], part) for p in problems]) for part in ("inputs", "down", "up"))
+        adapters[name] = Adapter(rows if name == "values" else size * rows, down, up)
     return Problem(adapters, torch.stack([p.target for p in problems]), scale, first.adapted)
 
 
 def gradients(problem: Problem, attention: Attention) -> tuple[Gradients, Tensor]:
     """Gradients at the weights of that operator, and the residual (..., L, d)."""
-    queries, keys = problem.made("queries"), problem.made("keys")
-    slope = adaptation_gradient.slope(attention, problem.made("values"), problem.target)
+    queries, keys = problem.adapted_rows("queries"), problem.adapted_rows("keys")
+    slope = adaptation_gradient.slope(attention, problem.adapted_rows("values"), problem.target)
     of = problem.adapters
-    found = {"queries": adaptation_gradient.of_queries(slope, of["queries"], keys, problem.scale)}
+    by_name = {"queries": adaptation_gradient.of_queries(slope, of["queries"], keys, problem.scale)}
     if "keys" in problem.adapted:
-        found["keys"] = adaptation_gradient.of_keys(slope, of["keys"], queries, problem.scale)
-    found["values"] = adaptation_gradient.of_values(slope, of["values"])
-    return found, slope.residual
+        by_name["keys"] = adaptation_gradient.of_keys(slope, of["keys"], queries, problem.scale)
+    by_name["values"] = adaptation_gradient.of_values(slope, of["values"])
+    return by_name, slope.residual
 
 
 def autograd(problem: Problem) -> Gradients:
     """The same gradients by automatic differentiation of the loss, L² numbers at once."""
-    factors = {n: (a.left.detach().requires_grad_(), a.right.detach().requires_grad_()) for n, a in problem.adapters.items()}
-    made = {n: a.inputs + a.inputs @ factors[n][0] @ factors[n][1] for n, a in problem.adapters.items()}
-    weights = torch.softmax(problem.scale * made["queries"] @ made["keys"].mT, dim=-1)
-    loss = (weights @ made["values"] - problem.target).square().sum() / 2
+    factors = {n: (a.down.detach().requires_grad_(), a.up.detach().requires_grad_()) for n, a in problem.adapters.items()}
+    matrices = {n: a.inputs + a.inputs @ factors[n][0] @ factors[n][1] for n, a in problem.adapters.items()}
+    weights = torch.softmax(problem.scale * matrices["queries"] @ matrices["keys"].mT, dim=-1)
+    loss = (weights @ matrices["values"] - problem.target).square().sum() / 2
     wanted = [factor for n in problem.adapted for factor in factors[n]]
-    found = torch.autograd.grad(loss, wanted)
-    return {n: (found[2 * i + 1], found[2 * i]) for i, n in enumerate(problem.adapted)}
+    slopes = torch.autograd.grad(loss, wanted)
+    return {n: (slopes[2 * i + 1], slopes[2 * i]) for i, n in enumerate(problem.adapted)}
 
 
 def bounds(problem: Problem, bound: Bound) -> Gradients:
     """What no entry of the errors of `gradients` exceeds, (...) for dL/dA and dL/dB of each adapted matrix."""
-    other = {"queries": problem.made("keys"), "keys": problem.made("queries")}
-    found = {}
+    other = {"queries": problem.adapted_rows("keys"), "keys": problem.adapted_rows("queries")}
+    limits = {}
     for name in problem.adapted:
-        rows, left, right = (getattr(problem.adapters[name], part) for part in ("inputs", "left", "right"))
+        rows, down, up = (getattr(problem.adapters[name], part) for part in ("inputs", "down", "up"))
         if name == "values":
-            found[name] = bound.values(rows @ left), bound.values(rows, right.abs().sum(-1).amax(-1))
+            limits[name] = bound.values(rows @ down), bound.values(rows, up.abs().sum(-1).amax(-1))
         else:
-            found[name] = (
-                bound.scores(rows @ left, other[name], problem.scale),
-                bound.scores(rows, other[name] @ right.mT, problem.scale),
+            limits[name] = (
+                bound.scores(rows @ down, other[name], problem.scale),
+                bound.scores(rows, other[name] @ up.mT, problem.scale),
             )
-    return found
+    return limits

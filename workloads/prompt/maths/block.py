@@ -36,9 +36,9 @@ class Block:
 
     def __call__(self, prompt: Tensor, x: Tensor) -> Tensor:
         """Outputs (.., L, d) at the places of x (.., L, d), behind the prompt (.., p, d); scores are over sqrt(d)."""
-        seen = torch.cat([prompt.expand(*x.shape[:-2], -1, -1), x], -2)
-        scores = (x @ self.wq) @ (seen @ self.wk).mT / x.shape[-1] ** 0.5
-        mixed = torch.softmax(scores, -1) @ (seen @ self.wv)
+        tokens = torch.cat([prompt.expand(*x.shape[:-2], -1, -1), x], -2)
+        scores = (x @ self.wq) @ (tokens @ self.wk).mT / x.shape[-1] ** 0.5
+        mixed = torch.softmax(scores, -1) @ (tokens @ self.wv)
         if not self.whole:
             return mixed
         z = x + mixed
@@ -71,7 +71,7 @@ def trained(block: Block, prompts: Tensor, x: Tensor, y: Tensor, steps: int, rat
     optimiser = torch.optim.Adam(leaves, lr=rate)
     for _ in range(steps):
         optimiser.zero_grad()
-        found = of(leaves[:6], block.whole)(leaves[6][:, None], x)
-        (found - y).square().mean().backward()
+        outputs = of(leaves[:6], block.whole)(leaves[6][:, None], x)
+        (outputs - y).square().mean().backward()
         optimiser.step()
     return of([leaf.detach() for leaf in leaves[:6]], block.whole)

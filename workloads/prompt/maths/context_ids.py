@@ -36,9 +36,9 @@ def context_ids(chosen: Tensor, words: Tensor, prompt: Tensor, weight: Tensor, v
     `chosen` (s, L) picks from words (v, d); prompt (p, d) stands before each sequence; W and V are (d, d).
     """
     x = words[chosen]  # (s, L, d)
-    seen = torch.cat([prompt.expand(len(x), -1, -1), x], 1)
-    scores = (x @ weight) @ seen.mT
-    return x + torch.softmax(scores, -1) @ seen @ value.mT
+    tokens = torch.cat([prompt.expand(len(x), -1, -1), x], 1)
+    scores = (x @ weight) @ tokens.mT
+    return x + torch.softmax(scores, -1) @ tokens @ value.mT
 
 
 def boltzmann(z: Tensor) -> Tensor:

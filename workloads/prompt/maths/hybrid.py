@@ -36,15 +36,15 @@ def mixed(queries: Tensor, smooth: Columns, exact: Columns | None, scale: float,
     count = rank(queries.shape[-1], degree)
     weight = weights(queries.shape[-1], coefficients, scale, queries)
     parts = operators.blocks(smooth.keys.shape[0], count, smooth.keys)
-    held = weight[:, None] * operators.added(features(smooth.keys[b], degree) @ _padded(smooth.values[b]) for b in parts)
+    moments = weight[:, None] * operators.added(features(smooth.keys[b], degree) @ _padded(smooth.values[b]) for b in parts)
     wide = max(count, 0 if exact is None else exact.keys.shape[0])
-    found = torch.cat(
+    sums = torch.cat(
         [
-            features(queries[b], degree).mT @ held + _exact(queries[b], exact, scale)
+            features(queries[b], degree).mT @ moments + _exact(queries[b], exact, scale)
             for b in operators.blocks(len(queries), wide, queries)
         ]
     )
-    return found[:, :-1] / found[:, -1:]
+    return sums[:, :-1] / sums[:, -1:]
 
 
 def _exact(queries: Tensor, columns: Columns | None, scale: float) -> Tensor | float:

@@ -17,7 +17,7 @@ def centres(n: int) -> Tensor:
     return (torch.arange(n, dtype=torch.float64) + 0.5) / n
 
 
-def asked(n: int, cells: int) -> Tensor:
+def query_grid(n: int, cells: int) -> Tensor:
     """Queries (q,) on one axis: eighths of every bump, tokens, and the borders of their cells, where the error is largest."""
     fine = torch.arange(8 * cells + 1, dtype=torch.float64) / (8 * cells)
     own = torch.arange(2 * n + 1, dtype=torch.float64) / (2 * n)
@@ -36,7 +36,7 @@ def bump(axes: list[Tensor], signs: Tensor) -> Tensor:
     """
     cells = signs.shape[0]
     places = [(x * cells).long().clamp_max(cells - 1) for x in axes]
-    away = [(x - (place + 0.5) / cells).abs() for x, place in zip(axes, places, strict=True)]
+    away = [(x - (cell + 0.5) / cells).abs() for x, cell in zip(axes, places, strict=True)]
     farthest = torch.stack(torch.meshgrid(*away, indexing="ij")).amax(0)
     return signs[tuple(torch.meshgrid(*places, indexing="ij"))] * (0.5 / cells - farthest)
 
@@ -62,13 +62,13 @@ def fitted(weights: Tensor, wanted: Tensor, bound: float) -> Tensor:
     """
     rows, (q, n) = weights.cpu().numpy(), weights.shape
     slack = np.full((q, 1), -1.0)
-    found = optimize.linprog(
+    solution = optimize.linprog(
         np.append(np.zeros(n), 1.0),
         A_ub=np.block([[rows, slack], [-rows, slack]]),
         b_ub=np.concatenate([wanted.cpu().numpy(), -wanted.cpu().numpy()]),
         bounds=[(-bound, bound)] * n + [(0, None)],
         method="highs",
     )
-    if found.status != 0:
-        raise ArithmeticError(f"the linear program for {n} values must be solved, but {found.message}; take fewer tokens.")
-    return torch.from_numpy(found.x[:-1]).to(weights)
+    if solution.status != 0:
+        raise ArithmeticError(f"the linear program for {n} values must be solved, but {solution.message}; take fewer tokens.")
+    return torch.from_numpy(solution.x[:-1]).to(weights)

@@ -35,10 +35,10 @@ def possible(ln_s: float, uq: float, tokens: int) -> bool:
 
 def contexts(dim: int) -> Tensor:
     """Attention (2, d) of q over the contexts {e_2, q} and {-e_2, q}: what a query gets without a prompt."""
-    found = torch.zeros(2, dim, dtype=torch.float64)
-    found[:, 0] = math.e / SHARE
-    found[0, 1], found[1, 1] = 1 / SHARE, -1 / SHARE
-    return found
+    pair = torch.zeros(2, dim, dtype=torch.float64)
+    pair[:, 0] = math.e / SHARE
+    pair[0, 1], pair[1, 1] = 1 / SHARE, -1 / SHARE
+    return pair
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ def demanded(targets: Tensor, alone: Tensor, mass: tuple[float, float]) -> Deman
 
     def best(ln_s: float) -> tuple[float, Tensor]:
         share = torch.tensor([1 / (1 + z * math.exp(-ln_s)) for z in mass], dtype=torch.float64)[:, None]
-        asked = targets - (1 - share) * alone  # = share u
-        u = (share * asked).sum(0) / share.square().sum()
-        return float((asked - share * u).square().sum()), u
+        shares = targets - (1 - share) * alone  # = share u
+        u = (share * shares).sum(0) / share.square().sum()
+        return float((shares - share * u).square().sum()), u
 
     grid = [step / 4 for step in range(-80, 81)]
     start = min(grid, key=lambda ln_s: best(ln_s)[0])
-    found = optimize.minimize_scalar(
+    minimum = optimize.minimize_scalar(
         lambda ln_s: best(ln_s)[0], bounds=(start - 0.5, start + 0.5), method="bounded", options={"xatol": 1e-13}
     )
-    residual, u = best(float(found.x))
-    return Demand(u, math.exp(float(found.x)), residual)
+    residual, u = best(float(minimum.x))
+    return Demand(u, math.exp(float(minimum.x)), residual)
 
 
 def floor(tokens: int) -> float:
@@ -80,8 +80,8 @@ def floor(tokens: int) -> float:
     """
 
     def excess(z: float) -> float:
-        left = SHARE / (tokens * math.exp(z) + SHARE)
-        return (1 - left) * z + left * math.e / SHARE - 1 - left / SHARE
+        rest = SHARE / (tokens * math.exp(z) + SHARE)
+        return (1 - rest) * z + rest * math.e / SHARE - 1 - rest / SHARE
 
     z = float(optimize.brentq(excess, 0.0, 4.0, xtol=1e-15))
     return 1 + 1 / (tokens * math.exp(z) + SHARE)

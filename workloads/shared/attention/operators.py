@@ -67,7 +67,7 @@ class Kernel:
     spread: Callable[[Tensor, Tensor], Tensor]
 
 
-def held(features: Map, width: int) -> Kernel:
+def blockwise(features: Map, width: int) -> Kernel:
     """The kernel of features that are made for a block of rows (..., n, d) at a time, (..., width, n)."""
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
@@ -84,8 +84,8 @@ def factored(queries: Tensor, keys: Tensor, kernel: Kernel, weights: Tensor) -> 
 
     def apply(values: Tensor) -> Tensor:
         columns = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1).mT
-        found = kernel.spread(queries, weights * kernel.gather(keys, columns.contiguous()))  # (..., w + 1, n)
-        return (found[..., :-1, :] / found[..., -1:, :]).mT
+        sums = kernel.spread(queries, weights * kernel.gather(keys, columns.contiguous()))  # (..., w + 1, n)
+        return (sums[..., :-1, :] / sums[..., -1:, :]).mT
 
     def transpose(rows: Tensor) -> Tensor:
         sums = kernel.spread(queries, weights * kernel.gather(keys, torch.ones_like(keys[..., :1]).mT))  # (..., 1, n)
@@ -106,7 +106,7 @@ def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -
         return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
 
     count = directions.shape[0]
-    return factored(queries, keys, held(features, count), directions.new_full((count,), 1 / count))
+    return factored(queries, keys, blockwise(features, count), directions.new_full((count,), 1 / count))
 
 
 def nystroem(queries: Tensor, keys: Tensor, scale: float, landmarks: int) -> Attention:
@@ -115,12 +115,12 @@ def nystroem(queries: Tensor, keys: Tensor, scale: float, landmarks: int) -> Att
     Their rows need not sum to one. The number of landmarks must divide n and m.
     """
     of_queries, of_keys = _means(queries, landmarks), _means(keys, landmarks)
-    left = torch.softmax(scale * queries @ of_keys.mT, dim=-1)  # (..., n, landmarks)
-    right = torch.softmax(scale * of_queries @ keys.mT, dim=-1)  # (..., landmarks, m)
+    to_landmarks = torch.softmax(scale * queries @ of_keys.mT, dim=-1)  # (..., n, landmarks)
+    from_landmarks = torch.softmax(scale * of_queries @ keys.mT, dim=-1)  # (..., landmarks, m)
     middle = torch.linalg.pinv(torch.softmax(scale * of_queries @ of_keys.mT, dim=-1))
     return Attention(
-        apply=lambda values: left @ (middle @ (right @ values)),
-        transpose=lambda rows: right.mT @ (middle.mT @ (left.mT @ rows)),
+        apply=lambda values: to_landmarks @ (middle @ (from_landmarks @ values)),
+        transpose=lambda rows: from_landmarks.mT @ (middle.mT @ (to_landmarks.mT @ rows)),
         rank=landmarks,
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workloads.shared.attention.operators import Attention, Kernel, blocks, factored, held
+from workloads.shared.attention.operators import Attention, Kernel, blocks, blockwise, factored
 
 
 def rank(dim: int, degree: int) -> int:
@@ -33,19 +33,19 @@ def taylor(degree: int) -> tuple[float, ...]:
 def features(rows: Tensor, degree: int) -> Tensor:
     """All monomials of rows (..., n, d) up to that degree, feature first: (..., C(d+degree, degree), n). No gradient passes."""
     dim, x = rows.shape[-1], rows.mT.contiguous()  # (..., d, n)
-    found = x.new_empty((*x.shape[:-2], rank(dim, degree), x.shape[-1]))
-    found[..., 0, :] = 1
-    found[..., 1 : dim + 1, :] = x if degree else 1
+    monomials = x.new_empty((*x.shape[:-2], rank(dim, degree), x.shape[-1]))
+    monomials[..., 0, :] = 1
+    monomials[..., 1 : dim + 1, :] = x if degree else 1
     before = slice(1, dim + 1)  # the monomials of one degree less
     for m in range(2, degree + 1):
-        place = before.stop
+        first_free = before.stop
         for j in range(dim):
-            kept = math.comb(j + m - 1, m - 1)  # of degree m - 1 in variables 0..j
-            lower = found[..., before.start : before.start + kept, :]
-            torch.mul(lower, x[..., j : j + 1, :], out=found[..., place : place + kept, :])
-            place += kept
-        before = slice(before.stop, place)
-    return found
+            count = math.comb(j + m - 1, m - 1)  # of degree m - 1 in variables 0..j
+            lower = monomials[..., before.start : before.start + count, :]
+            torch.mul(lower, x[..., j : j + 1, :], out=monomials[..., first_free : first_free + count, :])
+            first_free += count
+        before = slice(before.stop, first_free)
+    return monomials
 
 
 LIFTED = 3
@@ -58,9 +58,9 @@ def _exponents(dim: int, degree: int) -> np.ndarray[tuple[int, int], np.dtype[np
     level = np.zeros((1, dim), dtype=np.int8)
     levels = [level]
     for m in range(1, degree + 1):
-        kept = [math.comb(j + m - 1, m - 1) for j in range(dim)]
-        raised = np.concatenate([level[:count] for count in kept])
-        raised[np.arange(len(raised)), np.repeat(np.arange(dim), kept)] += 1
+        counts = [math.comb(j + m - 1, m - 1) for j in range(dim)]
+        raised = np.concatenate([level[:count] for count in counts])
+        raised[np.arange(len(raised)), np.repeat(np.arange(dim), counts)] += 1
         level = raised
         levels.append(level)
     return np.concatenate(levels)
@@ -87,7 +87,7 @@ def polynomial(queries: Tensor, keys: Tensor, scale: float, coefficients: Sequen
     A p that is negative at some score may make a row sum vanish: the even Taylor polynomials are positive everywhere.
     """
     degree, dim = len(coefficients) - 1, queries.shape[-1]
-    kernel = held(lambda rows: features(rows, degree), rank(dim, degree)) if degree < LIFTED else _lifted(dim, degree)
+    kernel = blockwise(lambda rows: features(rows, degree), rank(dim, degree)) if degree < LIFTED else _lifted(dim, degree)
     return factored(queries, keys, kernel, weights(dim, coefficients, scale, queries))
 
 
@@ -109,23 +109,23 @@ def _lifted(dim: int, degree: int) -> Kernel:
             yield j, slice(start, stop), top[..., : stop - start, :]
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
-        found = columns.new_zeros((*columns.shape[:-1], ends[-1]))
+        gathered = columns.new_zeros((*columns.shape[:-1], ends[-1]))
         for part in blocks(rows.shape[-2], lower, rows):
-            made, block, x = features(rows[..., part, :], degree - 1), columns[..., part], rows[..., part, :].mT
-            found[..., :lower] += block @ made.mT
-            for j, place, below in parts(made[..., first:, :]):
-                found[..., place] += (block * x[..., j : j + 1, :]) @ below.mT
-        return found
+            monomials, block, x = features(rows[..., part, :], degree - 1), columns[..., part], rows[..., part, :].mT
+            gathered[..., :lower] += block @ monomials.mT
+            for j, own, below in parts(monomials[..., first:, :]):
+                gathered[..., own] += (block * x[..., j : j + 1, :]) @ below.mT
+        return gathered
 
     def spread(rows: Tensor, moments: Tensor) -> Tensor:
-        found = []
+        spread_blocks = []
         for part in blocks(rows.shape[-2], lower, rows):
-            made, x = features(rows[..., part, :], degree - 1), rows[..., part, :].mT
-            block = moments[..., :lower] @ made
-            for j, place, below in parts(made[..., first:, :]):
-                block.addcmul_(moments[..., place] @ below, x[..., j : j + 1, :])
-            found.append(block)
-        return torch.cat(found, dim=-1)
+            monomials, x = features(rows[..., part, :], degree - 1), rows[..., part, :].mT
+            block = moments[..., :lower] @ monomials
+            for j, own, below in parts(monomials[..., first:, :]):
+                block.addcmul_(moments[..., own] @ below, x[..., j : j + 1, :])
+            spread_blocks.append(block)
+        return torch.cat(spread_blocks, dim=-1)
 
     return Kernel(gather, spread)
 
@@ -133,17 +133,17 @@ def _lifted(dim: int, degree: int) -> Kernel:
 def entries(queries: Tensor, keys: Tensor, scale: float, coefficients: Sequence[float]) -> Tensor:
     """The matrix p(scale q.k) (n, m) as its features give it, queries (n, d) and keys (m, d); for tests and samples."""
     degree = len(coefficients) - 1
-    left = features(queries, degree) * weights(queries.shape[-1], coefficients, scale, queries)[:, None]
-    parts = [left.mT @ features(keys[part], degree) for part in blocks(keys.shape[-2], left.shape[-2], keys)]
+    weighted = features(queries, degree) * weights(queries.shape[-1], coefficients, scale, queries)[:, None]
+    parts = [weighted.mT @ features(keys[part], degree) for part in blocks(keys.shape[-2], weighted.shape[-2], keys)]
     return torch.cat(parts, dim=-1)
 
 
 def evaluate(scores: Tensor, coefficients: Sequence[float]) -> Tensor:
     """p at each score, by Horner's rule, in a tensor of its own."""
-    found = torch.full_like(scores, coefficients[-1])
+    values = torch.full_like(scores, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        found.mul_(scores).add_(coefficient)
-    return found
+        values.mul_(scores).add_(coefficient)
+    return values
 
 
 def prefixes(dim: int, degree: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ def reach(queries: Tensor, keys: Tensor) -> bool:
     return queries.shape[1] <= CODED and _meet(queries, keys) and _meet(queries, -keys)
 
 
-def _meet(rows: Tensor, others: Tensor) -> bool:
+def _meet(rows: Tensor, targets: Tensor) -> bool:
     powers = 2 ** torch.arange(rows.shape[1], device=rows.device)
-    codes = [((part > 0) * powers).sum(1) for part in (rows, others)]
+    codes = [((part > 0) * powers).sum(1) for part in (rows, targets)]
     return bool(torch.isin(*codes).any())

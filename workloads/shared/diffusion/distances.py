@@ -25,9 +25,9 @@ def binned_tv(points: Tensor, log_density: Callable[[Tensor], Tensor], reach: fl
     inside = ((cell >= 0) & (cell < bins)).all(-1)
     index = cell[..., 0] if d == 1 else cell[..., 0] * bins + cell[..., 1]
     index = torch.where(inside, index, bins**d)
-    found = torch.zeros(models, len(mass), dtype=mass.dtype, device=points.device)
-    found.scatter_add_(1, index, torch.full_like(index, 1, dtype=mass.dtype))
-    tv = 0.5 * (found / count - mass).abs().sum(1)
+    counts = torch.zeros(models, len(mass), dtype=mass.dtype, device=points.device)
+    counts.scatter_add_(1, index, torch.full_like(index, 1, dtype=mass.dtype))
+    tv = 0.5 * (counts / count - mass).abs().sum(1)
     # The mean of |p - q| is at most its root mean square; one point moves the sum by 1/count (McDiarmid).
     noise = 0.5 * (mass * (1.0 - mass) / count).sqrt().sum() + math.sqrt(math.log(1e9) / (2.0 * count))
     return tv, noise.expand(models)
@@ -68,12 +68,12 @@ def energy_and_mmd(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _sums(x: Tensor, y: Tensor | None, spread: Tensor) -> Tensor:
     """Sums over all pairs of distance and of kernel, (2, models); without y those of x with itself."""
-    found = x.new_zeros(2, len(x), dtype=torch.float64)
+    sums = x.new_zeros(2, len(x), dtype=torch.float64)
     for i, (points, sharpness) in enumerate(zip(x, -0.5 / spread, strict=True)):
         for squares, count in _squares(points, None if y is None else y[i]):
             kernels = (squares * sharpness).exp_().sum()
-            found[:, i] += count * torch.stack([squares.sqrt_().sum(), kernels])
-    return found
+            sums[:, i] += count * torch.stack([squares.sqrt_().sum(), kernels])
+    return sums
 
 
 def _squares(x: Tensor, y: Tensor | None) -> Iterator[tuple[Tensor, float]]:
@@ -83,19 +83,19 @@ def _squares(x: Tensor, y: Tensor | None) -> Iterator[tuple[Tensor, float]]:
     """
     other = x if y is None else y
     centre = other.double().mean(0)
-    left, right = x.double() - centre, other.double() - centre
-    lengths = [part.square().sum(1, keepdim=True) for part in (left, right)]
-    left = torch.cat([left, lengths[0], torch.ones_like(lengths[0])], 1)
-    right = torch.cat([-2.0 * right, torch.ones_like(lengths[1]), lengths[1]], 1).mT
-    rows = max(1, (PAIRS_GPU if x.is_cuda else PAIRS) // right.shape[1])
-    for i in range(0, len(left), rows):
-        part = left[i : i + rows]
+    first, second = x.double() - centre, other.double() - centre
+    lengths = [part.square().sum(1, keepdim=True) for part in (first, second)]
+    first = torch.cat([first, lengths[0], torch.ones_like(lengths[0])], 1)
+    second = torch.cat([-2.0 * second, torch.ones_like(lengths[1]), lengths[1]], 1).mT
+    rows = max(1, (PAIRS_GPU if x.is_cuda else PAIRS) // second.shape[1])
+    for i in range(0, len(first), rows):
+        part = first[i : i + rows]
         if y is not None:
-            yield (part @ right).clamp_min_(0.0), 1.0
+            yield (part @ second).clamp_min_(0.0), 1.0
             continue
         # A pair counts twice, a point's own distance is zero.
-        yield (part @ right[:, i : i + rows]).clamp_min_(0.0).fill_diagonal_(0.0), 1.0
-        yield (part @ right[:, i + rows :]).clamp_min_(0.0), 2.0
+        yield (part @ second[:, i : i + rows]).clamp_min_(0.0).fill_diagonal_(0.0), 1.0
+        yield (part @ second[:, i + rows :]).clamp_min_(0.0), 2.0
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
@@ -106,5 +106,5 @@ def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
 
 def directions(d: int, count: int, generator: torch.Generator) -> Tensor:
     """Random unit vectors (d, count), float64."""
-    made = torch.randn(d, count, generator=generator, dtype=torch.float64)
-    return made / made.norm(dim=0)
+    normal = torch.randn(d, count, generator=generator, dtype=torch.float64)
+    return normal / normal.norm(dim=0)

@@ -44,14 +44,14 @@ class Shape:
 def initial(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator, dtype: torch.dtype) -> Stack:
     """Parameters to start from: vectors zero, matrices normal with variance 1/in, those that end a residual branch smaller."""
     depth = sum(name.endswith(".out") for name in shapes)
-    made = {}
+    parameters = {}
     for name, shape in shapes.items():
         scale = 0.0 if len(shape) == 1 else shape[0] ** -0.5
         if name.endswith((".out", ".down")):
             scale /= math.sqrt(2 * depth)
         # Drawn in float64 and rounded, so that both precisions start at one point.
-        made[name] = (torch.randn(shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
-    return made
+        parameters[name] = (torch.randn(shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
+    return parameters
 
 
 def first_parameters(
@@ -89,21 +89,21 @@ def orthonormal(weight: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Each model's own map on the last axis: (models, ..., in) by (models, in, out), and a bias (models, out)."""
-    made = product(x.reshape(len(x), -1, x.shape[-1]), weight).view(*x.shape[:-1], weight.shape[-1])
-    return made if bias is None else made + bias.view(len(x), *[1] * (x.dim() - 2), -1)
+    mapped_rows = product(x.reshape(len(x), -1, x.shape[-1]), weight).view(*x.shape[:-1], weight.shape[-1])
+    return mapped_rows if bias is None else mapped_rows + bias.view(len(x), *[1] * (x.dim() - 2), -1)
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def product(rows: Tensor, columns: Tensor) -> Tensor:
     """Matrix products (models, n, k) by (models, k, m), each with the same last digits in any company.
 
     A lone product with a side of 1 is one of a vector, which sums in another order; no gradient of these is such a one.
     """
-    inner, outer = right.shape[1], right.shape[2]
+    inner, outer = columns.shape[1], columns.shape[2]
     if inner == 1:
-        left, right = pad(left, (0, 1)), pad(right, (0, 0, 0, 1))
+        rows, columns = pad(rows, (0, 1)), pad(columns, (0, 0, 0, 1))
     if outer == 1:
-        return torch.bmm(left, pad(right, (0, 1)))[..., :1]
-    return torch.bmm(left, right)
+        return torch.bmm(rows, pad(columns, (0, 1)))[..., :1]
+    return torch.bmm(rows, columns)
 
 
 def blocks(parameters: Stack, x: Tensor, shape: Shape) -> Tensor:
@@ -123,8 +123,8 @@ def blocks(parameters: Stack, x: Tensor, shape: Shape) -> Tensor:
 def mapped(x: Tensor, weight: Tensor, start: Tensor | None = None) -> Tensor:
     """Each model's own map (models, in, out) of columns (models, in, n), added to `start` in place; (models, out, n)."""
     if 1 in weight.shape[1:]:
-        made = product(x.mT, weight).mT
-        return made if start is None else start.add_(made)
+        image = product(x.mT, weight).mT
+        return image if start is None else start.add_(image)
     return torch.bmm(weight.mT, x) if start is None else start.baddbmm_(weight.mT, x)
 
 
@@ -136,9 +136,9 @@ def attention(own: Stack, x: Tensor, length: int, shape: Shape) -> Tensor:
     if length == 1:  # one token attends to itself alone
         return mapped(mapped(x, own["value"]), own["out"], x.clone())
     weight = torch.cat([own["query"], own["key"], own["value"]], 2)
-    made = mapped(x, weight).view(len(x), 3, shape.heads, shape.head_dim, length, -1)
-    found = (_few if length <= FEW else _many)(*made.unbind(1))
-    return mapped(found.reshape(len(x), -1, x.shape[2]), own["out"], x.clone())
+    projections = mapped(x, weight).view(len(x), 3, shape.heads, shape.head_dim, length, -1)
+    mixed = (_few if length <= FEW else _many)(*projections.unbind(1))
+    return mapped(mixed.reshape(len(x), -1, x.shape[2]), own["out"], x.clone())
 
 
 def _few(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def piecewise(field: Callable[..., Tensor], numbers: int, *points: Tensor) -> Te
     size = max(1, CACHED // (numbers * len(points[0])), LEAST // numbers)
     if points[0].is_cuda or size >= points[0].shape[1]:
         return field(*points)
-    return torch.cat([field(*part) for part in zip(*(one.split(size, 1) for one in points), strict=True)], 1)
+    return torch.cat([field(*part) for part in zip(*(whole.split(size, 1) for whole in points), strict=True)], 1)
 
 
 def time_features(t: Tensor, dim: int = -1) -> Tensor:

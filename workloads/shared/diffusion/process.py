@@ -103,8 +103,8 @@ def drift_error(predicted: Field, exact: Field, x: Tensor, t: Tensor, x_late: Te
     """
     if scheme == "euler":
         return (0.5 * (x_late - x) + predicted(x_late, late) - exact(x, t)).square().sum(-1)
-    held = predicted(x_late, late) * torch.exp(0.5 * (late - t))[..., None]
-    return (held - exact(x, t)).square().sum(-1) / variance(t).square()
+    still = predicted(x_late, late) * torch.exp(0.5 * (late - t))[..., None]
+    return (still - exact(x, t)).square().sum(-1) / variance(t).square()
 
 
 def girsanov(
@@ -124,8 +124,8 @@ def girsanov(
         late, early = (edge.to(x0).repeat_interleave(points, 1) for edge in (edges[:, :-1], edges[:, 1:]))
         t = early + (late - early) * uniform
         x = noisy(x0, t, first)
-        found = (late - early) * drift_error(predicted, exact, x, t, later(x, t, late, second), late, scheme)
-        parts = found.double().view(-1, steps, points)
+        errors_at = (late - early) * drift_error(predicted, exact, x, t, later(x, t, late, second), late, scheme)
+        parts = errors_at.double().view(-1, steps, points)
         means.append(parts.mean(2).sum(1))
         errors.append(parts.var(2).sum(1) / points)
     return torch.stack(means).sum(0), torch.stack(errors).sum(0).sqrt()

@@ -70,9 +70,9 @@ def simplex(m: int) -> Tensor:
     """The m corners of a regular simplex, (m, m - 1)."""
     corners = torch.zeros(m, m - 1, dtype=torch.float64)
     for k in range(m - 1):
-        left = m - k  # corners from k on form a simplex of their own
+        rest = m - k  # corners from k on form a simplex of their own
         corners[k, k] = math.sqrt(1.0 - float(corners[k, :k] @ corners[k, :k]))
-        corners[k + 1 :, k] = -corners[k, k] / (left - 1)
+        corners[k + 1 :, k] = -corners[k, k] / (rest - 1)
     return corners
 
 
@@ -105,12 +105,12 @@ def icosahedron() -> Tensor:
 
 def snub_cube() -> Tensor:
     """The 24 corners of a snub cube, (24, 3)."""
-    place = (1.0, 1.0 / TRIBONACCI, TRIBONACCI)
+    coordinates = (1.0, 1.0 / TRIBONACCI, TRIBONACCI)
     corners = []
     for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=3)):
         # One hand of the two: even orders go with an even number of minus signs, odd orders with an odd one.
         if _parity(order) == signs.count(-1.0) % 2:
-            corners.append(tuple(s * place[k] for s, k in zip(signs, order, strict=True)))
+            corners.append(tuple(s * coordinates[k] for s, k in zip(signs, order, strict=True)))
     return _unit(corners)
 
 
@@ -157,8 +157,8 @@ def e6() -> Tensor:
     roots = e8()
     first = roots[0]
     second = roots[(roots @ first + 0.5).abs() < 1e-9][0]
-    kept = roots[((roots @ first).abs() < 1e-9) & ((roots @ second).abs() < 1e-9)]
-    return _shrunk(kept)
+    orthogonal = roots[((roots @ first).abs() < 1e-9) & ((roots @ second).abs() < 1e-9)]
+    return _shrunk(orthogonal)
 
 
 def leech() -> Tensor:
@@ -187,8 +187,8 @@ def golay() -> Tensor:
 def derived(code: Tensor, cosine: float) -> Tensor:
     """The members that meet the first at `cosine`, seen from it: projected at right angles, one dimension less, unit length."""
     products = code @ code[0]
-    kept = code[(products - cosine).abs() < 1e-9]
-    return _shrunk(kept - cosine * code[0])
+    layer = code[(products - cosine).abs() < 1e-9]
+    return _shrunk(layer - cosine * code[0])
 
 
 def _shrunk(x: Tensor) -> Tensor:

@@ -139,10 +139,10 @@ def errors(weights: Tensor, memories: Tensor, first: int = 0) -> Tensor:
     """
     q = weights.shape[-2]
     rows = torch.arange(q, device=weights.device)
-    others = weights.clone()
-    others[..., rows, rows + first] = 0.0
+    without_own = weights.clone()
+    without_own[..., rows, rows + first] = 0.0
     own = memories[..., first : first + q, :]
-    return (read(others, memories) - others.sum(-1, keepdim=True) * own).norm(dim=-1)
+    return (read(without_own, memories) - without_own.sum(-1, keepdim=True) * own).norm(dim=-1)
 
 
 def _column(beta: Tensor | float) -> Tensor | float:

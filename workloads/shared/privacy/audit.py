@@ -19,7 +19,7 @@ DRAWS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Proof:
     """What an audit saw: with the stated confidence the mechanism loses at least `epsilon` (0 where nothing was seen).
 
     The event is `score >= threshold`, or `score < threshold` where `below`; `hits` of `runs` met it on the database that it
@@ -67,19 +67,19 @@ class Reach:
 def reach(hit_rate: Array, false_rate: Array, runs: int, confidence: float = 0.95) -> Reach:
     """What `epsilon_lower` finds if its counts are as expected, of events with these chances; half of the runs choose one."""
     counted = runs - runs // 2
-    found = surely(hit_rate * counted, false_rate * counted, counted, confidence)
-    best = int(np.argmax(found))
-    return Reach(epsilon=float(found[best]), hit_rate=float(hit_rate[best]), false_rate=float(false_rate[best]))
+    proved = surely(hit_rate * counted, false_rate * counted, counted, confidence)
+    best = int(np.argmax(proved))
+    return Reach(epsilon=float(proved[best]), hit_rate=float(hit_rate[best]), false_rate=float(false_rate[best]))
 
 
-def power(found: Reach, runs: int, claimed: float, confidence: float = 0.95) -> float:
+def power(event: Reach, runs: int, claimed: float, confidence: float = 0.95) -> float:
     """The probability that an audit with that event proves more than the claimed epsilon, over drawn counts."""
     draw, counted = np.random.default_rng(0), runs - runs // 2
-    hits, false_hits = (draw.binomial(counted, min(max(rate, 0.0), 1.0), DRAWS) for rate in (found.hit_rate, found.false_rate))
+    hits, false_hits = (draw.binomial(counted, min(max(rate, 0.0), 1.0), DRAWS) for rate in (event.hit_rate, event.false_rate))
     return float((surely(hits, false_hits, counted, confidence) > claimed).mean())
 
 
-def epsilon_lower(null: Array, alternative: Array, confidence: float = 0.95) -> Found:
+def epsilon_lower(null: Array, alternative: Array, confidence: float = 0.95) -> Proof:
     """A lower bound of epsilon from scores (runs,) on a database and on its neighbour, where scores tend to be larger.
 
     The first half of the runs chooses threshold and direction, the second half is counted once, so the bound holds with
@@ -96,7 +96,7 @@ def epsilon_lower(null: Array, alternative: Array, confidence: float = 0.95) -> 
     hits, false_hits = (int(k[0]) for k in _counts(null[half:], alternative[half:], np.array([threshold]), below))
     runs = len(null) - half
     epsilon = float(surely(hits, false_hits, runs, confidence))
-    return Found(epsilon=epsilon, threshold=threshold, below=below, hits=hits, false_hits=false_hits, runs=runs)
+    return Proof(epsilon=epsilon, threshold=threshold, below=below, hits=hits, false_hits=false_hits, runs=runs)
 
 
 def _chosen(null: Array, alternative: Array, confidence: float) -> tuple[float, bool]:
@@ -104,7 +104,7 @@ def _chosen(null: Array, alternative: Array, confidence: float) -> tuple[float, 
     pooled = np.unique(np.concatenate([null, alternative]))
     thresholds = pooled[np.unique(np.linspace(0, len(pooled) - 1, CANDIDATES).astype(np.int64))]
     both = [surely(*_counts(null, alternative, thresholds, below), len(null), confidence) for below in (False, True)]
-    best = [int(np.argmax(found)) for found in both]
+    best = [int(np.argmax(proved)) for proved in both]
     below = bool(both[1][best[1]] > both[0][best[0]])
     return float(thresholds[best[below]]), below
 
@@ -117,10 +117,10 @@ def _counts(null: Array, alternative: Array, thresholds: Array, below: bool) -> 
     return len(alternative) - under[1], len(null) - under[0]
 
 
-def laplace_score(seen: Array, shift: Array, scale: Array) -> Array:
+def laplace_score(statistics: Array, shift: Array, scale: Array) -> Array:
     """The log-likelihood ratio (runs,) of Laplace noise, whole or real: statistics (runs, k) centred at `shift` against 0."""
     # Beyond the shift all runs score the same; rounding keeps sums that differ in their last digits one value.
-    return np.round(((np.abs(seen) - np.abs(seen - shift)) / scale).sum(-1), 9)
+    return np.round(((np.abs(statistics) - np.abs(statistics - shift)) / scale).sum(-1), 9)
 
 
 def flips_score(flips: Array, bits: int, rate: float) -> Array:

@@ -83,13 +83,13 @@ class Ensemble:
         """The same models in the CPU's memory, in one copy of all."""
         return replace(self, flat=self.flat.cpu(), mean=self.mean.cpu(), square=self.square.cpu())
 
-    def saved(self, place: int) -> dict[str, Any]:
+    def saved(self, model: int) -> dict[str, Any]:
         """What one model needs to go on from here, for `ctx.save`: tensors and numbers."""
         return {
             "step": self.step,
-            "flat": self.flat[place].cpu().clone(),
-            "mean": self.mean[place].cpu().clone(),
-            "square": self.square[place].cpu().clone(),
+            "flat": self.flat[model].cpu().clone(),
+            "mean": self.mean[model].cpu().clone(),
+            "square": self.square[model].cpu().clone(),
         }
 
 
@@ -144,8 +144,8 @@ def advance(
         parameters = {name: part.requires_grad_() for name, part in ensemble.parameters.items()}
         losses = loss(parameters, ensemble.step)
         # The sum's gradient is each model's own: no parameter is shared.
-        found = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
-        for name, part in zip(parameters, found, strict=True):
+        gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
+        for name, part in zip(parameters, gradients, strict=True):
             pieces[name].copy_(part)
         update(ensemble, gradient, recipe)
         if retract is not None:
@@ -214,10 +214,10 @@ def ahead(device: str, numbers: int) -> int:
 
 def together(states: Sequence[Any]) -> list[list[int]]:
     """Places of models whose saved states hold one step, None among themselves; each list can be trained as one."""
-    found: dict[int, list[int]] = {}
-    for place, state in enumerate(states):
-        found.setdefault(-1 if state is None else int(state["step"]), []).append(place)
-    return list(found.values())
+    places: dict[int, list[int]] = {}
+    for model, state in enumerate(states):
+        places.setdefault(-1 if state is None else int(state["step"]), []).append(model)
+    return list(places.values())
 
 
 def marks(steps: int, every: int = 0, octaves: int = 0) -> list[int]:

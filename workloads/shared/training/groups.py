@@ -53,9 +53,9 @@ def parts(count: int, room: int) -> list[tuple[int, int]]:
     return [(start, min(start + room, count)) for start in range(0, count, room)]
 
 
-def joined(found: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+def joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Values (models,) by name of all models, off their device, out of those of the parts."""
-    return {name: torch.cat([part[name].cpu() for part in found]) for name in found[0]}
+    return {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
 
 
 def plain(values: Tensor) -> list[Any]:
