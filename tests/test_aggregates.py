@@ -28,7 +28,7 @@ from orchestrator.proposers.boundary import propose as propose_boundary
 from orchestrator.search import Optuna
 from orchestrator.spec import read
 from orchestrator.studies import studies
-from tests.judging import FIELDS
+from tests.judging import FIELDS, judged
 
 LARGE = 1e150  # squares of larger numbers are no floats any more
 NUMBERS = st.floats(min_value=-LARGE, max_value=LARGE, allow_nan=False) | st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-150, LARGE])
@@ -231,3 +231,34 @@ def test_points_of_one_seed_in_one_setting_are_combined_so_too() -> None:
         fields = {**FIELDS, "y": Described(name="y", role="result", aggregate=aggregate)}
         (setting,) = differences.paired(rows, rows, "y", fields, on=["d"]).settings
         assert setting.left == pytest.approx(result), aggregate
+
+
+def arms(left: list[float], right: list[float], column: str) -> pl.DataFrame:
+    """Two arms of eight seeds, three rows a seed that differ in beta: their values in the column, alike for every seed."""
+    blank = {"d": 2, "final": True, "status": "ok", "error": None, "step": 0, "y": 1.0, "top": 1.0}
+    return pl.DataFrame(
+        [
+            {**blank, "arm": arm, "beta": float(beta), "seed": seed, column: value}
+            for arm, values in (("a", left), ("b", right))
+            for beta, value in enumerate(values)
+            for seed in range(8)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "estimate"), [("mean", 0.0), ("rms", (41 / 3) ** 0.5 - 3.0), ("max", 3.0), ("median", -1.0)]
+)
+def test_rows_of_one_pair_are_combined_so_in_a_comparison(aggregate: str, estimate: float) -> None:
+    fields = {**FIELDS, "y": Described(name="y", role="result", aggregate=aggregate)}
+    claim = {"compare": {"y": "y", "arms": "a - b", "pair": ["seed"]}, "expect": {"at_least": -9}}
+    verdict = judged(claim, arms([1.0, 2.0, 6.0], [3.0, 3.0, 3.0], "y"), fields, arms={"a": {}, "b": {}})
+    assert verdict.findings[0].numbers["difference"]["estimate"] == pytest.approx(estimate)
+
+
+@pytest.mark.parametrize(("aggregate", "word"), [("mean", "supported"), ("max", "unmet")])
+def test_what_must_match_is_combined_so_too(aggregate: str, word: str) -> None:
+    fields = {**FIELDS, "top": Described(name="top", role="result", aggregate=aggregate)}
+    claim = {"compare": {"y": "y", "arms": "a - b", "pair": ["seed"]}, "expect": {"at_least": -9}}
+    rows = arms([1.0, 2.0, 6.0], [3.0, 3.0, 3.0], "top")
+    assert judged({**claim, "require": {"matched": {"top": 0.1}}}, rows, fields, arms={"a": {}, "b": {}}).verdict == word
