@@ -209,10 +209,11 @@ def measure(
         limit=LIMIT,
     )
     execute(workload, batch, terms.here(), desk, Watchdog(LIMIT), pace or Pace())
-    rows: dict[str, Rows] = {point: [] for point in batch.ids}
+    # A row that went out with a checkpoint comes once more where it turns out to be the last: a final row hides a partial one.
+    rows: dict[str, dict[int, dict[str, Any]]] = {point: {} for point in batch.ids}
     for row in desk.rows:
-        rows[row["point"]].append(row)
-    return list(rows.values())
+        rows[row["point"]][row["step"]] = row
+    return [list(of_point.values()) for of_point in rows.values()]
 
 
 def _ends(subject: Subject) -> str | None:

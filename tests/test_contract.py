@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import contract, workload
+from orchestrator import checkpoints, contract, workload
 from orchestrator.contract import Check
 
 SOURCE = '''"""Half of a number."""
@@ -55,6 +55,20 @@ def findings(folder: Path, body: str, source: str = SOURCE) -> dict[str, Check]:
 @pytest.mark.parametrize("body", [RUN, PACK, RUN + PACK])
 def test_a_sound_workload_passes_every_check(tmp_path: Path, body: str) -> None:
     assert all(check.passed for check in findings(tmp_path, body).values())
+
+
+def test_a_pack_that_takes_so_long_that_its_points_are_saved_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", -1.0)  # as where a pack takes longer than this, and a point alone does not
+    monkeypatch.setattr(checkpoints, "SHARE", float("inf"))
+    body = """
+def run_pack(params, ctxs):
+    for index, (p, ctx) in enumerate(zip(params, ctxs)):
+        for step in (1, 2):
+            if len(params) > 1:
+                ctx.save(step)
+            yield {"index": [index], "step": [step], "half": [p.x * p.scale / step + ctx.seed]}
+"""
+    assert [check.text for check in findings(tmp_path, body).values() if not check.passed] == []
 
 
 @pytest.mark.parametrize(("body", "text"), [(RUN, "there is run alone"), (PACK, "there is run_pack alone"), (RUN + PACK, "")])
