@@ -136,6 +136,34 @@ def test_a_workload_with_run_pack_is_vectorised(tmp_path: Path) -> None:
     assert from_source(tmp_path, SOURCE.replace("def run(", "def run_pack(")).vectorised
 
 
+ROWS = """
+def run_pack(params, ctxs):
+    for step in range(2):
+        for i, p in enumerate(params):
+            yield i, step, Result(half=p.x / 2 + step)
+"""
+COLUMNS = """
+def run_pack(params, ctxs):
+    import numpy
+    for step in range(2):
+        halves = numpy.array([p.x / 2 + step for p in params])
+        yield {"index": numpy.arange(len(params)), "step": numpy.full(len(params), step), "half": halves}
+"""
+
+
+@pytest.mark.parametrize("pack", [ROWS, COLUMNS])
+def test_a_single_point_is_a_pack_of_one(tmp_path: Path, pack: str) -> None:
+    described = from_source(tmp_path, SOURCE[: SOURCE.index("def run(")] + pack)
+    rows = list(described.run(described.module.Params(x=3), None))
+    assert [(step, row.half) for step, row in rows] == [(0, 1.5), (1, 2.5)]
+    assert {type(value) for step, row in rows for value in (step, row.half)} == {int, float}
+
+
+def test_a_module_that_has_run_measures_a_single_point_by_it(tmp_path: Path) -> None:
+    described = from_source(tmp_path, SOURCE + ROWS)
+    assert [(step, row.half) for step, row in described.run(described.module.Params(x=3), None)] == [(0, 1.5)]
+
+
 def test_the_table_of_a_workload_is_an_sql_name(tmp_path: Path) -> None:
     assert dataclasses.replace(from_source(tmp_path), name="khm.capacity").table == "khm_capacity"
 

@@ -97,19 +97,19 @@ def test_a_training_cut_off_after_any_row_goes_on_bitwise(taken: int) -> None:
 
 
 def test_a_pack_that_ran_out_of_memory_gives_the_rows_of_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload, sizes = load("dit_latent.rate"), []
+    workload, loss, sizes = load("dit_latent.rate"), training.loss, []
 
     def scarce(task: Any, parameters: Any, batch: Any) -> torch.Tensor:
         sizes.append(len(parameters["subspace"]))
         if sizes[-1] > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return training.loss(task, parameters, batch)
+        return loss(task, parameters, batch)
 
     params = {f.name: [getattr(p, f.name) for p in GROUP] for f in workload.params}
     named = {"pack": "p", "index": list(range(12)), "ids": [f"point{i}" for i in range(12)], "seeds": list(range(12))}
     batch = Batch(**named, params=params, seconds=600.0, together=12)  # type: ignore[arg-type]
     whole, pace = measured(workload, batch, Basket())[1], Pace()
-    monkeypatch.setattr(training_groups, "RUN", dataclasses.replace(training_groups.RUN, loss=scarce))
+    monkeypatch.setattr(training, "loss", scarce)
     split = measured(workload, batch, Basket(), pace=pace)[1]
     assert max(size for size in sizes if sizes.count(size) > 10) == 3 and list(pace.caps.values()) == [3]
     errors = [{(r["point"], r["step"]): r["score_mse"] for r in found} for found in (whole, split)]

@@ -109,13 +109,11 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
         exact = errors.scaled(closed.independent(scale, p.queries, p.trees), 1 / (2 * data.FINE))
         yield 0, _row(p, what, measured, exact, p.queries, closed.spent(largest, scale))
         return
-    readings = _kernel_sums(p, x, y, truth, guess, ctx)
-    (measured,) = errors.simulated(readings.what, [readings.scales], p.trees, noise.key(ctx))
-    ledger = spent.loss(p.kernel, p.variant, readings.scales, p.d, p.features, p.adjacency)
-    yield (
-        0,
-        _row(p, readings.what, measured, errors.exact(readings.what, readings.scales, p.trees), _numbers(p, readings), ledger),
-    )
+    query = _kernel_sums(p, x, y, truth, guess, ctx)
+    (measured,) = errors.simulated(query.what, [query.scales], p.trees, noise.key(ctx))
+    ledger = spent.loss(p.kernel, p.variant, query.scales, p.d, p.features, p.adjacency)
+    exact = errors.exact(query.what, query.scales, p.trees)
+    yield 0, _row(p, query.what, measured, exact, _numbers(p, query), ledger)
 
 
 def _check(p: Params) -> None:

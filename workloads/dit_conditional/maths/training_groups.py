@@ -88,14 +88,10 @@ def _block_size(p: Params) -> int:
 
 
 RUN: TrainingRun[Params, AnyLaw, Field] = TrainingRun(
+    law=problem,
+    network=network,
+    training=training,
     free=FREE,
-    check=problem.check,
-    build=problem.build,
-    layout=network.layout,
-    initial=network.initial,
-    batches=training.batches,
-    loss=training.loss,
-    predictor=training.predictor,
     point_size=lambda p: problem.ambient(p) + p.y_dim,
     batch_size=lambda p: p.batch * (2 * problem.ambient(p) + p.y_dim + 2),
     step_size=_step_size,

@@ -52,14 +52,10 @@ def _block_size(p: Params) -> int:
 
 
 RUN: TrainingRun[Params, Latent, Field] = TrainingRun(
+    law=problem,
+    network=network,
+    training=training,
     free=FREE,
-    check=problem.check,
-    build=problem.build,
-    layout=network.layout,
-    initial=network.initial,
-    batches=training.batches,
-    loss=training.loss,
-    predictor=training.predictor,
     point_size=lambda p: p.ambient_dim,
     batch_size=lambda p: p.batch * (2 * p.ambient_dim + 1),
     step_size=_step_size,

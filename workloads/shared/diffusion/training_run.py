@@ -54,6 +54,8 @@ class Trained(Protocol):
 P = TypeVar("P", bound=Trained)
 L = TypeVar("L")
 F = TypeVar("F")
+P_contra = TypeVar("P_contra", bound=Trained, contravariant=True)
+F_co = TypeVar("F_co", covariant=True)
 Columns = dict[str, list[Any]]
 Values = dict[str, Tensor]  # (models,) by name
 # (prediction, subspace (models, D, d0), whether the row is the last) to the values of a row.
@@ -86,31 +88,59 @@ class Look(Generic[P, L, F]):
             return self.measure(prediction, span, last)
 
 
+class Law(Protocol[P, L]):
+    """A paper's module of params and data."""
+
+    def check(self, p: P, /) -> None:
+        """Refuse params that mean nothing."""
+
+    def build(self, params: Sequence[P], ctxs: Sequence[Context], /) -> Problem[P, L]:
+        """The problem of params that agree in everything that sets shapes."""
+
+
+class Network(Protocol[P_contra]):
+    """A paper's module of its network."""
+
+    def layout(self, p: P_contra, /) -> Layout:
+        """All parameters of one model."""
+
+    def initial(self, p: P_contra, generator: torch.Generator, /) -> Stack:
+        """One model's first parameters."""
+
+
+class Training(Protocol[P, L, F_co]):
+    """A paper's module of what its network is trained by."""
+
+    def batches(self, task: Problem[P, L], model: int, generator: torch.Generator, steps: int, /) -> Mapping[str, Tensor]:
+        """The batches (steps, batch, ...) of one model's next steps."""
+
+    def loss(self, task: Problem[P, L], parameters: Stack, batch: Stack, /) -> Tensor:
+        """The losses (models,) of a step."""
+
+    def predictor(self, task: Problem[P, L], trained: Ensemble, /) -> tuple[F_co, Tensor]:
+        """The prediction of the models as they are, and their subspaces (models, D, d0)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(Generic[P, L, F]):
-    """A paper's law, network and loss, as the run needs them."""
+    """A paper's modules, as the run needs them, and the numbers that memory holds for a model."""
 
+    law: Law[P, L]
+    network: Network[P]
+    training: Training[P, L, F]
     free: Collection[str]  # params that models of one group may differ in
-    check: Callable[[P], None]
-    build: Callable[[Sequence[P], Sequence[Context]], Problem[P, L]]
-    layout: Callable[[P], Layout]
-    initial: Callable[[P, torch.Generator], Stack]
-    batches: Callable[[Problem[P, L], int, torch.Generator, int], Mapping[str, Tensor]]
-    loss: Callable[[Problem[P, L], Stack, Stack], Tensor]
-    predictor: Callable[[Problem[P, L], Ensemble], tuple[F, Tensor]]
-    # Numbers that memory holds for a model: of a data point, of a step's batch, of its activations, and of a look.
-    point_size: Callable[[P], int]
-    batch_size: Callable[[P], int]
-    step_size: Callable[[P], int]
+    point_size: Callable[[P], int]  # numbers of a data point
+    batch_size: Callable[[P], int]  # of a step's batch
+    step_size: Callable[[P], int]  # of a step's activations
     look_size: Callable[[P], int]
 
     def columns(self, params: Sequence[P], ctxs: Sequence[Context], rows: Rows[P, L, F]) -> Iterator[Columns]:
         """Columns `index`, `step` and the rows' names for all points, block by block as trainings reach their marks."""
         for p in params:
-            self.check(p)
+            self.law.check(p)
         states = [ctx.load() for ctx in ctxs]
         for indices in groups.groups(params, states, self.free, lambda p: self.room(p, ctxs[0].device)):
-            task = self.build([params[i] for i in indices], [ctxs[i] for i in indices])
+            task = self.law.build([params[i] for i in indices], [ctxs[i] for i in indices])
             if task.first.estimator == "transformer":
                 yield from self._trained(task, indices, [states[i] for i in indices], rows)
             else:
@@ -136,24 +166,28 @@ class TrainingRun(Generic[P, L, F]):
         """The models after each of the marked steps that lies behind the one at which their states were saved."""
         p, device = task.first, str(task.like.device)
         if states is None:
-            models = [self.initial(q, ctx.generator("network")) for q, ctx in zip(task.params, task.ctxs, strict=True)]
-            trained = ensemble.begin(self.layout(p), models, device)
+            models = [self.network.initial(q, ctx.generator("network")) for q, ctx in zip(task.params, task.ctxs, strict=True)]
+            trained = ensemble.begin(self.network.layout(p), models, device)
         else:
-            trained = ensemble.resume(self.layout(p), states, device)
+            trained = ensemble.resume(self.network.layout(p), states, device)
         ahead = ensemble.ahead(task.like.device.type, self.batch_size(p))
-        feed = Feed(task.ctxs, lambda model, generator, steps: self.batches(task, model, generator, steps), block=ahead)
+        feed = Feed(
+            task.ctxs, lambda model, generator, steps: self.training.batches(task, model, generator, steps), block=ahead
+        )
         recipe = Recipe(
             rate=task.column("learning_rate"), steps=p.steps, clip=task.column("clip"), cosine=p.schedule == "cosine"
         )
         for mark in [m for m in marks if m > trained.step]:
-            ensemble.advance(trained, lambda parameters, step: self.loss(task, parameters, feed(step)), recipe, mark, _retract)
+            ensemble.advance(
+                trained, lambda parameters, step: self.training.loss(task, parameters, feed(step)), recipe, mark, _retract
+            )
             yield trained
 
     def looks(self, task: Problem[P, L], probe: Callable[[Problem[P, L]], Measure[F]]) -> list[Look[P, L, F]]:
         """A group in parts that memory holds while they are looked at."""
         room = groups.room(self.look_bytes(task.first), task.ctxs[0].device, groups.LOOKING)
         parts = [(start, task.part(start, stop)) for start, stop in groups.parts(len(task.params), room)]
-        return [Look(start, part, probe(part), self.predictor) for start, part in parts]
+        return [Look(start, part, probe(part), self.training.predictor) for start, part in parts]
 
     def room(self, p: P, device: str) -> int:
         """How many models of a shape are trained at once without running out of memory."""
@@ -164,7 +198,7 @@ class TrainingRun(Generic[P, L, F]):
         # Batches are held twice for a moment; a probe, which is kept, holds six points for each of its places.
         batches = 2 * ensemble.ahead("cuda", self.batch_size(p)) * self.batch_size(p)
         points = (6 * times.COUNT * p.points + p.n) * self.point_size(p)
-        return dtype(p).itemsize * (self.step_size(p) + batches + points + 6 * self.layout(p).count)
+        return dtype(p).itemsize * (self.step_size(p) + batches + points + 6 * self.network.layout(p).count)
 
     def look_bytes(self, p: P) -> float:
         """Bytes that looking at one model takes: activations of a prediction, and the points themselves."""
