@@ -10,7 +10,7 @@ TOGETHER := -n 2 --dist worksteal -m "not slow"
 SERVED := -n 2 --dist loadfile -m "slow and not timed"
 TIMED := -m timed
 # The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
-LONG := $(addprefix --ignore=tests/,workloads contract test_calibration.py test_replicate.py test_proposers_level_set.py)
+LONG := $(addprefix --ignore=tests/,workloads contract fitting/test_calibration.py search/test_replicate.py search/test_proposers_level_set.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
 test covered quick: export OMP_NUM_THREADS ?= 1
 # Linters use one core, and tests now and then less than two.
@@ -53,7 +53,7 @@ portable: $(VENV)/.dev  ## Run what compares numbers as on another processor, an
 	$(BIN)/python tests/portable.py -n 2 --dist worksteal
 
 style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
-	$(BIN)/python tests/style.py
+	$(BIN)/python tests/project/style.py
 
 bench: $(VENV)/.dev  ## Measure the engine beside bare loops, joblib and plain Ray Tune
 	$(BIN)/python -m benchmarks

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "value"

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator import contract, workload
-from orchestrator.contract import Rows
-from orchestrator.workload import Workload
+from orchestrator.check import contract
+from orchestrator.check.contract import Rows
+from orchestrator.workload import describe
+from orchestrator.workload.describe import Workload
 
 SMALL = 1e-9
 """Size below which a difference is looked at as it is, and not relative: what only rounding makes differs by all of itself."""
@@ -24,7 +25,7 @@ SMALL = 1e-9
 
 def compared(name: str, devices: Sequence[str] = ("cpu", "cuda")) -> str:
     """The line of a workload: points, seconds on each device, points whose status differs, and the largest difference."""
-    one = workload.load(name, Path.cwd())
+    one = describe.load(name, Path.cwd())
     points = contract.choose(one, ())
     measured, seconds = [], []
     for device in devices:
@@ -54,7 +55,7 @@ def differences(one: Workload, left: Rows, right: Rows) -> Iterator[tuple[float,
 
 def main(names: Sequence[str]) -> None:
     """Print the lines."""
-    for name in names or workload.shipped():
+    for name in names or describe.shipped():
         print(compared(name), flush=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from orchestrator.theme import COLORS, INK, SHAPES
+from orchestrator.figures.theme import COLORS, INK, SHAPES
 
 Rows = list[dict[str, Any]]
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 
-from orchestrator import contract
-from orchestrator.context import Context
-from orchestrator.execute import Pace as Learnt
-from orchestrator.workload import load
+from orchestrator.check import contract
+from orchestrator.worker.pace import Pace as Learnt
+from orchestrator.workload.context import Context
+from orchestrator.workload.describe import load
 from workloads.dit_latent import rate
 from workloads.dit_latent.maths import network, problem, training_groups
 from workloads.dit_latent.maths.problem import Params

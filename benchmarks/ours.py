@@ -104,7 +104,7 @@ def total(store: Path, table: str) -> float:
 
 def query_seconds(store: Path, table: str) -> float:
     """Seconds of a grouped query over all rows, the store read anew; the best of three, imports not counted."""
-    from orchestrator import query
+    from orchestrator.results import query
     from orchestrator.store import open_store
 
     query.run(open_store(store), "select 1 as one")

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks import cell, cell_packed
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, WORKERS, Point, Timing, grid
-from orchestrator.context import Context
+from orchestrator.workload.context import Context
 
 TUNE_POINTS = 400
 MLFLOW_POINTS = 100

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import drawing
-from orchestrator import intervals
-from orchestrator.aggregates import combine
-from orchestrator.proposers import replicate
-from orchestrator.proposers.replicate import ReplicateTask
+from orchestrator.fitting import intervals
+from orchestrator.fitting.aggregates import combine
+from orchestrator.search.proposers import replicate
+from orchestrator.search.proposers.replicate import ReplicateTask
 
 FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "replication.svg"
 DEVIATIONS = tuple(float(s) for s in np.geomspace(0.05, 1.2, 9))
@@ -72,7 +72,7 @@ def shipped(folder: Path, epsilons: Sequence[float] | None = None) -> tuple[dict
     import polars as pl
 
     import orchestrator
-    from orchestrator.measure import Where, run
+    from orchestrator.driver.measure import Where, run
     from orchestrator.spec import parse, read
 
     found = read("dp_kde_error", size="smoke")

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import drawing
-from orchestrator.context import Context
-from orchestrator.proposals import Seen
-from orchestrator.proposers import boundary, level_set
+from orchestrator.search.proposal import Seen
+from orchestrator.search.proposers import boundary, level_set
+from orchestrator.workload.context import Context
 from workloads.lora import boundary as lora
 
 FIGURE = Path(__file__).parent.parent / "docs" / "figures" / "search.svg"

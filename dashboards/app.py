@@ -23,9 +23,9 @@ from dashboards.security import LOOPBACK, SANDBOX, Door
 from dashboards.shelf import Shelf
 from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, StoreError, SweepError
-from orchestrator.query import Results
-from orchestrator.rendering import render
-from orchestrator.theme import NIGHT
+from orchestrator.figures.theme import NIGHT
+from orchestrator.results.query import Results
+from orchestrator.results.rendering import render
 
 KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 LULL = 0.5

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from orchestrator import query
 from orchestrator.errors import QueryError
+from orchestrator.results import query
 
 if TYPE_CHECKING:
     import duckdb

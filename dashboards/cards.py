@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.claims import label
-from orchestrator.claims.verdict import WORDS, level_text, shown, told
+from orchestrator.claims.sentences import label
+from orchestrator.claims.verdict import WORDS, told
+from orchestrator.wording import level_text, shown
 
 Record = Mapping[str, Any]
 Bar = dict[str, Any]

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 import polars as pl
 from starlette.datastructures import QueryParams
 
-from orchestrator.claims import Described
 from orchestrator.errors import QueryError, nearest
+from orchestrator.results.described import Described
 
 OPERATORS = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥", "has": "contains"}
 PER_PAGE = 50

@@ -17,10 +17,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from orchestrator import duplicates, parts
 from orchestrator.columns import STATUSES, failures, unfinished
+from orchestrator.store import counting_rule, parts, row_format
 
-READ = pa.schema([parts.engine_schema().field(name).remove_metadata() for name in (*duplicates.COLUMNS, "seconds")])
+READ = pa.schema([row_format.engine_schema().field(name).remove_metadata() for name in (*counting_rule.COLUMNS, "seconds")])
 NUMBERS = {"step": np.int64, "generation": np.int64, "started": np.int64, "seconds": np.float64}
 TEXTS = ("status", "pack", "host")
 KINDS: dict[str, Any] = {"part": np.int32, "key": np.uint64, "final": np.bool_, **NUMBERS, **dict.fromkeys(TEXTS, np.int32)}
@@ -213,7 +213,7 @@ def _counting(finals: Columns, words: Sequence[str]) -> Columns:
     places = np.flatnonzero(among)
     contested = {name: pa.array(column[places]) for name, column in finals.items()}
     contested |= {name: pa.array(words, pa.string()).take(contested[name]) for name in TEXTS}
-    counting = duplicates.finals(pa.table({**contested, "point": contested["key"], "place": places}))
+    counting = counting_rule.finals(pa.table({**contested, "point": contested["key"], "place": places}))
     return _kept(finals, np.append(np.flatnonzero(~among), counting["place"].to_numpy()))
 
 

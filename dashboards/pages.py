@@ -16,11 +16,12 @@ from starlette.datastructures import QueryParams
 from dashboards import asking, cards, choice, plots, sheet
 from dashboards.choice import OPERATORS, Choice, address, numeric
 from dashboards.shelf import Rows, Shelf, Sweep
-from orchestrator import redraw, tables
 from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
-from orchestrator.differences import Differences, paired
 from orchestrator.errors import QueryError, StoreError, SweepError, nearest
-from orchestrator.progress import duration
+from orchestrator.figures import of_sweep
+from orchestrator.results import sql_views
+from orchestrator.results.paired_differences import Differences, paired
+from orchestrator.wording import duration
 
 View = dict[str, Any]
 NAME = re.compile(r"[\w.-]+")
@@ -127,7 +128,7 @@ def sweep(shelf: Shelf, name: str, query: QueryParams) -> View:
         "boundaries": _boundaries(shelf, found),
         "audit": _audit(shelf, found),
         "spec": _yaml(found.record.get("spec") or {}),
-        "sql": f"select * from sweeps.{tables.identifiers([found.name])[found.name]} limit 100",
+        "sql": f"select * from sweeps.{sql_views.identifiers([found.name])[found.name]} limit 100",
         "report": _report(shelf, found),
         "commands": _commands(found),
     }
@@ -142,7 +143,7 @@ def _kept(chosen: Choice, rows: Rows) -> tuple[str, pl.DataFrame]:
 
 
 def _declared(found: Sweep) -> list[View]:
-    figures = redraw.declared(found.record)
+    figures = of_sweep.declared(found.record)
     return [{"index": i, "title": f.title or f"{f.y} over {f.x}"} for i, f in enumerate(figures)]
 
 
@@ -201,10 +202,10 @@ def drawing(shelf: Shelf, name: str, query: QueryParams) -> tuple[str, View]:
 
 def _drawn(shelf: Shelf, found: Sweep, rows: Rows, chosen: Choice, figure: str) -> View:
     try:
-        if figure.isdecimal() and int(figure) < len(redraw.declared(found.record)):
+        if figure.isdecimal() and int(figure) < len(of_sweep.declared(found.record)):
             if len(rows.frame) > plots.ROWS:
                 raise QueryError(f"figure: it must rest on at most {plots.ROWS:,} rows, but there are {len(rows.frame):,}.")
-            drawn = redraw.redraw(shelf.store, found.record, int(figure), rows.frame, rows.fields)
+            drawn = of_sweep.redraw(shelf.store, found.record, int(figure), rows.frame, rows.fields)
         else:
             chosen = plots.completed(chosen, rows, found.record)
             drawn = plots.explore(shelf.store, chosen, rows, chosen.filtered(rows.frame), found.record)
@@ -329,10 +330,10 @@ def _tables(shelf: Shelf) -> list[View]:
     """Each workload's table, and each sweep's view, with its columns in a sentence each."""
     found = []
     workloads = shelf.store.workloads()
-    for name, identifier in tables.identifiers(workloads).items():
+    for name, identifier in sql_views.identifiers(workloads).items():
         found.append({"name": identifier, "kind": "workload", "columns": _described(shelf, name)})
     sweeps = [str(record["sweep"]) for record in shelf.store.plans()]
-    found += [{"name": i, "kind": "sweep", "columns": []} for i in tables.identifiers(set(sweeps)).values()]
+    found += [{"name": i, "kind": "sweep", "columns": []} for i in sql_views.identifiers(set(sweeps)).values()]
     return found + [{"name": n, "kind": "store", "columns": []} for n in ("points", "plans", "claims", "runs", "boundaries")]
 
 

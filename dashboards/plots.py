@@ -10,12 +10,12 @@ import polars as pl
 
 from dashboards.choice import Choice, numeric, varied
 from dashboards.shelf import Rows
-from orchestrator import redraw
-from orchestrator.claims.verdict import shown
-from orchestrator.differences import Difference, Differences
 from orchestrator.errors import QueryError
-from orchestrator.figures import Drawing
-from orchestrator.theme import COLORS, GREY, HEIGHT, WIDTH
+from orchestrator.figures import of_sweep
+from orchestrator.figures.draw import Drawing
+from orchestrator.figures.theme import COLORS, GREY, HEIGHT, WIDTH
+from orchestrator.results.paired_differences import Difference, Differences
+from orchestrator.wording import shown
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -36,7 +36,7 @@ def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
     if choice.x and choice.y:
         return choice
     names = axes(rows, record)
-    figures = [f for f in redraw.declared(record) if {f.x, f.y} <= {*names["x"], *names["y"]}]
+    figures = [f for f in of_sweep.declared(record) if {f.x, f.y} <= {*names["x"], *names["y"]}]
     if figures and not (choice.x or choice.y):
         first = figures[0]
         color, facet = choice.color or first.color or "", choice.facet or first.facet or ""
@@ -56,7 +56,7 @@ def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[
     results = [name for name, field in rows.fields.items() if field.role == "result"]
     several = varied(rows.frame, rows.fields)
     groups = ["arm", *several, "status", "seed", "device", "host", "commit", "generation"]
-    drawn = [f for f in redraw.declared(record) if f.kind in FREE] if record is not None else []
+    drawn = [f for f in of_sweep.declared(record) if f.kind in FREE] if record is not None else []
     formulas = {a: list(dict.fromkeys(n for f in drawn if (n := getattr(f, a)) and n not in rows.frame.columns)) for a in "xy"}
     ordered = [*several, *(p for p in params if p not in several), *results, "seed", "step", "seconds"]
     return {
@@ -80,13 +80,13 @@ def explore(store: Store, choice: Choice, rows: Rows, kept: pl.DataFrame, record
                 f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
             )
     chosen = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
-    return redraw.explore(store, record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
+    return of_sweep.explore(store, record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
 
 
 @lru_cache(maxsize=1)
 def theme() -> Chart:
     """Fonts and lines of the figures."""
-    return dict(redraw.theme())
+    return dict(of_sweep.theme())
 
 
 def of_result(table: pl.DataFrame, x: str, y: str, color: str, log: Sequence[str]) -> Chart:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dashboards.security import SHORTEST, loopback, names
 from orchestrator.errors import QueryError
-from orchestrator.query import Results
+from orchestrator.results.query import Results
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dashboards.index import Index, Standing
-from orchestrator import duplicates, durable, parts
-from orchestrator.claims import Described
-from orchestrator.query import Results
-from orchestrator.view import table, view
+from orchestrator.results.described import Described
+from orchestrator.results.query import Results
+from orchestrator.store import counting_rule, durable, parts, row_format
+from orchestrator.store.counted_rows import table, view
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -156,7 +156,7 @@ class Shelf:
             return ()
         schema = parts.unify(found)
         rows = parts.read(found, schema, schema.names, pc.field("point") == point)
-        places = duplicates.settle(rows.append_column("place", pa.array(range(rows.num_rows))))["place"].to_pylist()
+        places = counting_rule.settle(rows.append_column("place", pa.array(range(rows.num_rows))))["place"].to_pylist()
         marked = [{**row, "counts": place in places} for place, row in enumerate(rows.to_pylist())]
         return tuple(sorted(marked, key=lambda r: (r["generation"], r["step"])))
 
@@ -170,10 +170,10 @@ class Shelf:
         found = [p for p in self.store.parts(sweep.record["workload"]) if str(p.path) in wanted]
         plan = pl.read_parquet(self.store.plan_path(sweep.record)).select("arm", "point")
         if not found:
-            return Rows(_frame(parts.engine_schema().empty_table()).with_columns(arm=pl.lit("")), {}, (), "none")
+            return Rows(_frame(row_format.engine_schema().empty_table()).with_columns(arm=pl.lit("")), {}, (), "none")
         seen = view(found)
         measured = _frame(table(seen, seen.schema.names))
-        described = tuple(parts.describe(seen.schema))
+        described = tuple(row_format.describe(seen.schema))
         params = [d["name"] for d in described if d["role"] == "param"]
         frame = plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step")
         frame = frame.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS)

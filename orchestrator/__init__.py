@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.query import Results as Results
-    from orchestrator.query import results as open
+    from orchestrator.results.query import Results as Results
+    from orchestrator.results.query import results as open
     from orchestrator.sweep import Result as Result
     from orchestrator.sweep import run as run
 
@@ -14,8 +14,8 @@ __all__ = ["Result", "Results", "open", "run"]
 _PLACES = {
     "run": ("orchestrator.sweep", "run"),
     "Result": ("orchestrator.sweep", "Result"),
-    "open": ("orchestrator.query", "results"),
-    "Results": ("orchestrator.query", "Results"),
+    "open": ("orchestrator.results.query", "results"),
+    "Results": ("orchestrator.results.query", "Results"),
 }
 
 

@@ -35,10 +35,8 @@ STATUSES = (
     Status("diverged", "A result that must be finite is not; the row holds the value.", failure=True),
     Status("stopped", "The sweep's 'stop' ended the point early, as it fell behind; that is no failure, and no result."),
 )
-
 OK = "ok"
 """The one status whose rows hold results; a test holds it to the table."""
-
 NO_FAILURES = tuple(status.name for status in STATUSES if not status.failure)
 """A point with such a status needs no second try. A status that is not in the table counts as a failure: it is in no list."""
 
@@ -73,5 +71,4 @@ ENGINE_COLUMNS = (
     Column("torch", "string", "", "Version of torch in the worker, or 'none' where the workload did not import it."),
     Column("started", "timestamp[us, tz=UTC]", "UTC", "When the pack's chunk that holds the point began."),
 )  # fmt: skip
-
 ENGINE_NAMES = frozenset(column.name for column in ENGINE_COLUMNS) | {"arm", "sweep", "size"}

@@ -12,16 +12,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import measure
-from orchestrator.measure import Summary, Where
+from orchestrator.driver import measure
+from orchestrator.driver.measure import Summary, Where
+from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.plan import Plan
-from orchestrator.session import INTERRUPTED
 from orchestrator.spec import Spec, read
-from orchestrator.store import BASE, Store, open_store
-from orchestrator.workload import Workload
+from orchestrator.store import Store, open_store
+from orchestrator.store.store import BASE
+from orchestrator.workload.describe import Workload
 
 if TYPE_CHECKING:
-    from orchestrator.background import Background
+    from orchestrator.mirror.process import Background
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Result:
         """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
         if self.summary.exit_code or self.report is None or not strict:
             return self.summary.exit_code or 2 * (self.report is None)
-        from orchestrator.claims import alarming
+        from orchestrator.claims.verdict import alarming
 
         return int(any(alarming(verdict) for verdict in self.verdicts))
 
@@ -116,9 +117,11 @@ def run_all(
 
 def _import_ahead() -> None:
     """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
-    from orchestrator import curves, intervals, report
+    from orchestrator.fitting import intervals
+    from orchestrator.mirror import curves
+    from orchestrator.report import page
 
-    report.prepare()
+    page.prepare()
     intervals.quantile(curves.LEVEL, 2)
 
 
@@ -148,7 +151,7 @@ def _mirror(uri: str | None, wanted: bool) -> Iterator[Background | None]:
     if not wanted:
         yield None
         return
-    from orchestrator.background import Background
+    from orchestrator.mirror.process import Background
 
     mirror = Background(uri)
     try:
@@ -159,7 +162,7 @@ def _mirror(uri: str | None, wanted: bool) -> Iterator[Background | None]:
 
 def _mirrored(result: Result, mirror: Background) -> Result:
     """The result once MLflow says what the store says; a server that is missing is a warning."""
-    from orchestrator.track import TrackError
+    from orchestrator.mirror.mlflow_server import TrackError
 
     try:
         mirror.finish()
@@ -171,34 +174,37 @@ def _mirrored(result: Result, mirror: Background) -> Result:
 def _interrupted(summary: Summary, spec: Spec, store: Store, where: Where) -> Result:
     """Counts alone; but whoever has seen rows has made their claims before."""
     if not where.inline:
-        from orchestrator import claims
+        from orchestrator.claims import judging
 
-        claims.register(spec, store)
+        judging.register(spec, store)
     return Result(summary=summary)
 
 
 def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> None:
     """Refuse SQL that names what is not there; an inline run, which imports no DuckDB, leaves that to its report."""
-    from orchestrator.claims import early
+    from orchestrator.check import conditions
 
     for spec, workload in zip(specs, workloads, strict=True):
-        early.check(spec, workload)
+        conditions.check(spec, workload)
 
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
-    from orchestrator import claims, entries, parcel, report
-    from orchestrator.claims.evidence import measured
+    from orchestrator.claims import judging
+    from orchestrator.mirror import entries, sweep_files
+    from orchestrator.report import page
+    from orchestrator.results import sweep_rows
+    from orchestrator.results.derived_columns import measured
 
-    found, record = claims.rows_of(spec, store), store.latest(spec.name, spec.size or BASE)
+    found, record = sweep_rows.rows_of(spec, store), store.latest(spec.name, spec.size or BASE)
     if mirror is not None:
         made = mirror.folder()
-        entries.draw(store, record, measured(found[0])).write(made / parcel.CURVES)
+        entries.draw(store, record, measured(found[0])).write(made / sweep_files.CURVES)
         mirror.ask(spec.name, spec.size, files=False, made=made)
-    verdicts = claims.judge(spec, store, found)
-    paths = report.paths(report.write(spec, store, verdicts, found))
+    verdicts = judging.judge(spec, store, found)
+    paths = page.paths(page.write(spec, store, verdicts, found))
     if mirror is not None:
-        parcel.tables(store, record, made, measured(found[0]))
+        sweep_files.tables(store, record, made, measured(found[0]))
         mirror.ask(spec.name, spec.size, made=made)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 

@@ -1,0 +1,1 @@
+"""What is measured: one package a paper, and `shared` for what two papers need."""

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims import limits
-from orchestrator.claims.evidence import Columns, Evidence, aggregate, bound
-from orchestrator.claims.measured import Measured, measured
+from orchestrator.claims import floors
+from orchestrator.claims.evidence import Evidence
 from orchestrator.claims.region import Region
-from orchestrator.claims.verdict import count
+from orchestrator.claims.series_of_rows import Measured, measured
 from orchestrator.errors import SpecError
-from orchestrator.expressions import Expression
-from orchestrator.fits import Series
-from orchestrator.laws import Law
+from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
+from orchestrator.results.described import Columns, aggregate, bound
+from orchestrator.spec.expressions import Expression
+from orchestrator.wording import count
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec_claims import Bound, Claim
+    from orchestrator.spec.claim_model import Bound, Claim
 
 FINITE = "finite size"
 
@@ -50,7 +51,7 @@ class Case:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""
         import polars as pl
 
-        found = limits.beside(self.model or self.claim, self.evidence, rows)
+        found = floors.beside(self.model or self.claim, self.evidence, rows)
         if found is None:
             return None
         one = found.with_columns(pl.lit(0.0).alias(x))
@@ -63,7 +64,7 @@ class Case:
         """
         if found.series.floor:
             return []
-        beside = limits.beside(self.model or self.claim, self.evidence, rows, x)
+        beside = floors.beside(self.model or self.claim, self.evidence, rows, x)
         if beside is not None and x in beside.columns and beside[x].n_unique() > 1:
             floor: Series | None = measured(beside, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
         else:

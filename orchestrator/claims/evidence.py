@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.claims import sql
 from orchestrator.claims.queries import select
 from orchestrator.columns import OK
-from orchestrator.errors import SpecError, nearest
-from orchestrator.expression_rows import Inexact, vectorised
-from orchestrator.expressions import Expression
+from orchestrator.results import conditions
+from orchestrator.results.derived_columns import ABSENT, only, with_column
+from orchestrator.spec.expressions import Expression
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim
+    from orchestrator.spec.claim_model import Claim
 
-ABSENT = "absent"
-"""Status of a planned point that has no row yet."""
 SETTLED = "has a result"
 """Column of a boundary table: whether the row can be judged. No workload has such a name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described:
-    """What a workload says of a column of its rows; `role` is param or result."""
-
-    name: str
-    role: str
-    says: str = ""
-    unit: str = ""
-    aggregate: str = "mean"
-    bound: str = "exact"
-
-
-Columns = Mapping[str, Described]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +59,6 @@ class Evidence:
             yield dict(zip(by, key, strict=True)), rows
 
 
-def measured(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows without those that stand for planned points which have none."""
-    import polars as pl
-
-    return only(rows, rows["status"].cast(pl.String) != ABSENT)
-
-
-def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
-    """The rows that are wanted; where all are, no copy is made of them."""
-    return rows if wanted.all(ignore_nulls=False) else rows.filter(wanted)
-
-
 def settled(rows: pl.DataFrame) -> pl.Series:
     """Whether each row has a result."""
     return rows[SETTLED] if SETTLED in rows.columns else rows["status"] == OK
@@ -102,72 +72,6 @@ def lower(y: str) -> str:
 def upper(y: str) -> str:
     """The column of a boundary table that holds the upper end of a column's bracket; no workload has such a name."""
     return f"{y} to"
-
-
-def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with a column for each name that the spec or an arm derives, null where an arm has no such name."""
-    import polars as pl
-
-    if not any(grid.derive for grid in spec.grids()):
-        return rows
-    parts = []
-    for grid in spec.grids():
-        part = rows.filter(pl.col("arm") == grid.arm)
-        for name, formula in grid.derive.items():
-            if name not in part.columns:
-                part = _derive(part, name, formula, grid.derive)
-        parts.append(part)
-    parts.append(rows.filter(~pl.col("arm").is_in([grid.arm for grid in spec.grids()])))
-    return pl.concat(parts, how="diagonal_relaxed")
-
-
-def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[str, Expression]) -> pl.DataFrame:
-    for needed in sorted(formula.names & others.keys()):
-        if needed not in rows.columns:
-            rows = _derive(rows, needed, others[needed], others)
-    return rows.with_columns(computed(rows, formula, f"derive.{name}").alias(name))
-
-
-def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
-    """The formula over the rows; null where a value that it needs is null, or where it has none."""
-    names = sorted(formula.names)
-    for name in names:
-        if name not in rows.columns:
-            raise SpecError(
-                f"{where}: '{formula.text}' must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}"
-            )
-    try:
-        return vectorised(formula, rows)
-    except Inexact:
-        return _one_by_one(formula, rows, names)
-
-
-def _one_by_one(formula: Expression, rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
-    """The formula worked out in Python once for each set of values."""
-    import polars as pl
-
-    values: dict[tuple[Any, ...], Any] = {}
-    if not names:
-        return pl.Series(formula.text, [_value(formula, {})] * len(rows), strict=False)
-    keys = list(zip(*(rows[name].to_list() for name in names), strict=True))
-    for key in set(keys):
-        values[key] = None if None in key else _value(formula, dict(zip(names, key, strict=True)))
-    return pl.Series(formula.text, [values[key] for key in keys], strict=False)
-
-
-def _value(formula: Expression, values: dict[str, Any]) -> Any:
-    """The formula's value at measured numbers; a division by a measured zero is an absence, not the user's mistake."""
-    try:
-        return formula.evaluate(values)
-    except SpecError:
-        return None
-
-
-def with_column(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
-    """The rows with a column of that name: one they have, or a formula over theirs."""
-    if text in rows.columns:
-        return rows
-    return rows.with_columns(computed(rows, Expression(text), where).alias(text))
 
 
 def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str], table: str | None = None) -> Evidence:
@@ -186,7 +90,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
         kept, floor = kept.filter(~apart), kept.filter(apart)
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
-        truths = sql.truths(kept, claim.where, f"{place}.where")
+        truths = conditions.truths(kept, claim.where, f"{place}.where")
         kept = kept.filter(truths.fill_null(False) | (truths.is_null() & (kept["status"] == ABSENT)))
     if SETTLED in kept.columns and (claim.holds is not None or claim.equals is not None):
         kept = kept.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
@@ -226,14 +130,3 @@ def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
         for k in (1.0, 1.01)
     ]
     return (steps[1] < steps[0]).fill_null(False)
-
-
-def aggregate(fields: Columns, column: str) -> str:
-    """How seeds combine in a column: as its workload says, by the mean where it says nothing."""
-    return fields[column].aggregate if column in fields else "mean"
-
-
-def bound(fields: Columns, column: str) -> str:
-    """Whether a column is exact, a lower or an upper bound of what it is named after; a formula is as its one bounded name."""
-    found = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
-    return found.pop() if len(found) == 1 else "exact"

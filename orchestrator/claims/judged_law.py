@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator import laws
 from orchestrator.claims.evidence import settled
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.columns import ENGINE_NAMES
-from orchestrator.fits import Fit, Series
-from orchestrator.intervals import Array, interval
-from orchestrator.laws import Law
+from orchestrator.fitting import laws
+from orchestrator.fitting.fits import Fit
+from orchestrator.fitting.intervals import Array, interval
+from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
 
 if TYPE_CHECKING:
     import polars as pl

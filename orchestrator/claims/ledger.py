@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim
+    from orchestrator.spec.claim_model import Claim
     from orchestrator.store import Store
 
 

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.claims import sql
-from orchestrator.expression_parts import Part, absent, column, identifier
-from orchestrator.expression_sql import bare, by_arm, finished, written
-from orchestrator.expressions import Expression
-from orchestrator.workload import table_name
+from orchestrator.results.conditions import replaced
+from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
+from orchestrator.results.formulas.sql_parts import Part, absent, column, identifier
+from orchestrator.spec.expressions import Expression
+from orchestrator.workload.describe import table_name
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim
+    from orchestrator.spec.claim_model import Claim
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Names:
 
     def condition(self, text: str) -> str:
         """An SQL condition of the spec with its derived names written out."""
-        return sql.replaced(text, self.derived, lambda name: finished(self.part(name)))
+        return replaced(text, self.derived, lambda name: finished(self.part(name)))
 
 
 def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from orchestrator.claims.verdict import shown
+from orchestrator.wording import shown
 
 TOLERANCE = 1e-8
 """Relative distance below which a number counts as lying on a region's edge, and so inside."""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from orchestrator.claims.evidence import ABSENT, SETTLED, Columns, Described, derived, lower, upper
-from orchestrator.errors import WorkloadError
-from orchestrator.store import BASE
-from orchestrator.workload import table_name
+from orchestrator.claims.evidence import SETTLED, lower, upper
+from orchestrator.results.derived_columns import derived
+from orchestrator.results.described import Columns, Described, fields_of
+from orchestrator.results.sweep_rows import Rows, rows_at
+from orchestrator.store.store import BASE
+from orchestrator.workload.describe import table_name
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.spec import Spec
-    from orchestrator.spec_claims import Claim
+    from orchestrator.spec.claim_model import Claim
     from orchestrator.store import Store
 
-
-Rows: TypeAlias = "tuple[pl.DataFrame, dict[str, Described]]"
-"""A sweep's rows, and what its params and results are."""
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")
 """How a search ends that stands for its bracket."""
@@ -85,7 +84,7 @@ def other(spec: Spec, store: Store, name: str) -> Source:
 
 def boundaries(spec: Spec, store: Store) -> Source:
     """What the sweep's search found, a row for each boundary (with its bracket) or point of a level set's curve."""
-    from orchestrator import frames
+    from orchestrator.results import frames
 
     size = spec.size or BASE
     rows = frames.boundaries(store, spec.name, size)
@@ -128,56 +127,3 @@ def doubtful(rows: pl.DataFrame) -> tuple[str, ...]:
 def absent_boundary(spec: Spec) -> Source:
     """No boundary yet."""
     return _nothing(spec, f"boundaries.{table_name(spec.name)}", "no boundary was found yet")
-
-
-def rows_of(spec: Spec, store: Store) -> Rows:
-    """The sweep's rows, a row of status `absent` for each planned point without one, and what its columns are."""
-    return rows_at(spec, store, spec.name, spec.size or BASE)
-
-
-def rows_at(spec: Spec, store: Store, name: str, size: str) -> Rows:
-    """The rows of a sweep at a size, and what its columns are."""
-    import polars as pl
-
-    from orchestrator import frames
-
-    rows = frames.judged(store, name, size)
-    if rows["final"].sum() < frames.planned(store, name, size):
-        plan = pl.from_arrow(store.plan(name, size))
-        assert isinstance(plan, pl.DataFrame)
-        missing = plan.join(rows.select("arm", "point").unique(), on=["arm", "point"], how="anti")
-        rows = pl.concat([rows, _absent(spec, missing)], how="diagonal_relaxed").sort("arm", "point", "step")
-    return rows, fields_of(store, store.latest(name, size)["workload"])
-
-
-def _absent(spec: Spec, missing: pl.DataFrame) -> pl.DataFrame:
-    """Rows of planned points that have none, with their params where the workload can be loaded."""
-    import polars as pl
-
-    from orchestrator.plan import expand
-    from orchestrator.workload import load
-
-    try:
-        plan = expand(spec, load(spec.workload, spec.path.parent if spec.path else None))
-        params = pl.DataFrame({"point": pl.Series(plan.ids, dtype=pl.String), **plan.params}, strict=False)
-    except WorkloadError:  # a module that was passed to `run` by hand has no name to load it by
-        params = pl.DataFrame({"point": []}, schema={"point": pl.String})
-    return missing.join(params, on="point", how="left").with_columns(
-        pl.lit(ABSENT).alias("status"), pl.lit(True).alias("final"), pl.lit(-1, dtype=pl.Int64).alias("step")
-    )
-
-
-def fields_of(store: Store, workload: str) -> dict[str, Described]:
-    """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
-    if workload not in store.workloads():
-        return {}
-    return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
-
-
-def _field(column: Any) -> tuple[str, Described]:
-    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
-    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
-
-
-def _said(column: Any, key: str) -> str:
-    return str((column.metadata or {}).get(key.encode(), b"").decode())

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.wording import shown, span
+
 WORDS = ("supported", "refuted", "undecided", "unmet")
 LIMITED = "optimisation-limited"
 """How a reason begins where a floor that is not the theory's keeps a claim from being judged."""
@@ -129,35 +131,3 @@ def owner(basis: str, source: str) -> str:
     if basis == "quoted":
         return f"The paper's claim ({source})"
     return f"Our reading of {source}" if basis else "Our own expectation"
-
-
-def shown(number: float, digits: int = 4) -> str:
-    """A number as a sentence prints it."""
-    if not math.isfinite(number):
-        return "∞" if number > 0 else "-∞" if number < 0 else "none"
-    if number == int(number) and abs(number) < 1e6:
-        return f"{int(number)}"
-    return f"{number:.{digits}g}"
-
-
-def text(value: Any) -> str:
-    """A value as a sentence prints it."""
-    return shown(value) if isinstance(value, float) else str(value)
-
-
-def count(n: int, thing: str) -> str:
-    """A number of things: 1 point has, 2 points have."""
-    return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
-
-
-def span(low: float, high: float) -> str:
-    """An interval as a sentence prints it, with digits enough to tell its ends apart."""
-    width = abs(high - low)
-    scale = max(abs(low), abs(high))
-    digits = 4 if not (0 < width < math.inf) or scale == 0 else min(12, max(3, math.ceil(math.log10(scale / width)) + 2))
-    return f"[{shown(low, digits)}, {shown(high, digits)}]"
-
-
-def level_text(level: float) -> str:
-    """A confidence level as per cent: 95 %, 99.17 %."""
-    return f"{round(100 * level, 2):g} %"

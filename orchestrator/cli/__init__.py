@@ -107,7 +107,7 @@ def leave(code: int, at_once: bool) -> NoReturn:
 
     At once means without taking every module down in order, which takes Ray, torch and Polars half a second.
     """
-    connection = sys.modules.get("orchestrator.connection")
+    connection = sys.modules.get("orchestrator.driver.executors.ray_connection")
     if at_once or (connection is not None and connection.under_way()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(BrokenPipeError, AttributeError):

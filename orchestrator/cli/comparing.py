@@ -25,8 +25,8 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
     lawsweep diff khm_codes@device=cpu khm_codes@device=cuda
     lawsweep diff khm_codes@commit=3f2a khm_codes@commit=81bc
     """
-    from orchestrator import diff
     from orchestrator.cli import show
+    from orchestrator.results import diff
 
     found = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
     if as_json:
@@ -71,13 +71,14 @@ def audit_command(
     lawsweep audit khm_codes --fraction 0.05
     lawsweep audit khm_codes --device cuda      what a GPU gives for points of a CPU
     """
-    from orchestrator import audit, report
+    from orchestrator.check import audit
     from orchestrator.cli import show
-    from orchestrator.kept import open_sweep
+    from orchestrator.report import page
+    from orchestrator.results.stored_sweep import open_sweep
 
     spec, kept = open_sweep(sweep, size, store)
     found = audit.audit(spec, kept, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
-    report.refresh(spec, kept)
+    page.refresh(spec, kept)
     if as_json:
         click.echo(json.dumps(found.as_json(), default=str))
     else:

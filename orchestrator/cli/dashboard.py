@@ -27,7 +27,7 @@ def dashboard_command(store: str, host: str, port: int, token: str | None, known
     """
     import importlib
 
-    from orchestrator.query import results
+    from orchestrator.results.query import results
 
     # The engine imports no page: the pages are started by name.
     pages = importlib.import_module("dashboards.serve")

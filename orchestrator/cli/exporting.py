@@ -24,13 +24,15 @@ def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, 
     lawsweep export khm_codes --out paper/tables
     lawsweep export khm_codes --bundle          one folder with all that a paper's appendix needs
     """
-    from orchestrator import claims, export
-    from orchestrator.kept import open_sweep
+    from orchestrator.claims import judging
+    from orchestrator.report import export
+    from orchestrator.results import sweep_rows
+    from orchestrator.results.stored_sweep import open_sweep
 
     spec, kept = open_sweep(sweep, size, store)
-    found = claims.rows_of(spec, kept)
+    found = sweep_rows.rows_of(spec, kept)
     folder = Path(out) if out else kept.path / "exports" / spec.name
-    files = export.write(spec, kept, claims.judge(spec, kept, found), folder, bundle=bundle, found=found)
+    files = export.write(spec, kept, judging.judge(spec, kept, found), folder, bundle=bundle, found=found)
     if as_json:
         click.echo(json.dumps([str(path) for path in files]))
         return

@@ -12,11 +12,13 @@ from orchestrator.cli.options import store_option, tracking_option
 @tracking_option
 def sync_command(store: str, tracking_uri: str | None) -> None:
     """Make MLflow say what the store says: missing runs are written, changed ones replaced."""
-    from orchestrator import track
     from orchestrator.cli import show
+    from orchestrator.mirror import mlflow_server
     from orchestrator.store import open_store
 
-    show.table([{**vars(done), "seconds": f"{done.seconds:.1f}"} for done in track.sync(open_store(store), tracking_uri)])
+    show.table(
+        [{**vars(done), "seconds": f"{done.seconds:.1f}"} for done in mlflow_server.sync(open_store(store), tracking_uri)]
+    )
 
 
 @click.command("import")
@@ -26,9 +28,9 @@ def import_command(tracking_uri: str, store: str) -> None:
     """Build or extend a store from the tables that runs have left on an MLflow server."""
     from pathlib import Path
 
-    from orchestrator import track
+    from orchestrator.mirror import mlflow_server
 
-    taken = track.import_store(tracking_uri, Path(store))
+    taken = mlflow_server.import_store(tracking_uri, Path(store))
     click.echo(f"{store}: took {', '.join(taken)} from MLflow")
 
 
@@ -38,8 +40,8 @@ def import_command(tracking_uri: str, store: str) -> None:
 def merge_command(other: str, store: str) -> int:
     """Take the rows and plans of the store OTHER into this one; conflicting values are listed, and leave with 3."""
     from orchestrator.cli import show
-    from orchestrator.merge import merge
     from orchestrator.store import open_store
+    from orchestrator.store.merge import merge
 
     conflicts = merge(open_store(store, create=True), open_store(other))
     click.echo(f"{store}: merged {other}; {len(conflicts):,} conflicts")
@@ -54,7 +56,7 @@ def merge_command(other: str, store: str) -> int:
 def compact_command(workload: str | None, store: str) -> None:
     """Rewrite the parts of each workload (or of one) as one part; every query gives the same as before."""
     from orchestrator.cli import show
-    from orchestrator.compact import compact
     from orchestrator.store import open_store
+    from orchestrator.store.compact import compact
 
     show.table([vars(done) for done in compact(open_store(store), workload)])

@@ -17,8 +17,8 @@ from orchestrator.cli.options import size_option, spec_argument, store_option, t
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status_command(sweep: str | None, store: str, as_json: bool) -> None:
     """Say of every sweep in the store how many points are done and failed; of one SWEEP also why they failed."""
-    from orchestrator import status
     from orchestrator.cli import show
+    from orchestrator.results import status
     from orchestrator.store import open_store
 
     found = status.status(open_store(store), sweep)
@@ -40,17 +40,18 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
 def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
-    from orchestrator import claims
+    from orchestrator.claims import judging
+    from orchestrator.claims.verdict import alarming
     from orchestrator.cli import show
-    from orchestrator.kept import open_sweep
+    from orchestrator.results.stored_sweep import open_sweep
 
     found, kept = open_sweep(spec, size, store)
-    verdicts = [verdict.record() for verdict in claims.judge(found, kept)]
+    verdicts = [verdict.record() for verdict in judging.judge(found, kept)]
     if as_json:
         click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
-    return 1 if strict and any(claims.alarming(verdict) for verdict in verdicts) else 0
+    return 1 if strict and any(alarming(verdict) for verdict in verdicts) else 0
 
 
 @click.command("query")
@@ -69,8 +70,8 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
     """
     from pathlib import Path
 
-    from orchestrator import query, rendering
     from orchestrator.errors import QueryError
+    from orchestrator.results import query, rendering
     from orchestrator.store import open_store
 
     rendered = rendering.render(query.run(open_store(store), sql), form)
@@ -89,13 +90,14 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
 def report_command(spec: str, size: str | None, store: str, as_json: bool) -> None:
     """Judge SPEC and write its report, figures included, into the store."""
-    from orchestrator import claims, report
+    from orchestrator.claims import judging
     from orchestrator.cli import show
-    from orchestrator.kept import open_sweep
+    from orchestrator.report import page
+    from orchestrator.results.stored_sweep import open_sweep
 
     found, kept = open_sweep(spec, size, store)
-    verdicts = claims.judge(found, kept)
-    paths = report.paths(report.write(found, kept, verdicts))
+    verdicts = judging.judge(found, kept)
+    paths = page.paths(page.write(found, kept, verdicts))
     records = [verdict.record() for verdict in verdicts]
     if as_json:
         click.echo(json.dumps({"verdicts": records, "report": paths}))
@@ -111,10 +113,10 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 def ui_command(store: str, tracking_uri: str | None, port: int) -> None:
     """Start MLflow's own server on this machine, on the store's database; Ctrl-C ends it."""
-    from orchestrator import track
+    from orchestrator.mirror import mlflow_server
     from orchestrator.store import open_store
 
-    argv, environment = track.ui(open_store(store), port, tracking_uri)
+    argv, environment = mlflow_server.ui(open_store(store), port, tracking_uri)
     click.echo(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
     os.execve(argv[0], argv, environment)
 
@@ -123,9 +125,9 @@ def ui_command(store: str, tracking_uri: str | None, port: int) -> None:
 @store_option
 def doctor_command(store: str) -> int:
     """Check what a run needs of this machine: versions, memory, the store; leaves with 2 where something is wrong."""
-    from orchestrator import doctor
+    from orchestrator.check import machine
     from orchestrator.cli import show
 
-    checks: list[dict[str, Any]] = [vars(check) for check in doctor.checks(store)]
+    checks: list[dict[str, Any]] = [vars(check) for check in machine.checks(store)]
     show.table(checks)
     return 0 if all(check["good"] == "yes" for check in checks) else 2

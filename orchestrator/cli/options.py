@@ -22,7 +22,7 @@ def sweep_names(context: click.Context, param: click.Parameter, incomplete: str)
 
 def workload_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Completions of a workload: shipped names."""
-    from orchestrator.workload import shipped
+    from orchestrator.workload.describe import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 

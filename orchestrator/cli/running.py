@@ -39,7 +39,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     """
     from orchestrator import sweep
     from orchestrator.cli import show
-    from orchestrator.notify import post
+    from orchestrator.cli.notify import post
     from orchestrator.spec import read
 
     read_specs = [read(name, size=options["size"]) for name in specs]
@@ -58,8 +58,8 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
 
 
 def _where(options: dict[str, Any]) -> Any:
+    from orchestrator.driver.measure import Where
     from orchestrator.errors import SweepError
-    from orchestrator.measure import Where
 
     if options["inline"] and options["address"]:
         raise SweepError("--inline and --address: a sweep runs in this process or on a cluster, not both; leave one out.")
@@ -87,8 +87,8 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
       lawsweep plan mine.yaml --pilot
       lawsweep plan mine.yaml --resolved
     """
-    from orchestrator import forecast
     from orchestrator.cli import show
+    from orchestrator.driver import forecast
     from orchestrator.spec import read
 
     found = read(spec, size=size)

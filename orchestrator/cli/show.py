@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.progress import duration
+from orchestrator.wording import duration
 
 if TYPE_CHECKING:
-    from orchestrator.forecast import Forecast
+    from orchestrator.driver.forecast import Forecast
     from orchestrator.sweep import Result
 
 WHOLE = ("claim", "verdict", "sweep")  # columns whose cells are never broken

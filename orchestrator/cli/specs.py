@@ -13,16 +13,17 @@ from orchestrator.cli.options import workload_names
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_command(as_json: bool) -> None:
     """Name the sweeps and workloads that come with the package or are installed beside it."""
-    from orchestrator import spec, workload
     from orchestrator.cli import show
+    from orchestrator.spec import parsing
+    from orchestrator.workload import describe
 
-    sweeps = [spec.read(name) for name in spec.shipped()]
+    sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        click.echo(json.dumps({"sweeps": rows, "workloads": list(workload.shipped())}))
+        click.echo(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
-    click.echo("\nworkloads: " + ", ".join(workload.shipped()))
+    click.echo("\nworkloads: " + ", ".join(describe.shipped()))
 
 
 @click.command("check")
@@ -34,16 +35,16 @@ def check_command(specs: tuple[str, ...]) -> None:
     Example:
       lawsweep check sweeps/*.yaml
     """
-    from orchestrator import spec
-    from orchestrator.claims import early
-    from orchestrator.measure import prepare
+    from orchestrator.check import conditions
+    from orchestrator.driver.measure import prepare
+    from orchestrator.spec import parsing
 
     for name in specs:
         counts = {}
-        for size in (None, *spec.read(name).sizes):
-            found = spec.read(name, size=size)
+        for size in (None, *parsing.read(name).sizes):
+            found = parsing.read(name, size=size)
             workload, plan = prepare(found)
-            early.check(found, workload)
+            conditions.check(found, workload)
             counts[size or "base"] = f"{len(plan):,} points" if found.search is None else "points as its search asks"
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
 
@@ -58,10 +59,11 @@ def check_workload_command(name: str) -> int:
       lawsweep check-workload khm.capacity
       lawsweep check-workload ./mine.py
     """
-    from orchestrator import contract, workload
+    from orchestrator.check import contract
     from orchestrator.cli import show
+    from orchestrator.workload import describe
 
-    found = contract.check(workload.load(name))
+    found = contract.check(describe.load(name))
     show.table(
         [{"check": c.name, "holds": "-" if c.passed is None else "yes" if c.passed else "NO", "found": c.text} for c in found]
     )
@@ -76,9 +78,9 @@ def schema_command() -> None:
     Put this line first in a sweep file and point it at the output:
       # yaml-language-server: $schema=./schema.json
     """
-    from orchestrator import schema
+    from orchestrator.spec import json_schema
 
-    click.echo(schema.text(), nl=False)
+    click.echo(json_schema.text(), nl=False)
 
 
 @click.command("completion")

@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 
 import pyarrow as pa
 import pytest
-from conftest import add, grid, plan, toy_rows
-from driving import chromium, drawn, opened, serving, shoot
 from playwright.sync_api import Browser, expect
-from running import HEAD, SWEEP
 
-from orchestrator.store import Store, open_store, part_bytes
+from orchestrator.store import Store, open_store
+from orchestrator.store.parts import part_bytes
+from tests.browser.driving import chromium, drawn, opened, serving, shoot
+from tests.helpers.running import HEAD, SWEEP
+from tests.helpers.toy_store import add, grid, plan, toy_rows
 
 pytestmark = pytest.mark.slow
 SLOW = "def run(params, ctx):\n    time.sleep(0.4)\n    yield 0, Result(half=params.i / 2)\n"

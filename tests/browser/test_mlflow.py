@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import PATIENCE, chromium, copied, serving, shoot
 from mlflow.tracking import MlflowClient
 from playwright.sync_api import Browser, Page, expect
 
+from orchestrator.mirror.mlflow_server import address, mirror, ui
 from orchestrator.store import open_store
-from orchestrator.track import address, mirror, ui
+from tests.browser.driving import PATIENCE, chromium, copied, serving, shoot
 
 pytestmark = pytest.mark.slow
 SWEEP = "khm_capacity"

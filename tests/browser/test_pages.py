@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import add, grid, plan, toy_rows
-from driving import chromium, copied, drawn, opened, serving, shoot
 from playwright.sync_api import Browser, expect
 
 from orchestrator.store import open_store
+from tests.browser.driving import chromium, copied, drawn, opened, serving, shoot
+from tests.helpers.toy_store import add, grid, plan, toy_rows
 
 pytestmark = pytest.mark.slow
 COMPARED = "/compare?a=toy_two&b=toy_one&y=capacity"

@@ -11,13 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from orchestrator import plan, reading, spec, workload
-from orchestrator.plan import Plan
-from orchestrator.spec import Spec
-from orchestrator.spec_checks import check_columns, unsupported
-from orchestrator.workload import Workload
+from orchestrator.plan import Plan, points
+from orchestrator.spec import Spec, parsing, yaml_tree
+from orchestrator.spec.checks import check_columns, unsupported
+from orchestrator.workload import describe
+from orchestrator.workload.describe import Workload
 
-SHIPPED = spec.shipped()
+SHIPPED = parsing.shipped()
 SIZES = ("smoke", "paper", "gpu")
 EVERY = [(name, size) for name in SHIPPED for size in SIZES]
 MANY = 100_000  # points a test is willing to build
@@ -25,7 +25,7 @@ MANY = 100_000  # points a test is willing to build
 
 @functools.cache
 def read(name: str, size: str | None = None) -> Spec:
-    return spec.read(file(name), size)
+    return parsing.read(file(name), size)
 
 
 def file(name: str) -> Path:
@@ -33,18 +33,18 @@ def file(name: str) -> Path:
 
 
 def measured(name: str) -> Workload:
-    return workload.load(read(name).workload, file(name).parent)
+    return describe.load(read(name).workload, file(name).parent)
 
 
 def planned(name: str, size: str) -> Plan:
     found = read(name, size)
-    if plan.count(found) > MANY:
-        pytest.fail(f"{name} --size {size} makes {plan.count(found):,} points; raise MANY if that is meant")
-    return plan.expand(found, measured(name))
+    if points.count(found) > MANY:
+        pytest.fail(f"{name} --size {size} makes {points.count(found):,} points; raise MANY if that is meant")
+    return points.expand(found, measured(name))
 
 
 def schema() -> dict[str, Any]:
-    text: dict[str, Any] = json.loads((resources.files("orchestrator") / "schema.json").read_text())
+    text: dict[str, Any] = json.loads((resources.files("orchestrator.spec") / "schema.json").read_text())
     return text
 
 
@@ -59,24 +59,24 @@ def test_a_sweep_has_all_three_sizes(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "size"), EVERY)
 def test_a_sweep_has_points_at_every_size(name: str, size: str) -> None:
-    assert 0 < plan.count(read(name, size)) <= read(name, size).limits.points
+    assert 0 < points.count(read(name, size)) <= read(name, size).limits.points
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_an_editor_is_told_the_schema(name: str) -> None:
     first = file(name).read_text().splitlines()[0]
     path = first.removeprefix("# yaml-language-server: $schema=")
-    assert (file(name).parent / path).resolve() == Path(str(resources.files("orchestrator") / "schema.json")).resolve()
+    assert (file(name).parent / path).resolve() == Path(str(resources.files("orchestrator.spec") / "schema.json")).resolve()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_keeps_the_schema(name: str) -> None:
-    jsonschema.Draft202012Validator(schema()).validate(reading.parse(file(name).read_text(), name).plain())
+    jsonschema.Draft202012Validator(schema()).validate(yaml_tree.parse(file(name).read_text(), name).plain())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_names_a_workload_that_is_here(name: str) -> None:
-    assert read(name).workload in workload.shipped()
+    assert read(name).workload in describe.shipped()
 
 
 @pytest.mark.parametrize(("name", "size"), EVERY)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 import workloads
-from orchestrator import contract, workload
-from orchestrator.contract import Check
+from orchestrator.check import contract
+from orchestrator.check.contract import Check
+from orchestrator.workload import describe
 
 FOLDER = Path(workloads.__path__[0])
 PAPERS = sorted(folder.name for folder in FOLDER.iterdir() if (folder / "__init__.py").exists() and folder.name != "shared")
 MOST = 15  # modules in one folder
-SHIPPED = workload.shipped()
+SHIPPED = describe.shipped()
 MODULE = re.compile(r"\A[^\n]+\n.*^Source: .+^Symbols: ", re.S | re.M)
 
 
@@ -34,12 +35,12 @@ def test_a_workload_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_workload_says_what_it_measures_with_source_and_symbols(name: str) -> None:
-    assert MODULE.search(workload.load(name).module.__doc__ or "")
+    assert MODULE.search(describe.load(name).module.__doc__ or "")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_workload_that_measures_values_is_tried_in_several_shapes(name: str) -> None:
-    described = workload.load(name)
+    described = describe.load(name)
     points = contract.choose(described, ())
     assert len({tuple(params[n] for n in described.shapes) for params, _ in points}) > 1
 
@@ -89,7 +90,7 @@ def test_no_folder_is_too_full_to_be_read_at_a_glance() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_module_has_one_way_to_measure_or_two_that_differ(name: str) -> None:
     """A `run` that only calls its module's `run_pack` would be compared with itself."""
-    tree = ast.parse(Path(str(workload.load(name).module.__file__)).read_text())
+    tree = ast.parse(Path(str(describe.load(name).module.__file__)).read_text())
     runs = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
     names = {node.id for run in runs for node in ast.walk(run) if isinstance(node, ast.Name)}
     assert "run_pack" not in names

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from orchestrator import frames
+from orchestrator.results import frames
 from orchestrator.store import open_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timed, pytest.mark.timeout(280)]

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator import measure, spec
-from orchestrator.measure import Where
+from orchestrator.driver import measure
+from orchestrator.driver.measure import Where
+from orchestrator.spec import parsing
 
 HERE = Path(__file__).parent
 BAD, POINTS = 3, 8
@@ -38,7 +39,7 @@ def rows_of(store: Path, where: Where, workload: str, params: dict[str, Any], li
             f"limits: {{seconds: {limit}}}",
         ]
     )
-    measure.run(spec.parse(text, "faults", path=HERE / "faults.yaml"), store, where)
+    measure.run(parsing.parse(text, "faults", path=HERE / "faults.yaml"), store, where)
     return pa.concat_tables(pq.read_table(part) for part in sorted((store / "rows").rglob("*.parquet")))
 
 

@@ -19,7 +19,7 @@ from workloads.shared import packs
 from workloads.shared.diffusion import process
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -15,7 +15,7 @@ from workloads.dit_conditional.maths import problem, training_groups
 from workloads.shared.diffusion import times
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "value"

@@ -17,7 +17,7 @@ from workloads.dit_conditional.maths.problem import Params
 from workloads.shared.diffusion import times
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "value"

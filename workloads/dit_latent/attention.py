@@ -20,7 +20,7 @@ from workloads.shared.attention import operators, polynomial
 from workloads.shared.attention.operators import Attention
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "cost"

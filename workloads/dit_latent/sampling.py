@@ -21,7 +21,7 @@ from workloads.shared.diffusion import process
 from workloads.shared.diffusion.training_run import block
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "value"

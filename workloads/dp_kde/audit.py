@@ -19,7 +19,7 @@ from workloads.dp_kde.maths import budget, data, losses, noise
 from workloads.shared.privacy import audit
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

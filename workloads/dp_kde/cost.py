@@ -15,7 +15,7 @@ from workloads.dp_kde.maths import budget, closed, data, noise, reading, tree
 from workloads.shared.timing import quickest
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "cost"

@@ -18,7 +18,7 @@ from workloads.dp_kde.maths import budget, closed, data, errors, noise, reading
 from workloads.shared import packs
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -20,7 +20,7 @@ from workloads.dp_kde import error
 from workloads.dp_kde.maths import budget, closed, data, errors, noise, spent, sums
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -16,7 +16,7 @@ from workloads.dp_kde import error
 from workloads.dp_kde.maths import budget, data, errors, noise, tree
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "sample"

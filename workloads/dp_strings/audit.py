@@ -16,7 +16,7 @@ from workloads.dp_strings.maths.methods import SKETCHES, method
 from workloads.shared.privacy import audit
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from workloads.dp_strings.maths import method_times, methods
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "cost"

@@ -21,7 +21,7 @@ from workloads.shared import packs
 if TYPE_CHECKING:
     import torch
 
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -20,7 +20,7 @@ from workloads.dp_strings.maths.methods import MAXIMA, Method, method
 from workloads.shared import packs
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -19,7 +19,7 @@ from workloads.khm.maths import best, growth, simulate, storage
 from workloads.shared import packs
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

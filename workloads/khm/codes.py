@@ -16,7 +16,7 @@ from workloads.shared.hopfield import bounds, known_codes
 from workloads.shared.packs import groups
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

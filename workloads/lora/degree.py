@@ -15,7 +15,7 @@ from workloads.lora.maths import data, minimax
 from workloads.shared.attention import degree
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -20,7 +20,7 @@ from workloads.shared import packs
 from workloads.shared.attention import degree, operators, polynomial
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -21,7 +21,7 @@ from workloads.lora.timing import DTYPES, drawn
 from workloads.shared import packs, timing
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "cost"

@@ -20,7 +20,7 @@ from workloads.lora.maths.methods import MethodSize
 from workloads.shared import memory, packs, timing
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 2
 MEASURES = "cost"

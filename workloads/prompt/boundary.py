@@ -25,7 +25,7 @@ from workloads.shared.attention.operators import blocks
 from workloads.shared.attention.polynomial import taylor
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

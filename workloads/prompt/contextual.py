@@ -17,7 +17,7 @@ from torch import Tensor
 from workloads.prompt.maths import context_ids
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

@@ -19,7 +19,7 @@ from workloads.prompt.maths import levenberg, token_counts
 from workloads.shared import packs
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 VERSION = 1
 MEASURES = "value"

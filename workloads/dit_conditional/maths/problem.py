@@ -18,7 +18,7 @@ from workloads.shared.diffusion import problem as training_problem
 from workloads.shared.diffusion.network import orthonormal
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 AnyLaw = Law | Classes
 FAMILIES = ("series", "classes")

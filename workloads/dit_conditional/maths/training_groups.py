@@ -17,7 +17,7 @@ from workloads.shared.diffusion.training_run import Columns, Measure, Rows, Trai
 from workloads.shared.training import ensemble
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 # Params that models of one group may differ in.
 FREE = (

@@ -17,7 +17,7 @@ from workloads.shared.diffusion import problem as training_problem
 from workloads.shared.diffusion.network import orthonormal
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 ESTIMATORS = ("transformer", "plugin", "empirical")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 SHAPES = ("uniform", "beta", "mixture", "cluster", "atoms", "digits")
 DIGITS = (1797, 64)

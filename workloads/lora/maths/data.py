@@ -16,7 +16,7 @@ from workloads.shared.attention import signs
 from workloads.shared.attention.operators import blocks
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 KINDS = ("sign", "uniform", "planted", "gauss_clip")
 VALUES = ("normal", "linear", "needle")

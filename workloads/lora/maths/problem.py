@@ -18,7 +18,7 @@ from workloads.lora.maths.adaptation_gradient import Adapter, Bound, largest
 from workloads.shared.attention.operators import Attention
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 ADAPTED = {"partial": ("queries", "values"), "full": ("queries", "keys", "values")}
 Gradients = dict[str, tuple[Tensor, Tensor]]  # dL/dA and dL/dB of each adapted matrix

@@ -13,7 +13,7 @@ from workloads.shared.diffusion.network import Shape
 from workloads.shared.training.ensemble import Stack
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 P = TypeVar("P")
 L = TypeVar("L")

@@ -21,7 +21,7 @@ from workloads.shared.training import ensemble, groups
 from workloads.shared.training.ensemble import Ensemble, Feed, Layout, Recipe, Stack
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 # Steps between two retractions of a subspace; whatever is measured is measured on a retracted copy.
 RETRACT = 10

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from orchestrator.context import Context
+    from orchestrator.workload.context import Context
 
 Stack = dict[str, Tensor]
 Draw = Callable[[int, torch.Generator, int], Mapping[str, Tensor]]

@@ -1,0 +1,1 @@
+"""Are promises kept: of a workload, of stored rows, of this machine?"""

@@ -1,0 +1,189 @@
+"""Turns the rows of a `compare` claim into findings: the difference of a fitted parameter between groups, with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims import matched_sides
+from orchestrator.claims.case import Case, said
+from orchestrator.claims.judged_law import drawable
+from orchestrator.claims.kinds import paired
+from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
+from orchestrator.claims.region import Region
+from orchestrator.claims.series_of_rows import Measured, lacking
+from orchestrator.claims.verdict import Finding
+from orchestrator.errors import SpecError, nearest
+from orchestrator.fitting import laws
+from orchestrator.fitting.fits import ENDLESS, MISFIT, Fit, fit
+from orchestrator.fitting.intervals import Interval, student
+from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
+from orchestrator.fitting.staircases import stepped, unrounded
+from orchestrator.wording import level_text, shown, span
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec.claim_model import Compare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The rows of the two groups that are compared, within one outer group."""
+
+    group: dict[str, Any]
+    left: pl.DataFrame
+    right: pl.DataFrame
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each outer group: the columns of `by` but the one whose values the comparison names."""
+    asked = case.claim.compare
+    assert asked is not None
+    if asked.paired:
+        return paired.judge(case, asked)
+    assert case.claim.fit is not None
+    law = laws.law(case.claim.fit.law)
+    return [_fitted(case, asked, law, side) for side in sides(case, asked)]
+
+
+def sides(case: Case, asked: Compare) -> list[Sides]:
+    """The two groups of the comparison in each outer group; SpecError where a label is no value of a `by` column."""
+    import polars as pl
+
+    by = case.claim.by
+    named = _named(case, by or ("arm",), asked)
+    outer = tuple(name for name in by if name != named)
+    split = []
+    for group, part in case.evidence.groups(outer):
+        label = part[named].cast(pl.String)
+        split.append(Sides(group=group, left=part.filter(label == asked.left), right=part.filter(label == asked.right)))
+    return split
+
+
+def _named(case: Case, by: tuple[str, ...], asked: Compare) -> str:
+    import polars as pl
+
+    every = [rows for rows in (case.evidence.rows, case.evidence.limited) if rows is not None]
+    values = {name: {v for rows in every for v in rows[name].cast(pl.String).drop_nulls().unique()} for name in by}
+    for name, known in values.items():
+        if {asked.left, asked.right} <= known:
+            return name
+    labels = sorted(set().union(*values.values()))
+    wrong = next(label for label in (asked.left, asked.right, asked.left) if label not in labels or label is asked.right)
+    raise SpecError(
+        f"claims.{case.claim.id}.compare: both sides must be values of one of {', '.join(by)}, but got '{wrong}'"
+        f"{nearest(wrong, labels)} They are {', '.join(labels) or 'none yet'}."
+    )
+
+
+def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
+    assert case.claim.fit is not None
+    x, y = case.claim.fit.x, case.claim.fit.y
+    pair = case.series(side.left, x, y, law), case.series(side.right, x, y, law)
+    short = [
+        f"{label}: {text}"
+        for label, found in zip((asked.left, asked.right), pair, strict=True)
+        for text in lacking(case.claim, found.series, (law,), least(law))
+    ]
+    short += matched_sides.by_x(case.claim, x, {asked.left: side.left, asked.right: side.right}, case.fields)
+    if short:
+        return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
+    region = _region(case, side)
+    placed = place(pair[0].series, pair[1].series, law, asked.of, region, case.level)
+    others = [place(a, b, law, asked.of, region, case.level).word for a, b in _extremes(*pair)]
+    bounded = case.bound(y)
+    guard = f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
+    word, reason = settle(placed.word, placed.reason, others, guard)
+    less = [case.without_floor(found, rows, x, y) for found, rows in zip(pair, (side.left, side.right), strict=True)]
+    beneath = [place(a, b, law, asked.of, region, case.level).word for a, b in zip(*less, strict=False)]
+    word, reason = settle(word, reason, beneath, why=FLOOR)
+    numbers = {
+        "difference": reported(placed, region),
+        asked.left: drawable(fit(law, pair[0].series), case, side.left),
+        asked.right: drawable(fit(law, pair[1].series), case, side.right),
+    }
+    told = f"{asked.of} of {y} in {x} ({law.formula}), {_sentence(asked, placed, region, case.level)}"
+    reasons = tuple(text for text in (*said(pair[0]), *said(pair[1]), reason) if text)
+    return Finding(verdict=word, sentence=told, group=side.group, numbers=numbers, reasons=reasons)
+
+
+def _region(case: Case, side: Sides) -> Region:
+    """The region of the difference; any difference but none is expected where the claim gives no region."""
+    expected = (case.claim.expect or {}).get("difference")
+    return Region(low=0.0) if expected is None else case.region(expected, side.left)
+
+
+def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
+    """Pairs of series as lost points could have made them, each side's ends with each of the other's."""
+    lefts, rights = left.extremes() or [left.series], right.extremes() or [right.series]
+    return [(a, b) for a in lefts for b in rights] if left.lost or right.lost else []
+
+
+def place(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+    """The difference of a parameter against its region, the smallest one and two x dropped and rounding to steps included."""
+    full = fit(law, left), fit(law, right)
+    found = difference(*full, name, level)
+    windows = tuple(
+        fit(law, left.window(drop)).estimate(name) - fit(law, right.window(drop)).estimate(name) for drop in WINDOWS
+    )
+    placed = weighed("the difference", found, windows, region, left.noisy and right.noisy)
+    read: list[list[float]] = []
+    for one in full:
+        values = unrounded(one, name) if stepped(one) else ()
+        if values is None:
+            return stuck(placed, one.series)
+        read.append([one.estimate(name), *values])
+    apart = tuple(a - b for a in read[0] for b in read[1])
+    return rounded(placed, apart, region) if len(apart) > 1 else placed
+
+
+def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:
+    """Left less right with its interval: paired over seeds where both sides have the same ones, else Welch's."""
+    value = left.estimate(name) - right.estimate(name)
+    parts = _outer(left, name), _outer(right, name)
+    if parts[0] is not None and parts[1] is not None and left.series.units == right.series.units and not _loose(left, right):
+        n = len(left.series.units)
+        half = student(level, n - 1) * left.factor * float(np.std(parts[0] - parts[1], ddof=1))
+        return Interval(
+            estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df"
+        )
+    errors = [_error(f, name) for f in (left, right)]
+    total = sum(e**2 for e, _ in errors)
+    freedom = total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300) if total > 0 else 1.0
+    half = student(level, max(freedom, 1.0)) * float(np.sqrt(total))
+    units = min(len(f.series.units) for f in (left, right))
+    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else "brackets of the search"
+    return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
+
+
+def _loose(*fits: Fit) -> bool:
+    """Whether a law misses its points by more than their noise, so that the noise does not say how well it is known."""
+    return any(f.lack is not None and f.lack < MISFIT for f in fits)
+
+
+def _outer(found: Fit, name: str) -> Any:
+    """The parameter as reported in each replica, `(B,)`; None without noise."""
+    if found.replicas is None:
+        return None
+    parameter = found.law.parameter(name)
+    return np.array([parameter.outer(float(value)) for value in found.replicas[:, parameter.index]])
+
+
+def _error(found: Fit, name: str) -> tuple[float, float]:
+    """Standard error of a parameter and its degrees of freedom: over seeds, or of the scatter where that is what limits it."""
+    half, freedom, _ = found.half(found.law.parameter(name).index, 0.95)
+    scale = abs(found.estimate(name)) if found.law.parameter(name).scale == "exp" else 1.0
+    return scale * half / student(0.95, freedom), freedom
+
+
+def _sentence(asked: Compare, placed: Placed, region: Region, level: float) -> str:
+    found = placed.interval
+    dropped = f"; without the smallest one and two x: {' and '.join(map(shown, placed.windows))}" if placed.windows else ""
+    return (
+        f"{asked.left} - {asked.right}: {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} "
+        f"({found.method}), expected {region}{dropped}"
+    )

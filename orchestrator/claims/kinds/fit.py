@@ -1,0 +1,63 @@
+"""Turns the rows of a `fit` claim into findings: the fitted parameter's interval against the region that is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims import verdict
+from orchestrator.claims.case import Case, guarded, said
+from orchestrator.claims.judged_law import drawable
+from orchestrator.claims.placing import FLOOR, Placed, least, place, reported, settle
+from orchestrator.claims.region import Region
+from orchestrator.claims.series_of_rows import lacking
+from orchestrator.claims.verdict import Finding
+from orchestrator.fitting import laws
+from orchestrator.fitting.fits import fit
+from orchestrator.fitting.laws import Law
+from orchestrator.wording import level_text, shown, span
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    assert case.claim.fit is not None
+    law = laws.law(case.claim.fit.law)
+    return [_group(case, law, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    claim = case.claim
+    assert claim.fit is not None
+    x, y = claim.fit.x, claim.fit.y
+    found = case.series(rows, x, y, law)
+    short = lacking(claim, found.series, (law,), least(law))
+    if short:
+        return Finding(
+            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
+        )
+    extremes, lowered = found.extremes(), case.without_floor(found, rows, x, y)
+    words, sentences, reasons, numbers = [], [], list(said(found)), drawable(fit(law, found.series), case, rows)
+    for name, expected in (claim.expect or {}).items():
+        region = case.region(expected, rows)
+        placed = place(found.series, law, name, region, case.level)
+        others = [place(e, law, name, region, case.level).word for e in extremes]
+        word, reason = settle(placed.word, placed.reason, others, guarded(law, name, region, case.bound(y)))
+        beneath = [place(e, law, name, region, case.level).word for e in lowered]
+        word, reason = settle(word, reason, beneath, why=FLOOR)
+        words.append(word)
+        reasons += [reason] if reason else []
+        sentences.append(_sentence(name, placed, region, case.level))
+        numbers[name] = reported(placed, region)
+    told = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}"
+    return Finding(verdict=verdict.combine(words), sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
+
+
+def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
+    found = placed.interval
+    return (
+        f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), "
+        f"expected {region}; "
+        f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}"
+    )

@@ -1,0 +1,141 @@
+"""Turns the rows of a `holds` claim into a finding: whether a condition is true of every row, and which rows break it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims.case import Case
+from orchestrator.claims.evidence import SETTLED, settled
+from orchestrator.claims.verdict import Finding, jsonable
+from orchestrator.errors import SpecError
+from orchestrator.fitting.intervals import Array
+from orchestrator.results import conditions
+from orchestrator.results.derived_columns import only, with_column
+from orchestrator.wording import count, level_text, shown, text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LISTED = 20
+"""How many offending rows a finding lists; it counts them all."""
+SHOWN = 3
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    claim = case.claim
+    assert claim.holds is not None
+    ok = _numbered(only(rows, settled(rows)), claim.holds)
+    lost = len(rows) - len(ok)
+    if not len(ok):
+        told = "too little data: no row has a result"
+        return Finding(verdict="unmet", sentence=told, group=group, reasons=(told,))
+    if claim.se is not None:
+        return _noisy(case, ok, lost, group)
+    condition = conditions.tolerant(claim.holds, claim.tolerance)
+    try:
+        truths = conditions.truths(ok, condition, f"claims.{claim.id}.holds")
+    except SpecError:
+        # A comparison of columns that are texts has no tolerance.
+        truths = conditions.truths(ok, claim.holds, f"claims.{claim.id}.holds")
+    return _told(case, ok, (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost, group)
+
+
+def _numbered(rows: pl.DataFrame, condition: str) -> pl.DataFrame:
+    """The rows that have a number in every column the condition names: SQL takes NaN for the largest number of all."""
+    named = [name for name in spoken(condition) if name in rows.columns and rows[name].dtype.is_float()]
+    hollow = (rows[name].is_nan().fill_null(False) for name in named)
+    return only(rows, ~functools.reduce(operator.or_, hollow)) if named else rows
+
+
+def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, group: dict[str, Any]) -> Finding:
+    claim, judged = case.claim, len(rows) - int(hollow.sum())
+    bad = offenders(case, rows, broken)
+    numbers = {"rows": judged, "broken": int(broken.sum()), "without_value": int(hollow.sum()), "lost": lost, "offenders": bad}
+    if broken.any():
+        told = f"{claim.holds} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
+        return Finding(verdict="refuted", sentence=told, group=group, numbers=numbers)
+    told = f"{claim.holds} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
+    word = "unmet" if judged == 0 else "undecided" if lost else "supported"
+    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
+
+
+def _missing(hollow: int, lost: int) -> tuple[str, ...]:
+    texts = (
+        f"{count(lost, 'point')} no result, and could break it" if lost else "",
+        f"{count(hollow, 'row')} no value to compare, left out" if hollow else "",
+    )
+    return tuple(text for text in texts if text)
+
+
+def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any]]:
+    """The first rows that break the condition: point, seed and the columns that it names."""
+    if not broken.any():
+        return []
+    import polars as pl
+
+    about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
+    names = [name for name in rows.columns if name in about or name in spoken(case.claim.holds or "")]
+    names += [name for name in case.claim.by if name not in names]
+    held = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
+    order = [*(c for c in rows.columns if c in case.fields and case.fields[c].role == "param"), "seed"]
+    chosen = rows.filter(pl.Series(broken, dtype=pl.Boolean)).sort(order).select(*names, *held[:6]).head(LISTED)
+    return [jsonable(row) for row in chosen.iter_rows(named=True)]
+
+
+def spoken(condition: str) -> set[str]:
+    """The words of a condition outside quotes; its columns are among them."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", condition)))
+
+
+def _row(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {text(value)}" for name, value in row.items() if name != "point")
+
+
+def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
+    """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
+    claim = case.claim
+    assert claim.holds is not None and claim.se is not None
+    place = f"claims.{claim.id}"
+    parts = conditions.sides(claim.holds)
+    if parts is None or parts[1] == "=":
+        raise SpecError(f"{place}.holds: with 'se' it must be one comparison by < <= > >=, but got '{claim.holds}'; split it.")
+    rows = with_column(rows, claim.se, f"{place}.se")
+    left, operator, right = parts
+    signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
+    gaps = conditions.numbers(rows, signed, f"{place}.holds").to_numpy()
+    errors = rows[claim.se].to_numpy().astype(float)
+    hollow = ~np.isfinite(gaps) | ~np.isfinite(errors)
+    if hollow.all():
+        return _told(case, rows, np.zeros(len(rows), dtype=bool), hollow, lost, group)
+    return _simultaneous(case, rows, gaps, errors, hollow, lost, group)
+
+
+def _simultaneous(
+    case: Case, rows: pl.DataFrame, gaps: Array, errors: Array, hollow: Any, lost: int, group: dict[str, Any]
+) -> Finding:
+    from scipy.special import ndtri
+
+    claim, judged = case.claim, int((~hollow).sum())
+    margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
+    broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
+    worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
+    numbers: dict[str, Any] = {
+        "rows": judged, "broken": int(broken.sum()), "sure": int(sure.sum()), "without_value": int(hollow.sum()), "lost": lost,
+        "worst_in_se": float(gaps[worst] / max(errors[worst], 1e-300)), "offenders": offenders(case, rows, broken),
+    }  # fmt: skip
+    told = (
+        f"{claim.holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
+        f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
+    )
+    word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"
+    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))

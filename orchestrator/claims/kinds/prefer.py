@@ -1,0 +1,147 @@
+"""Turns the rows of a `prefer` claim into findings: which of two laws describes them by AICc and predicts their largest x.
+
+AICc takes the combined values as the sample and the scatter about each law as its error, whether seeds differ or not. So rows
+without noise (known codes, staircases of integers) are judged by how far each law misses them, which no number of equal seeds
+sharpens, and noise blurs a preference instead of making it: that scatter hides the misfit of the wrong law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims.case import FINITE, Case, said
+from orchestrator.claims.judged_law import drawable, summary
+from orchestrator.claims.placing import WINDOWS, settle
+from orchestrator.claims.series_of_rows import lacking
+from orchestrator.claims.verdict import Finding
+from orchestrator.fitting import laws
+from orchestrator.fitting.fits import EXACT, advantage, held_out, rivals
+from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
+from orchestrator.wording import shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """A law against one rival: points of AICc that it is ahead, and how far each is from the largest x that it did not see."""
+
+    rival: str
+    points: float
+    missed: float
+    rival_missed: float
+
+    def word(self, threshold: float) -> str:
+        """The verdict: both tests for the law, both for the rival, or neither."""
+        nearer = self.rival_missed - self.missed
+        if abs(nearer) <= EXACT:
+            nearer = 0.0
+        if self.points >= threshold and nearer > 0:
+            return "supported"
+        return "refuted" if self.points <= -threshold and nearer < 0 else "undecided"
+
+
+def least(contestants: tuple[Law, ...]) -> int:
+    """The fewest x: with two dropped, every law must miss something; laws of unlike size need AICc's correction too."""
+    sizes = [law.size for law in contestants]
+    return max(sizes) + (3 if len(set(sizes)) == 1 else 5)
+
+
+def contests(found: Series, law: Law, over: tuple[Law, ...]) -> list[Contest]:
+    """The law against each rival, all fitted in one space with one set of weights."""
+    first, *others = rivals((law, *over), found)
+    missed = held_out(law, found, first.space, first.weights)
+    return [
+        Contest(
+            rival=other.law.name,
+            points=advantage(first, other),
+            missed=missed,
+            rival_missed=held_out(other.law, found, first.space, first.weights),
+        )
+        for other in others
+    ]
+
+
+def decide(found: Series, law: Law, over: tuple[Law, ...], threshold: float) -> tuple[str, list[list[Contest]], str]:
+    """The verdict on a series, every contest (with all x, without the smallest one, two), and what unsettled it.
+
+    The threshold is the same in every window, so a preference that rests on the smallest x alone falls.
+    """
+    tried = [contests(found.window(drop), law, over) for drop in (0, *WINDOWS)]
+    words = [_word(part, threshold) for part in tried]
+    if words[0] in ("supported", "refuted") and set(words) != {words[0]}:
+        return "undecided", tried, f"{FINITE}: without the smallest one and two x it is {words[1]} and {words[2]}"
+    return words[0], tried, ""
+
+
+def _word(tried: list[Contest], threshold: float) -> str:
+    words = [contest.word(threshold) for contest in tried]
+    return "refuted" if "refuted" in words else "supported" if set(words) == {"supported"} else "undecided"
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    asked = case.claim.prefer
+    assert asked is not None
+    law, over = laws.law(asked.law), tuple(laws.law(name) for name in asked.over)
+    found = case.series(rows, asked.x, asked.y)
+    short = lacking(case.claim, found.series, (law, *over), least((law, *over)))
+    if short:
+        return Finding(
+            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
+        )
+    word, tried, reason = decide(found.series, law, over, asked.aicc)
+    others = [decide(e, law, over, asked.aicc)[0] for e in found.extremes()]
+    word, reason = settle(word, reason, others, guarded(law, over, case.bound(asked.y)))
+    fitted = rivals((law, *over), found.series)
+    numbers = {
+        "aicc_threshold": asked.aicc,
+        "fits": [drawable(fitted[0], case, rows), *(summary(rival) for rival in fitted[1:])],
+        "contests": [_reported(part) for part in tried],
+    }
+    told = f"{asked.y} over {asked.x}, {law.name} against {', '.join(asked.over)}: "
+    told += _sentence(tried, law, fitted[0].space, found.series)
+    reasons = tuple(text for text in (*said(found), reason) if text)
+    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=reasons)
+
+
+def guarded(law: Law, over: tuple[Law, ...], kind: str) -> str:
+    """Why a column that is only a bound cannot support the preference; empty where it can."""
+    slower = any(law.growth < rival.growth for rival in over)
+    faster = any(law.growth > rival.growth for rival in over)
+    if kind == "lower" and slower:
+        return f"the values are lower bounds found by search: what they miss may grow faster than {law.name}"
+    if kind == "upper" and faster:
+        return f"the values are upper bounds: the truth below them may grow slower than {law.name}"
+    return ""
+
+
+def _reported(tried: list[Contest]) -> list[dict[str, Any]]:
+    return [{"rival": c.rival, "aicc": c.points, "missed": c.missed, "rival_missed": c.rival_missed} for c in tried]
+
+
+def _sentence(tried: list[list[Contest]], law: Law, space: str, found: Series) -> str:
+    parts = []
+    for index, contest in enumerate(tried[0]):
+        dropped = " and ".join(f"{part[index].points:+.1f}" for part in tried[1:])
+        parts.append(
+            f"ΔAICc {contest.points:+.1f} for {law.name} over {contest.rival} ({dropped} without the smallest one and two x); "
+            f"from the smaller x, {law.name} misses the largest ({shown(float(found.x[-1]))}) "
+            f"by {_miss(contest.missed, space)} "
+            f"and {contest.rival} by {_miss(contest.rival_missed, space)}"
+        )
+    return "; ".join(parts)
+
+
+def _miss(distance: float, space: str) -> str:
+    """A held-out error as a sentence prints it: a factor where the fit was in logarithms."""
+    return f"a factor of {shown(float(np.exp(min(distance, 700.0))))}" if space == "log" else shown(distance)

@@ -1,0 +1,256 @@
+"""Turns the rows of a `trend` claim into findings: whether a column, or a fitted parameter, rises or falls along another.
+
+Two things are asked. The contrast over the order of the places (the slope in ranks) must lie on the claimed side of zero, and
+no step between neighbours may go against it beyond its noise. Without noise every step counts as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims.case import FINITE, Case, said
+from orchestrator.claims.judged_law import summary
+from orchestrator.claims.placing import WINDOWS, least, settle
+from orchestrator.claims.series_of_rows import Measured, lacking
+from orchestrator.claims.verdict import Finding
+from orchestrator.fitting import laws
+from orchestrator.fitting.fits import Fit, fit, replicas
+from orchestrator.fitting.intervals import Array, student
+from orchestrator.fitting.law_names import PARAMETERS
+from orchestrator.fitting.series import Series
+from orchestrator.wording import level_text, shown, span, text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec.claim_model import Claim
+
+FEWEST = 3
+"""Places that a trend must have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """Values `(k,)` along places `at`, with what their contrasts are uncertain by.
+
+    `replicas` `(B, k)` are the values with each unit left out, `factor` times their standard deviation is a standard error;
+    without them `errors` `(k,)` are standard errors with `freedom` degrees each, zero where values are exact.
+    """
+
+    at: Array
+    values: Array
+    errors: Array
+    freedom: Array
+    replicas: Array | None = None
+    factor: float = 0.0
+    units: int = 1
+
+    def contrast(self, weights: Array, level: float) -> tuple[float, float]:
+        """A weighted sum of the values and half its interval."""
+        value = float(weights @ self.values)
+        if self.replicas is not None:
+            return value, student(level, self.units - 1) * self.factor * float(np.std(self.replicas @ weights, ddof=1))
+        parts = (weights * self.errors) ** 2
+        total = float(parts.sum())
+        if total == 0:
+            return value, 0.0
+        freedom = total**2 / float((parts**2 / self.freedom).sum())
+        return value, student(level, max(freedom, 1.0)) * float(np.sqrt(total))
+
+    def after(self, dropped: int) -> Path:
+        """The path without its smallest places."""
+        left = None if self.replicas is None else self.replicas[:, dropped:]
+        part = slice(dropped, None)
+        return Path(
+            at=self.at[part], values=self.values[part], errors=self.errors[part], freedom=self.freedom[part],
+            replicas=left, factor=self.factor, units=self.units,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """A trend's verdict: the contrast with its interval, how many steps go against it, and why it is unsettled."""
+
+    word: str
+    value: float
+    half: float
+    against: tuple[int, ...]
+    reason: str = ""
+
+
+def fitted(claim: Claim) -> bool:
+    """Whether the trend is one of a law's parameter, not of a column."""
+    return claim.trend is not None and claim.trend.of in PARAMETERS
+
+
+def merged(claims: Sequence[Claim], claim: Claim) -> Claim | None:
+    """The nearest earlier claim whose fit gives the trend's parameter, with what the trend itself says of rows laid over it.
+
+    Its groups are those along which the trend goes. None where no earlier fit has the parameter.
+    """
+    trend = claim.trend
+    if trend is None:
+        return None
+    before = claims[: next((i for i, c in enumerate(claims) if c.id == claim.id), 0)]
+    for one in reversed(before):
+        if one.fit is not None and any(p.name == trend.of for p in laws.law(one.fit.law).parameters):
+            outer = claim.by or tuple(name for name in one.by if name != trend.along)
+            own = {"where": claim.where, "floor": claim.floor, "unmet_if": claim.unmet_if, "unit": claim.unit}
+            own |= {"from_": claim.from_} if claim.from_ != "rows" else {}
+            said = {key: value for key, value in own.items() if value is not None}
+            return one.model_copy(update={"id": claim.id, "by": (*outer, trend.along), "require": claim.require, **said})
+    return None
+
+
+def judge(case: Case) -> list[Finding]:
+    """A finding for each group of the claim."""
+    assert case.claim.trend is not None
+    outer = case.claim.by if case.model is None else case.model.by[:-1]
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(outer)]
+
+
+def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    trend = case.claim.trend
+    assert trend is not None
+    if case.model is not None:
+        paths, short, numbers, reasons = _parameters(case, case.model, rows)
+    else:
+        found = case.series(rows, trend.along, trend.of)
+        short = list(lacking(case.claim, found.series, (), FEWEST))
+        paths = [] if short else [_measured(one) for one in (found.series, *found.extremes())]
+        numbers, reasons = {}, list(said(found))
+    if short:
+        told = f"too little data: {'; '.join(short)}"
+        return Finding(verdict="unmet", sentence=told, group=group, reasons=(*short, *reasons))
+    sign = 1.0 if trend.is_ == "increasing" else -1.0
+    slope = slope_of(paths[0], sign, case.level, case.claim.tolerance)
+    others = [slope_of(path, sign, case.level, case.claim.tolerance).word for path in paths[1:]]
+    word, reason = settle(slope.word, slope.reason, others, _bounded(case))
+    reasons += [reason] if reason else []
+    numbers |= {
+        "trend": {
+            "estimate": slope.value, "low": slope.value - slope.half, "high": slope.value + slope.half,
+            "expected_low": 0.0 if sign > 0 else -float("inf"), "expected_high": float("inf") if sign > 0 else 0.0,
+        },
+        "at": paths[0].at.tolist(),
+        "values": paths[0].values.tolist(),
+        "steps": len(paths[0].at) - 1,
+        "against": len(slope.against),
+    }  # fmt: skip
+    return Finding(
+        verdict=word, sentence=_sentence(case, paths[0], slope), group=group, numbers=numbers, reasons=tuple(reasons)
+    )
+
+
+def _bounded(case: Case) -> str:
+    assert case.claim.trend is not None
+    column = case.claim.trend.of if case.model is None or case.model.fit is None else case.model.fit.y
+    kind = case.bound(column)
+    return f"the values are {kind} bounds found by search, which cannot support a trend" if kind != "exact" else ""
+
+
+def slope_of(path: Path, sign: float, level: float, tolerance: float) -> Slope:
+    """The verdict on a path that should rise (sign 1) or fall (-1), the smallest one and two places dropped included."""
+    whole = _slope(path, sign, level, tolerance)
+    left = [_slope(path.after(drop), sign, level, tolerance) for drop in WINDOWS if len(path.at) - drop >= FEWEST]
+    turned = {
+        "supported": any(sign * one.value <= 0 for one in left),
+        "refuted": any(one.word == "supported" for one in left),
+    }
+    if not turned.get(whole.word, False):
+        return whole
+    reason = f"{FINITE}: without the smallest places it is {' and '.join(shown(one.value) for one in left)} a place"
+    return Slope(word="undecided", value=whole.value, half=whole.half, against=whole.against, reason=reason)
+
+
+def _slope(path: Path, sign: float, level: float, tolerance: float) -> Slope:
+    k = len(path.at)
+    ranks = np.arange(k, dtype=np.float64) - (k - 1) / 2
+    value, half = path.contrast(np.asarray(ranks / float(ranks @ ranks)), level)
+    share = 1 - (1 - level) / max(k - 1, 1)
+    against = []
+    for i in range(k - 1):
+        step, room = path.contrast(_unit(k, i + 1) - _unit(k, i), share)
+        room = max(room, tolerance * float(np.max(np.abs(path.values[i : i + 2]))))
+        against += [i] if sign * step < -room else []
+    room = max(half, tolerance * float(np.max(np.abs(path.values))))
+    word = "refuted" if against or sign * value < -room else "supported" if sign * value > room else "undecided"
+    return Slope(word=word, value=value, half=half, against=tuple(against))
+
+
+def _unit(k: int, i: int) -> Array:
+    return np.asarray(np.eye(k)[i])
+
+
+def _measured(found: Series) -> Path:
+    """A column along x: noise from units, else the brackets of a search, else none."""
+    k = len(found.x)
+    halves = np.zeros(k) if found.halves is None else found.halves / np.sqrt(3)
+    left, factor = replicas(found, "linear")
+    return Path(
+        at=found.x, values=found.y, errors=halves, freedom=np.full(k, 1e6),
+        replicas=left, factor=factor, units=len(found.units),
+    )  # fmt: skip
+
+
+def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path], list[str], dict[str, Any], list[str]]:
+    """The parameter fitted at each place: paths (as measured, then as lost points could make it), what lacks, fits, reasons."""
+    assert model.fit is not None and case.claim.trend is not None
+    law, along = laws.law(model.fit.law), case.claim.trend.along
+    series: list[Measured] = []
+    at, short, reasons = [], [], []
+    for key, part in rows.drop_nulls([along]).sort(along).group_by([along], maintain_order=True):
+        found = case.series(part, model.fit.x, model.fit.y, law)
+        short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, found.series, (law,), least(law))]
+        reasons += [f"at {along} = {text(key[0])}: {one}" for one in said(found)]
+        series.append(found)
+        at.append(float(key[0]))
+    if len(at) < FEWEST:
+        short.append(f"it has {len(at)} {along} and needs {FEWEST}")
+    if short:
+        return [], short, {}, reasons
+    readings = [[found.series for found in series]]
+    if any(found.lost for found in series):
+        ends = [found.extremes() or [found.series] for found in series]
+        readings += [[one[min(i, len(one) - 1)] for one in ends] for i in range(4)]
+    fits = [[fit(law, one) for one in reading] for reading in readings]
+    paths = [_path(np.array(at), one, case.claim.trend.of) for one in fits]
+    return paths, [], {"fits": [summary(one) for one in fits[0]]}, reasons
+
+
+def _path(at: Array, fits: list[Fit], name: str) -> Path:
+    """A parameter along places: over shared units where all fits have them, else each with its own standard error."""
+    values = np.array([one.estimate(name) for one in fits])
+    halves = [one.half(one.law.parameter(name).index, 0.95) for one in fits]
+    scale = np.abs(values) if fits[0].law.parameter(name).scale == "exp" else np.ones(len(fits))
+    errors = scale * np.array([half / student(0.95, max(freedom, 1.0)) for half, freedom, _ in halves])
+    freedom = np.array([max(freedom, 1.0) for _, freedom, _ in halves])
+    units = fits[0].series.units
+    noisy = all(one.replicas is not None and one.series.units == units for one in fits)
+    if not noisy or not all("units" in method for *_, method in halves):
+        return Path(at=at, values=values, errors=errors, freedom=freedom)
+    moved = np.column_stack([_outer(one, name) for one in fits])
+    return Path(at=at, values=values, errors=errors, freedom=freedom, replicas=moved, factor=fits[0].factor, units=len(units))
+
+
+def _outer(found: Fit, name: str) -> Array:
+    parameter = found.law.parameter(name)
+    assert found.replicas is not None
+    return np.array([parameter.outer(float(value)) for value in found.replicas[:, parameter.index]])
+
+
+def _sentence(case: Case, path: Path, slope: Slope) -> str:
+    trend = case.claim.trend
+    assert trend is not None
+    ends = f"from {shown(float(path.values[0]))} at {shown(float(path.at[0]))} to {shown(float(path.values[-1]))} at "
+    ends += shown(float(path.at[-1]))
+    low, high = slope.value - slope.half, slope.value + slope.half
+    exact = "without noise" if slope.half == 0 else f"{span(low, high)} at {level_text(case.level)}"
+    return (
+        f"{trend.of} along {trend.along}, {len(path.at)} places, {ends}: {shown(slope.value)} a place ({exact}), expected "
+        f"{trend.is_}; {len(slope.against)} of {len(path.at) - 1} steps go against it"
+    )

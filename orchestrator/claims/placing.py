@@ -1,0 +1,122 @@
+"""Places a fitted parameter against the region that a claim expects, with what could still turn it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from orchestrator.claims.case import FINITE
+from orchestrator.claims.region import Region
+from orchestrator.fitting.fits import fit
+from orchestrator.fitting.intervals import Interval
+from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
+from orchestrator.fitting.staircases import stepped, unrounded
+from orchestrator.wording import shown
+
+STAIRCASE = "staircase"
+LOST = "the points without a result could turn it"
+FLOOR = "less its floor it has another verdict"
+WINDOWS = (1, 2)
+"""How many of the smallest x are dropped to see whether a law holds beyond them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A parameter against its region: the verdict, the interval, the estimates without the smallest x, and why."""
+
+    word: str
+    interval: Interval
+    windows: tuple[float, ...]
+    reason: str = ""
+
+
+def least(law: Law) -> int:
+    """The fewest x for a fit: two can be dropped and the law still goes through what is left."""
+    return law.size + 2
+
+
+def place(found: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+    """A parameter of the law against its region, dropping the smallest one and two x included.
+
+    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law;
+    a staircase, as wide as what rounding could have done to it.
+    """
+    full = fit(law, found)
+    interval = full.interval(name, level)
+    windows = tuple(fit(law, found.window(drop), full.space).estimate(name) for drop in WINDOWS)
+    placed = weighed(name, interval, windows, region, found.noisy)
+    if not stepped(full):
+        return placed
+    values = unrounded(full, name)
+    return stuck(placed, found) if values is None else rounded(placed, values, region)
+
+
+def stuck(placed: Placed, found: Series) -> Placed:
+    """The verdict on a staircase with too few steps to tell how its corners lie."""
+    steps = len(np.unique(found.near.steps))
+    return Placed(
+        word="undecided",
+        interval=placed.interval,
+        windows=placed.windows,
+        reason=f"{STAIRCASE}: {len(found.near.x)} x share {steps} values, too few to tell a law from rounding",
+    )
+
+
+def rounded(placed: Placed, values: tuple[float, ...], region: Region) -> Placed:
+    """The verdict on a staircase: undecided where a smooth law that was rounded to it could have another."""
+    whole = widened(placed.interval, values, "what rounding to steps does")
+    if placed.word == "undecided" or region.place(whole.low, whole.high) == placed.word:
+        return replace(placed, interval=whole)
+    reason = f"{STAIRCASE}: before it was rounded to steps it could be {shown(min(values))} to {shown(max(values))}"
+    return Placed(word="undecided", interval=whole, windows=placed.windows, reason=reason)
+
+
+def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: Region, noisy: bool) -> Placed:
+    """The verdict on an interval: undecided where the estimates without the smallest x fall on the region's other side."""
+    word = region.place(interval.low, interval.high)
+    whole = interval if noisy else widened(interval, windows, "what dropping x does")
+    if word == "undecided":
+        return Placed(word=word, interval=whole, windows=windows)
+    moved = any(region.holds(value) != (word == "supported") for value in windows)
+    if moved or region.place(whole.low, whole.high) != word:
+        reason = f"{FINITE}: without the smallest one and two x, {name} is {' and '.join(map(shown, windows))}"
+        return Placed(word="undecided", interval=whole, windows=windows, reason=reason)
+    return Placed(word=word, interval=whole, windows=windows)
+
+
+def widened(interval: Interval, values: tuple[float, ...], by: str) -> Interval:
+    """The interval stretched to hold those values too."""
+    return Interval(
+        estimate=interval.estimate,
+        low=min(interval.low, *values),
+        high=max(interval.high, *values),
+        units=interval.units,
+        method=f"{interval.method}, and {by}",
+    )
+
+
+def settle(word: str, reason: str, extremes: list[str], guard: str = "", why: str = LOST) -> tuple[str, str]:
+    """A verdict after what lost points could have done and what a bound cannot say, with the reason that decided."""
+    if word in ("supported", "refuted") and any(other != word for other in extremes):
+        return "undecided", why
+    if word == "supported" and guard:
+        return "undecided", guard
+    return word, reason
+
+
+def reported(placed: Placed, region: Region) -> dict[str, Any]:
+    """A placed parameter as JSON values."""
+    found = placed.interval
+    return {
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "expected_low": region.low,
+        "expected_high": region.high,
+        "windows": list(placed.windows),
+        "units": found.units,
+        "method": found.method,
+    }

@@ -1,0 +1,1 @@
+"""Where packs are measured: Ray Tune, or this process."""

@@ -1,0 +1,89 @@
+"""Starts or joins a Ray cluster, and tells how many workers it has room for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from orchestrator.driver.executors.executor import Cluster
+from orchestrator.errors import SweepError
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[None]:
+    """While inside, Ray is there; a local one is started for it and ended after it, an existing one is only left."""
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        with _bare():
+            ray.init(**_settings(cluster))
+    except ConnectionError as error:
+        raise SweepError(
+            f"--address: a Ray cluster must answer at '{cluster.address}', but {error}; begin one with 'ray start --head', or "
+            "leave --address out for a Ray of this machine."
+        ) from error
+    _hush()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _hush() -> None:
+    """Keep Tune's tables and tracebacks off the terminal: a dead worker is our business, and told in our words."""
+    for name in ("ray.tune", "ray.air", "ray"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Ray prints what its raylet complains of to stdout, whatever the logging settings, and --json writes there.
+    ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
+
+
+@contextmanager
+def _bare() -> Iterator[None]:
+    """While inside, Ray starts without what serves clusters and lookers-on: it imports for seconds, and is slow to leave."""
+    node, names = ray._private.node.Node, ("start_monitor", "start_log_monitor", "start_api_server")
+    held = {name: getattr(node, name) for name in names if hasattr(node, name)}
+    for name in held:
+        setattr(node, name, lambda *args, **kwargs: None)
+    try:
+        yield
+    finally:
+        for name, method in held.items():
+            setattr(node, name, method)
+
+
+def _settings(cluster: Cluster) -> dict[str, Any]:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    if cluster.address:
+        return {**quiet, "address": cluster.address, "runtime_env": {"py_modules": list(cluster.code)}}
+    local = {"include_dashboard": False, "object_store_memory": 500_000_000}
+    return {**quiet, **local, "address": "local", "num_cpus": cluster.cpus, "num_gpus": cluster.gpus}
+
+
+def slots(cpu: float, gpu: float) -> int:
+    """How many packs the cluster can measure at once; SweepError where it cannot measure one."""
+    have: dict[str, float] = ray.cluster_resources()
+    for name, need in (("CPU", cpu), ("GPU", gpu)):
+        if need > have.get(name, 0):
+            raise SweepError(
+                f"needs.{name.lower()}: a pack needs {need:g} {name}, but the cluster has {have.get(name, 0):g}; "
+                f"choose another --size or cluster (--address), or declare it with --{name.lower()}s N to try the schedule."
+            )
+    return max(1, int(min(have["CPU"] / cpu if cpu else 10**6, have.get("GPU", 0) / gpu if gpu else 10**6)))
+
+
+def _local_servers() -> list[Any]:
+    """Ray's own processes that this driver started."""
+    import psutil
+
+    return [p for p in psutil.Process().children() if p.name() in ("raylet", "gcs_server")]
+
+
+def _alive(servers: list[Any]) -> bool:
+    import psutil
+
+    return all(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in servers)

@@ -1,0 +1,227 @@
+"""Takes a sweep from its spec to recorded rows: plan, minus what the store holds, through a runner."""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.driver import remaining, shipping
+from orchestrator.driver.executors.executor import Cluster
+from orchestrator.driver.executors.inline import run_inline
+from orchestrator.driver.executors.ray_connection import Connection
+from orchestrator.driver.grower import Grower
+from orchestrator.driver.pack_queue import Queue
+from orchestrator.driver.progress import Show, showing
+from orchestrator.driver.provenance import origin, surroundings
+from orchestrator.driver.session import Session
+from orchestrator.driver.signals import INTERRUPTED
+from orchestrator.errors import SpecError, StoreError
+from orchestrator.plan import Plan, expand, shape_groups, stored_plan
+from orchestrator.plan.identity import machine
+from orchestrator.search.growth import Waves, growing, grows
+from orchestrator.spec import Spec
+from orchestrator.spec.checks import check_columns, unsupported
+from orchestrator.store import Store, open_store
+from orchestrator.worker.batch import Terms
+from orchestrator.workload.describe import Workload, load
+
+Runner = Callable[[Session, Show], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where and how to run: this process, a cluster's address, or local Ray with so many CPUs and GPUs."""
+
+    inline: bool = False
+    address: str | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    progress: str = "auto"
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What a run did: counts of points, seconds, and why it ended early where it did."""
+
+    sweep: str
+    store: Path
+    generation: int
+    points: int
+    held: int  # final in the store before this run
+    held_failed: int = 0  # of those, failures
+    measured: int = 0
+    failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
+    first: float | None = None  # when the first row was recorded, seconds since the epoch
+    seconds: float = 0.0  # wall time of the run
+    why: str = ""
+    note: dict[str, object] = field(default_factory=dict)  # of a plan that grew: rounds, seeds spent
+
+    @property
+    def missing(self) -> int:
+        """Points of the plan that have no final row yet."""
+        return self.points - self.held - self.measured
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 3 some points failed or are missing, 130 interrupted."""
+        return 130 if self.why == INTERRUPTED else 3 if self.failures or self.held_failed or self.missing else 0
+
+
+def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
+    """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
+    found = load(workload if workload is not None else spec.workload, folder_of(spec))
+    missing = unsupported(spec)
+    if missing:
+        raise SpecError("\n".join(missing))
+    check_columns(spec, [f.name for f in (*found.params, *found.results)])
+    for grid in spec.grids():
+        for name in grid.derive.keys() & {f.name for f in found.results}:
+            raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
+    if spec.search is not None:
+        from orchestrator.search.studies import studies
+
+        studies(spec, found)  # every curve's interval must have a value
+    return found, expand(spec, found, machine_of(spec))
+
+
+def folder_of(spec: Spec) -> Path:
+    """The folder from which a workload's path counts."""
+    return spec.path.resolve().parent if spec.path else Path.cwd()
+
+
+def run(
+    spec: Spec,
+    store: str | Path,
+    where: Where,
+    workload: str | types.ModuleType | None = None,
+    retry: bool = False,
+    prepared: tuple[Workload, Plan] | None = None,
+) -> Summary:
+    """Measure what the plan has and the store has not; with `retry` failed points too. Inside `connect`, unless inline.
+
+    Rows only: verdicts come after. `prepared` is what `prepare` gave, where that was asked already.
+
+    Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
+    """
+    begun = time.time()
+    found, plan = prepared or prepare(spec, workload)
+    kept = open_store(store, create=True)
+    kept.check(found)
+    with kept.hold(spec.name):
+        growth = growing(spec, plan, kept, retry, machine_of(spec))
+        waves: Waves = growth.more() if growth else {None: remaining.missing(plan, kept, retry)}
+        todo = [i for wave in waves.values() for i in wave]
+        runner = _runner(spec, where.inline) if todo else None  # refuses what the cluster has not, before anything is written
+        terms = _terms(spec, found, workload, kept, len(todo), where)
+        grower = Grower(growth, spec, plan, kept, terms, set(todo)) if growth else None
+        if grower:
+            grower.stop()
+            grower.save()
+        else:
+            kept.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
+        held = len(plan) - len(todo)
+        summary = Summary(
+            sweep=spec.name,
+            store=kept.path,
+            generation=terms.generation,
+            points=len(plan),
+            held=held,
+            held_failed=remaining.failed(plan, kept) if held and not retry else 0,
+        )
+        if runner:
+            _measure(spec, plan, kept, terms, waves, where, runner, summary, grower)
+        if grower:
+            grower.save()
+            summary.points, summary.note = len(plan), grower.growth.note()
+            summary.held = len(plan) - len(grower.known) if runner else len(plan)
+        summary.seconds = time.time() - begun
+        said = {"measured": summary.measured, "failures": summary.failures, "why": summary.why}
+        kept.finish(terms.generation, {**said, "note": summary.note} if summary.note else said)
+    return summary
+
+
+def unfinished(spec: Spec, plan: Plan, store: Store, retry: bool = False) -> bool:
+    """Whether any point of the sweep is still to be measured."""
+    if not grows(spec):
+        return bool(remaining.missing(plan, store, retry))
+    growth = growing(spec, expand(spec, plan.workload, machine_of(spec)), store, retry, machine_of(spec))
+    return growth is not None and any(growth.more().values())
+
+
+def machine_of(spec: Spec) -> str:
+    """What the cost of a point depends on beside its params."""
+    return machine("cuda" if spec.needs.gpu else "cpu", spec.needs.cpu)
+
+
+def _terms(
+    spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, where: Where
+) -> Terms:
+    """The terms of a new generation, which the store now knows."""
+    code, around = origin(getattr(found.module, "__file__", None)), surroundings()
+    generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
+    return Terms(
+        workload=_reference(reference if reference is not None else spec.workload, where),
+        folder=str(folder_of(spec)),
+        generation=generation,
+        commit=code.commit,
+        dirty=code.dirty,
+        host=str(around["host"]),
+        device="cuda" if spec.needs.gpu else "cpu",
+        device_name="cpu",
+        threads=max(1, int(spec.needs.cpu)),
+        limit=spec.limits.seconds,
+        path=() if where.address else shipping.import_path(found),
+    )
+
+
+def _reference(workload: str | types.ModuleType, where: Where) -> str | types.ModuleType:
+    """What a worker loads: on another node a file is no path any more, but a module that came along."""
+    return Path(workload).stem if where.address and isinstance(workload, str) and workload.endswith(".py") else workload
+
+
+def _measure(
+    spec: Spec,
+    plan: Plan,
+    store: Store,
+    terms: Terms,
+    waves: Waves,
+    where: Where,
+    runner: tuple[int, Runner],
+    summary: Summary,
+    grower: Grower | None,
+) -> None:
+    """Run the packs of these points, and of those that come of them, and enter into the summary what became of them."""
+    workers, run_packs = runner
+    queue = Queue(
+        groups=(), workers=workers, seconds=spec.pack.seconds, prefix=f"{terms.generation:06d}-", together=spec.pack.points
+    )
+    for until, todo in waves.items():
+        groups = shape_groups.groups(plan, todo)
+        rates = remaining.rates(plan, groups, store)
+        order = shape_groups.longest_first(plan, groups, rates)
+        queue.add([groups[i] for i in order], [rates[i] for i in order], until)
+    session = Session(spec, plan, queue, store, terms, grower)
+    with showing(spec.name, where.progress) as show:
+        run_packs(session, show)
+    summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
+    summary.first = session.first
+    if session.halted:
+        raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")
+
+
+def connect(where: Where, workloads: Sequence[Workload]) -> Connection:
+    """The Ray that runs the packs, coming up; a cluster's nodes get the code of the workloads."""
+    code = tuple(dict.fromkeys(file for workload in workloads for file in shipping.code(workload))) if where.address else ()
+    return Connection(Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code))
+
+
+def _runner(spec: Spec, inline: bool) -> tuple[int, Runner]:
+    """How many packs run at once, and the function that runs them; Ray is imported only where it is used."""
+    if inline:
+        return 1, run_inline
+    from orchestrator.driver.executors import ray_cluster, ray_tune
+
+    return ray_cluster.slots(spec.needs.cpu, spec.needs.gpu), ray_tune.run_packs

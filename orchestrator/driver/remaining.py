@@ -1,0 +1,46 @@
+"""Compares a plan with a store: which points are missing, in what groups, and what they may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.columns import NO_FAILURES
+from orchestrator.plan import Plan
+from orchestrator.plan.shape_groups import shape
+from orchestrator.store import Store
+
+
+def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
+    """Positions of the points without a final row; with `retry` also of those that failed."""
+    finals = store.finals(plan.workload.name, plan.workload.version)
+    kept = finals.filter(_no_failures(finals)) if retry else finals
+    there = pc.is_in(pa.array(plan.ids, pa.string()), value_set=kept["point"].combine_chunks())
+    return np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
+
+
+def failed(plan: Plan, store: Store) -> int:
+    """How many of the plan's points have failed; to be stopped early is no failure."""
+    finals = store.finals(plan.workload.name, plan.workload.version)
+    bad = finals.filter(pc.invert(_no_failures(finals)))["point"].to_pylist()
+    return len(set(bad) & set(plan.ids)) if bad else 0
+
+
+def _no_failures(finals: pa.Table) -> pa.Array:
+    return pc.is_in(finals["status"], value_set=pa.array(NO_FAILURES))
+
+
+def rates(plan: Plan, groups: Sequence[Sequence[int]], store: Store) -> list[float | None]:
+    """Recorded seconds per point of each group; None where no point of that shape was ever measured."""
+    rows = store.seconds(plan.workload.name)
+    names = [name for name in plan.workload.shapes if name in rows.column_names]
+    if not rows.num_rows or len(names) < len(plan.workload.shapes):
+        return [None] * len(groups)
+    if not names:
+        return [float(pc.mean(rows["seconds"]).as_py())] * len(groups)
+    means = rows.group_by(names).aggregate([("seconds", "mean")]).to_pylist()
+    known = {tuple(row[name] for name in names): float(row["seconds_mean"]) for row in means}
+    return [known.get(shape(plan, group[0])) for group in groups]

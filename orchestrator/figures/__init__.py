@@ -1,0 +1,1 @@
+"""From rows and verdicts to charts."""

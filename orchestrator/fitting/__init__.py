@@ -1,0 +1,1 @@
+"""From replicates to intervals and from curves to laws; numbers alone."""

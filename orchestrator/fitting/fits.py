@@ -1,0 +1,272 @@
+"""Turns measured curves into fitted laws: weighted least squares, errors from replicates, lack of fit, AICc, prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from orchestrator.fitting.intervals import Array, Interval, student
+from orchestrator.fitting.laws import TINY, Law, Space
+from orchestrator.fitting.series import Series
+
+PRIOR = 30.0
+"""Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
+MISFIT = 0.05
+"""Lack of fit below this probability widens an interval to the scatter about the law."""
+EXACT = 1e-9
+"""Relative size of a residual that counts as rounding."""
+DRAWS = 200
+ENDLESS = 1e6
+"""Degrees of freedom of an error that is known, not estimated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A law fitted to a curve, in the internal parameters `theta` `(p,)`.
+
+    `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
+    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
+    that a search's brackets leave. `lack` is the probability of residuals as large under the law and the noise of replicates or
+    brackets, None where there is neither.
+    """
+
+    law: Law
+    space: Space
+    series: Series
+    theta: Array
+    weights: Array
+    residuals: Array
+    scatter: Array
+    replicas: Array | None
+    factor: float
+    lack: float | None
+    bracket: Array | None = None
+
+    @property
+    def freedom(self) -> int:
+        """Points of the curve less parameters of the law."""
+        return len(self.series.x) - self.law.size
+
+    @property
+    def rounding(self) -> Array:
+        """Residuals `(k,)` that rounding leaves."""
+        return np.asarray(EXACT * np.maximum(np.abs(project(self.series.y, self.space)), 1.0))
+
+    @property
+    def squares(self) -> float:
+        """Weighted sum of squared residuals, not below what rounding leaves."""
+        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2))
+
+    def estimate(self, name: str) -> float:
+        """The fitted value of a parameter by its name."""
+        parameter = self.law.parameter(name)
+        return parameter.outer(float(self.theta[parameter.index]))
+
+    def values(self, x: Array) -> Array:
+        """The law's y at x."""
+        return self.law.value(self.theta, x)
+
+    def interval(self, name: str, level: float = 0.95) -> Interval:
+        """The parameter with its interval: t over units, and the scatter about the law where that is what limits it."""
+        parameter = self.law.parameter(name)
+        inner, n = float(self.theta[parameter.index]), len(self.series.units)
+        half, freedom, method = self.half(parameter.index, level)
+        half = max(half, EXACT * (1 + abs(inner)))
+        low, high = parameter.span(inner - half, inner + half)
+        return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=f"{method}, {freedom:g} df")
+
+    def half(self, index: int, level: float) -> tuple[float, float, str]:
+        """Half the interval of an internal parameter, its degrees of freedom and its method."""
+        scatter = student(level, self.freedom) * float(self.scatter[index]) if self.freedom > 0 else float("inf")
+        if self.replicas is None:
+            return self._unrepeated(index, level, scatter)
+        n = len(self.series.units)
+        noise = student(level, n - 1) * self.factor * float(np.std(self.replicas[:, index], ddof=1))
+        if self.freedom > 0 and self.lack is not None and self.lack < MISFIT and scatter > noise:
+            return scatter, self.freedom, "scatter about the law, which exceeds the noise"
+        return noise, n - 1, f"t over {n} units"
+
+    def _unrepeated(self, index: int, level: float, scatter: float) -> tuple[float, float, str]:
+        """Half the interval without replicates: the scatter, or the brackets of a search where they leave more."""
+        left = 0.0 if self.bracket is None else student(level, ENDLESS) * float(self.bracket[index])
+        if left > scatter:
+            return left, ENDLESS, "brackets of the search"
+        return scatter, self.freedom, "scatter about the law"
+
+
+def project(y: Array, space: Space) -> Array:
+    """y in the space of a fit."""
+    return np.log(np.maximum(y, TINY)) if space == "log" else y
+
+
+def space_of(laws: tuple[Law, ...], found: Series) -> Space:
+    """The space to fit in: logarithms where one of the laws is a straight line there and every y has one."""
+    return "log" if any(law.space == "log" for law in laws) and bool((found.y > 0).all()) else "linear"
+
+
+def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
+    """The law fitted to the curve; weights `(k,)` are the replicates' precision, with the misfit added.
+
+    The misfit is a variance common to all x (DerSimonian and Laird 1986): without replicates all x weigh the same.
+    """
+    space = space or space_of((law,), found)
+    z = project(found.y, space)
+    left, factor = replicas(found, space)
+    variances, freedom = _variances(left, factor, found, space)
+    w = _precision(variances, 0.0, len(found.x))
+    theta = _solve(law, found, z, space, w)
+    misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances, freedom)
+    if misfit > 0:
+        w = _precision(variances, misfit, len(found.x))
+        theta = _solve(law, found, z, space, w, theta)
+    residuals = z - law.fitted(theta, found.x, space)
+    slopes = slope(law, found.x, space, theta)
+    inverse = np.linalg.pinv(slopes.T @ (w[:, None] * slopes))
+    step = inverse @ (slopes.T * w)  # (p, k)
+    moved = None if left is None else theta + (left - z) @ step.T
+    bracket = np.sqrt(step**2 @ variances) if left is None and variances is not None else None
+    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(found.x) - law.size, 1))
+    return Fit(
+        law=law, space=space, series=found, theta=theta, weights=w, residuals=residuals, scatter=scatter,
+        replicas=moved, factor=factor, lack=lack, bracket=bracket,
+    )  # fmt: skip
+
+
+def replicas(found: Series, space: Space) -> tuple[Array | None, float]:
+    """The curve `(B, k)` with each unit left out, and what turns its spread into a standard error.
+
+    Leaving one out misjudges a median (Efron 1979), so units are resampled there, always in the same way.
+    """
+    n = len(found.units)
+    if not found.noisy:
+        return None, 0.0
+    if found.aggregate != "median":
+        return project(found.left_out, space), (n - 1) / np.sqrt(n)
+    picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+    filled = np.where(np.isnan(found.values), found.y[:, None], found.values)
+    drawn = np.median(filled[:, picks], axis=2).T  # (DRAWS, k)
+    return project(drawn, space), float(np.sqrt(n / (n - 1)))
+
+
+def _variances(replicas: Array | None, factor: float, found: Series, space: Space) -> tuple[Array | None, float]:
+    """Squared standard errors `(k,)` of the curve and their degrees of freedom; None where nothing tells of them.
+
+    Those of replicates are drawn towards their mean where there are few units; a value lies anywhere in a search's bracket.
+    """
+    if replicas is not None:
+        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), len(found.units)
+        drawn = (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
+        return np.asarray(drawn), len(found.x) * (units - 1)
+    if found.halves is None:
+        return None, 0.0
+    halves = found.halves / np.maximum(np.abs(found.y), TINY) if space == "log" else found.halves
+    known = halves**2 / 3
+    return np.asarray(np.maximum(known, 1e-6 * known.max())), ENDLESS
+
+
+def _precision(variances: Array | None, misfit: float, k: int) -> Array:
+    if variances is None:
+        return np.ones(k)
+    weights = 1 / (variances + misfit)
+    return np.asarray(weights / weights.mean())
+
+
+def _solve(law: Law, found: Series, z: Array, space: Space, w: Array, start: Array | None = None) -> Array:
+    root = np.sqrt(w)
+    if law.linear(space):
+        assert law.design is not None
+        return np.asarray(np.linalg.lstsq(root[:, None] * law.design(found.x), root * z, rcond=None)[0])
+    from scipy.optimize import least_squares
+
+    near = found.near
+    if start is None:
+        start = law.above(near.x, near.y, float(found.y[-1])) if found.floor else law.start(near.x, near.y)
+    return np.asarray(
+        least_squares(
+            lambda t: root * (law.fitted(t, found.x, space) - z),
+            start,
+            jac=lambda t: root[:, None] * slope(law, found.x, space, t),
+            method="lm",
+            x_scale="jac",
+            xtol=1e-13,
+            ftol=1e-13,
+            gtol=1e-13,
+        ).x
+    )
+
+
+def slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
+    """Derivatives `(k, p)` of the fitted values by the internal parameters."""
+    if law.linear(space):
+        assert law.design is not None
+        return law.design(x)
+    steps = 1e-6 * np.maximum(np.abs(theta), 1e-3)
+    columns = [
+        (law.fitted(theta + h * e, x, space) - law.fitted(theta - h * e, x, space)) / (2 * h)
+        for h, e in zip(steps, np.eye(len(theta)), strict=True)
+    ]
+    return np.column_stack(columns)
+
+
+def _lack(
+    law: Law, found: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, known: float
+) -> tuple[float, float | None]:
+    """Variance of the misfit above the noise, and the F test's probability of a misfit as large by noise alone.
+
+    `known` are the degrees of freedom of the variances.
+    """
+    freedom = len(found.x) - law.size
+    if variances is None or freedom < 1:
+        return 0.0, None
+    from scipy.special import fdtrc
+
+    w = 1 / variances
+    excess = float(w @ residuals**2)
+    slopes = slope(law, found.x, space, theta)
+    leverage = np.trace(np.linalg.pinv(slopes.T @ (w[:, None] * slopes)) @ (slopes.T @ (w[:, None] ** 2 * slopes)))
+    misfit = max(0.0, (excess - freedom) / max(float(w.sum() - leverage), TINY))
+    return misfit, float(fdtrc(freedom, known, excess / freedom))
+
+
+def rivals(laws: tuple[Law, ...], found: Series) -> tuple[Fit, ...]:
+    """The laws fitted in one space with the weights of the one that fits best, so that their residuals compare."""
+    space = space_of(laws, found)
+    alone = [fit(law, found, space) for law in laws]
+    best = min(alone, key=lambda f: float(np.mean(f.residuals**2)))
+    return tuple(again(one, best.weights) for one in alone)
+
+
+def again(found: Fit, weights: Array) -> Fit:
+    """The law with other weights `(k,)`: its parameters and residuals; what they are uncertain by is not asked again."""
+    series, z = found.series, project(found.series.y, found.space)
+    theta = _solve(found.law, series, z, found.space, weights, found.theta)
+    return replace(
+        found, theta=theta, weights=weights, residuals=z - found.law.fitted(theta, series.x, found.space), replicas=None
+    )
+
+
+def aicc(found: Fit) -> float:
+    """Akaike's criterion corrected for few points (Hurvich and Tsai 1989), the error variance counted as a parameter.
+
+    The k combined values are the sample and the scatter about the law its error, with or without replicates.
+    Infinite where k is too small for the correction.
+    """
+    k, p = len(found.series.x), found.law.size + 1
+    correction = 2 * p * (p + 1) / (k - p - 1) if k > p + 1 else float("inf")
+    return k * float(np.log(found.squares / k)) + 2 * p + correction
+
+
+def advantage(law: Fit, rival: Fit) -> float:
+    """AICc of the rival less that of the law, positive for the law; the corrections of laws of one size cancel at any k."""
+    k = len(law.series.x)
+    if law.law.size == rival.law.size:
+        return k * float(np.log(rival.squares / law.squares))
+    return aicc(rival) - aicc(law)
+
+
+def held_out(law: Law, found: Series, space: Space, weights: Array) -> float:
+    """Distance in the fit's space between the largest x's value and what the law predicts of it from the others."""
+    part = found.window(0, held_out=1)
+    theta = _solve(law, part, project(part.y, space), space, weights[:-1])
+    return abs(float(project(found.y[-1:], space)[0] - law.fitted(theta, found.x[-1:], space)[0]))

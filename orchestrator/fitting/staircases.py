@@ -1,0 +1,55 @@
+"""Turns a law fitted to a staircase into the parameters that a smooth law could have had before it was rounded to steps.
+
+A value that was rounded down says that the law lies between it and the next step up, one that was rounded up the opposite;
+which of the two is not known. All laws that keep within those ranges at every x are asked for their smallest and largest
+parameter (two linear programs, of the law linearised at the fit where it is not a straight line).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orchestrator.fitting.fits import Fit, project, slope
+from orchestrator.fitting.intervals import Array
+
+SLACK = 1.001
+
+
+def stepped(found: Fit) -> bool:
+    """Whether a staircase was fitted that the law does not go through."""
+    return found.series.near.stepped and found.squares > 2 * float(found.weights @ found.rounding**2)
+
+
+def unrounded(found: Fit, name: str) -> tuple[float, ...] | None:
+    """Ends of a parameter over all laws that could have been rounded to the staircase; None where it has too few steps."""
+    near = found.series.near
+    if int(near.steps[-1]) < found.law.size:
+        return None
+    parameter = found.law.parameter(name)
+    ends = []
+    for low, high in ((near.y, near.y + near.rise), (near.y - near.rise, near.y)):
+        if found.space == "linear" or bool((low > 0).all()):
+            ends += _range(found, project(low, found.space), project(high, found.space), parameter.index)
+    return tuple(parameter.outer(end) for end in ends)
+
+
+def _range(found: Fit, low: Array, high: Array, index: int) -> list[float]:
+    """The smallest and the largest entry of the internal parameters for which the law lies between `low` and `high` `(k,)`.
+
+    Where no law does, the ranges are widened until one does.
+    """
+    from scipy.optimize import linprog
+
+    near = found.series.near
+    matrix = slope(found.law, near.x, found.space, found.theta)  # (k, p)
+    fitted = found.law.fitted(found.theta, near.x, found.space)
+    size = matrix.shape[1]
+    rows, ends = np.vstack([matrix, -matrix]), np.concatenate([high - fitted, fitted - low])
+    free = [(None, None)] * size
+    least = linprog([0.0] * size + [1.0], np.column_stack([rows, -np.ones(len(rows))]), ends, bounds=[*free, (0, None)])
+    if least.status != 0:
+        return []
+    room = ends + SLACK * float(least.x[-1]) + 1e-12
+    aim = np.eye(size)[index]
+    solved = [(sign, linprog(sign * aim, rows, room, bounds=free)) for sign in (1.0, -1.0)]
+    return [float(found.theta[index] + one.x[index]) if one.status == 0 else -sign * float("inf") for sign, one in solved]

@@ -1,0 +1,382 @@
+"""Turns what a store says of its sweeps into runs on an MLflow server, and such runs into a store again."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from orchestrator.errors import SweepError
+from orchestrator.mirror import compare_page, notes, sweep_files
+from orchestrator.mirror.entries import Drawn, Entries, Entry, entries
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+    from orchestrator.store import Store
+
+BATCH = 1000  # metrics, and entities altogether, that MLflow takes in one log_batch
+PAGE = 5000  # runs asked for in one search
+THREADS = 6  # requests under way at once over HTTP; SQLite takes one writer
+PATIENCE = 5.0  # seconds in which a server must take a connection
+PREFIX = "lawsweep."
+DONE = ("FINISHED", "FAILED")  # a run of any other status was left half written
+NOTE, NAME, KIND = "mlflow.note.content", "mlflow.runName", "mlflow.experimentKind"
+SCHEME = "mlflow-artifacts:/"
+# The defaults wait for minutes before they say that a server is missing, and print two lines a run.
+QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+# MLflow's server imports a module of Starlette that warns of its end; nobody who runs a sweep can do anything about it.
+DEAF = "ignore:starlette.middleware.wsgi is deprecated"
+
+
+class TrackError(SweepError):
+    """An MLflow server cannot be reached, or refuses what it is asked; the store is whole without it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mirrored:
+    """What mirroring one sweep did: curves written, kept as they were and removed, and how long it took."""
+
+    uri: str
+    sweep: str
+    size: str
+    written: int
+    kept: int
+    removed: int
+    seconds: float
+
+
+def address(store: Store, uri: str | None = None) -> str:
+    """The tracking URI: the given one, else MLFLOW_TRACKING_URI, else the SQLite database in the store."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.path.resolve() / 'mlflow.db'}"
+
+
+def imported() -> None:
+    """Import MLflow, which takes seconds, and keep it quiet."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    importlib.import_module("mlflow.tracking")
+
+
+def prepare(store: Store, uri: str | None = None) -> None:
+    """Make MLflow's database where it is new, which takes a second; TrackError where nobody answers."""
+    where = address(store, uri)
+    with _told(where):
+        _connect(where)
+
+
+def mirror(
+    store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True, made: Path | None = None
+) -> Mirrored:
+    """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
+
+    Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with what
+    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `parcel.tables`.
+    Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
+    """
+    where, start = address(store, uri), time.monotonic()
+    wanted = entries(store, store.latest(sweep, size), Drawn.read(made / sweep_files.CURVES) if made else None)
+    with _told(where):
+        client = _connect(where)
+        written, kept, removed = _reconcile(client, store, wanted, files, made)
+    return Mirrored(
+        uri=shown(where), sweep=sweep, size=wanted.size, written=written, kept=kept, removed=removed,
+        seconds=time.monotonic() - start,
+    )  # fmt: skip
+
+
+def sync(store: Store, uri: str | None = None) -> tuple[Mirrored, ...]:
+    """Mirror every sweep of the store, each at all of its sizes."""
+    return tuple(mirror(store, record["sweep"], record["size"], uri) for record in store.plans())
+
+
+def import_store(uri: str, target: Path) -> tuple[str, ...]:
+    """Build or extend a store from the tables that earlier mirrors left on a tracking server; the sweeps it took, sorted.
+
+    Raises TrackError where nobody answers or no experiment holds such tables, StoreError where the target is no store.
+    """
+    from orchestrator.store import open_store
+
+    store = open_store(target, create=True)
+    with tempfile.TemporaryDirectory() as folder:
+        with _told(uri):
+            client = _connect(uri)
+            found = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
+        taken = [sweep_files.unpack(files, store) for files in found]
+    if not taken:
+        raise TrackError(
+            f"tracking server {shown(uri)}: it must hold a sweep that lawsweep mirrored, but no run carries "
+            f"{sweep_files.ROWS}; give 'lawsweep sync' where the store is."
+        )
+    return tuple(sorted(set(taken)))
+
+
+def ui(store: Store, port: int = 5000, uri: str | None = None) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of MLflow's own server on loopback, on the store's database and files."""
+    folder = store.path.resolve()
+    argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    argv += ["--backend-store-uri", uri or f"sqlite:///{folder / 'mlflow.db'}"]
+    argv += ["--artifacts-destination", str(_files_beside(uri) if uri else folder / "mlartifacts")]
+    heard = os.environ.get("PYTHONWARNINGS", "")
+    return argv, {**os.environ, **QUIET, "PYTHONWARNINGS": f"{heard},{DEAF}".strip(",")}
+
+
+def shown(uri: str) -> str:
+    """The URI without the password that may stand in it."""
+    secret = urlsplit(uri).netloc.rpartition("@")[0]
+    return uri.replace(f"{secret}@", "") if secret else uri
+
+
+@contextlib.contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into a TrackError that says which server and what to do."""
+    imported()
+    import mlflow.exceptions
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        secret = urlsplit(uri).netloc.rpartition("@")[0]
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = said.replace(f"{secret}@", "") if secret else said
+        raise TrackError(
+            f"tracking server {shown(uri)}: it must take what it is sent, but got '{said}'; "
+            "the store has every row: give 'lawsweep sync' when the server is there."
+        ) from error
+
+
+def _connect(uri: str) -> MlflowClient:
+    """A client of the server, which is there; a SQLite database is made, and put in WAL, where it is new."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        # MLflow itself takes a minute to say that nobody listens.
+        socket.create_connection((parts.hostname or "", port), timeout=PATIENCE).close()
+    from mlflow.tracking import MlflowClient
+
+    file = _database(uri)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    client = MlflowClient(tracking_uri=uri)
+    client.search_experiments(max_results=1)
+    if file:
+        # Three times as fast as the default journal, and readers do not wait; the file remembers it.
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("pragma journal_mode=wal")
+    return client
+
+
+def _database(uri: str) -> Path | None:
+    """The file of a SQLite URI."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _files_beside(uri: str) -> Path | None:
+    """Where artifacts of a SQLite URI lie: in `mlartifacts` beside the file, as MLflow's server would put them."""
+    file = _database(uri)
+    return file.parent / "mlartifacts" if file else None
+
+
+def _experiment(client: MlflowClient, sweep: str) -> str:
+    """The id of the sweep's experiment, made where it is not there.
+
+    Its files get an address relative to the server's folder, so a store that was moved finds them.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(sweep)
+    if found is None:
+        local = _files_beside(client.tracking_uri)
+        try:
+            return str(client.create_experiment(sweep, artifact_location=f"{SCHEME}{sweep}" if local else None))
+        except MlflowException:
+            # Another mirror may have made it in between.
+            found = client.get_experiment_by_name(sweep)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _describe(client: MlflowClient, experiment: str, wanted: Entries) -> None:
+    """Let the experiment say its question, and have MLflow show its pages for curves, not those for language models."""
+    there = client.get_experiment(experiment).tags
+    note = f"{notes.headline(wanted.record)} · {compare_page.link(experiment, wanted.size)}"
+    page = {compare_page.STATE + compare_page.key(wanted.size): compare_page.state(wanted.size, wanted.curves)}
+    for key, value in {NOTE: note, KIND: "custom_model_development", **page}.items():
+        if there.get(key) != value:
+            client.set_experiment_tag(experiment, key, value)
+
+
+def _search(client: MlflowClient, experiments: Sequence[str], condition: str) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(list(experiments), condition, max_results=PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
+    """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
+    experiment = _experiment(client, wanted.sweep)
+    _describe(client, experiment, wanted)
+    there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
+    known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
+    runs = {e.generation: known.get(str(e.generation)) or _begin(client, experiment, e) for e in wanted.invocations}
+    kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
+    new = [entry for entry in wanted.curves if entry.digest not in kept]
+    _all(client, [lambda run=run: client.delete_run(run) for run in stale])
+    _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])
+    for entry in wanted.invocations if files else ():
+        run = runs[entry.generation]
+        if entry.generation == wanted.whole and run.data.tags.get(PREFIX + "rows") != wanted.digest:
+            _carry(client, store, wanted, run, made)
+        if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
+            _invocation(client, store, wanted, entry, run)
+    return len(new), len(kept), len(stale)
+
+
+def _compare(wanted: Iterable[Entry], there: Iterable[Run]) -> tuple[set[str], list[str]]:
+    """Digests of the curves that stand there once and whole, and ids of the runs that must go."""
+    digests = {entry.digest for entry in wanted}
+    kept: set[str] = set()
+    stale = []
+    for run in there:
+        digest = run.data.tags.get(PREFIX + "digest", "")
+        if digest in digests and digest not in kept and run.info.status in DONE:
+            kept.add(digest)
+        else:
+            stale.append(run.info.run_id)
+    return kept, stale
+
+
+def _all(client: MlflowClient, calls: Sequence[Any]) -> None:
+    """Make the calls: several at once over HTTP, where each waits for its answer."""
+    if _database(client.tracking_uri) or len(calls) < 2:
+        for call in calls:
+            call()
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
+
+
+def _tags(entry: Entry) -> dict[str, str]:
+    own = {"kind": entry.kind, "generation": str(entry.generation), **entry.tags}
+    return {PREFIX + key: value[:5000] for key, value in own.items()}
+
+
+def _curve(client: MlflowClient, experiment: str, entry: Entry, parent: str) -> None:
+    """Write one curve; its status comes last, so one that was cut off is seen as such."""
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    now = int(time.time() * 1000)
+    tags = {**_tags(entry), PREFIX + "digest": entry.digest, MLFLOW_PARENT_RUN_ID: parent, NOTE: entry.note}
+    run = client.create_run(experiment, start_time=now, tags=tags, run_name=entry.name[:250]).info.run_id
+    params = [Param(key, value) for key, value in entry.params.items()]
+    metrics = [Metric(key, value, now, step) for key, value, step in entry.metrics]
+    first = BATCH - len(params)
+    client.log_batch(run, metrics=metrics[:first], params=params)
+    for start in range(first, len(metrics), BATCH):
+        client.log_batch(run, metrics=metrics[start : start + BATCH])
+    client.set_terminated(run, "FAILED" if entry.failed else "FINISHED")
+
+
+def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
+    """A new run for an invocation, which does not say all it should yet."""
+    return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
+
+
+def _carry(client: MlflowClient, store: Store, wanted: Entries, run: Run, made: Path | None) -> None:
+    """Put the sweep's rows and plan among the files of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        _attach(client, run, sweep_files.made(made) if made else sweep_files.tables(store, wanted.record, Path(folder)))
+    _tag(client, run.info.run_id, {PREFIX + "rows": wanted.digest})
+
+
+def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entry, run: Run) -> None:
+    """Make an invocation's run say what the entry says; written in place, for curves hang under it."""
+    whole = {PREFIX + "carries": sweep_files.ROWS} if entry.generation == wanted.whole else {}
+    if whole:
+        with tempfile.TemporaryDirectory() as folder:
+            _attach(client, run, sweep_files.told(store, wanted, Path(folder)))
+    note = notes.note(store, wanted.record, compare_page.link(run.info.experiment_id, wanted.size))
+    _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: note})
+    _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
+    client.set_terminated(run.info.run_id)
+
+
+def _tag(client: MlflowClient, run: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    pairs = [RunTag(key, value) for key, value in tags.items()]
+    for start in range(0, len(pairs), 100):
+        client.log_batch(run, tags=pairs[start : start + 100])
+
+
+def _attach(client: MlflowClient, run: Run, files: Mapping[str, Path]) -> None:
+    """Put files among a run's artifacts, beside the database itself where no server is between."""
+    local = _folder(client, run)
+    for name, path in files.items():
+        if local is None:
+            client.log_artifact(run.info.run_id, str(path), str(Path(name).parent) if "/" in name else None)
+        else:
+            (local / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, local / name)
+
+
+def _folder(client: MlflowClient, run: Run) -> Path | None:
+    """Where a run's artifacts lie on this disk; None where a server keeps them."""
+    beside, where = _files_beside(client.tracking_uri), str(run.info.artifact_uri)
+    return beside / where.removeprefix(SCHEME) if beside and where.startswith(SCHEME) else None
+
+
+def _holders(client: MlflowClient) -> list[Run]:
+    """The runs that carry a sweep's tables: of every experiment and size the latest."""
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    found = _search(client, experiments, f"tags.`{PREFIX}carries` = '{sweep_files.ROWS}'")
+    latest: dict[tuple[str, str], Run] = {}
+    for run in sorted(found, key=lambda r: int(r.data.tags[PREFIX + "generation"])):
+        latest[run.info.experiment_id, run.data.tags[PREFIX + "size"]] = run
+    return list(latest.values())
+
+
+def _fetch(client: MlflowClient, run: Run, folder: Path) -> Path:
+    """The folder with the files of a run that a store is made of."""
+    local = _folder(client, run)
+    if local is not None:
+        return local
+    folder.mkdir()
+    there = {item.path for item in client.list_artifacts(run.info.run_id)}
+    for name in sweep_files.FILES:
+        if name in there:
+            client.download_artifacts(run.info.run_id, name, str(folder))
+    return folder

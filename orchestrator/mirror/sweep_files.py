@@ -1,0 +1,139 @@
+"""Turns a sweep in a store into a handful of files that say all of it, and such files into a store again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import StoreError
+from orchestrator.mirror.notes import verdicts
+from orchestrator.store import counting_rule, durable, parts, row_format
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from orchestrator.mirror.entries import Entries
+    from orchestrator.store import Store
+
+ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
+FILES = (ROWS, PLAN, ABOUT)
+BOUNDARIES = "boundaries.parquet"
+CURVES = "curves.json"
+SAID = ("claims", "verdicts")
+PIECE = 65_536  # rows written at once
+LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
+
+
+def tables(store: Store, record: Mapping[str, Any], folder: Path, rows: pl.DataFrame | None = None) -> dict[str, Path]:
+    """Files with the sweep's rows and plan, by the name they should have; written into the folder.
+
+    `rows` are all of the sweep's, where they were read already.
+    """
+    from orchestrator.results import frames
+
+    found = frames.sweep(store, record["sweep"], record["size"]).collect() if rows is None else rows
+    _write(found, store, record, folder / ROWS)
+    shutil.copyfile(store.plan_path(record), folder / PLAN)
+    return made(folder)
+
+
+def made(folder: Path) -> dict[str, Path]:
+    """The files that `tables` has written into the folder."""
+    return {name: folder / name for name in (ROWS, PLAN)}
+
+
+def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
+    """Files with what is known and said of the sweep, and its report, by the name they should have."""
+    sweep = wanted.sweep
+    about = {
+        "plan": dict(wanted.record),
+        "runs": [run for run in store.runs() if run.get("sweep") in (None, sweep)],
+        "claims": store.load("claims", sweep),
+        "verdicts": verdicts(store, wanted.record) or None,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
+    found = store.boundaries_path(sweep, wanted.size)
+    files = {ABOUT: folder / ABOUT, **({BOUNDARIES: found} if found.exists() else {})}
+    own = store.path / "reports" / f"{sweep}.{wanted.size}"
+    report = own if own.exists() else store.path / "reports" / sweep
+    # A report that was not kept by its size is that of the size which was judged last.
+    ours = own.exists() or verdicts(store, wanted.record) or not store.load("verdicts", sweep)
+    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
+    return {**files, **shown}
+
+
+def _write(rows: pl.DataFrame, store: Store, record: Mapping[str, Any], file: Path) -> None:
+    """The sweep's rows with `arm, sweep, size` before them and every description in the metadata, as one Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    workload = str(record["workload"])
+    schema = store.schema(workload) if store.parts(workload) else row_format.engine_schema()
+    labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
+    whole = pa.schema([*labels, *schema], metadata=_about(schema, record))
+    settings = {"compression": "zstd", "use_dictionary": parts.repeating(whole), "write_statistics": False}
+    with pq.ParquetWriter(file, whole, **settings) as writer:
+        # Piece by piece: as text, what is said in every row takes ten times the memory.
+        for piece in rows.iter_slices(PIECE):
+            writer.write_table(piece.to_arrow().cast(whole))
+
+
+def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """The schema's own description, with the VERSION that the sweep's points have."""
+    about = json.loads((schema.metadata or {}).get(row_format.KEY, b"{}"))
+    about = {
+        **about,
+        "workload": record["workload"],
+        "version": record.get("version", about.get("version")),
+        "deduplicated": False,
+    }
+    return {row_format.KEY: json.dumps(about).encode()}
+
+
+def unpack(files: Path, store: Store) -> str:
+    """Merge a sweep's files into the store; the sweep's name. StoreError where a file is not what it should be.
+
+    What the store already says of the sweep's claims stays.
+    """
+    from orchestrator.store import open_store
+    from orchestrator.store.merge import merge
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = open_store(Path(folder) / "store", create=True)
+        sweep = _rebuild(files, source)
+        merge(store, source)
+        for kind in SAID:
+            if store.load(kind, sweep) is None and source.load(kind, sweep) is not None:
+                store.save(kind, sweep, source.load(kind, sweep))
+    return sweep
+
+
+def _rebuild(files: Path, store: Store) -> str:
+    """Make the store that the files were made of, as far as it is about their sweep."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        about = json.loads((files / ABOUT).read_text())
+        plan, rows = pq.read_table(files / PLAN), pq.read_table(files / ROWS)
+        sweep, workload = str(about["plan"]["sweep"]), str(about["plan"]["workload"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise StoreError(
+            f"{files}: it must hold {', '.join(FILES)} as lawsweep wrote them, but got '{error}'; mirror the sweep again."
+        ) from error
+    # A point of two arms has its rows twice.
+    rows = counting_rule.once(rows.drop_columns([name for name in LABELS if name in rows.column_names]), counting_rule.settle)
+    if rows.num_rows:
+        store.put(workload, parts.part_name(rows), parts.part_bytes(rows))
+    for run in about["runs"]:
+        durable.create(store.path / "runs" / f"{int(run['generation']):06d}.json", json.dumps(run).encode())
+    store.save_plan(plan, about["plan"])
+    for kind in SAID:
+        if about.get(kind) is not None:
+            store.save(kind, sweep, about[kind])
+    return sweep

@@ -1,0 +1,5 @@
+"""From a Spec and a workload to points with names."""
+
+from orchestrator.plan.points import Plan, expand
+
+__all__ = ["Plan", "expand"]

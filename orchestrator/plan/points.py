@@ -1,0 +1,163 @@
+"""Turns a spec and its workload into the plan: every point with its identity, and the arms that share them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import SpecError, WorkloadError, nearest
+from orchestrator.plan.identity import Identity
+from orchestrator.spec import Spec
+from orchestrator.spec.expressions import Expression
+from orchestrator.spec.grids import Grid
+from orchestrator.workload.describe import Value, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The points of a sweep in columns (one entry a point in `ids`, `seeds` and each of `params`), and its arms.
+
+    An arm is a label and the positions of its points; a point of two arms stands once.
+    """
+
+    sweep: str
+    size: str
+    workload: Workload
+    ids: list[str]
+    seeds: list[int]
+    params: dict[str, list[Value | None]]
+    arms: tuple[tuple[str, list[int]], ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def point(self, position: int) -> dict[str, Value | None]:
+        """All params of one point."""
+        return {name: column[position] for name, column in self.params.items()}
+
+
+def count(spec: Spec) -> int:
+    """How many points the spec asks for, arms added up, seeds counted; nothing is built."""
+    return spec.seeds.count * sum(grid.count for grid in spec.grids())
+
+
+def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
+    """The plan of a spec; `machine` joins the identity of points that measure cost.
+
+    Raises SpecError for a plan above `limits.points`, before any point is built, and for a value the workload refuses.
+    """
+    total = count(spec)
+    if total > spec.limits.points:
+        raise SpecError(
+            f"{spec.where('axes')}: the plan makes {total:,} points, above the limit of {spec.limits.points:,}; "
+            f"narrow an axis or set 'limits: {{points: {total}}}'."
+        )
+    builder = Builder(spec, workload, machine)
+    if spec.search is None:
+        for grid in spec.grids():
+            for values in assignments(spec, grid, workload):
+                builder.add(grid.arm, values, range(spec.seeds.count))
+    return builder.finished()
+
+
+class Builder:
+    """Makes the plan of a spec point by point; a run that searches goes on adding to it."""
+
+    def __init__(self, spec: Spec, workload: Workload, machine: str = "") -> None:
+        self.plan = Plan(
+            sweep=spec.name,
+            size=spec.size or "",
+            workload=workload,
+            ids=[],
+            seeds=[],
+            params={field.name: [] for field in workload.params},
+            arms=tuple((grid.arm, []) for grid in spec.grids()),
+        )
+        self._identity = Identity(workload, machine if workload.measures == "cost" else "")
+        self._known: dict[str, int] = {}
+        self._arms = dict(self.plan.arms)
+
+    @classmethod
+    def of(cls, spec: Spec, plan: Plan, machine: str) -> Builder:
+        """A builder that adds to a plan that is there."""
+        builder = cls(spec, plan.workload, machine)
+        builder.plan, builder._arms = plan, dict(plan.arms)
+        builder._known = {point: position for position, point in enumerate(plan.ids)}
+        return builder
+
+    def add(self, arm: str, values: Mapping[str, Value | None], seeds: range) -> list[int]:
+        """The positions of the points of one assignment, one for each seed; appended where they are not there already."""
+        plan, positions = self.plan, []
+        for seed, point in zip(seeds, self._identity.points(values, seeds), strict=True):
+            position = self._known.setdefault(point, len(plan.ids))
+            if position == len(plan.ids):
+                plan.ids.append(point)
+                plan.seeds.append(seed)
+                for name, column in plan.params.items():
+                    column.append(values[name])
+            positions.append(position)
+        self._arms[arm] += positions
+        return positions
+
+    def finished(self) -> Plan:
+        """The plan, every point once in an arm: values that agree to 12 digits are one point."""
+        for _, members in self.plan.arms:
+            members[:] = dict.fromkeys(members)
+        return self.plan
+
+
+def assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str, Value | None]]:
+    """Every assignment of an arm, all params resolved, in the order of its axes.
+
+    Literals are cast once an axis; expressions are evaluated for each assignment, and only where an arm has any.
+    """
+    cast = Cast(spec, grid, workload)
+    cast.check_names()
+    base = {field.name: field.default for field in workload.params} | cast(grid.fixed)
+    groups = [[cast(dict(zip(axis.names, row, strict=True))) for row in axis.rows] for axis in grid.axes]
+    for parts in itertools.product(*groups):
+        row: dict[str, Any] = {}
+        for part in parts:
+            row.update(part)
+        yield {**base, **cast({n: v for n, v in grid.assign(row).items() if n in base})} if grid.order else {**base, **row}
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Turns values of an arm into their params' types, and says where a wrong one stands."""
+
+    spec: Spec
+    grid: Grid
+    workload: Workload
+
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values cast; expressions are left as they are."""
+        cast: dict[str, Any] = {}
+        for name, value in values.items():
+            try:
+                cast[name] = value if isinstance(value, Expression) else self.workload.param(name).cast(value, self.place(name))
+            except WorkloadError as error:
+                raise SpecError(str(error)) from error
+        return cast
+
+    def check_names(self) -> None:
+        """Refuse names that are no params, and params without a value."""
+        known = [field.name for field in self.workload.params]
+        for name in (*self.grid.fixed, *(name for axis in self.grid.axes for name in axis.names)):
+            if name not in known:
+                raise SpecError(
+                    f"{self.place(name)}: workload '{self.workload.name}' has no param '{name}'{nearest(name, known)} "
+                    f"It has {', '.join(known)}."
+                )
+        for field in self.workload.params:
+            if field.required and field.name not in self.grid.names:
+                raise SpecError(
+                    f"{self.spec.where()}: workload '{self.workload.name}' needs param '{field.name}' ({field.says}), "
+                    f"but arm '{self.grid.arm}' does not give it; write it under 'fixed' or 'axes'."
+                )
+
+    def place(self, name: str) -> str:
+        """Where the arm gets the name from; the whole file for a default."""
+        return self.grid.places.get(name) or self.spec.where()

@@ -1,0 +1,26 @@
+"""Finds the BibTeX entries of the papers that a sweep names as its source."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.spec import Spec
+
+ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")
+ENTRY = re.compile(r"^@\w+\{.*?^\}$", re.M | re.S)
+
+
+def citations(spec: Spec) -> str:
+    """The BibTeX entries of all arXiv papers that the sweep file names, in the order of their numbers."""
+    wanted = set(ARXIV.findall(spec.text or "")) | set(ARXIV.findall(spec.source or ""))
+    known = {match[1]: entry for entry in ENTRY.findall(bibliography()) if (match := re.search(r"eprint *= *\{(.+?)\}", entry))}
+    return "\n\n".join(known[paper] for paper in sorted(wanted & known.keys())) + "\n"
+
+
+def bibliography() -> str:
+    """All entries that come with the package."""
+    from importlib import resources
+
+    return resources.files("sweeps").joinpath("sources.bib").read_text(encoding="utf-8")

@@ -1,0 +1,154 @@
+"""Turns a judged sweep into files for a paper: tables as CSV, Parquet and LaTeX, figures as PDF, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims.verdict import told
+from orchestrator.columns import OK
+from orchestrator.figures.draw import Drawing, printed
+from orchestrator.figures.of_sweep import drawings
+from orchestrator.fitting.aggregates import expression
+from orchestrator.report import latex
+from orchestrator.report.bibliography import citations
+from orchestrator.results.derived_columns import measured
+from orchestrator.results.described import Columns, aggregate
+from orchestrator.results.sweep_rows import rows_of
+from orchestrator.store import durable
+from orchestrator.store.store import BASE
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.claims import Verdict
+    from orchestrator.results.sweep_rows import Rows
+    from orchestrator.spec import Spec
+    from orchestrator.store import Store
+
+PRINTED = ("says", "verdict", "basis", "found", "expected")
+"""What a paper prints of the verdicts; the files for machines hold all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the rows of a sweep come from: commits, versions and the records of the runs that measured them."""
+
+    commits: tuple[str, ...]
+    runs: tuple[dict[str, Any], ...]
+
+    @property
+    def text(self) -> str:
+        """The commits, one a line."""
+        return "".join(f"{commit}\n" for commit in self.commits)
+
+
+def write(
+    spec: Spec, store: Store, verdicts: Sequence[Verdict], out: Path, *, bundle: bool = False, found: Rows | None = None
+) -> tuple[Path, ...]:
+    """Write tables and figures into the folder; with `bundle` also captions, data, spec, commit, environment and BibTeX.
+
+    What was there under other names stays. Gives the files back, sorted. `found` is what `rows_of` gives.
+    """
+    rows, fields = found or rows_of(spec, store)
+    files = dict(_tables(spec, store, verdicts, rows, fields))
+    figures = drawings(spec, store, rows, fields, verdicts)
+    files |= {f"{drawing.name}.pdf": printed(drawing) for drawing in figures}
+    if bundle:
+        files |= {name: text.encode() for name, text in _bundle(spec, store, verdicts, rows, figures)}
+    for name, data in files.items():
+        durable.write(out / name, data)
+    return tuple(sorted(out / name for name in files))
+
+
+def _tables(
+    spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, fields: Columns
+) -> Iterator[tuple[str, bytes]]:
+    """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
+    from orchestrator.results import frames
+
+    yield from _files("results", measured(rows))
+    boundaries = frames.boundaries(store, spec.name, spec.size or BASE)
+    named = {"summary": summary(rows, fields), "verdicts": judged(verdicts), "boundaries": boundaries}
+    for name, table in named.items():
+        if table is not None and table.width:
+            yield from _files(name, table)
+            short = table.select(PRINTED) if name == "verdicts" else table
+            yield f"{name}.tex", latex.table(short.columns, short.rows(), f"{spec.name}: {name}").encode()
+
+
+def _files(name: str, table: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
+    import io
+
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    yield f"{name}.parquet", buffer.getvalue()
+    yield f"{name}.csv", table.write_csv().encode()
+
+
+def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
+    """A row an assignment: arm, the params that vary, how many seeds gave a result, each result combined as its column says."""
+    import polars as pl
+
+    ok = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) == OK))
+    params = [name for name, field in fields.items() if field.role == "param" and name in ok.columns]
+    varied = ["arm", *(name for name in params if ok[name].n_unique() > 1)]
+    results = [
+        name for name, field in fields.items() if field.role == "result" and name in ok.columns and ok[name].dtype.is_numeric()
+    ]
+    combined = [expression(pl.col(name), aggregate(fields, name)) for name in results]
+    return ok.group_by(varied, maintain_order=True).agg(pl.col("seed").n_unique().alias("seeds"), *combined).sort(varied)
+
+
+def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
+    """A row a claim: its sentence, the verdict, whose claim it is, what was found against what is expected."""
+    import polars as pl
+
+    keys = ("id", "says", "verdict", "basis", "source", "found", "expected", "rows", "seeds", "reasons", "sql")
+    found = []
+    for v in verdicts:
+        numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in told(finding.numbers)))
+        row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": " ".join(v.reasons)}
+        found.append(row)
+    return pl.DataFrame(found, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
+
+
+def _bundle(
+    spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, figures: Sequence[Drawing]
+) -> Iterator[tuple[str, str]]:
+    """What stands beside the figures in a paper's folder."""
+    import polars as pl
+
+    source, cited = sourced(store, spec, rows), citations(spec)
+    for drawing in figures:
+        yield f"{drawing.name}.tex", latex.figure(drawing.name, drawing.title, drawing.caption)
+        yield f"{drawing.name}.csv", pl.DataFrame(drawing.data, infer_schema_length=None).write_csv() if drawing.data else ""
+    yield "spec.yaml", spec.text
+    yield "commit.txt", source.text
+    yield "environment.json", json.dumps(list(source.runs), indent=1, default=str) + "\n"
+    yield "sources.bib", cited
+    yield "claims.sql", "".join(f"-- {v.id}: {v.verdict}\n{v.sql};\n\n" for v in verdicts)
+    yield "README.md", _readme(spec, source, figures)
+
+
+def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
+    option = f" --size {spec.size}" if spec.size else ""
+    lines = [f"# {spec.name}", "", spec.question, "", f"Source: {spec.source}. Workload `{spec.workload}`.", ""]
+    lines += [f"- `{d.name}.pdf`: {d.caption} Data: `{d.name}.csv`; LaTeX: `{d.name}.tex`." for d in figures]
+    lines += ["- `results`: all rows. `summary`: seeds combined. `verdicts`: claims. `claims.sql`: the rows of each claim.", ""]
+    lines += ["To measure it again, at the commit in `commit.txt` and with the versions in `environment.json`:", ""]
+    return "\n".join([*lines, f"    lawsweep run spec.yaml{option}", ""])
+
+
+def sourced(store: Store, spec: Spec, rows: pl.DataFrame) -> Source:
+    """Commits and runs of the rows of the sweep."""
+    import polars as pl
+
+    there = measured(rows)
+    commits = there["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in there.columns else []
+    numbers = set(there["generation"].drop_nulls().to_list()) if "generation" in there.columns else set()
+    runs = [run for run in store.runs() if run.get("generation") in numbers]
+    return Source(commits=tuple(commits), runs=tuple(runs))

@@ -1,0 +1,367 @@
+"""Turns a sweep's rows and verdicts into a page of results: Markdown, one offline HTML file, and figures as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.claims import Verdict
+from orchestrator.claims.queries import select
+from orchestrator.claims.sentences import label
+from orchestrator.claims.verdict import Finding, owner, told
+from orchestrator.columns import ENGINE_NAMES, OK
+from orchestrator.figures.draw import Drawing, render
+from orchestrator.figures.of_sweep import drawings, saved
+from orchestrator.figures.theme import NIGHT
+from orchestrator.report import limitations
+from orchestrator.results.derived_columns import ABSENT
+from orchestrator.results.described import Columns, Described
+from orchestrator.results.sweep_rows import rows_of
+from orchestrator.spec.claim_model import Claim
+from orchestrator.store import durable
+from orchestrator.store.store import BASE
+from orchestrator.wording import level_text, shown, span
+from orchestrator.workload.describe import table_name
+
+if TYPE_CHECKING:
+    import polars as pl
+    from jinja2 import Template
+
+    from orchestrator.results.sweep_rows import Rows
+    from orchestrator.spec import Spec
+    from orchestrator.store import Store
+
+COUNTS = (
+    f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
+    "WHERE final GROUP BY arm ORDER BY arm"
+)
+FORMS = ("html", "md")
+SEVERAL = 3
+"""Groups of a claim that one paragraph tells of; more are a list."""
+MANY = 8
+"""Values of a param that are listed one by one; more are given by their ends and their number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The files of a report: `page` is HTML and needs no other file; `figures` are PNG, each with an SVG beside."""
+
+    page: Path
+    markdown: Path
+    figures: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a store knows of a sweep beside its rows: the latest audit, and what its search or its seeds spent."""
+
+    audit: Mapping[str, Any] | None = None
+    spent: Sequence[tuple[str, str]] = ()
+
+
+NOTHING = Known()
+
+
+def prepare() -> None:
+    """Read the templates, so that the first report need not wait for that."""
+    for form in FORMS:
+        _template(form)
+
+
+def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
+    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
+
+    That of each size is kept beside it too, under `reports/<sweep>.<size>/`. `found` is what `rows_of` gives.
+    """
+    rows, fields = found or rows_of(spec, store)
+    folder = store.path / "reports" / spec.name
+    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields, verdicts)]
+    known = Known(audit=limitations.audited(store, spec), spent=limitations.spent(store, spec))
+    view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
+    files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
+    files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
+    files |= {f"report.{form}": _template(form).render(view).encode() for form in FORMS}
+    for place in (folder.with_name(f"{spec.name}.{spec.size or BASE}"), folder):
+        for name, data in files.items():
+            durable.write(place / name, data)
+    return Report(
+        page=folder / "report.html",
+        markdown=folder / "report.md",
+        figures=tuple(folder / f"{drawing.name}.png" for drawing, *_ in rendered),
+    )
+
+
+def refresh(spec: Spec, store: Store) -> Report | None:
+    """The report once more from the verdicts as they were saved, where there is one; None where nothing was judged yet."""
+    verdicts = saved(spec, store)
+    return write(spec, store, verdicts) if verdicts else None
+
+
+def paths(report: Report) -> dict[str, str]:
+    """The files by what they are, to print: report, markdown, figure 1, …"""
+    figures = {f"figure {i}" if len(report.figures) > 1 else "figure": str(p) for i, p in enumerate(report.figures, 1)}
+    return {"report": str(report.page), "markdown": str(report.markdown), **figures}
+
+
+def page(
+    spec: Spec,
+    rows: pl.DataFrame,
+    fields: Columns,
+    verdicts: Sequence[Verdict],
+    figures: Sequence[tuple[Drawing, str]],
+    known: Known = NOTHING,
+) -> dict[str, Any]:
+    """All that the templates print, as plain values; figures come with their SVG."""
+    size = spec.size or BASE
+    option = f" --size {spec.size}" if spec.size else ""
+    arms = _arms(rows)
+    params = [_params(rows, fields, mine) for _, mine in arms]
+    shared = _shared(params)
+    return {
+        "name": spec.name,
+        "size": size,
+        "question": spec.question,
+        "source": spec.source,
+        "workload": spec.workload,
+        "verdicts": [_verdict(v) for v in verdicts],
+        "tally": _tally(verdicts),
+        "level": level_text(verdicts[0].level) if verdicts else "",
+        "headline": limitations.headline(rows),
+        "limitations": limitations.limitations(spec, rows, verdicts, known.audit),
+        "audit": limitations.audit_text(known.audit),
+        "mismatches": [_mismatch(row) for row in (known.audit or {}).get("mismatches", [])[:MANY]],
+        "spent": list(known.spent),
+        "measured": _measured(rows, arms, params, dict(shared)),
+        "shared": shared,
+        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
+        "columns": [_column(f) for f in fields.values()],
+        "figures": [_figure(spec, i, drawing, svg, rows) for i, (drawing, svg) in enumerate(figures)],
+        "failures": _failures(rows),
+        "commands": [
+            f"lawsweep run {spec.name}{option}",
+            f"lawsweep claims {spec.name}{option}",
+            f"lawsweep report {spec.name}{option}",
+        ],
+        "provenance": _provenance(rows),
+        "text": spec.text.strip(),
+        "night": night(),
+    }
+
+
+def night() -> str:
+    """Style that gives a figure inside a dark page the colours that stand for its own there."""
+    rules = (f"figure svg [{of}='{day}' i] {{ {of}: {dark} }}" for day, dark in NIGHT.items() for of in ("fill", "stroke"))
+    return "\n  ".join(rules)
+
+
+@lru_cache
+def _template(form: str) -> Template:
+    """The page's template in HTML or Markdown."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report"),
+        autoescape=form == "html",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    return environment.get_template(f"report.{form}.j2")
+
+
+def inline(svg: str) -> str:
+    """An SVG to stand inside a page: without its XML head, its size left to the page."""
+    return re.sub(r"^<\?xml[^>]*\?>|<!DOCTYPE[^>]*>| xmlns(:\w+)?=\"[^\"]*\"", "", svg).strip()
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    words = [v.verdict for v in verdicts]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)) or "no claim"
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    groups = [_group(verdict, finding.group, finding.verdict, finding.numbers) for finding in verdict.findings]
+    failed = ", ".join(f"{n} {status}" for status, n in verdict.failed.items())
+    return {
+        "id": verdict.id,
+        "says": verdict.says or verdict.expected,
+        "verdict": verdict.verdict,
+        "expected": verdict.expected,
+        "basis": verdict.basis or "none given",
+        "source": verdict.source,
+        "sentence": verdict.sentence,
+        "owner": f"{owner(verdict.basis, verdict.source)} is {verdict.verdict}:",
+        "each": [_told(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
+        "foreseen": _foreseen(verdict),
+        "reasons": verdict.reasons,
+        "groups": groups,
+        "found": "; ".join(dict.fromkeys(line["text"] for g in groups for line in g["lines"])),
+        "sql": verdict.sql,
+        "rests": f"{verdict.rows} row{'s' * (verdict.rows != 1)} and {verdict.seeds} seed{'s' * (verdict.seeds != 1)}",
+        "failed": failed,
+        "level": level_text(verdict.level),
+        "hash": verdict.claim_hash,
+        "changed": verdict.changed,
+    }
+
+
+def _told(finding: Finding) -> str:
+    """What the rows of one group say, as a sentence."""
+    head = f"{label(finding.group)} ({finding.verdict}): " if finding.group else ""
+    return f"{head}{finding.sentence}."
+
+
+def _foreseen(verdict: Verdict) -> str:
+    """Whether the verdict is the one that the sweep was made to show; nothing where it foresees none."""
+    if not verdict.foreseen:
+        return ""
+    return "as foreseen" if verdict.verdict == verdict.foreseen else f"foreseen: {verdict.foreseen}"
+
+
+def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's numbers as lines of text, each interval with the drawing of it against what is expected."""
+    lines = [{"text": text, "bar": bar(interval) if interval else ""} for text, interval in told(numbers)]
+    return {"label": label(group) if group else "", "verdict": word, "lines": lines, "offenders": numbers.get("offenders", [])}
+
+
+def bar(numbers: Mapping[str, Any]) -> str:
+    """A small SVG: the expected region as a band, the interval as a line with its estimate as a dot."""
+    low, high = numbers["low"], numbers["high"]
+    wanted = [e for e in (numbers["expected_low"], numbers["expected_high"]) if e is not None and abs(e) != float("inf")]
+    ends = [low, high, *wanted]
+    if not all(abs(end) < float("inf") for end in ends):
+        return ""
+    room = (max(ends) - min(ends)) or abs(high) or 1.0
+    first, last = min(ends) - 0.25 * room, max(ends) + 0.25 * room
+
+    def at(value: float) -> float:
+        return round(4 + 172 * float((min(max(value, first), last) - first) / (last - first)), 1)
+
+    start, stop = at(max(numbers["expected_low"], first)), at(min(numbers["expected_high"], last))
+    return (
+        f'<svg class="bar" width="180" height="22" role="img" aria-label="interval {span(low, high)}">'
+        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" class="wanted" fill="#cfe3f2"/>'
+        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
+        f'<circle cx="{at(numbers["estimate"])}" cy="11" r="3.6" fill="#D55E00"/></svg>'
+    )
+
+
+def _figure(spec: Spec, index: int, drawing: Drawing, svg: str, rows: pl.DataFrame) -> dict[str, str]:
+    return {
+        "name": drawing.name,
+        "title": drawing.title,
+        "caption": drawing.caption,
+        "svg": svg,
+        "sql": figure_sql(spec, index, rows),
+    }
+
+
+def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
+    """The query that gives the rows of a figure; of the sweep's `rows` it may know the values."""
+    figure = spec.figures[index]
+    names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
+    meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
+    table = "boundaries" if figure.kind == "boundary" else "sweeps"
+    shown = rows if table == "sweeps" else None
+    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", shown)
+
+
+def _mismatch(row: Mapping[str, Any]) -> str:
+    params = ", ".join(f"{name} = {value}" for name, value in row.get("params", {}).items())
+    return f"{row.get('column')} was {row.get('stored')} and came out {row.get('again')} at {params}, seed {row.get('seed')}"
+
+
+Arms = Sequence[tuple[str, "pl.Series"]]
+
+
+def _measured(
+    rows: pl.DataFrame, arms: Arms, each: Sequence[dict[str, str]], shared: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
+    found = []
+    for (arm, mine), params in zip(arms, each, strict=True):
+        points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
+        ok = int((mine & (rows["status"] == OK)).sum())
+        values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
+        found.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
+    return found
+
+
+def _arms(rows: pl.DataFrame) -> Arms:
+    """Every arm, and which rows are its final ones: of a million rows only a column at a time is copied."""
+    arms = rows["arm"].filter(rows["final"]).unique(maintain_order=True).to_list()
+    return [(str(arm), rows["final"] & (rows["arm"] == arm)) for arm in arms]
+
+
+def _params(rows: pl.DataFrame, fields: Columns, mine: pl.Series) -> dict[str, str]:
+    """The values of each param in these rows, as text."""
+    names = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
+    values = {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names}
+    return {name: _values(found) for name, found in values.items() if found}
+
+
+def _shared(arms: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Params that have the same values in every arm, with those."""
+    return [(name, text) for name, text in (arms[0].items() if arms else ()) if all(arm.get(name) == text for arm in arms)]
+
+
+def _values(values: Sequence[Any]) -> str:
+    texts = [shown(v) if isinstance(v, float) else str(v) for v in values]
+    return ", ".join(texts) if len(texts) <= MANY else f"{texts[0]} … {texts[-1]} ({len(texts)} values)"
+
+
+def _column(field: Described) -> dict[str, str]:
+    notes = [field.aggregate if field.role == "result" else "", f"{field.bound} bound" if field.bound != "exact" else ""]
+    return {
+        "name": field.name,
+        "role": field.role,
+        "unit": field.unit,
+        "says": field.says,
+        "notes": ", ".join(note for note in notes if note),
+    }
+
+
+def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Points without a result by status, the most frequent first error of each kind beside its count."""
+    import polars as pl
+
+    lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
+    found = []
+    for status, part in lost.group_by("status", maintain_order=True):
+        errors = part["error"].drop_nulls().to_list() if "error" in part.columns else []
+        last = [str(error).strip().splitlines()[-1][:200] for error in errors if str(error).strip()]
+        said = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
+        found.append({"status": str(status[0]), "points": len(part), "error": said})
+    return sorted(found, key=lambda f: -int(f["points"]))
+
+
+def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
+    """Where the rows come from: version, commits, machines, when, and what they took."""
+    import polars as pl
+
+    final = rows["final"] & (rows["status"] != ABSENT)
+    # A point may stand in two arms; where it is final it counts once.
+    once = final & pl.select(pl.when(final).then(rows["point"])).to_series().is_first_distinct()
+    return [(name, text) for name, text in _sources(rows, once) if text] if once.any() else []
+
+
+def _sources(rows: pl.DataFrame, chosen: pl.Series) -> Iterator[tuple[str, str]]:
+    names = {
+        "workload": "workload", "version": "version of the workload", "commit": "commit", "host": "host", "device": "device",
+        "threads": "threads", "torch": "torch", "generation": "run",
+    }  # fmt: skip
+    for column, name in names.items():
+        if column in rows.columns and column in ENGINE_NAMES:
+            yield name, ", ".join(str(v) for v in rows[column].filter(chosen).drop_nulls().unique().sort().to_list()[:MANY])
+    if "dirty" in rows.columns and rows["dirty"].filter(chosen).any():
+        yield "working tree", "changed since the commit"
+    if "started" in rows.columns and (started := rows["started"].filter(chosen).drop_nulls()).len():
+        first, last = (str(t)[:16] for t in (started.min(), started.max()))
+        yield "measured", f"{first} to {last} UTC"
+    if "seconds" in rows.columns:
+        yield "time of all points", f"{float(rows['seconds'].filter(chosen).sum() or 0):.3g} s"

@@ -1,0 +1,1 @@
+"""What a store says: lazy frames, SQL, the rows of one sweep with their descriptions."""

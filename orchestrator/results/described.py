@@ -1,0 +1,54 @@
+"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.spec.expressions import Expression
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a workload says of a column of its rows; `role` is param or result."""
+
+    name: str
+    role: str
+    says: str = ""
+    unit: str = ""
+    aggregate: str = "mean"
+    bound: str = "exact"
+
+
+Columns = Mapping[str, Described]
+
+
+def aggregate(fields: Columns, column: str) -> str:
+    """How seeds combine in a column: as its workload says, by the mean where it says nothing."""
+    return fields[column].aggregate if column in fields else "mean"
+
+
+def bound(fields: Columns, column: str) -> str:
+    """Whether a column is exact, a lower or an upper bound of what it is named after; a formula is as its one bounded name."""
+    found = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
+    return found.pop() if len(found) == 1 else "exact"
+
+
+def fields_of(store: Store, workload: str) -> dict[str, Described]:
+    """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
+    if workload not in store.workloads():
+        return {}
+    return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
+
+
+def _field(column: Any) -> tuple[str, Described]:
+    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
+    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
+
+
+def _said(column: Any, key: str) -> str:
+    return str((column.metadata or {}).get(key.encode(), b"").decode())

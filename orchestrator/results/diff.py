@@ -1,0 +1,159 @@
+"""Compares two sweeps, stores, commits or devices: paired differences of results, boundaries moved, verdicts changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.columns import ENGINE_NAMES
+from orchestrator.errors import QueryError, nearest
+from orchestrator.results.described import fields_of
+from orchestrator.results.paired_differences import Differences, paired
+from orchestrator.store import Store, open_store
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a sweep of a store, perhaps only the rows whose engine columns have these values."""
+
+    store: Store
+    sweep: str
+    size: str | None = None
+    only: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How the side is written."""
+        return f"{self.store.path}:{self.sweep}" + "".join(f"@{key}={value}" for key, value in self.only)
+
+    def judged(self) -> list[dict[str, Any]]:
+        """The verdicts on the sweep at the size that is compared."""
+        size = self.store.latest(self.sweep, self.size)["size"]
+        return [v for v in self.store.load("verdicts", self.sweep) or [] if v.get("size", size) == size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff:
+    """What tells two sides apart: a table of paired differences a result, boundaries moved, verdicts changed."""
+
+    left: str
+    right: str
+    columns: tuple[Differences, ...]
+    boundaries: tuple[dict[str, Any], ...]
+    verdicts: tuple[dict[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return asdict(self)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A line for each result: the mean difference, its interval, and in how many settings it leaves zero out."""
+        return [_line(found) for found in self.columns]
+
+
+def side(text: str, store: str, size: str | None = None) -> Side:
+    """The side that `[STORE:]SWEEP[@COLUMN=VALUE…]` names: another store's sweep, or the rows of one commit, device or host.
+
+    Raises QueryError for a filter that is none, StoreError for what is not there.
+    """
+    where, _, rest = text.rpartition(":")
+    sweep, *filters = rest.split("@")
+    only = []
+    for given in filters:
+        column, equals, value = given.partition("=")
+        if not equals or column not in ENGINE_NAMES:
+            raise QueryError(
+                f"{text}: after '@' must stand COLUMN=VALUE with a column of the engine, but got '{given}'"
+                f"{nearest(column, ENGINE_NAMES)} For example {sweep}@device=cpu or {sweep}@commit=3f2a."
+            )
+        only.append((column, value))
+    return Side(open_store(where or store), sweep, size, tuple(only))
+
+
+def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
+    """What tells the two sides apart, left minus right, in these results; without any, in all that both have."""
+    tables = [_rows(one) for one in (left, right)]
+    workload = left.store.latest(left.sweep, left.size)["workload"]
+    fields = fields_of(left.store, workload)
+    results = [name for name, f in fields.items() if f.role == "result" and all(name in t.columns for t in tables)]
+    wanted = list(columns) or [name for name in results if tables[0][name].dtype.is_numeric()]
+    return Diff(
+        left=left.name,
+        right=right.name,
+        columns=tuple(paired(tables[0], tables[1], column, fields) for column in wanted),
+        boundaries=_boundaries(left, right),
+        verdicts=_verdicts(left, right),
+    )
+
+
+def _rows(one: Side) -> pl.DataFrame:
+    """The sweep's final rows that the side asks for; a value that begins like the one given is taken."""
+    import polars as pl
+
+    from orchestrator.results import frames
+
+    rows = _all_rows(one) if one.only else frames.sweep(one.store, one.sweep, one.size)
+    for column, value in one.only:
+        rows = rows.filter(pl.col(column).cast(pl.String).str.starts_with(value))
+    found = rows.filter(pl.col("final")).sort("generation").unique("point", keep="last", maintain_order=True).collect()
+    if not len(found):
+        raise QueryError(f"{one.name}: it must have rows, but has none; see what there is with 'lawsweep query'.")
+    return found
+
+
+def _all_rows(one: Side) -> pl.LazyFrame:
+    """Every row of the sweep's points, also those that a later measurement has replaced."""
+    import polars as pl
+
+    record = one.store.latest(one.sweep, one.size)
+    plan = pl.scan_parquet(one.store.plan_path(record)).select("point").unique()
+    parts = [str(part.path) for part in one.store.parts(record["workload"])]
+    return pl.scan_parquet(parts, missing_columns="insert", extra_columns="ignore").join(plan, on="point", how="semi")
+
+
+def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
+    """Boundaries of both sides on the same curve: where they lie, how far they moved, and whether their brackets are apart."""
+    import polars as pl
+
+    tables = []
+    for one in (left, right):
+        path = one.store.boundaries_path(one.sweep, one.store.latest(one.sweep, one.size)["size"])
+        if not path.exists():
+            return ()
+        table = pl.read_parquet(path)
+        along = table["along"][0]
+        if f"{along}_lower" not in table.columns:
+            return ()
+        names = {along: "position", f"{along}_lower": "lower", f"{along}_upper": "upper"}
+        tables.append(table.select("arm", "curve", *(pl.col(name).alias(to) for name, to in names.items()), "status"))
+    both = tables[0].join(tables[1], on=["arm", "curve"], how="inner", suffix="_right")
+    moved = pl.col("position") - pl.col("position_right")
+    apart = (pl.col("lower") > pl.col("upper_right")) | (pl.col("upper") < pl.col("lower_right"))
+    return tuple(both.with_columns(moved=moved, apart=apart.fill_null(False)).sort("arm", "curve").to_dicts())
+
+
+def _verdicts(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
+    """Claims with their verdict on each side, where they differ or one side has none."""
+    sides = [{v["id"]: v["verdict"] for v in one.judged()} for one in (left, right)]
+    names = sorted(sides[0].keys() | sides[1].keys())
+    found = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
+    return tuple(row for row in found if row["left"] != row["right"])
+
+
+def _line(found: Differences) -> dict[str, Any]:
+    whole, settings = found.whole, found.settings
+    interval = "" if whole is None or whole.low is None else f"{whole.low:.4g} to {whole.high:.4g}"
+    return {
+        "result": found.column,
+        "pairs": sum(one.pairs for one in settings),
+        "left": None if whole is None else f"{whole.left:.6g}",
+        "right": None if whole is None else f"{whole.right:.6g}",
+        "difference": None if whole is None else f"{whole.estimate:.4g}",
+        "interval": interval,
+        "settings apart": f"{sum(one.apart for one in settings)} of {len(settings)}",
+        "one side only": found.only_left + found.only_right,
+    }

@@ -1,0 +1,71 @@
+"""Turns a table into text for a terminal, JSON, CSV, or the bytes of a Parquet file."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as csv
+
+from orchestrator.errors import QueryError, nearest
+from orchestrator.store.parts import part_bytes
+
+FORMATS = ("table", "json", "csv", "parquet")
+
+
+def render(table: pa.Table, format: str = "table") -> str | bytes:
+    """The table as text (`table`, `json`: a list of one object a row, `csv`) or as the bytes of a Parquet file (`parquet`).
+
+    JSON has no NaN and no infinity: they are the strings "NaN", "Infinity", "-Infinity" there, and null is an absent value.
+    """
+    if format == "parquet":
+        return part_bytes(table)
+    if format == "csv":
+        sink = io.BytesIO()
+        csv.write_csv(table, sink)
+        return sink.getvalue().decode()
+    if format == "json":
+        return json.dumps(
+            [_plain(row) for row in table.to_pylist()], indent=1, default=str, allow_nan=False, ensure_ascii=False
+        )
+    if format == "table":
+        return _grid(table)
+    raise QueryError(f"--format: it must be one of {', '.join(FORMATS)}, but got '{format}'{nearest(format, FORMATS)}")
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can say it."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def _grid(table: pa.Table) -> str:
+    """Columns under their names, numbers to the right, and the number of rows at the end."""
+    columns = [[_cell(v) for v in column.to_pylist()] for column in table.columns]
+    widths = [max(map(len, [name, *cells])) for name, cells in zip(table.column_names, columns, strict=True)]
+    right = [pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema]
+    lines = [table.column_names, ["-" * width for width in widths], *zip(*columns, strict=True)]
+    text = ["  ".join(_padded(*cell) for cell in zip(line, widths, right, strict=True)).rstrip() for line in lines]
+    return "\n".join([*text, f"({table.num_rows:,} row{'' if table.num_rows == 1 else 's'})"])
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    return text.rjust(width) if right else text.ljust(width)
+
+
+def _cell(value: Any) -> str:
+    """A value as the terminal shows it: six digits of a float, one line of a text."""
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    # Control characters in an error text could redraw the terminal.
+    return "".join(c if c.isprintable() else " " for c in str(value))

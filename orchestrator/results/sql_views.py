@@ -1,0 +1,198 @@
+"""Turns a store into what SQL sees: sources that can be read, and the views over them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from orchestrator.errors import QueryError
+from orchestrator.store import Store, durable, parts, row_format
+from orchestrator.store.counted_rows import View
+from orchestrator.workload.describe import table_name
+
+S, F, N = pa.string(), pa.float64(), pa.int64()
+RUNS = {"generation": N, "sweep": S, "size": S, "started": S, "ended": S, "todo": N, "measured": N, "why": S}
+RUNS |= {"commit": S, "dirty": pa.bool_(), "host": S, "record": S}
+CLAIMS = {
+    "sweep": S,
+    "id": S,
+    "says": S,
+    "verdict": S,
+    "sentence": S,
+    "basis": S,
+    "source": S,
+    "size": S,
+    "rows": N,
+    "seeds": N,
+}
+CLAIMS |= {"claim_hash": S, "changed": S, "sql": S, "record": S}
+PLANS = {"sweep": S, "size": S, "workload": S, "arm": S, "point": S, "seed": N}
+BOUNDARIES = {
+    "sweep": S,
+    "size": S,
+    "arm": S,
+    "curve": S,
+    "along": S,
+    "of": S,
+    "level": F,
+    "position": F,
+    "lower": F,
+    "upper": F,
+}
+BOUNDARIES |= {"evaluations": N, "status": S}
+Sources = dict[str, pa.Table | ds.Dataset]
+
+
+def views(store: Store) -> tuple[Sources, list[str]]:
+    """What is to be registered by name, and the statements that make tables, schemas `workloads` and `sweeps` of it."""
+    sources: Sources = {"_runs": _records(store.runs(), RUNS), "_claims": _claims(store)}
+    sources |= {"_plans": _empty(PLANS), "_points": row_format.engine_schema().empty_table()}
+    statements = [f"create view {name} as select * from _{name}" for name in ("runs", "claims")]
+    workloads = identifiers(store.workloads())
+    for name, identifier in workloads.items():
+        statements.append(_workload_view(store.view(name), identifier, sources))
+    statements += _sweep_views(store, workloads, sources)
+    statements += _boundary_views(store, sources)
+    statements.append(_points_view(workloads.values()))
+    return sources, statements
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """A name in SQL for each name, no two alike: khm.capacity is khm_capacity."""
+    given: dict[str, str] = {}
+    for name in sorted(names):
+        identifier, count = table_name(name), 1
+        while identifier.casefold() in {g.casefold() for g in given.values()}:
+            count += 1
+            identifier = f"{table_name(name)}_{count}"
+        given[name] = identifier
+    return given
+
+
+def _workload_view(seen: View, identifier: str, sources: Sources) -> str:
+    """A view of the rows that count: what is read from the parts but for contested points, and what was settled of those."""
+    _refuse_one_name_twice(seen.schema.names, identifier)
+    key = f"_{identifier}"
+    selects = []
+    without = ""
+    if len(seen.contested):
+        sources |= {f"{key}_contested": pa.table({"point": seen.contested}), f"{key}_settled": seen.settled}
+        without = f" anti join {_quoted(key + '_contested')} using (point)"
+        selects.append(f"select * from {_quoted(key + '_settled')}")
+    for number, (group, readable) in enumerate(seen.groups):
+        sources[f"{key}_{number}"] = parts.dataset(group, readable)
+        columns = ", ".join(_column(field, readable) for field in seen.schema)
+        selects.append(f"select {columns} from {_quoted(f'{key}_{number}')}{without}")
+    return f"create view workloads.{_quoted(identifier)} as {' union all '.join(selects)}"
+
+
+def _refuse_one_name_twice(names: Sequence[str], identifier: str) -> None:
+    """SQL does not tell small from large letters: it would give one column for both."""
+    folded = [name.casefold() for name in names]
+    twice = [name for name in names if folded.count(name.casefold()) > 1]
+    if twice:
+        raise QueryError(
+            f"query: columns of '{identifier}' must differ in more than the size of letters, but it has {twice}; rename one "
+            "in the workload, or read the rows with orchestrator.open(store).table(...)."
+        )
+
+
+def _column(field: pa.Field, readable: pa.Schema) -> str:
+    """The column, or its absence in the parts of an older version."""
+    if field.name in readable.names:
+        return _quoted(field.name)
+    return f"null::{SQL_TYPES[field.type]} as {_quoted(field.name)}"
+
+
+SQL_TYPES = {S: "varchar", F: "double", N: "bigint", pa.bool_(): "boolean", pa.timestamp("us", "UTC"): "timestamptz"}
+
+
+def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -> list[str]:
+    """A view for each sweep, of its latest plan and the points' rows, and the table of all plans."""
+    plans = store.plans()
+    latest = {record["sweep"]: record for record in plans}
+    statements, all_plans = [], ["select * from _plans"]
+    for record in plans:
+        key = f"_plan_{len(all_plans)}"
+        sources[key] = ds.dataset(str(store.plan_path(record)), format="parquet")
+        said = {name: _literal(record[name]) for name in ("sweep", "size", "workload")}
+        all_plans.append(f"select {said['sweep']}, {said['size']}, {said['workload']}, arm, point, seed from {key}")
+        if latest[record["sweep"]] is record:
+            rows = f"workloads.{_quoted(workloads[record['workload']])}" if record["workload"] in workloads else "_points"
+            name = _quoted(identifiers(latest)[record["sweep"]])
+            statements.append(
+                f"create view sweeps.{name} as select p.arm, {said['sweep']} as sweep, {said['size']} as size, r.* "
+                f"from {key} p join {rows} r on p.point = r.point"
+            )
+    return [*statements, f"create view plans as {' union all '.join(all_plans)}"]
+
+
+def _boundary_views(store: Store, sources: Sources) -> list[str]:
+    """A view in schema `boundaries` for each sweep that searched, with all it has, and one table of what they share."""
+    records = [record for record in store.plans() if store.boundaries_path(record["sweep"], record["size"]).exists()]
+    latest = {record["sweep"]: record for record in records}
+    names, statements, selects = identifiers(latest), [], ["select * from _boundaries"]
+    sources["_boundaries"] = _empty(BOUNDARIES)
+    for number, record in enumerate(records):
+        key = f"_boundaries_{number}"
+        found = ds.dataset(str(store.boundaries_path(record["sweep"], record["size"])), format="parquet")
+        sources[key] = found
+        said = f"{_literal(record['sweep'])} as sweep, {_literal(record['size'])} as size"
+        bracket = [f'"along", "of", level, {at}, evaluations, status' for at in (_bracket(found.schema.names),)]
+        selects.append(f"select {said}, arm, curve, {', '.join(bracket)} from {key}")
+        if latest[record["sweep"]] is record:
+            statements.append(f"create view boundaries.{_quoted(names[record['sweep']])} as select {said}, * from {key}")
+    return [*statements, f"create view boundaries as {' union all '.join(selects)}"]
+
+
+def _bracket(names: Sequence[str]) -> str:
+    """The position on a line and its bracket; nothing of a level set, whose positions have several coordinates."""
+    along = [n for n in names if f"{n}_lower" in names and f"{n}_upper" in names]
+    ends = [along[0], f"{along[0]}_lower", f"{along[0]}_upper"] if len(along) == 1 else []
+    return ", ".join(_quoted(name) for name in ends) or "null::double, null::double, null::double"
+
+
+def _points_view(identifiers: Iterable[str]) -> str:
+    """One row for each point that has ended, with what the engine knows of it."""
+    columns = ", ".join(_quoted(f.name) for f in row_format.engine_schema())
+    selects = [f"select {columns} from workloads.{_quoted(i)} where final" for i in identifiers]
+    return f"create view points as {' union all '.join(['select * from _points', *selects])}"
+
+
+def _claims(store: Store) -> pa.Table:
+    """The verdicts on all sweeps' claims."""
+    found = []
+    for path in sorted((store.path / "verdicts").glob("[!.]*.json")):
+        said = durable.load(path)
+        for verdict in said if isinstance(said, list) else said.get("verdicts", []):
+            found.append({**verdict, "sweep": path.stem})
+    return _records(found, CLAIMS)
+
+
+def _records(records: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
+    """Records as a table of those columns; `record` is all of it as JSON, and a number of another kind is null."""
+    rows = [{**record, "record": durable.text(record)} for record in records]
+    return pa.table({name: pa.array([_fitting(row.get(name), kind) for row in rows], kind) for name, kind in columns.items()})
+
+
+def _fitting(value: Any, kind: pa.DataType) -> Any:
+    if kind == S and value is not None:
+        return value if isinstance(value, str) else durable.text(value)
+    return value if type(value) is {N: int, pa.bool_(): bool}.get(kind) else None
+
+
+def _empty(columns: Mapping[str, pa.DataType]) -> pa.Table:
+    return pa.schema(list(columns.items())).empty_table()
+
+
+def _quoted(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    """The text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""From completed rounds to the points that are measured next."""

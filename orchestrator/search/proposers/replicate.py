@@ -1,0 +1,153 @@
+"""Turns the replicates of one assignment into how many more it needs, and into an interval that looking often does not spoil.
+
+Looks are set before the first value: at `min` replicates and at half as many again, up to `max`. Each interval has a level
+above the confidence, such that the one at which sampling stops covers as asked; `looks` says how and why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orchestrator.fitting import intervals
+from orchestrator.search.proposers import replicate_looks
+
+if TYPE_CHECKING:
+    from orchestrator.spec.sweep_model import Seeds
+
+STEP = 1.5  # each look has half as many replicates again: closer ones need a higher level, rarer ones overshoot
+GROWTH = 4.0  # a round makes at most so many of each replicate: a mean that is near 0 by chance foretells anything
+SPARED = 0.8  # of the error allowed is given to looks; the rest is for skewed values, whose spread and mean err together
+CAREFUL = 0.8  # of the replicates that the spread foretells, so that a spread seen too large wastes few
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicateTask:
+    """Replicates of `metric` until half its interval is at most `rel_halfwidth` of it; `aggregate` combines them.
+
+    mean, rms (judged on squares) and proportion (of zeros and ones) have a rule; anything else is judged as a mean.
+    """
+
+    metric: str
+    rel_halfwidth: float
+    confidence: float = 0.95
+    min: int = 1
+    max: int = 1
+    aggregate: str = "mean"
+
+
+def task(model: Seeds, aggregate: str = "mean") -> ReplicateTask | None:
+    """The task of a spec's seeds; None where their number is fixed."""
+    if model.until is None:
+        return None
+    until = model.until
+    return ReplicateTask(
+        metric=until.metric,
+        rel_halfwidth=until.rel_halfwidth,
+        confidence=until.confidence,
+        min=model.min,
+        max=model.max,
+        aggregate=aggregate,
+    )
+
+
+def more(task: ReplicateTask, values: Sequence[float | None]) -> int:
+    """How many further replicates the next round has; 0 where the interval is narrow enough or `max` are spent.
+
+    `values` are all so far, None for one that failed: it counts as spent and says nothing.
+    """
+    good, left = _good(values), task.max - len(values)
+    if left <= 0:
+        return 0
+    numbers = schedule(task)
+    if len(good) < numbers[0]:
+        return min(numbers[0] - len(good), left)
+    wide = _width(task, interval(task, values)) / task.rel_halfwidth
+    if wide <= 1:
+        return 0
+    needed = len(good) * min(wide**2 * CAREFUL, GROWTH)
+    ahead = [n for n in numbers if n > len(good)] or [task.max]
+    goal = max([n for n in ahead if n <= needed], default=ahead[0])
+    return min(max(goal - len(good), 1), left)
+
+
+def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float, float, float]:
+    """Lower end, estimate and upper end, valid at the look after which sampling stopped; infinite with fewer than two values.
+
+    The estimate is the aggregate of all values less its bias of second order: samples whose mean came out large beside
+    their spread stop earlier. At a rel_halfwidth of 0.05 that is 1/40 of half the interval.
+    """
+    good = _good(values)
+    if len(good) < 2:
+        estimate = good[0] if good else math.nan
+        return -math.inf, estimate, math.inf
+    sample = np.array(good)
+    found = intervals.interval(sample, task.aggregate, level(task))
+    numbers = schedule(task)
+    stopped = numbers[0] < len(good) < numbers[-1] and found.high > found.low
+    estimate = _unbiased(sample, task.aggregate, found) if stopped else found.estimate
+    return float(found.low), float(estimate), float(found.high)
+
+
+def _unbiased(sample: intervals.Array, aggregate: str, found: intervals.Interval) -> float:
+    """The estimate less cov(mean, ln n), by which Wald's identity says it is off, n being as (deviation / mean)^2."""
+    values = np.square(sample) if aggregate == "rms" else sample
+    mean, spread = float(np.mean(values)), float(np.var(values))
+    skew = float(np.mean((values - mean) ** 3))
+    if mean == 0 or spread == 0:
+        return found.estimate
+    right = mean + (skew / spread - 2 * spread / mean) / len(values)
+    estimate = math.sqrt(max(right, 0.0)) if aggregate == "rms" else right
+    return min(max(estimate, found.low), found.high)
+
+
+def fixed(task: ReplicateTask, assignments: Sequence[Sequence[float | None]]) -> int:
+    """Replicates of every assignment with which a fixed number makes the widest plain interval as narrow as asked, or `max`.
+
+    What a user who knew the spreads beforehand would write: one number for all, no looks to pay for.
+    """
+    return max((_needed(task, values) for values in assignments), default=0)
+
+
+def _needed(task: ReplicateTask, values: Sequence[float | None]) -> int:
+    """The least replicates at which a plain interval of these values' spread is narrow enough; `max` where none is."""
+    sample = np.array(_good(values))
+    if len(sample) < 2:
+        return task.max
+    found = intervals.interval(sample, task.aggregate, task.confidence)
+    wide = _width(task, (found.low, found.estimate, found.high)) / task.rel_halfwidth
+    if not math.isfinite(wide):
+        return task.max
+    spread = wide * math.sqrt(len(sample)) / intervals.quantile(task.confidence, len(sample))
+    enough = (n for n in range(2, task.max) if intervals.quantile(task.confidence, n) * spread <= math.sqrt(n))
+    return next(enough, max(task.max, 1))
+
+
+def schedule(task: ReplicateTask) -> tuple[int, ...]:
+    """The numbers of replicates at which one may look, ascending, the last one `max`."""
+    numbers = [min(max(task.min, 2), task.max)]
+    while numbers[-1] < task.max:
+        numbers.append(min(math.ceil(numbers[-1] * STEP), task.max))
+    return tuple(numbers)
+
+
+def level(task: ReplicateTask) -> float:
+    """The level of the interval at each single look, above the confidence."""
+    numbers = schedule(task)
+    return replicate_looks.level(numbers, 1 - SPARED * (1 - task.confidence)) if len(numbers) > 1 else task.confidence
+
+
+def _good(values: Sequence[float | None]) -> list[float]:
+    return [float(y) for y in values if y is not None and math.isfinite(y)]
+
+
+def _width(task: ReplicateTask, found: tuple[float, float, float]) -> float:
+    """Half the interval as a share of the estimate; 0 for values that all agree, infinite about 0."""
+    low, estimate, high = found
+    if high == low:
+        return 0.0
+    return (high - low) / 2 / abs(estimate) if estimate else math.inf

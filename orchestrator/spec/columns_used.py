@@ -1,0 +1,121 @@
+"""Turns a spec into the columns that its claims, figures and searches name, each with the keys that lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.fitting.law_names import PARAMETERS
+from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.expressions import Expression
+from orchestrator.spec.figure_model import Figure
+from orchestrator.spec.yaml_tree import Keys
+
+if TYPE_CHECKING:
+    from orchestrator.spec.sweep_model import Spec
+
+Named = Iterator[tuple[Keys, str]]
+
+
+def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
+    """Pairs of keys and column; a formula such as b/u counts its names. Claims on another sweep's rows are left out."""
+    return tuple((keys, name) for keys, text in _texts(spec) for name in sorted(Expression(text).names))
+
+
+def boundary_columns(spec: Spec) -> tuple[str, ...]:
+    """Columns that a table of boundaries has beside the params and derived names of its curves."""
+    boundary, level_set = (spec.search.boundary, spec.search.level_set) if spec.search is not None else (None, None)
+    along = [boundary.along] if boundary is not None else list(level_set.over) if level_set is not None else []
+    return (
+        *(f"{name}_{end}" for name in along for end in ("lower", "upper")),
+        "curve",
+        "along",
+        "of",
+        "level",
+        "evaluations",
+        "status",
+    )
+
+
+def _texts(spec: Spec) -> Named:
+    for index, claim in enumerate(spec.claims):
+        if not claim.from_.startswith("sweep:"):
+            given = boundary_columns(spec) if claim.from_ == "boundary" else ()
+            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in given)
+    for index, figure in enumerate(spec.figures):
+        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
+    yield from _of_search(spec)
+    yield from dict.fromkeys(_of_derived(spec))
+
+
+def _of_derived(spec: Spec) -> Named:
+    """Names that derived columns need and no param gives: results, or params at their default."""
+    for grid in spec.grids():
+        for name, formula in grid.derive.items():
+            arm = spec.arms.get(grid.arm)
+            outer: Keys = ("arms", grid.arm) if arm is not None and name in arm.derive else ()
+            unknown = formula.names - {*grid.names} if name not in grid.order else ()
+            yield from (((*outer, "derive", name), missing) for missing in sorted(unknown))
+
+
+def _of_claim(claim: Claim) -> Named:
+    for kind, fields in (("fit", "xy"), ("prefer", "xy"), ("collapse", ("x", "y", "curves")), ("trend", ("of", "along"))):
+        model = getattr(claim, kind)
+        for field in fields if model is not None else ():
+            # a trend may run over a fitted parameter, which is no column
+            if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
+                yield (kind, field), getattr(model, field)
+    yield from _list(("by",), claim.by)
+    for key in ("se", "unit"):
+        if getattr(claim, key) is not None:
+            yield (key,), getattr(claim, key)
+    if claim.choose is not None:
+        yield ("choose", "of"), claim.choose.of
+        yield from _list(("choose", "over"), claim.choose.over)
+    yield from _of_rows(claim)
+
+
+def _of_rows(claim: Claim) -> Named:
+    """Columns that pair, match or identify rows, and those that an expectation depends on."""
+    if claim.compare is not None and claim.compare.paired:
+        yield ("compare", "y"), claim.compare.of
+        yield from _list(("compare", "pair"), claim.compare.pair)
+    if claim.equals is not None:
+        yield from ((("equals", "table", 0, name), name) for name in claim.equals.table[0])
+    if claim.floor is not None:
+        yield from _list(("floor", "match"), claim.floor.match)
+    yield from ((("require", "matched", name), name) for name in claim.require.matched)
+    for quantity, bound in (claim.expect or {}).items():
+        yield from ((("expect", quantity), name) for name in sorted(bound.names))
+
+
+def _list(keys: Keys, names: tuple[str, ...]) -> Named:
+    return (((*keys, index), name) for index, name in enumerate(names))
+
+
+def _of_figure(figure: Figure) -> Named:
+    # the x of slopes is a fitted parameter, which is no column
+    for field in ("x", "y", "color", "facet") if figure.kind != "slopes" else ():
+        if getattr(figure, field):
+            yield (field,), getattr(figure, field)
+    for index, line in enumerate(figure.lines):
+        if isinstance(line.y, Expression):
+            yield ("lines", index, "y"), line.y.text
+
+
+def _of_search(spec: Spec) -> Named:
+    if spec.seeds.until is not None:
+        yield ("seeds", "until", "metric"), spec.seeds.until.metric
+    if spec.track.x is not None:
+        yield ("track", "x"), spec.track.x
+    for outer, inner in (("search", spec.search), ("stop", spec.stop)):
+        for name in type(inner).model_fields if inner is not None else ():
+            yield from (((outer, name, *keys), text) for keys, text in _goals(getattr(inner, name)))
+
+
+def _goals(model: Any) -> Named:
+    """Columns that a search or a stop looks at."""
+    if hasattr(model, "of"):
+        yield ("of",), model.of
+    for goal in ("minimize", "maximize"):
+        yield from _list((goal,), getattr(model, goal, ()))

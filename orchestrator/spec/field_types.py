@@ -1,0 +1,195 @@
+"""Turns the scalars of a sweep file into typed terms (numbers, names, columns, durations), each with its own complaint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from orchestrator.errors import SpecError, nearest
+from orchestrator.spec.axes import (
+    AxisGroup,
+    Cell,
+    Wrong,
+    check_name,
+    read_axes,
+    read_cell,
+    read_mapping,
+    read_number,
+    write_axes,
+)
+from orchestrator.spec.expressions import Expression
+
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
+CELL_SCHEMA = {"type": ["number", "boolean", "string"]}
+NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
+LATER = "x-definition"  # names a definition that the schema adds in the end
+AXIS_SCHEMA = {LATER: "Axis"}
+AXES_SCHEMA = {
+    "type": "object",
+    "properties": {"zip": {"type": "object", "additionalProperties": AXIS_SCHEMA, "minProperties": 2}},
+    "additionalProperties": AXIS_SCHEMA,
+}
+
+
+class Section(BaseModel):
+    """A frozen mapping of a sweep file that refuses keys it does not know, naming the nearest."""
+
+    # built at first use: a validator for each section alone is never needed, and costs half of the import
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, raw: Any) -> Any:
+        if isinstance(raw, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in raw:
+                if key not in known:
+                    mend = nearest(key, known)
+                    raise wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key)
+        return raw
+
+
+def wrong(text: str, *keys: str | int) -> PydanticCustomError:
+    """A fault as pydantic carries it; `keys` are added to where it stands."""
+    return PydanticCustomError("wrong", "{text}", {"text": text, "keys": keys})
+
+
+def told(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A reader whose faults pydantic carries."""
+
+    def check(raw: Any) -> Any:
+        try:
+            return read(raw)
+        except Wrong as fault:
+            raise wrong(fault.text, *fault.keys) from fault
+
+    return check
+
+
+def plain_number(raw: Any) -> Any:
+    """A number that needs no params; `=2**10` is computed."""
+    number = read_number(raw)
+    if isinstance(number, Expression):
+        raise Wrong(f"a number here must not depend on params, but got '{number}'; write a number.")
+    return number
+
+
+def plain_text(raw: Any) -> str:
+    """Text that says something."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise Wrong(f"a value must be text, but got {raw!r}; write it, in quotes where YAML reads something else.")
+    return raw
+
+
+def label(raw: Any) -> str:
+    """A name of an arm, claim or size: letters, digits, _ and -."""
+    if not isinstance(raw, str) or not LABEL.fullmatch(raw):
+        raise Wrong(f"a name must be letters, digits, _ and -, and begin with a letter, but got {raw!r}; rename it.")
+    return raw
+
+
+def column(raw: Any) -> str:
+    """A column of the rows, or a formula of columns such as b/u."""
+    try:
+        if not Expression(plain_text(raw)).names:
+            raise Wrong(f"a column must be named, but got {raw!r}; write a param, a result or a formula of them.")
+    except SpecError as error:
+        raise Wrong(f"a column must be named, or computed from columns, but {error}") from error
+    return str(raw)
+
+
+def several(raw: Any) -> Any:
+    """A list; one text stands for a list of itself."""
+    return [raw] if isinstance(raw, str) else raw
+
+
+def duration(raw: Any) -> float:
+    """Seconds of a number, or of text such as 90s, 5m, 8h, 2d."""
+    if isinstance(raw, str) and not raw.lstrip().startswith("="):
+        match = re.fullmatch(r"\s*([0-9]+\.?[0-9]*)\s*(s|m|min|h|d)\s*", raw)
+        if match is None:
+            raise Wrong(f"a time must be a number of seconds, or text such as 90s, 5m, 8h, 2d, but got {raw!r}; mend its unit.")
+        raw = float(match[1]) * UNITS[match[2]]
+    seconds = float(plain_number(raw))
+    if seconds <= 0:
+        raise Wrong(f"a time must be above 0 seconds, but got {raw!r}; write a longer one.")
+    return seconds
+
+
+def params(raw: Any) -> dict[str, Cell]:
+    """Values of params by name."""
+    found = {}
+    for name, value in read_mapping(raw, "fixed", "values").items():
+        check_name(name)
+        try:
+            found[name] = read_cell(value)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    return found
+
+
+def formulas(raw: Any) -> dict[str, Expression]:
+    """Formulas by the name of what they define; the `=` may be left out."""
+    found = {}
+    for name, value in read_mapping(raw, "derive", "expressions").items():
+        check_name(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float, str, Expression)):
+            raise Wrong(f"'{name}' must be an expression, but got {value!r}; write one such as sqrt(ln(n)).", name)
+        try:
+            found[name] = value if isinstance(value, Expression) else Expression(str(value))
+        except SpecError as error:
+            raise Wrong(str(error), name) from error
+    return found
+
+
+def written(value: Any) -> Any:
+    """A value as a file would say it: expressions as text."""
+    if isinstance(value, Expression):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: written(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(inner) for inner in value]
+    return value
+
+
+Write = PlainSerializer(written)
+Text = Annotated[str, BeforeValidator(told(plain_text))]
+Label = Annotated[str, BeforeValidator(told(label)), WithJsonSchema({"type": "string", "pattern": f"^{LABEL.pattern}$"})]
+Column = Annotated[str, BeforeValidator(told(column))]
+Columns = Annotated[tuple[Column, ...], BeforeValidator(several)]
+Real = Annotated[float, BeforeValidator(told(plain_number))]
+Whole = Annotated[int, BeforeValidator(told(plain_number))]
+Count = Annotated[Whole, Field(ge=1)]
+Seconds = Annotated[float, BeforeValidator(told(duration)), WithJsonSchema({"type": ["number", "string"]})]
+Number = Annotated[float | int | Expression, PlainValidator(told(read_number)), Write, WithJsonSchema(NUMBER_SCHEMA)]
+Params = Annotated[
+    dict[str, Cell],
+    PlainValidator(told(params)),
+    Write,
+    WithJsonSchema({"type": "object", "additionalProperties": CELL_SCHEMA}),
+]
+Formulas = Annotated[
+    dict[str, Expression],
+    PlainValidator(told(formulas)),
+    Write,
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
+]
+Axes = Annotated[
+    tuple[AxisGroup, ...], PlainValidator(told(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
+]

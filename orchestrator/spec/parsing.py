@@ -1,0 +1,98 @@
+"""Turns the text of a sweep file, or the name of a sweep, into a checked Spec of one size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestrator.errors import SpecError, nearest
+from orchestrator.spec import messages, yaml_tree
+from orchestrator.spec.checks import check_claims, check_search
+from orchestrator.spec.field_types import LABEL
+from orchestrator.spec.grids import Block, Grid, Misplaced, make_grid
+from orchestrator.spec.sizes import overlay
+from orchestrator.spec.sweep_model import Spec, Sweep, shown_name
+from orchestrator.spec.yaml_tree import Node
+
+ONE_ARM = "all"
+
+
+def parse(text: str, name: str, size: str | None = None, path: Path | None = None) -> Spec:
+    """The Spec of a file's text, at its base or at one of its sizes; every size of the file is checked.
+
+    Raises SpecError, one line for each fault: file, line, key path, what must hold, what came, what to do.
+    """
+    place = shown_name(name, path)
+    root = yaml_tree.parse(text, place)
+    if not LABEL.fullmatch(name) or "-" in name:
+        raise SpecError(
+            f"{place}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
+        )
+    found: dict[str | None, Spec] = {None: _spec(root, text, name, None, path)}
+    sizes = root.value["sizes"].value if "sizes" in root.value else {}
+    for key in sizes:
+        found[key] = _spec(overlay(root, key, place), text, name, key, path)
+    if size not in found:
+        overlay(root, str(size), place)
+    return found[size]
+
+
+def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:
+    place = shown_name(name, path)
+    try:
+        sweep = Sweep.model_validate(root.plain())
+    except ValidationError as error:
+        raise messages.complaint(error, root, place) from error
+    spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
+    spec._root = root
+    try:
+        spec._grids = _grids(spec)
+        check_claims(spec)
+        check_search(spec)
+    except Misplaced as fault:
+        raise SpecError(f"{messages.place(root, place, fault.keys)}: {fault.text}") from fault
+    return spec
+
+
+def _grids(spec: Spec) -> tuple[Grid, ...]:
+    base = Block((), spec.fixed, spec.derive, spec.axes)
+    arms = {key: Block(("arms", key), arm.fixed, arm.derive, arm.axes) for key, arm in sorted(spec.arms.items())}
+    searched = spec.search.names if spec.search is not None else ()
+    blocks: dict[str, tuple[Block, ...]] = {key: (base, block) for key, block in arms.items()} or {ONE_ARM: (base,)}
+    return tuple(make_grid(arm, found, searched, lambda keys: spec.where(*keys)) for arm, found in blocks.items())
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the sweeps that come with the package, sorted."""
+    from importlib import resources
+
+    return tuple(
+        sorted(file.name.removesuffix(".yaml") for file in resources.files("sweeps").iterdir() if file.name.endswith(".yaml"))
+    )
+
+
+def find(reference: str | Path) -> Path:
+    """The file of a path or of a bare name: the path itself, ./sweeps/NAME.yaml, then the shipped one."""
+    from importlib import resources
+
+    path = Path(reference)
+    if path.is_file():
+        return path
+    local = Path("sweeps") / f"{reference}.yaml"
+    if local.is_file():
+        return local
+    if str(reference) in shipped():
+        return Path(str(resources.files("sweeps") / f"{reference}.yaml"))
+    known = shipped()
+    stem = path.stem if path.suffix else str(reference)
+    raise SpecError(
+        f"{reference}: a sweep must be a file or the name of a shipped sweep, but nothing is here{nearest(stem, known)} "
+        f"Shipped: {', '.join(known) or 'none'}."
+    )
+
+
+def read(reference: str | Path, size: str | None = None) -> Spec:
+    """The Spec of a file, or of a sweep's bare name; SpecError lists the nearest shipped names where nothing is found."""
+    path = find(reference)
+    return parse(yaml_tree.read_text(path), path.stem, size, path)

@@ -1,0 +1,182 @@
+"""Turns the text of a sweep file into a Spec: everything it says, typed, checked and of one size."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_validator
+
+from orchestrator.errors import nearest
+from orchestrator.spec import messages
+from orchestrator.spec.axes import Wrong
+from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.field_types import (
+    LATER,
+    Axes,
+    Column,
+    Count,
+    Formulas,
+    Label,
+    Params,
+    Real,
+    Seconds,
+    Section,
+    Text,
+    plain_number,
+    told,
+    wrong,
+)
+from orchestrator.spec.figure_model import Figure
+from orchestrator.spec.grids import Grid
+from orchestrator.spec.search_model import Search, Stop
+from orchestrator.spec.yaml_tree import Node
+
+IDENTITY = frozenset({"workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
+"""Fields that decide which points are measured, and how far."""
+TRANSPORT = frozenset(
+    {"name", "path", "size", "text", "question", "source", "needs", "pack", "limits", "track", "claims", "figures", "sizes"}
+)
+"""Fields that decide how points are run, read or shown; changing one measures nothing again."""
+
+
+class Arm(Section):
+    """A labelled sub-grid: what it adds to the sweep's own params."""
+
+    fixed: Params = Field(default_factory=dict)
+    derive: Formulas = Field(default_factory=dict)
+    axes: Axes = ()
+
+
+class Until(Section):
+    """When a point has seeds enough: its metric's interval is narrower than `rel_halfwidth` of the mean."""
+
+    metric: Column
+    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1)]
+    confidence: Annotated[Real, Field(gt=0, lt=1)] = 0.95
+
+
+class Seeds(Section):
+    """How often each assignment is measured: `min` times, and up to `max` until the interval is narrow."""
+
+    min: Count = 1
+    max: Count
+    until: Until | None = None
+
+    @property
+    def count(self) -> int:
+        """Seeds that the plan starts with: 0, 1, …, count - 1."""
+        return self.min
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.min > self.max:
+            raise wrong(f"'max' must be at least 'min', but got {self.min} to {self.max}; swap them.", "max")
+        if self.until is None and self.min != self.max:
+            raise wrong(f"seeds from {self.min} to {self.max} must have 'until', but have none; write it or one number.")
+        return self
+
+
+class Needs(Section):
+    """What one trial takes of a machine; fractions of a GPU are allowed below 1."""
+
+    cpu: Annotated[Real, Field(gt=0)] = 1.0
+    gpu: Annotated[Real, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.gpu > 1 and self.gpu % 1:
+            raise wrong(f"more than one GPU must be a whole number, but got {self.gpu}; write {math.ceil(self.gpu)}.", "gpu")
+        return self
+
+
+class Pack(Section):
+    """How long one trial should take, or how many points of one shape it holds and measures together."""
+
+    seconds: Seconds = 5.0
+    points: Count | None = None
+
+
+class Limits(Section):
+    """Where a run stops: `seconds` a point, `points` a plan, `gpu_hours` and `deadline` (seconds) a run."""
+
+    seconds: Seconds | None = None
+    points: Count = 100_000
+    gpu_hours: Annotated[Real, Field(gt=0)] | None = None
+    deadline: Seconds | None = None
+
+
+class Track(Section):
+    """What MLflow gets: a run for each curve over `x`, or for each point."""
+
+    x: Label | None = None
+    points: bool = False
+
+
+def _seeds(raw: Any) -> Any:
+    if isinstance(raw, (dict, Seeds)):
+        return raw
+    number = plain_number(raw)
+    if number < 1 or number % 1:
+        raise Wrong(f"seeds must be a whole number of at least 1, but got {raw!r}; write how often each point is measured.")
+    return {"min": number, "max": number}
+
+
+def _track(raw: Any) -> Any:
+    if isinstance(raw, str) and raw != "points":
+        raise Wrong(f"'track' must be 'points' or a mapping such as {{x: d}}, but got '{raw}'{nearest(raw, ('points',))}")
+    return {"points": True} if raw == "points" else raw
+
+
+class Sweep(Section):
+    """What a sweep file holds, of one size."""
+
+    question: Text
+    source: Text = "none given"
+    workload: Text
+    fixed: Params = Field(default_factory=dict)
+    derive: Formulas = Field(default_factory=dict)
+    axes: Axes = ()
+    arms: dict[Label, Arm] = Field(default_factory=dict)
+    seeds: Annotated[Seeds, BeforeValidator(told(_seeds))] = Seeds(min=1, max=1)
+    needs: Needs = Needs()
+    pack: Pack = Pack()
+    limits: Limits = Limits()
+    track: Annotated[Track, BeforeValidator(told(_track))] = Track()
+    search: Search | None = None
+    stop: Stop | None = None
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(default_factory=dict)
+
+
+class Spec(Sweep):
+    """A sweep, with its name, the file it came from, its text, and the size that was laid over it."""
+
+    name: str
+    path: Path | None = None
+    size: str | None = None
+    text: str = ""
+    _root: Node = PrivateAttr()
+    _grids: tuple[Grid, ...] = PrivateAttr(default=())
+
+    def grids(self) -> tuple[Grid, ...]:
+        """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
+        return self._grids
+
+    def where(self, *keys: str | int) -> str:
+        """The place of a value, to open a message: `sweeps/x.yaml:12: claims[0].fit.x` of `where("claims", 0, "fit", "x")`."""
+        return messages.place(self._root, shown_name(self.name, self.path), keys)
+
+    def resolved(self) -> dict[str, Any]:
+        """The sweep as plain JSON values: size applied, defaults filled in, `sizes` left out. It parses to itself."""
+        dumped = self.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude={"name", "path", "size", "text", "sizes"}
+        )
+        return {key: value for key, value in dumped.items() if value not in ({}, [])}
+
+
+def shown_name(name: str, path: Path | None) -> str:
+    """How messages call a file."""
+    return str(path) if path is not None else name

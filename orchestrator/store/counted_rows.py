@@ -1,0 +1,44 @@
+"""Turns the parts of a workload into one table without repeats: what to read lazily, and the few points that were settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.store import counting_rule, parts
+from orchestrator.store.parts import Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The rows that count: those of all `groups` but the `contested` points', and the `settled` ones.
+
+    A group is the parts of one version with the columns of the schema that can be read from them.
+    """
+
+    schema: pa.Schema
+    groups: tuple[tuple[tuple[Part, ...], pa.Schema], ...]
+    contested: pa.Array
+    settled: pa.Table
+
+
+def view(found: Sequence[Part]) -> View:
+    """The rows of these parts that count; reads `point, step, final` to know which points are there twice."""
+    schema = parts.unify(found)
+    groups = tuple((group, parts.readable(group, schema)) for group in parts.by_version(found))
+    nobody = pa.array([], pa.string())
+    contested = nobody if parts.alone(found) else counting_rule.contested(parts.read(found, schema, counting_rule.WATCHED))
+    pa.default_memory_pool().release_unused()  # who reads on does so by another allocator
+    rows = parts.read(found, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None
+    settled = schema.empty_table() if rows is None else counting_rule.settle(rows)
+    return View(schema=schema, groups=groups, contested=contested, settled=settled)
+
+
+def table(seen: View, columns: Sequence[str]) -> pa.Table:
+    """Columns of the view's rows, read now."""
+    found = [part for group, _ in seen.groups for part in group]
+    kept = ~pc.field("point").isin(seen.contested) if len(seen.contested) else None
+    return pa.concat_tables([parts.read(found, seen.schema, columns, kept), seen.settled.select(columns)])

@@ -1,0 +1,70 @@
+"""Turns a workload's declared params and results into the schema of its rows, each column described."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from orchestrator.columns import ENGINE_COLUMNS
+from orchestrator.workload.describe import Field, Workload
+
+FORMAT = 1
+KEY = b"lawsweep"
+ROLES = ("engine", "param", "result")
+ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+KINDS = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC"),
+}
+
+
+def engine_schema() -> pa.Schema:
+    """Names, types and descriptions of the columns that every row has."""
+    return pa.schema(
+        pa.field(c.name, KINDS[c.kind], metadata=_notes(says=c.says, unit=c.unit, role="engine")) for c in ENGINE_COLUMNS
+    )
+
+
+def row_schema(workload: Workload) -> pa.Schema:
+    """Names, types and descriptions of the rows of a workload: the engine's columns, its params, its results."""
+    params = [pa.field(f.name, ARROW[f.kind], metadata=_param_notes(f)) for f in workload.params]
+    results = [pa.field(f.name, ARROW[f.kind], metadata=_result_notes(f)) for f in workload.results]
+    about = {"workload": workload.name, "version": workload.version, "measures": workload.measures, "format": FORMAT}
+    return pa.schema([*engine_schema(), *params, *results], metadata={KEY: json.dumps(about).encode()})
+
+
+def _param_notes(field: Field) -> dict[str, str]:
+    notes = _notes(says=field.says, unit=field.unit, role="param")
+    return notes | {"sample": field.sample} if field.sample else notes
+
+
+def _result_notes(field: Field) -> dict[str, str]:
+    return _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+
+
+def _notes(**notes: str) -> dict[str, str]:
+    return notes
+
+
+def _plain(kind: pa.DataType) -> str:
+    """A type as our messages name it: Arrow prints float64 as double."""
+    return {"double": "float64"}.get(str(kind), str(kind))
+
+
+def role(field: pa.Field) -> str:
+    """Whether a column is the engine's, a param or a result."""
+    return str((field.metadata or {}).get(b"role", b"result"), "utf-8")
+
+
+def describe(schema: pa.Schema) -> list[dict[str, str]]:
+    """Name, type, role, unit and sentence of every column, with `aggregate` and `bound` where the column has them."""
+    notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
+    keys = ("role", "unit", "says", "aggregate", "bound")
+    return [
+        {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
+        for field, note in zip(schema, notes, strict=True)
+    ]

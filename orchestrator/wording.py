@@ -1,0 +1,48 @@
+"""How numbers, intervals, counts and durations read in a sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def shown(number: float, digits: int = 4) -> str:
+    """A number as a sentence prints it."""
+    if not math.isfinite(number):
+        return "∞" if number > 0 else "-∞" if number < 0 else "none"
+    if number == int(number) and abs(number) < 1e6:
+        return f"{int(number)}"
+    return f"{number:.{digits}g}"
+
+
+def text(value: Any) -> str:
+    """A value as a sentence prints it."""
+    return shown(value) if isinstance(value, float) else str(value)
+
+
+def count(n: int, thing: str) -> str:
+    """A number of things: 1 point has, 2 points have."""
+    return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
+
+
+def span(low: float, high: float) -> str:
+    """An interval as a sentence prints it, with digits enough to tell its ends apart."""
+    width = abs(high - low)
+    scale = max(abs(low), abs(high))
+    digits = 4 if not (0 < width < math.inf) or scale == 0 else min(12, max(3, math.ceil(math.log10(scale / width)) + 2))
+    return f"[{shown(low, digits)}, {shown(high, digits)}]"
+
+
+def level_text(level: float) -> str:
+    """A confidence level as per cent: 95 %, 99.17 %."""
+    return f"{round(100 * level, 2):g} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,1 @@
+"""From the points of a pack to rows, whatever the workload does."""

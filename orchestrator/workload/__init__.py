@@ -1,0 +1,1 @@
+"""What a workload is, and what a point of it is given."""

@@ -1,0 +1,141 @@
+"""Merging: rows, plans and runs of two stores in one, and what they contradict each other in."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from orchestrator.errors import StoreError
+from orchestrator.store import Store
+from orchestrator.store.merge import Conflict, merge
+from orchestrator.store.row_format import row_schema
+from tests.helpers import storing
+from tests.helpers.storing import NAME, Row, changed, counting, echo, new, plan, put, row
+
+
+def two(folder: Path, mine: list[Row], theirs: list[Row]) -> tuple[Store, Store]:
+    """Two stores with those rows."""
+    return new(folder / "mine", *mine), new(folder / "theirs", *theirs)
+
+
+def disagreements(folder: Path, mine: Row, theirs: Row) -> tuple[Conflict, ...]:
+    """What two stores of one row each disagree in."""
+    return merge(*two(folder, [mine], [theirs]))
+
+
+def test_rows_of_both_are_there(tmp_path: Path) -> None:
+    mine, theirs = [row("a"), row("b", pack="1")], [row("b", pack="2"), row("c")]
+    store, other = two(tmp_path, mine, theirs)
+    assert merge(store, other) == ()
+    assert storing.read(store) == counting([*mine, *theirs])
+
+
+def test_the_same_merge_again_changes_nothing(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    for made in (store, other):
+        made.begin({"sweep": made.path.name})
+        plan(made, {"all": ["a"]}, sweep=made.path.name)
+    merge(store, other)
+    before = {p.relative_to(store.path): p.read_bytes() for p in store.path.rglob("*.*") if p.is_file()}
+    merge(store, other)
+    assert {p.relative_to(store.path): p.read_bytes() for p in store.path.rglob("*.*") if p.is_file()} == before
+
+
+def test_a_disagreement_is_told_with_both_values_and_hosts(tmp_path: Path) -> None:
+    (found,) = disagreements(tmp_path, row("a", delay=1.0, host="here"), row("a", delay=1.0 + 1e-16 + 2e-16, host="there"))
+    assert (found.point, found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
+    assert found.value == 1.0 and found.other_value != 1.0
+    assert str(found).startswith(
+        "echo.sound: point a, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
+    )
+
+
+def test_a_text_may_disagree_too(tmp_path: Path) -> None:
+    (found,) = disagreements(tmp_path, row("a", word="ho"), row("a", word=None))
+    assert (found.column, found.value, found.other_value) == ("word", "ho", None)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (row("a", delay=math.nan, word=None), row("a", delay=math.nan, word=None)),
+        (row("a", seconds=1.0, host="x"), row("a", seconds=9.0, host="y")),
+        (row("a", delay=1.0), row("a", delay=2.0, status="error", step=-1)),
+        (row("a", delay=1.0), row("b", delay=2.0)),
+        (row("a", delay=1.0, step=0), row("a", delay=2.0, step=1)),
+    ],
+    ids=["both NaN", "engine columns", "a failure", "other points", "other steps"],
+)
+def test_what_does_not_contradict_is_not_told(tmp_path: Path, mine: Row, theirs: Row) -> None:
+    assert disagreements(tmp_path, mine, theirs) == ()
+
+
+def test_samples_may_differ(tmp_path: Path) -> None:
+    sample = changed()
+    about = {**json.loads(sample.metadata[b"lawsweep"]), "measures": "sample"}
+    sample = sample.with_metadata({b"lawsweep": json.dumps(about).encode()})
+    store, other = new(tmp_path / "mine"), new(tmp_path / "theirs")
+    put(store, row("a", delay=1.0), schema=sample)
+    put(other, row("a", delay=2.0, pack="q"), schema=sample)
+    assert merge(store, other) == ()
+
+
+def test_samples_among_values_may_differ(tmp_path: Path) -> None:
+    fields = [f.with_metadata({**(f.metadata or {}), "sample": "os"}) if f.name == "source" else f for f in sourced()]
+    schema = pa.schema(fields, metadata=sourced().metadata)
+    store, other = new(tmp_path / "mine"), new(tmp_path / "theirs")
+    for made, delay in ((store, 1.0), (other, 2.0)):
+        put(made, row("a", delay=delay, source="os"), row("b", delay=delay, source="seed"), schema=schema, name=str(delay))
+    assert {clash.point for clash in merge(store, other)} == {"b"}
+
+
+def sourced() -> pa.Schema:
+    """The echo's schema with a param that says where noise came from."""
+    schema = row_schema(echo())
+    return schema.append(pa.field("source", pa.string(), metadata={"role": "param", "says": "source", "unit": ""}))
+
+
+def test_stores_that_disagree_about_a_type_are_left_alone(tmp_path: Path) -> None:
+    store, other = new(tmp_path / "mine", row("a")), new(tmp_path / "theirs")
+    put(other, row("b", delay="slow"), schema=changed(delay=pa.string()))
+    with pytest.raises(StoreError, match=r"holds column 'delay' as .*VERSION of 'echo.sound' was not raised"):
+        merge(store, other)
+    assert store.finals(NAME)["point"].to_pylist() == ["a"]
+
+
+def test_a_store_is_not_merged_into_itself(tmp_path: Path) -> None:
+    store = new(tmp_path / "s", row("a"))
+    with pytest.raises(StoreError, match="must be merged into another store, but this is the same one"):
+        merge(store, Store(tmp_path / "x" / ".." / "s"))
+
+
+def test_the_later_of_two_plans_stays(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    plan(store, {"all": ["a"]}, created="2026-01-02")
+    plan(other, {"all": ["b"]}, created="2026-01-01")
+    plan(other, {"all": ["b"]}, sweep="cave", created="2026-01-03")
+    merge(store, other)
+    assert (store.plan("well")["point"].to_pylist(), store.plan("cave")["point"].to_pylist()) == (["a"], ["b"])
+
+
+def test_runs_get_free_numbers_and_plans_follow_them(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    store.begin({"sweep": "well"})
+    plan(other, {"all": ["b"]}, sweep="cave", generation=other.begin({"sweep": "cave"}))
+    merge(store, other)
+    assert [(r["generation"], r["sweep"]) for r in store.runs()] == [(1, "well"), (2, "cave")]
+    assert store.latest("cave")["generation"] == 2
+    assert store.begin({}) == 3
+
+
+def test_claims_of_unknown_sweeps_come_along_and_known_ones_stay(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    store.save("claims", "well", "mine")
+    for sweep in ("well", "cave"):
+        other.save("claims", sweep, "theirs")
+    merge(store, other)
+    assert (store.load("claims", "well"), store.load("claims", "cave")) == ("mine", "theirs")
