@@ -75,12 +75,12 @@ READS = "columns are described, their names free"
 
 def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
     """The checks that measure points; the later ones only where the first finds that they can be measured."""
-    chosen = choose(workload, points)
-    if not chosen:
+    sample = choose(workload, points)
+    if not sample:
         says = f"{workload.name} has params without defaults and no shipped sweep; write EXAMPLES = (Params(...), ...) there."
         yield Check(name=ENDS, passed=False, text=says)
         return
-    subject = _subject(workload, chosen, folder)
+    subject = _subject(workload, sample, folder)
     ended = _finding(ENDS, _ends(subject), _extent(subject))
     yield ended
     for name, complaint in CHECKS.items():
@@ -106,11 +106,11 @@ def _finding(name: str, complaint: str | None, text: str = "") -> Check:
 
 def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:
     """Up to POINTS points that differ in shape before anything else, filled up with further seeds; empty without example."""
-    given = list(points) or _examples(workload) or list(planned(workload)) or _default(workload)
-    if not given:
+    candidates = list(points) or _examples(workload) or list(planned(workload)) or _default(workload)
+    if not candidates:
         return ()
     shapes: dict[tuple[Any, ...], list[Point]] = {}
-    for params, seed in given:
+    for params, seed in candidates:
         full = workload.resolve(params, f"example of {workload.name}")
         shapes.setdefault(tuple(full[name] for name in workload.shapes), []).append((full, seed))
     rounds = max(len(members) for members in shapes.values())
@@ -122,17 +122,17 @@ def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:
 
 def _examples(workload: Workload) -> list[Point]:
     """The examples that the module gives of itself, with two seeds each."""
-    given = getattr(workload.module, "EXAMPLES", ())
-    return [(dataclasses.asdict(params), seed) for seed in range(2) for params in given]
+    examples = getattr(workload.module, "EXAMPLES", ())
+    return [(dataclasses.asdict(params), seed) for seed in range(2) for params in examples]
 
 
 def planned(workload: Workload, size: str = "smoke") -> Iterator[Point]:
     """The points of every shipped sweep that uses the workload, at that size."""
     for name in parsing.shipped():
         base = parsing.read(name)
-        found = parsing.read(name, size) if size in base.sizes else base
-        if found.workload == workload.name and found.search is None:
-            plan = expand(found, workload)
+        spec = parsing.read(name, size) if size in base.sizes else base
+        if spec.workload == workload.name and spec.search is None:
+            plan = expand(spec, workload)
             yield from ((plan.point(i), plan.seeds[i]) for i in range(len(plan)))
 
 
@@ -237,8 +237,8 @@ def _twice(subject: Subject) -> str | None:
 def _randomness(subject: Subject) -> str | None:
     """Points measured again while every global generator stands elsewhere."""
     again = []
-    for place, point in enumerate(subject.points):
-        _stir(1_000 + place)
+    for position, point in enumerate(subject.points):
+        _stir(1_000 + position)
         again += measure(subject.workload, [point], subject.folder)
     return _differ(subject, again, "at first", "with other global random states", 0.0)
 

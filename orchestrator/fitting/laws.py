@@ -78,8 +78,8 @@ class Law:
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
-        known = [p.name for p in self.parameters]
-        raise SpecError(f"law {self.name}: it has no parameter '{name}'{nearest(name, known)} It has {', '.join(known)}.")
+        names = [p.name for p in self.parameters]
+        raise SpecError(f"law {self.name}: it has no parameter '{name}'{nearest(name, names)} It has {', '.join(names)}.")
 
     def internal(self, reported: Mapping[str, float | None]) -> Array:
         """The internal parameters `(p,)` of reported ones; NaN where one is no number."""
@@ -109,8 +109,8 @@ class Law:
 
     def above(self, x: Array, y: Array, floor: float) -> Array:
         """Internal parameters `(p,)` to start from where the floor was measured; a fit that starts below zero stays there."""
-        rest = np.maximum(y - floor, 0.05 * np.abs(y))
-        factor, exponent = np.linalg.lstsq(_ones(np.log(x)), np.log(np.maximum(rest, TINY)), rcond=None)[0]
+        excess = np.maximum(y - floor, 0.05 * np.abs(y))
+        factor, exponent = np.linalg.lstsq(_ones(np.log(x)), np.log(np.maximum(excess, TINY)), rcond=None)[0]
         return np.array([factor, min(exponent, -0.05), floor])
 
 

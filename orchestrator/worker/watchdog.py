@@ -130,8 +130,8 @@ class Watchdog:
         self._timing = False
         if not (self._watching and self._limit):
             return
-        left = self._limit - (time.monotonic() - self._began)
-        if left <= 0:
+        remaining = self._limit - (time.monotonic() - self._began)
+        if remaining <= 0:
             raise PointTimeout
         self._timing = True
-        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.setitimer(signal.ITIMER_REAL, remaining)
