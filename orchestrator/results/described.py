@@ -34,8 +34,8 @@ def aggregate(fields: Columns, column: str) -> str:
 
 def bound(fields: Columns, column: str) -> str:
     """Whether a column is exact, a lower or an upper bound of what it is named after; a formula is as its one bounded name."""
-    found = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
-    return found.pop() if len(found) == 1 else "exact"
+    bounds = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
+    return bounds.pop() if len(bounds) == 1 else "exact"
 
 
 def fields_of(store: Store, workload: str) -> dict[str, Described]:
@@ -46,8 +46,8 @@ def fields_of(store: Store, workload: str) -> dict[str, Described]:
 
 
 def _field(column: Any) -> tuple[str, Described]:
-    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
-    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
+    notes = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
+    return column.name, Described(name=column.name, **{key: value for key, value in notes.items() if value})
 
 
 def _said(column: Any, key: str) -> str:

@@ -80,10 +80,10 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     measured = lazy.collect()
     places = measured.select("point", "step").with_row_index("row")
     order = plan.join(places, on="point", how="inner").sort("arm", "point", "step")
-    found = measured[order["row"]]
+    ordered = measured[order["row"]]
     del measured
     own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
-    return found.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
+    return ordered.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
 
 
 def planned(store: Store, name: str, size: str) -> int:

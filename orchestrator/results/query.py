@@ -164,15 +164,15 @@ def _explained(message: str, connection: duckdb.DuckDBPyConnection, sql: str) ->
     """DuckDB's complaint as ours: the nearest right name of all there are, and what to do."""
     with contextlib.suppress(Exception):
         connection.rollback()
-    if found := MISSING_COLUMN.search(message):
-        name, known = next(g for g in found.groups() if g), _columns(connection, sql)
+    if match := MISSING_COLUMN.search(message):
+        name, names = next(g for g in match.groups() if g), _columns(connection, sql)
         return QueryError(
-            f"query: column '{name}' must be in the tables asked, but is not{nearest(name, known)} There are {_list(known)}."
+            f"query: column '{name}' must be in the tables asked, but is not{nearest(name, names)} There are {_list(names)}."
         )
-    if found := MISSING_TABLE.search(message):
-        name, known = next(g for g in found.groups() if g), _tables(connection)
+    if match := MISSING_TABLE.search(message):
+        name, names = next(g for g in match.groups() if g), _tables(connection)
         return QueryError(
-            f"query: table '{name}' must be in the store, but is not{nearest(name, known)} There are {_list(known)}."
+            f"query: table '{name}' must be in the store, but is not{nearest(name, names)} There are {_list(names)}."
         )
     if "Permission Error" in message or "configuration has been locked" in message:
         return QueryError(
@@ -197,8 +197,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
         "order by table_oid, column_index"
     ).fetchall()
     words = set(re.findall(r"\w+", sql.lower()))
-    named = [column for table, column in rows if table.lower() in words]
-    return list(dict.fromkeys(named or [column for _, column in rows]))
+    columns = [column for table, column in rows if table.lower() in words]
+    return list(dict.fromkeys(columns or [column for _, column in rows]))
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:

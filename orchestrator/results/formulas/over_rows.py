@@ -176,14 +176,14 @@ def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
     """A later part counts only where the earlier ones leave it open, as in Python: `n > 0 and 1/n < 2` has a value at 0."""
     import polars as pl
 
-    first, *others = (_truth(_walk(part, columns, height)) for part in node.values)
+    first, *later = (_truth(_walk(part, columns, height)) for part in node.values)
     decided = isinstance(node.op, ast.Or)
 
     def joined(left: pl.Series, right: pl.Series) -> pl.Series:
         settled = left if decided else ~left
         return pl.select(pl.when(settled).then(pl.lit(decided)).when(~settled).then(right)).to_series()
 
-    return functools.reduce(joined, others, first)
+    return functools.reduce(joined, later, first)
 
 
 def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
