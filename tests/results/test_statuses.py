@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from test_growth import HALVING, LEARN
 
 from dashboards import pages, sheet
 from dashboards.shelf import Shelf
@@ -21,6 +20,7 @@ from orchestrator.results.status import status
 from orchestrator.spec import read
 from orchestrator.store import Store, open_store
 from tests.helpers.running import HEAD
+from tests.search.test_growth import HALVING, LEARN
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
