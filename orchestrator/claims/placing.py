@@ -41,8 +41,8 @@ def least(law: Law) -> int:
 def place(curve: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """A parameter of the law against its region, dropping the smallest one and two x included.
 
-    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law;
-    a staircase, as wide as what rounding could have done to it.
+    Without noise the interval covers the estimates with the smallest x dropped, and the scatter about the law; for a staircase
+    it covers every law that rounds to the same steps.
     """
     full = fit(law, curve)
     interval = full.interval(name, level)

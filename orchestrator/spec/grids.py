@@ -151,7 +151,7 @@ def _needs(grid: Grid) -> dict[str, frozenset[str]]:
 
 
 def _cells(axis: Axis) -> list[Cell]:
-    """Cells of an axis that may hold expressions: all that the file lists, else one, since a formula makes the others alike."""
+    """The cells to inspect for expressions: each listed value, or the first of an axis that one formula generates."""
     return [axis.at(index) for index in range(axis.count if isinstance(axis.written, list) else 1)]
 
 
