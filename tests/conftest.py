@@ -10,10 +10,15 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.store import Store, open_store, part_bytes, part_name, row_schema
 from orchestrator.workload import Workload, describe
+
+# Hypothesis fails an example that takes 200 ms, as the first one of a test may beside other work.
+settings.register_profile("beside other work", deadline=None)
+settings.load_profile("beside other work")
 
 VERSION, MEASURES = 1, "value"
 
