@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import orchestrator
 from dashboards.app import build
-from dashboards.security import LOOPBACK
+from dashboards.web.door import LOOPBACK
 from orchestrator.results.query import results
 
 SHOTS = Path(__file__).parent / "shots"
