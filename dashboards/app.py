@@ -129,56 +129,6 @@ def _version() -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def _version() -> str:
-    """A text that changes with script and style, so that browsers keep them until then."""
-    import hashlib
-
-    digest = hashlib.blake2b(digest_size=6)
-    for name in ("page.js", "page.css"):
-        digest.update((files("dashboards") / "static" / name).read_bytes())
-    return digest.hexdigest()
-
-
-def _faulty(request: Request, error: Exception) -> Response:
-    """A page that says what is wrong: 404 for what the store has not, 400 for what the address says."""
-    return _plain_page(str(error), 404 if isinstance(error, StoreError) else 400)
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    """A text that changes with script and style, so that browsers keep them until then."""
-    import hashlib
-
-    digest = hashlib.blake2b(digest_size=6)
-    for name in ("page.js", "page.css"):
-        digest.update((files("dashboards") / "static" / name).read_bytes())
-    return digest.hexdigest()
-
-
-def _faulty(request: Request, error: Exception) -> Response:
-    """A page that says what is wrong: 404 for what the store has not, 400 for what the address says."""
-    return _plain_page(str(error), 404 if isinstance(error, StoreError) else 400)
-
-
-def _missing(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return _plain_page(
-        f"There is no page {request.url.path}." if status == 404 else "This page cannot be had that way.", status
-    )
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    """A text that changes with script and style, so that browsers keep them until then."""
-    import hashlib
-
-    digest = hashlib.blake2b(digest_size=6)
-    for name in ("page.js", "page.css"):
-        digest.update((files("dashboards") / "static" / name).read_bytes())
-    return digest.hexdigest()
-
-
 def _faulty(request: Request, error: Exception) -> Response:
     """A page that says what is wrong: 404 for what the store has not, 400 for what the address says."""
     return _plain_page(str(error), 404 if isinstance(error, StoreError) else 400)

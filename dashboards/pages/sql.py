@@ -31,16 +31,16 @@ def view(cache: Cache, request: Request) -> View:
     """The page where one asks: the query, its result as a table and a chart, the tables that there are."""
     query = request.query_params
     text = query.get("q", "").strip()
-    view: View = {"q": text, "fault": "", "answer": None, "examples": EXAMPLES, "tables": _tables(cache), "chart": None}
+    page: View = {"q": text, "fault": "", "answer": None, "examples": EXAMPLES, "tables": _tables(cache), "chart": None}
     if not text:
-        return view
+        return page
     try:
         answer = sql_guard.ask(cache.results, text)
     except SweepError as error:
-        return view | {"fault": str(error), "status": 400}
+        return page | {"fault": str(error), "status": 400}
     frame = pl.from_arrow(answer.table)
     assert isinstance(frame, pl.DataFrame)
-    return view | {"answer": answer, "frame": frame, "rows": frame.head(200).to_dicts(), **_charted(frame, query)}
+    return page | {"answer": answer, "frame": frame, "rows": frame.head(200).to_dicts(), **_charted(frame, query)}
 
 
 def _charted(frame: pl.DataFrame, query: QueryParams) -> View:
@@ -63,11 +63,6 @@ def _tables(cache: Cache) -> list[View]:
     sweeps = [str(record["sweep"]) for record in cache.store.plans()]
     tables += [{"name": i, "kind": "sweep", "columns": []} for i in sql_views.identifiers(set(sweeps)).values()]
     return tables + [{"name": n, "kind": "store", "columns": []} for n in ("points", "plans", "claims", "runs", "boundaries")]
-
-
-@lru_cache(maxsize=64)
-def _described_as(cache: Cache, workload: str, parts: int) -> tuple[Mapping[str, str], ...]:
-    return cache.describe(workload)
 
 
 @lru_cache(maxsize=64)
