@@ -117,13 +117,13 @@ def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame, along: str | No
     match = list(claim.floor.match)
     if not match or not len(rows):
         return evidence.floor
-    wanted = rows.select(match).unique()
-    if len(wanted) > 1 and not (along in evidence.floor.columns and len(wanted) == rows[along].n_unique()):
+    groups = rows.select(match).unique()
+    if len(groups) > 1 and not (along in evidence.floor.columns and len(groups) == rows[along].n_unique()):
         raise SpecError(
-            f"claims.{claim.id}.floor.match: {', '.join(match)} must have one value in each group, but has {len(wanted)}; "
+            f"claims.{claim.id}.floor.match: {', '.join(match)} must have one value in each group, but has {len(groups)}; "
             f"add it to 'by'."
         )
-    return evidence.floor.join(wanted, on=match, how="semi", nulls_equal=True)
+    return evidence.floor.join(groups, on=match, how="semi", nulls_equal=True)
 
 
 def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequence[str]) -> list[Finding]:
@@ -135,9 +135,9 @@ def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequ
     done = [_noted(claim, finding, part) if len(part := _of(limited, finding.group)) else finding for finding in findings]
     if not names:
         return done or [_noted(claim, Finding(verdict="unmet", sentence=""), limited)]
-    seen = {tuple(finding.group.values()) for finding in findings}
+    judged = {tuple(finding.group.values()) for finding in findings}
     for key, part in limited.group_by(names, maintain_order=True):
-        if key not in seen:
+        if key not in judged:
             done.append(_noted(claim, Finding(verdict="unmet", sentence="", group=dict(zip(names, key, strict=True))), part))
     return done
 
@@ -152,9 +152,9 @@ def _of(rows: pl.DataFrame, group: dict[str, Any]) -> pl.DataFrame:
 def _noted(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
     where = _places(claim, part)
     if finding.verdict == "unmet":
-        rest = f"; {finding.sentence}" if finding.sentence else "; nothing is left to judge"
+        continuation = f"; {finding.sentence}" if finding.sentence else "; nothing is left to judge"
         reason = f"{LIMITED}: {condition(claim)} {where}"
-        return replace(finding, sentence=f"{condition(claim)} {where}{rest}", reasons=(reason, *finding.reasons))
+        return replace(finding, sentence=f"{condition(claim)} {where}{continuation}", reasons=(reason, *finding.reasons))
     return replace(finding, reasons=(*finding.reasons, f"left out, as {condition(claim)}: {where}"))
 
 

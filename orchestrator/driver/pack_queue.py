@@ -13,7 +13,7 @@ from orchestrator.worker.batch import Failure
 
 Positions = NDArray[np.int64]  # slices of an array are views, so a million points are cut into packs without a copy
 MAX_PACKS = 5000  # Tune's driver keeps every trial; beyond this the state of a run costs more than its points
-SHARE = 2  # a pack takes so small a part of a worker's share of what remains: the last packs are short, and the packs few
+SHARE = 2  # a pack is at most half of one worker's share of the remaining time, so packs get shorter towards the end
 SHORTEST = 0.5  # seconds; a trial costs a worker about a tenth of a second between two packs
 PATIENCE = 3  # deaths of nobody's fault that a pack may see before its points come under suspicion
 

@@ -56,11 +56,11 @@ class Section(BaseModel):
     @classmethod
     def _known_keys(cls, raw: Any) -> Any:
         if isinstance(raw, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
+            keys = [field.alias or name for name, field in cls.model_fields.items()]
             for key in raw:
-                if key not in known:
-                    mend = nearest(key, known)
-                    raise wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key)
+                if key not in keys:
+                    mend = nearest(key, keys)
+                    raise wrong(f"a key must be one of {', '.join(keys)}, but got '{key}'{mend}", key)
         return raw
 
 
@@ -133,28 +133,28 @@ def duration(raw: Any) -> float:
 
 def params(raw: Any) -> dict[str, Cell]:
     """Values of params by name."""
-    found = {}
+    cells = {}
     for name, value in read_mapping(raw, "fixed", "values").items():
         check_name(name)
         try:
-            found[name] = read_cell(value)
+            cells[name] = read_cell(value)
         except Wrong as fault:
             raise Wrong(fault.text, name, *fault.keys) from fault
-    return found
+    return cells
 
 
 def formulas(raw: Any) -> dict[str, Expression]:
     """Formulas by the name of what they define; the `=` may be left out."""
-    found = {}
+    by_name = {}
     for name, value in read_mapping(raw, "derive", "expressions").items():
         check_name(name)
         if isinstance(value, bool) or not isinstance(value, (int, float, str, Expression)):
             raise Wrong(f"'{name}' must be an expression, but got {value!r}; write one such as sqrt(ln(n)).", name)
         try:
-            found[name] = value if isinstance(value, Expression) else Expression(str(value))
+            by_name[name] = value if isinstance(value, Expression) else Expression(str(value))
         except SpecError as error:
             raise Wrong(str(error), name) from error
-    return found
+    return by_name
 
 
 def written(value: Any) -> Any:

@@ -139,7 +139,7 @@ class _Run:
         return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
 
     def _lone_call(self, at: int) -> _Call:
-        """A call on one point; the last one again where nothing came of it: a cheap point does not pay for a new one."""
+        """A call on one point. An empty call object is used again, because creating one costs as much as a cheap point."""
         call = self._spare
         if call is None or call.shelf.busy or call.intake:
             call = self._spare = self._call(at, at + 1)

@@ -26,8 +26,8 @@ class Taken:
 class Intake:
     """Collects the rows of one call on `n` points; `values` reads a result's fields, `names` in order.
 
-    The last row of each point is kept back, for it may be the final one. What has been given out as partial because a
-    checkpoint was made after it is given out once more as final where nothing follows.
+    The last row of each point is kept back, for it may be the final one. A row sent as partial before a checkpoint is sent
+    again as final if it turns out to be the point's last.
     """
 
     def __init__(self, n: int, names: Sequence[str], values: Callable[[Any], tuple[Any, ...]]) -> None:

@@ -91,7 +91,7 @@ class Watchdog:
         """Let the limit count anew, from now on."""
         self._began = time.monotonic()
         if self._limit:
-            # One timer runs on from point to point; where it finds a younger one it waits for the rest of that one's time.
+            # One timer serves all points: if it fires for a later point, it is set again for that point's remaining time.
             if self._main and not self._timing:
                 self._timing = True
                 signal.setitimer(signal.ITIMER_REAL, self._limit)
