@@ -32,5 +32,5 @@ def dashboard_command(store: str, host: str, port: int, token: str | None, known
     # The engine imports no page: the pages are started by name.
     pages = importlib.import_module("dashboards.serve")
     stored = results(store)
-    where = pages.place(host, port, token, known_as)
+    where = pages.endpoint(host, port, token, known_as)
     pages.serve(stored, where, mlflow, lambda url: click.echo(f"dashboard: {url} (Ctrl-C ends it)", err=True))

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import orchestrator
 from dashboards.app import build
-from dashboards.security import LOOPBACK
+from dashboards.web.door import LOOPBACK
 from orchestrator.results.query import results
 from tests.browser.install import executable
 
