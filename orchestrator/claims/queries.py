@@ -101,10 +101,10 @@ def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None =
     if claim.where is not None:
         where = terms.condition(claim.where)
         conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
-    if claim.holds is not None:
+    if claim.condition is not None:
         if not searched:
             chosen.insert(3, "point")
-        chosen.append(f"({terms.condition(claim.holds)}) AS holds")
+        chosen.append(f"({terms.condition(claim.condition)}) AS {claim.kind}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"

@@ -132,23 +132,39 @@ def _track(raw: Any) -> Any:
 class Sweep(Section):
     """What a sweep file holds, of one size."""
 
-    question: Text
-    source: Text = "none given"
-    workload: Text
-    fixed: Params = Field(default_factory=dict)
-    derive: Formulas = Field(default_factory=dict)
-    axes: Axes = ()
-    arms: dict[Label, Arm] = Field(default_factory=dict)
-    seeds: Annotated[Seeds, BeforeValidator(told(_seeds))] = Seeds(min=1, max=1)
-    needs: Needs = Needs()
-    pack: Pack = Pack()
-    limits: Limits = Limits()
-    track: Annotated[Track, BeforeValidator(told(_track))] = Track()
-    search: Search | None = None
-    stop: Stop | None = None
-    claims: tuple[Claim, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(default_factory=dict)
+    question: Annotated[Text, Field(description="the one question that the sweep answers")]
+    source: Annotated[Text, Field(description="where the theory stands: paper, theorem, equation")] = "none given"
+    workload: Annotated[Text, Field(description="what is measured: paper.measurement, an importable module or a .py path")]
+    fixed: Params = Field(
+        default_factory=dict, description="params with one value; a value may be an =expression over other params"
+    )
+    derive: Formulas = Field(
+        default_factory=dict, description="names computed from params (or from results, for claims and figures alone)"
+    )
+    axes: Annotated[Axes, Field(description="params whose product is measured; those under zip move together")] = ()
+    arms: dict[Label, Arm] = Field(
+        default_factory=dict, description="labelled sub-grids: each adds its params to the sweep's own"
+    )
+    seeds: Annotated[
+        Seeds,
+        BeforeValidator(told(_seeds)),
+        Field(description="how often each assignment is measured, or {min, max, until}"),
+    ] = Seeds(min=1, max=1)
+    needs: Annotated[Needs, Field(description="CPUs and GPUs of one trial")] = Needs()
+    pack: Annotated[Pack, Field(description="how long one trial should take")] = Pack()
+    limits: Annotated[Limits, Field(description="where a run stops; times as 90s, 5m, 8h, 2d")] = Limits()
+    track: Annotated[
+        Track,
+        BeforeValidator(told(_track)),
+        Field(description="the x axis of MLflow's curves, or points for a run a point"),
+    ] = Track()
+    search: Annotated[Search | None, Field(description="propose points instead of taking the product of axes")] = None
+    stop: Annotated[Stop | None, Field(description="end points early")] = None
+    claims: Annotated[tuple[Claim, ...], Field(description="what theory predicts of the rows, and what would refute it")] = ()
+    figures: Annotated[tuple[Figure, ...], Field(description="what the report draws")] = ()
+    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(
+        default_factory=dict, description="named overlays such as smoke, paper and gpu"
+    )
 
 
 class Spec(Sweep):
