@@ -19,15 +19,18 @@ ORIGINS = ("rows", "boundary")
 class Basis(Section):
     """Whose claim it is: only a quoted statement may be reported as a paper's claim."""
 
-    kind: Literal["quoted", "reviewed", "recalled", "derived"]
-    source: Text
+    kind: Annotated[
+        Literal["quoted", "reviewed", "recalled", "derived"],
+        Field(description="as the paper says it, as others report it, from memory, or by you"),
+    ]
+    source: Annotated[Text, Field(description="where it stands")]
 
 
 class Floor(Section):
     """The arm that measures what error remains, and the columns by which its rows match."""
 
-    arm: Label
-    match: Columns = ()
+    arm: Annotated[Label, Field(description="the arm that measures the floor")]
+    match: Annotated[Columns, Field(description="columns by which its rows match those of the claim")] = ()
 
 
 class Choice(Section):
@@ -36,19 +39,21 @@ class Choice(Section):
     Those seeds are held out: the claim is judged on the others alone.
     """
 
-    over: Annotated[Columns, Field(min_length=1)]
-    of: Column
-    goal: Literal["minimize", "maximize"] = "minimize"
-    seeds: Count | None = None
+    over: Annotated[Columns, Field(min_length=1, description="columns whose values are chosen among")]
+    of: Annotated[Column, Field(description="the column that decides")]
+    goal: Annotated[Literal["minimize", "maximize"], Field(description="which end of it is best")] = "minimize"
+    seeds: Annotated[Count | None, Field(description="how many seeds choose; half unless told")] = None
 
 
 class Require(Section):
     """What the rows must have before a claim is judged; less makes it unmet."""
 
-    x_points: Count | None = None
-    x_decades: Annotated[Real, Field(gt=0)] | None = None
-    seeds: Count | None = None
-    matched: dict[str, Annotated[Real, Field(ge=0)]] = Field(default_factory=dict)
+    x_points: Annotated[Count | None, Field(description="at least so many x")] = None
+    x_decades: Annotated[Annotated[Real, Field(gt=0)] | None, Field(description="x over at least so many powers of ten")] = None
+    seeds: Annotated[Count | None, Field(description="at least so many seeds")] = None
+    matched: dict[str, Annotated[Real, Field(ge=0)]] = Field(
+        default_factory=dict, description="columns that must agree, each with its relative room"
+    )
 
 
 class Opening(Section):

@@ -44,25 +44,25 @@ TRANSPORT = frozenset(
 class Arm(Section):
     """A labelled sub-grid: what it adds to the sweep's own params."""
 
-    fixed: Params = Field(default_factory=dict)
-    derive: Formulas = Field(default_factory=dict)
-    axes: Axes = ()
+    fixed: Params = Field(default_factory=dict, description="params with one value in this arm")
+    derive: Formulas = Field(default_factory=dict, description="names computed in this arm")
+    axes: Annotated[Axes, Field(description="params whose product is measured in this arm")] = ()
 
 
 class Until(Section):
     """When a point has seeds enough: its metric's interval is narrower than `rel_halfwidth` of the mean."""
 
-    metric: Column
-    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1)]
-    confidence: Annotated[Real, Field(gt=0, lt=1)] = 0.95
+    metric: Annotated[Column, Field(description="the result whose mean must be known")]
+    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1, description="half the width of its interval, as a share of the mean")]
+    confidence: Annotated[Real, Field(gt=0, lt=1, description="confidence of that interval")] = 0.95
 
 
 class Seeds(Section):
     """How often each assignment is measured: `min` times, and up to `max` until the interval is narrow."""
 
-    min: Count = 1
-    max: Count
-    until: Until | None = None
+    min: Annotated[Count, Field(description="seeds that each assignment has at first")] = 1
+    max: Annotated[Count, Field(description="seeds that an assignment has at most")]
+    until: Annotated[Until | None, Field(description="when an assignment has seeds enough")] = None
 
     @property
     def count(self) -> int:
@@ -81,8 +81,8 @@ class Seeds(Section):
 class Needs(Section):
     """What one trial takes of a machine; fractions of a GPU are allowed below 1."""
 
-    cpu: Annotated[Real, Field(gt=0)] = 1.0
-    gpu: Annotated[Real, Field(ge=0)] = 0.0
+    cpu: Annotated[Real, Field(gt=0, description="CPUs of one trial")] = 1.0
+    gpu: Annotated[Real, Field(ge=0, description="GPUs of one trial; below 1 a share of one")] = 0.0
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
@@ -94,24 +94,24 @@ class Needs(Section):
 class Pack(Section):
     """How long one trial should take, or how many points of one shape it holds and measures together."""
 
-    seconds: Seconds = 5.0
-    points: Count | None = None
+    seconds: Annotated[Seconds, Field(description="how long one trial should take")] = 5.0
+    points: Annotated[Count | None, Field(description="how many points of one shape a trial measures together")] = None
 
 
 class Limits(Section):
     """Where a run stops: `seconds` a point, `points` a plan, `gpu_hours` and `deadline` (seconds) a run."""
 
-    seconds: Seconds | None = None
-    points: Count = 100_000
-    gpu_hours: Annotated[Real, Field(gt=0)] | None = None
-    deadline: Seconds | None = None
+    seconds: Annotated[Seconds | None, Field(description="how long one point may take")] = None
+    points: Annotated[Count, Field(description="how many points a plan may have")] = 100_000
+    gpu_hours: Annotated[Annotated[Real, Field(gt=0)] | None, Field(description="GPU hours after which a run stops")] = None
+    deadline: Annotated[Seconds | None, Field(description="time after which a run stops")] = None
 
 
 class Track(Section):
     """What MLflow gets: a run for each curve over `x`, or for each point."""
 
-    x: Label | None = None
-    points: bool = False
+    x: Annotated[Label | None, Field(description="the param along which MLflow draws a curve")] = None
+    points: Annotated[bool, Field(description="whether each point is a run of its own")] = False
 
 
 def _seeds(raw: Any) -> Any:

@@ -7,6 +7,9 @@ expect: {spread: {at_most: 0.05}}
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
 
 from orchestrator.spec.claim_kinds import Claimed, ClaimKind
 from orchestrator.spec.field_types import Column, Section
@@ -18,9 +21,9 @@ SPREAD = 0.1
 class Collapse(Section):
     """Curves that must lie on one another as y over x."""
 
-    x: Column
-    y: Column
-    curves: Column
+    x: Annotated[Column, Field(description="column or formula of the rescaled x")]
+    y: Annotated[Column, Field(description="column or formula of y")]
+    curves: Annotated[Column, Field(description="the column whose values are a curve each")]
 
 
 def _expected(collapse: Collapse, claim: Claimed, bounds: Mapping[str, str]) -> str:

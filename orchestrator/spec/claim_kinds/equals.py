@@ -16,9 +16,9 @@ from orchestrator.spec.field_types import Column, Params, Real, Section, wrong
 class Equals(Section):
     """A table that column `y` must equal; its other columns say which rows are meant."""
 
-    y: Column
-    table: Annotated[tuple[Params, ...], Field(min_length=1)]
-    tolerance: Annotated[Real, Field(ge=0)] = 1e-9
+    y: Annotated[Column, Field(description="the column that the table gives")]
+    table: Annotated[tuple[Params, ...], Field(min_length=1, description="entries: y, and which rows are meant")]
+    tolerance: Annotated[Real, Field(ge=0, description="relative tolerance of numbers")] = 1e-9
 
     @model_validator(mode="after")
     def _is_a_table(self) -> Self:

@@ -6,6 +6,9 @@ expect: {exponent: {between: [1.9, 2.1]}}
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from pydantic_core import PydanticCustomError
 
 from orchestrator.errors import nearest
@@ -17,10 +20,10 @@ from orchestrator.spec.field_types import Column, Columns, LawName, Section, wro
 class Fit(Section):
     """A law fitted to y over x, once for each group of `by`."""
 
-    law: LawName
-    x: Column
-    y: Column
-    by: Columns = ()
+    law: Annotated[LawName, Field(description="the law that is fitted")]
+    x: Annotated[Column, Field(description="column or formula of the law's x")]
+    y: Annotated[Column, Field(description="column or formula of the law's y")]
+    by: Annotated[Columns, Field(description="columns whose values have a fit each")] = ()
 
 
 def _check(fit: Fit, claim: Claimed) -> None:

@@ -16,12 +16,12 @@ from orchestrator.spec.field_types import Column, Columns, LawName, Real, Sectio
 class Prefer(Section):
     """A law that must describe y over x better than its rivals, by `aicc` points."""
 
-    law: LawName
-    over: Annotated[tuple[LawName, ...], BeforeValidator(several), Field(min_length=1)]
-    x: Column
-    y: Column
-    by: Columns = ()
-    aicc: Annotated[Real, Field(gt=0)] = 6.0
+    law: Annotated[LawName, Field(description="the law that must describe y best")]
+    over: Annotated[tuple[LawName, ...], BeforeValidator(several), Field(min_length=1, description="its rivals")]
+    x: Annotated[Column, Field(description="column or formula of the laws' x")]
+    y: Annotated[Column, Field(description="column or formula of the laws' y")]
+    by: Annotated[Columns, Field(description="columns whose values are judged apart")] = ()
+    aicc: Annotated[Real, Field(gt=0, description="points of AICc by which the law must win")] = 6.0
 
     @model_validator(mode="after")
     def _has_rivals(self) -> Self:

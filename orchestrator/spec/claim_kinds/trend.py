@@ -6,7 +6,7 @@ trend: {of: y, along: d, is: increasing}
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,10 +19,10 @@ from orchestrator.spec.field_types import Column, Columns, Section
 class Trend(Section):
     """A quantity (a column, or a parameter of an earlier fit) that must rise or fall along another."""
 
-    of: Column
-    along: Column
-    is_: Literal["increasing", "decreasing"] = Field(alias="is")
-    by: Columns = ()
+    of: Annotated[Column, Field(description="the column, or the parameter of an earlier fit, that rises or falls")]
+    along: Annotated[Column, Field(description="the column along which it does")]
+    is_: Literal["increasing", "decreasing"] = Field(alias="is", description="the way it goes")
+    by: Annotated[Columns, Field(description="columns whose values have a trend each")] = ()
 
     @property
     def fitted(self) -> bool:
