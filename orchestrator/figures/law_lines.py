@@ -50,8 +50,8 @@ def concerned(spec: Spec, figure: Figure) -> tuple[Claim, ...]:
     """The claims whose verdicts a figure shows: all for `slopes`, else those that fit a law to the same rows, x and y."""
     if figure.kind == "slopes":
         return spec.claims
-    models = ((claim, claim.fit or claim.prefer) for claim in spec.claims if claim.from_ == source(figure))
-    return tuple(claim for claim, model in models if model is not None and (model.x, model.y) == (figure.x, figure.y))
+    same = (claim for claim in spec.claims if claim.from_ == source(figure))
+    return tuple(claim for claim in same if claim.laws and claim.axes == (figure.x, figure.y))
 
 
 def source(figure: Figure) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from orchestrator.errors import SpecError, nearest
+from orchestrator.fitting.law_names import LAWS
 from orchestrator.spec.axes import (
     AxisGroup,
     Cell,
@@ -32,6 +34,7 @@ from orchestrator.spec.axes import (
 )
 from orchestrator.spec.expressions import Expression
 
+BOUNDS = ("at_least", "at_most", "between")
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
@@ -157,6 +160,66 @@ def formulas(raw: Any) -> dict[str, Expression]:
     return by_name
 
 
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is expected: at least `low`, at most `high`; None where that end is open.
+
+    An end may be an expression over the claim's `by` columns and the fixed params.
+    """
+
+    low: float | Expression | None = None
+    high: float | Expression | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns that the ends need."""
+        return frozenset(name for end in (self.low, self.high) if isinstance(end, Expression) for name in end.names)
+
+
+def read_bound(raw: Any) -> Bound:
+    """A bound of `{at_least: a}`, `{at_most: b}`, both, or `{between: [a, b]}`."""
+    if not isinstance(raw, dict) or not raw:
+        raise Wrong(
+            f"an expectation must be {{at_least: a}}, {{at_most: b}} or {{between: [a, b]}}, but got {raw!r}; write one."
+        )
+    for key in raw:
+        if key not in BOUNDS:
+            raise Wrong(f"an expectation must be one of {', '.join(BOUNDS)}, but got '{key}'{nearest(key, BOUNDS)}", key)
+    if "between" in raw:
+        low, high = _ends(raw)
+    else:
+        low, high = raw.get("at_least"), raw.get("at_most")
+    return _ordered(*(None if end is None else read_number(end) for end in (low, high)))
+
+
+def _ends(raw: dict[str, Any]) -> list[Any]:
+    ends = raw["between"]
+    if len(raw) > 1 or not isinstance(ends, list) or len(ends) != 2:
+        raise Wrong(f"'between' must stand alone and have two ends [a, b], but got {raw!r}; mend it.", "between")
+    return ends
+
+
+def _ordered(low: float | Expression | None, high: float | Expression | None) -> Bound:
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise Wrong(f"an expectation must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    return Bound(low, high)
+
+
+def read_expect(raw: Any) -> dict[str, Bound]:
+    """Bounds by the quantity they hold for; one bound without a name is that of the `difference`."""
+    if isinstance(raw, dict) and raw.keys() & set(BOUNDS):
+        return {"difference": read_bound(raw)}
+    bounds = {}
+    for name, bound in read_mapping(raw, "expect", "bounds").items():
+        try:
+            bounds[name] = read_bound(bound)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not bounds:
+        raise Wrong("'expect' must name a quantity, but is empty; write {exponent: {at_least: 1}}.")
+    return bounds
+
+
 def written(value: Any) -> Any:
     """A value as a file would say it: expressions as text."""
     if isinstance(value, Expression):
@@ -166,6 +229,12 @@ def written(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [written(inner) for inner in value]
     return value
+
+
+def write_expect(expect: dict[str, Bound]) -> dict[str, Any]:
+    """The bounds as a file would say them."""
+    ends = {name: {"at_least": written(bound.low), "at_most": written(bound.high)} for name, bound in expect.items()}
+    return {name: {key: end for key, end in bound.items() if end is not None} for name, bound in ends.items()}
 
 
 Write = PlainSerializer(written)
@@ -193,3 +262,13 @@ Formulas = Annotated[
 Axes = Annotated[
     tuple[AxisGroup, ...], PlainValidator(told(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
 ]
+Expect = Annotated[
+    dict[str, Bound],
+    PlainValidator(told(read_expect)),
+    PlainSerializer(write_expect),
+    WithJsonSchema({"anyOf": [{LATER: "Bound"}, {"type": "object", "additionalProperties": {LATER: "Bound"}}]}),
+]
+if TYPE_CHECKING:
+    LawName = str
+else:
+    LawName = Literal[tuple(LAWS)]  # a type checker reads only a Literal that is written out
