@@ -12,7 +12,7 @@ from dashboards.choice import Choice, numeric, varied
 from dashboards.shelf import Rows
 from orchestrator.errors import QueryError
 from orchestrator.figures import of_sweep
-from orchestrator.figures.draw import Drawing
+from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.theme import COLORS, GREY, HEIGHT, WIDTH
 from orchestrator.results.paired_differences import Difference, Differences
 from orchestrator.wording import shown
