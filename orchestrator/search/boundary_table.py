@@ -36,16 +36,14 @@ def _column(values: list[Any]) -> pa.Array:
 def _rows(study: Study, finding: Found) -> Iterator[dict[str, Any]]:
     known = {**{n: v for n, v in study.base.items() if not hasattr(v, "evaluate")}, **study.known}
     for place in study.proposer.places(finding):
-        yield {
-            **{"arm": study.arm, "curve": study.name, **known},
-            **(_derived(study, place.point) if place.point else {}),
-            **place.columns,
-            **{"along": place.along, "of": place.of, "level": place.level},
-            **{"evaluations": finding.evaluations, "status": finding.status},
-        }
+        where = {"arm": study.arm, "curve": study.name, **known, **_derived(study, place.point), **place.columns}
+        what = {"along": place.along, "of": place.of, "level": place.level}
+        yield {**where, **what, "evaluations": finding.evaluations, "status": finding.status}
 
 
 def _derived(study: Study, point: Mapping[str, Any]) -> dict[str, Any]:
-    """The point of a curve, and the derived names that it gives a value."""
+    """The point of a curve, and the derived names that it gives a value; nothing without a point."""
+    if not point:
+        return {}
     values = study.grid.assign({**study.row, **point})
     return {name: value for name, value in values.items() if name in point or name in study.grid.derive}

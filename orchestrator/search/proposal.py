@@ -67,6 +67,13 @@ class Place:
     point: Mapping[str, Value] = field(default_factory=dict)
 
 
+def bracketed(along: str, of: str, level: float, finding: Found) -> Place:
+    """The row of a position with its bracket; null where there is none."""
+    ends = {along: finding.position, f"{along}_lower": finding.lower, f"{along}_upper": finding.upper}
+    columns = {name: None if value is None else float(value) for name, value in ends.items()}
+    return Place(along=along, of=of, level=float(level), columns=columns)
+
+
 class Proposer(Protocol):
     """What proposes the points of one curve; a frozen value, which `proposer` of its module makes of the spec's model."""
 

@@ -15,7 +15,7 @@ from itertools import count, pairwise, takewhile
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine
-from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds
+from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds, bracketed
 from orchestrator.search.proposers.boundary_belief import CREDIBLE, Belief, believe
 from orchestrator.search.proposers.boundary_crossing import cross
 from orchestrator.search.proposers.boundary_sides import averaged, sides, unsure
@@ -99,10 +99,8 @@ class BoundarySearch:
         )
 
     def places(self, finding: Found) -> Iterator[Place]:
-        """One row: the position with its bracket, null where there is none."""
-        ends = {self.along: finding.position, f"{self.along}_lower": finding.lower, f"{self.along}_upper": finding.upper}
-        columns = {name: None if value is None else float(value) for name, value in ends.items()}
-        yield Place(along=self.along, of=self.of, level=float(self.level), columns=columns)
+        """One row: the position with its bracket."""
+        yield bracketed(self.along, self.of, self.level, finding)
 
     def forecast(self) -> tuple[int, int]:
         """How many assignments a study usually takes (one crossing inside, no noise), and at most."""
