@@ -12,7 +12,6 @@ from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.columns_used import columns_used
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Misplaced
-from orchestrator.spec.search_model import Interval
 from orchestrator.spec.yaml_tree import Keys
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ def check_claims(spec: Spec) -> None:
         if claim.id in ids:
             raise Misplaced((*at, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one.")
         ids[claim.id] = index
-        if claim.from_ == "boundary" and (spec.search is None or spec.search.optuna is not None):
-            has = "has none" if spec.search is None else "searches by optuna, which finds none"
+        if claim.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
+            has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
             text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
             raise Misplaced((*at, "from"), text)
         try:
@@ -44,23 +43,17 @@ def check_claims(spec: Spec) -> None:
 
 def check_search(spec: Spec) -> None:
     """Refuse an end of a searched interval that needs what some arm has not."""
-    for keys, interval in _intervals(spec):
+    search = spec.search
+    if search is None:
+        return
+    for keys, interval in search.model.intervals():
         for grid in spec.grids():
             known = sorted({*grid.names} - {*grid.searched})
             for name in sorted({n for end in (interval.low, interval.high) if isinstance(end, Expression) for n in end.names}):
                 if name not in known:
                     has = f"It has {', '.join(known) or 'nothing'}."
                     text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, known)} {has}"
-                    raise Misplaced(("search", *keys), text)
-
-
-def _intervals(spec: Spec) -> Iterator[tuple[Keys, Interval]]:
-    search = spec.search
-    if search is not None and search.boundary is not None and search.boundary.between is not None:
-        yield ("boundary", "between"), search.boundary.between
-    for name in ("level_set", "optuna"):
-        region = getattr(getattr(search, name, None), "over", None) or {}
-        yield from (((name, "over", param), interval) for param, interval in region.items())
+                    raise Misplaced(("search", search.kind, *keys), text)
 
 
 def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:

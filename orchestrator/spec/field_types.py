@@ -1,4 +1,4 @@
-"""Turns the scalars of a sweep file into typed terms (numbers, names, columns, durations), each with its own complaint."""
+"""Turns scalars of a sweep file into typed terms (numbers, names, columns, durations, intervals), each with its complaint."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
 CELL_SCHEMA = {"type": ["number", "boolean", "string"]}
 NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
+SCALES = {"lin": ("lin", False), "geom": ("geom", False), "int": ("lin", True), "geom_int": ("geom", True)}
+FORMS = "[a, b], {lin: [a, b]}, {geom: [a, b]}, {int: [a, b]} or {geom_int: [a, b]}"
+SPAN_SCHEMA = {"type": "array", "items": NUMBER_SCHEMA, "minItems": 2, "maxItems": 2}
 LATER = "x-definition"  # names a definition that the schema adds in the end
 AXIS_SCHEMA = {LATER: "Axis"}
 AXES_SCHEMA = {
@@ -272,3 +275,107 @@ if TYPE_CHECKING:
     LawName = str
 else:
     LawName = Literal[tuple(LAWS)]  # a type checker reads only a Literal that is written out
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a param is searched: from `low` to `high`, evenly (`lin`) or by equal factors (`geom`), perhaps whole numbers."""
+
+    low: float | Expression
+    high: float | Expression
+    scale: str = "lin"
+    integer: bool = False
+
+
+def read_interval(raw: Any) -> Interval:
+    """An interval of `[a, b]`, `{lin: [a, b]}`, `{geom: [a, b]}`; of whole numbers `{int: [a, b]}`, `{geom_int: [a, b]}`."""
+    scale, ends = "lin", raw
+    if isinstance(raw, dict) and len(raw) == 1:
+        ((scale, ends),) = raw.items()
+    if scale not in SCALES:
+        raise Wrong(f"an interval must be {FORMS}, but got '{scale}'{nearest(scale, SCALES)}")
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise Wrong(f"an interval must be {FORMS}, but got {raw!r}; write its two ends.")
+    interval = Interval(read_number(ends[0]), read_number(ends[1]), *SCALES[scale])
+    _check_interval(interval)
+    return interval
+
+
+def _check_interval(interval: Interval) -> None:
+    low, high = interval.low, interval.high
+    if isinstance(low, Expression):
+        return
+    if not isinstance(high, Expression) and not low < high:
+        raise Wrong(f"an interval must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    if interval.scale == "geom" and low <= 0:
+        raise Wrong(f"a geom interval must lie above 0, but begins at {low}; use lin.")
+
+
+def write_interval(interval: Interval) -> Any:
+    """The interval as a file would say it."""
+    ends = [written(interval.low), written(interval.high)]
+    form = next(name for name, kind in SCALES.items() if kind == (interval.scale, interval.integer))
+    return ends if form == "lin" else {form: ends}
+
+
+def read_region(raw: Any) -> dict[str, Interval]:
+    """Intervals by param."""
+    region = {}
+    for name, ends in read_mapping(raw, "over", "intervals").items():
+        check_name(name)
+        try:
+            region[name] = read_interval(ends)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not region:
+        raise Wrong("'over' must name a param, but is empty; write {param: [a, b]}.")
+    return region
+
+
+def write_region(region: dict[str, Interval]) -> dict[str, Any]:
+    """The region as a file would say it."""
+    return {name: write_interval(interval) for name, interval in region.items()}
+
+
+def read_conditions(raw: Any) -> dict[str, dict[str, tuple[Cell, ...]]]:
+    """For each param, the values of other params for which it is searched; one value stands for a list of itself."""
+    conditions: dict[str, dict[str, tuple[Cell, ...]]] = {}
+    for name, needs in read_mapping(raw, "when", "conditions").items():
+        conditions[name] = {}
+        for other, values in read_mapping(needs, name, "values of another param").items():
+            cells = values if isinstance(values, (list, tuple)) else [values]
+            if not cells:
+                raise Wrong("a condition must name a value, but got []; write one or remove it.", name, other)
+            conditions[name][other] = tuple(read_cell(cell) for cell in cells)
+    return conditions
+
+
+INTERVAL_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        SPAN_SCHEMA,
+        *({"type": "object", "properties": {s: SPAN_SCHEMA}, "required": [s], "additionalProperties": False} for s in SCALES),
+    ]
+}
+Between = Annotated[
+    Interval, PlainValidator(told(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
+]
+Region = Annotated[
+    dict[str, Interval],
+    PlainValidator(told(read_region)),
+    PlainSerializer(write_region),
+    WithJsonSchema({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1}),
+]
+Conditions = Annotated[
+    dict[str, dict[str, tuple[Cell, ...]]],
+    PlainValidator(told(read_conditions)),
+    PlainSerializer(written),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [CELL_SCHEMA, {"type": "array", "items": CELL_SCHEMA, "minItems": 1}]},
+            },
+        }
+    ),
+]
