@@ -220,7 +220,8 @@ def chart(figure: Figure, drawn: Drawn, fields: Columns) -> dict[str, Any]:
         kinds["names"] = _named_ends(figure, drawn)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         # Altair names the data of a plain dict by a hash over all their digits.
-        layered = alt.layer(*layers, data=alt.Data(values=data)).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
+        unnamed: Any = alt.Data
+        layered = alt.layer(*layers, data=unnamed(values=data)).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
         layered = layered.facet(facet=_panels(alt, figure, drawn), columns=2)
     if drawn.residuals:
         layered = alt.vconcat(layered, _panel(alt, figure, drawn, x), spacing=4)
