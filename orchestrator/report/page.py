@@ -14,7 +14,7 @@ from orchestrator.claims.queries import select
 from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import Finding, owner, told
 from orchestrator.columns import ENGINE_NAMES, OK
-from orchestrator.figures.draw import Drawing, render
+from orchestrator.figures.draw import render
 from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.figures.of_sweep import drawings, saved
