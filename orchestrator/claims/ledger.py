@@ -31,8 +31,8 @@ class Sample:
 
 def claim_hash(claim: Claim) -> str:
     """Sixteen hex characters of everything a claim says, words and basis included; what is foreseen of it is no part of it."""
-    said = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"foreseen"})
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+    record = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"foreseen"})
+    return hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def sample(plan: pa.Table) -> Sample:
@@ -40,8 +40,8 @@ def sample(plan: pa.Table) -> Sample:
     import polars as pl
 
     points = pl.Series(plan["point"]).unique().sort()
-    known = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
-    return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=known)
+    digest = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
+    return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=digest)
 
 
 def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, seen: bool) -> dict[str, Any]:
@@ -63,14 +63,14 @@ def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, 
 
 def changed(book: Mapping[str, Any], claim: Claim, size: str, drawn: Sample) -> str:
     """What changed after data were seen, as a sentence; empty where nothing did."""
-    first, taken = book["claims"].get(claim.id), book["samples"].get(size)
+    first, first_sample = book["claims"].get(claim.id), book["samples"].get(size)
     parts = []
     if first is not None and first["after_data"]:
         parts.append(f"the claim was added after data were seen, on {first['since'][:10]}")
     if first is not None and first["seen"] and first["hash"] != claim_hash(claim):
         parts.append(f"the claim changed after data were seen (it was {first['hash']} on {first['since'][:10]})")
-    if taken is not None and taken["seen"] and taken["hash"] != drawn.hash:
-        before = Sample(points=taken["points"], seeds=taken["seeds"], hash=taken["hash"])
+    if first_sample is not None and first_sample["seen"] and first_sample["hash"] != drawn.hash:
+        before = Sample(points=first_sample["points"], seeds=first_sample["seeds"], hash=first_sample["hash"])
         parts.append(f"the sample changed after data were seen (it was {before}, is {drawn})")
     return "; ".join(parts)
 

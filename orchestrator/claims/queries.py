@@ -96,15 +96,17 @@ def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None =
     """The query that gives a claim's rows from a store; of `rows`, which hold the same columns, it may know the values."""
     searched = table is not None and table.startswith("boundaries.")
     terms = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
-    chosen = [terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))]
+    columns_chosen = [
+        terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))
+    ]
     conditions = ["final"] if "step" not in columns and not searched else []
     if claim.where is not None:
         where = terms.condition(claim.where)
         conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
-    if claim.holds is not None:
+    if claim.condition is not None:
         if not searched:
-            chosen.insert(3, "point")
-        chosen.append(f"({terms.condition(claim.holds)}) AS holds")
-    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
+            columns_chosen.insert(3, "point")
+        columns_chosen.append(f"({terms.condition(claim.condition)}) AS {claim.kind}")
+    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"

@@ -91,11 +91,11 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
     from orchestrator.driver import forecast
     from orchestrator.spec import read
 
-    found = read(spec, size=size)
+    sweep = read(spec, size=size)
     if resolved:
-        click.echo(json.dumps(found.resolved(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
-    outlook = forecast.forecast(found, store, pilot)
+    outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
         click.echo(json.dumps(outlook.as_json()))
     else:

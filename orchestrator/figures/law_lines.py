@@ -50,8 +50,8 @@ def concerned(spec: Spec, figure: Figure) -> tuple[Claim, ...]:
     """The claims whose verdicts a figure shows: all, or for a figure of rows those that fit a law to its rows, x and y."""
     if figure.about.shows_claims:
         return spec.claims
-    models = ((claim, claim.fit or claim.prefer) for claim in spec.claims if claim.from_ == figure.about.source)
-    return tuple(claim for claim, model in models if model is not None and (model.x, model.y) == (figure.x, figure.y))
+    same = (claim for claim in spec.claims if claim.from_ == figure.about.source)
+    return tuple(claim for claim in same if claim.laws and claim.axes == (figure.x, figure.y))
 
 
 def judged_now(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> tuple[Verdict, ...]:

@@ -34,20 +34,20 @@ def boundaries(store: Store, record: Mapping[str, Any], x: str | None, params: S
     table = frames.boundaries(store, record["sweep"], record["size"])
     if table is None or table.is_empty():
         return []
-    searched = sorted({name for told in table["along"].unique() for name in told.split(", ")})
+    searched = sorted({name for names in table["along"].unique() for name in names.split(", ")})
     x = x if x in table.columns and table[x].dtype.is_numeric() else searched[0]
     loose = {x, *searched, *_made_of(_spec(record), x), *_computed(_spec(record))}
-    held = ["arm", *(name for name in params if name in table.columns and name not in loose)]
-    shown = [f"{name}{end}" for name in searched for end in ("", "_lower", "_upper")] + ["evaluations"]
-    kept = [x, *(name for name in dict.fromkeys(shown) if name in table.columns and name != x)]
-    placed = table.filter(pl.col(x).is_not_null()).sort([*held, x], nulls_last=True)
-    parts = placed.select(*held, *kept).partition_by(held, as_dict=True, maintain_order=True)
+    constant = ["arm", *(name for name in params if name in table.columns and name not in loose)]
+    values = [f"{name}{end}" for name in searched for end in ("", "_lower", "_upper")] + ["evaluations"]
+    columns = [x, *(name for name in dict.fromkeys(values) if name in table.columns and name != x)]
+    placed = table.filter(pl.col(x).is_not_null()).sort([*constant, x], nulls_last=True)
+    parts = placed.select(*constant, *columns).partition_by(constant, as_dict=True, maintain_order=True)
     steps = whole(placed[x])
     return [
         Curve(
             arm=str(key[0]),
-            params=dict(zip(held[1:], key[1:], strict=True)),
-            table=part.select(kept).with_columns(
+            params=dict(zip(constant[1:], key[1:], strict=True)),
+            table=part.select(columns).with_columns(
                 (pl.col(x).cast(pl.Int64) if steps else pl.int_range(pl.len(), dtype=pl.Int64)).alias("x_index")
             ),
             seeds=1,

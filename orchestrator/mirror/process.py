@@ -1,4 +1,4 @@
-"""Turns requests to mirror a sweep into work of a second process, so that MLflow's seconds are nobody's."""
+"""Mirrors sweeps to MLflow in a second process, so that a run does not wait for MLflow's slow import and writes."""
 
 from __future__ import annotations
 

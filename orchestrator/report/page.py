@@ -16,6 +16,7 @@ from orchestrator.claims.verdict import Finding, owner, told
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import render
 from orchestrator.figures.drawing import Drawing
+from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.figures.of_sweep import drawings, saved
 from orchestrator.figures.theme import NIGHT
 from orchestrator.report import limitations
@@ -41,6 +42,7 @@ COUNTS = (
     "WHERE final GROUP BY arm ORDER BY arm"
 )
 FORMS = ("html", "md")
+GEOMETRY = Geometry(indent=4, width=172, margin=0.25, thinnest=1.5)
 SEVERAL = 3
 """Groups of a claim that one paragraph tells of; more are a list."""
 MANY = 8
@@ -232,23 +234,15 @@ def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mappi
 
 def bar(numbers: Mapping[str, Any]) -> str:
     """A small SVG: the expected region as a band, the interval as a line with its estimate as a dot."""
-    low, high = numbers["low"], numbers["high"]
-    wanted = [e for e in (numbers["expected_low"], numbers["expected_high"]) if e is not None and abs(e) != float("inf")]
-    ends = [low, high, *wanted]
-    if not all(abs(end) < float("inf") for end in ends):
+    places = interval_bar(numbers, GEOMETRY)
+    if places is None:
         return ""
-    room = (max(ends) - min(ends)) or abs(high) or 1.0
-    first, last = min(ends) - 0.25 * room, max(ends) + 0.25 * room
-
-    def at(value: float) -> float:
-        return round(4 + 172 * float((min(max(value, first), last) - first) / (last - first)), 1)
-
-    start, stop = at(max(numbers["expected_low"], first)), at(min(numbers["expected_high"], last))
     return (
-        f'<svg class="bar" width="180" height="22" role="img" aria-label="interval {span(low, high)}">'
-        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" class="wanted" fill="#cfe3f2"/>'
-        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
-        f'<circle cx="{at(numbers["estimate"])}" cy="11" r="3.6" fill="#D55E00"/></svg>'
+        '<svg class="bar" width="180" height="22" role="img" '
+        f'aria-label="interval {span(numbers["low"], numbers["high"])}">'
+        f'<rect x="{places.start}" y="3" width="{places.width}" height="16" class="wanted" fill="#cfe3f2"/>'
+        f'<line x1="{places.low}" x2="{places.high}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
+        f'<circle cx="{places.estimate}" cy="11" r="3.6" fill="#D55E00"/></svg>'
     )
 
 

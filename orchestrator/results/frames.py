@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from orchestrator.store import row_format
-from orchestrator.store.counted_rows import View
+from orchestrator.store import counting_rule, parts, row_format
+from orchestrator.store.counted_rows import View, table, view
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -80,10 +82,10 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     measured = lazy.collect()
     places = measured.select("point", "step").with_row_index("row")
     order = plan.join(places, on="point", how="inner").sort("arm", "point", "step")
-    found = measured[order["row"]]
+    ordered = measured[order["row"]]
     del measured
     own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
-    return found.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
+    return ordered.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
 
 
 def planned(store: Store, name: str, size: str) -> int:
@@ -101,3 +103,49 @@ def boundaries(store: Store, name: str, size: str) -> pl.DataFrame | None:
     """What a sweep's search found at a size, a row a curve; None where it has found nothing yet."""
     path = store.boundaries_path(name, size)
     return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
+
+
+Descriptions = tuple[dict[str, str], ...]
+"""Every column of a workload's rows: name, type, role, unit and sentence."""
+
+
+def planned_rows(store: Store, record: Mapping[str, Any], paths: Collection[str]) -> tuple[pl.DataFrame, Descriptions]:
+    """The rows of a plan's points that count, in order of arm, params, seed and step, and what describes their columns.
+
+    `paths` are the parts that hold them; without one, the columns are the engine's and nothing describes them.
+    """
+    return parts.settled(lambda: _planned_rows(store, record, paths))
+
+
+def _planned_rows(store: Store, record: Mapping[str, Any], paths: Collection[str]) -> tuple[pl.DataFrame, Descriptions]:
+    holders = [part for part in store.parts(record["workload"]) if str(part.path) in paths]
+    if not holders:
+        return pl.DataFrame(schema=_types(row_format.engine_schema())).with_columns(arm=pl.lit("")), ()
+    plan = pl.read_parquet(store.plan_path(record)).select("arm", "point")
+    counted = view(holders)
+    measured = pl.from_arrow(table(counted, counted.schema.names))
+    assert isinstance(measured, pl.DataFrame)
+    described = tuple(row_format.describe(counted.schema))
+    params = [column["name"] for column in described if column["role"] == "param"]
+    frame = plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step")
+    return frame.with_columns(pl.col(name).cast(pl.Categorical) for name in ("arm", *LABELS, "status")), described
+
+
+def every_row(store: Store, point: str, paths: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """All rows ever written of a point, repeats too, the first written first; `counts` says which of them count.
+
+    `paths` are the parts that hold them.
+    """
+    return parts.settled(lambda: _every_row(store, point, paths))
+
+
+def _every_row(store: Store, point: str, paths: Collection[str]) -> tuple[dict[str, Any], ...]:
+    holders = [part for name in store.workloads() for part in store.parts(name) if str(part.path) in paths]
+    if not holders:
+        return ()
+    schema = parts.unify(holders)
+    rows = parts.read(holders, schema, schema.names, pc.field("point") == point)
+    numbered = rows.append_column("number", pa.array(range(rows.num_rows)))
+    counting = set(counting_rule.settle(numbered)["number"].to_pylist())
+    marked = [{**row, "counts": number in counting} for number, row in enumerate(rows.to_pylist())]
+    return tuple(sorted(marked, key=lambda row: (row["generation"], row["step"])))

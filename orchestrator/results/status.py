@@ -1,16 +1,23 @@
-"""Tells of each sweep in a store how far it is, and why points failed."""
+"""Tells of each sweep in a store how far it is, why points failed, and whether a run goes on."""
 
 from __future__ import annotations
 
-from collections import Counter
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from time import time
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import polars as pl
 
 from orchestrator.columns import NO_FAILURES, failures, unfinished
-from orchestrator.store import Store
+from orchestrator.results import frames
+from orchestrator.results.standing import Standing, StandingIndex
+from orchestrator.store import Store, durable
+
+SILENCE = 30.0
+"""Seconds without a new part after which a run on another machine counts as ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,31 +54,33 @@ def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
     records = [record for record in store.plans() if sweep in (None, record["sweep"])]
     if not records and sweep is not None:
         store.latest(sweep)
-    return tuple(_one(store, record, errors=sweep is not None) for record in records)
+    index = StandingIndex(store, frozenset(str(record["workload"]) for record in records))
+    for workload in index.workloads or ():
+        store.parts(workload)  # which names a file that is no part of a store
+    index.refresh()
+    index.match(store.plan_path(record) for record in records)
+    standings = [index.standing(store.plan_path(record)) for record in records]
+    return tuple(
+        _status(record, standing, _failures(store, record) if sweep is not None else ())
+        for record, standing in zip(records, standings, strict=True)
+    )
 
 
-def _one(store: Store, record: dict[str, Any], errors: bool) -> Status:
-    points = set(pq.read_table(store.plan_path(record), columns=["point"])["point"].to_pylist())
-    finals = store.finals(record["workload"], record["version"])
-    mine = finals.filter(pc.is_in(finals["point"], value_set=_array(points)))
+def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> Status:
     return Status(
         sweep=record["sweep"],
         size=record["size"],
         workload=record["workload"],
-        points=len(points),
-        done=mine.num_rows,
-        statuses=dict(Counter(mine["status"].to_pylist())),
-        failures=_failures(store, record) if errors else (),
+        points=standing.points,
+        done=standing.done,
+        statuses=dict(standing.statuses),
+        failures=failures,
         changed=str(record["created"])[:19].replace("T", " "),
     )
 
 
 def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Each kind of failure with how often it came, one point and its text."""
-    import polars as pl
-
-    from orchestrator.results import frames
-
     rows = (
         frames.sweep(store, record["sweep"], record["size"])
         .filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES))
@@ -83,7 +92,26 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
     return tuple(kinds.sort("status").to_dicts())
 
 
-def _array(values: set[str]) -> Any:
-    import pyarrow as pa
+def is_running(
+    store: Store, record: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], locks: frozenset[int], changed: float
+) -> bool:
+    """Whether a process holds the sweep, or one elsewhere has not said that it ended and has just written.
 
-    return pa.array(sorted(values), pa.string())
+    `runs` are those of the sweep, `locks` is what `held_locks` gives, `changed` is when the last row came.
+    """
+    if not runs or runs[-1].get("ended") or runs[-1]["generation"] != record.get("generation"):
+        return False
+    lock = store.path / "locks" / f"{record['sweep']}.lock"
+    holder = durable.load(lock) if lock.exists() else {}
+    if holder.get("host") == socket.gethostname():
+        return lock.stat().st_ino in locks
+    return time() - changed < SILENCE
+
+
+def held_locks() -> frozenset[int]:
+    """Inodes of the files that a process of this machine holds locked; none where the system does not tell."""
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(int(word.split(":")[-1]) for line in lines for word in line.split()[5:6] if word.count(":") == 2)

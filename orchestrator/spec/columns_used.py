@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from orchestrator.fitting.law_names import PARAMETERS
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.figure_model import Figure
@@ -54,12 +53,7 @@ def _of_derived(spec: Spec) -> Named:
 
 
 def _of_claim(claim: Claim) -> Named:
-    for kind, fields in (("fit", "xy"), ("prefer", "xy"), ("collapse", ("x", "y", "curves")), ("trend", ("of", "along"))):
-        model = getattr(claim, kind)
-        for field in fields if model is not None else ():
-            # a trend may run over a fitted parameter, which is no column
-            if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
-                yield (kind, field), getattr(model, field)
+    yield from claim.columns()
     yield from _list(("by",), claim.by)
     for key in ("se", "unit"):
         if getattr(claim, key) is not None:
@@ -67,16 +61,6 @@ def _of_claim(claim: Claim) -> Named:
     if claim.choose is not None:
         yield ("choose", "of"), claim.choose.of
         yield from _list(("choose", "over"), claim.choose.over)
-    yield from _of_rows(claim)
-
-
-def _of_rows(claim: Claim) -> Named:
-    """Columns that pair, match or identify rows, and those that an expectation depends on."""
-    if claim.compare is not None and claim.compare.paired:
-        yield ("compare", "y"), claim.compare.of
-        yield from _list(("compare", "pair"), claim.compare.pair)
-    if claim.equals is not None:
-        yield from ((("equals", "table", 0, name), name) for name in claim.equals.table[0])
     if claim.floor is not None:
         yield from _list(("floor", "match"), claim.floor.match)
     yield from ((("require", "matched", name), name) for name in claim.require.matched)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from orchestrator.errors import SpecError, nearest
+from orchestrator.fitting.law_names import LAWS
 from orchestrator.spec.axes import (
     AxisGroup,
     Cell,
@@ -33,6 +34,7 @@ from orchestrator.spec.axes import (
 )
 from orchestrator.spec.expressions import Expression
 
+BOUNDS = ("at_least", "at_most", "between")
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
@@ -60,11 +62,11 @@ class Section(BaseModel):
     @classmethod
     def _known_keys(cls, raw: Any) -> Any:
         if isinstance(raw, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
+            keys = [field.alias or name for name, field in cls.model_fields.items()]
             for key in raw:
-                if key not in known:
-                    mend = nearest(key, known)
-                    raise wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key)
+                if key not in keys:
+                    mend = nearest(key, keys)
+                    raise wrong(f"a key must be one of {', '.join(keys)}, but got '{key}'{mend}", key)
         return raw
 
 
@@ -137,28 +139,88 @@ def duration(raw: Any) -> float:
 
 def params(raw: Any) -> dict[str, Cell]:
     """Values of params by name."""
-    found = {}
+    cells = {}
     for name, value in read_mapping(raw, "fixed", "values").items():
         check_name(name)
         try:
-            found[name] = read_cell(value)
+            cells[name] = read_cell(value)
         except Wrong as fault:
             raise Wrong(fault.text, name, *fault.keys) from fault
-    return found
+    return cells
 
 
 def formulas(raw: Any) -> dict[str, Expression]:
     """Formulas by the name of what they define; the `=` may be left out."""
-    found = {}
+    by_name = {}
     for name, value in read_mapping(raw, "derive", "expressions").items():
         check_name(name)
         if isinstance(value, bool) or not isinstance(value, (int, float, str, Expression)):
             raise Wrong(f"'{name}' must be an expression, but got {value!r}; write one such as sqrt(ln(n)).", name)
         try:
-            found[name] = value if isinstance(value, Expression) else Expression(str(value))
+            by_name[name] = value if isinstance(value, Expression) else Expression(str(value))
         except SpecError as error:
             raise Wrong(str(error), name) from error
-    return found
+    return by_name
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is expected: at least `low`, at most `high`; None where that end is open.
+
+    An end may be an expression over the claim's `by` columns and the fixed params.
+    """
+
+    low: float | Expression | None = None
+    high: float | Expression | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns that the ends need."""
+        return frozenset(name for end in (self.low, self.high) if isinstance(end, Expression) for name in end.names)
+
+
+def read_bound(raw: Any) -> Bound:
+    """A bound of `{at_least: a}`, `{at_most: b}`, both, or `{between: [a, b]}`."""
+    if not isinstance(raw, dict) or not raw:
+        raise Wrong(
+            f"an expectation must be {{at_least: a}}, {{at_most: b}} or {{between: [a, b]}}, but got {raw!r}; write one."
+        )
+    for key in raw:
+        if key not in BOUNDS:
+            raise Wrong(f"an expectation must be one of {', '.join(BOUNDS)}, but got '{key}'{nearest(key, BOUNDS)}", key)
+    if "between" in raw:
+        low, high = _ends(raw)
+    else:
+        low, high = raw.get("at_least"), raw.get("at_most")
+    return _ordered(*(None if end is None else read_number(end) for end in (low, high)))
+
+
+def _ends(raw: dict[str, Any]) -> list[Any]:
+    ends = raw["between"]
+    if len(raw) > 1 or not isinstance(ends, list) or len(ends) != 2:
+        raise Wrong(f"'between' must stand alone and have two ends [a, b], but got {raw!r}; mend it.", "between")
+    return ends
+
+
+def _ordered(low: float | Expression | None, high: float | Expression | None) -> Bound:
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise Wrong(f"an expectation must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    return Bound(low, high)
+
+
+def read_expect(raw: Any) -> dict[str, Bound]:
+    """Bounds by the quantity they hold for; one bound without a name is that of the `difference`."""
+    if isinstance(raw, dict) and raw.keys() & set(BOUNDS):
+        return {"difference": read_bound(raw)}
+    bounds = {}
+    for name, bound in read_mapping(raw, "expect", "bounds").items():
+        try:
+            bounds[name] = read_bound(bound)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not bounds:
+        raise Wrong("'expect' must name a quantity, but is empty; write {exponent: {at_least: 1}}.")
+    return bounds
 
 
 def written(value: Any) -> Any:
@@ -170,6 +232,12 @@ def written(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [written(inner) for inner in value]
     return value
+
+
+def write_expect(expect: dict[str, Bound]) -> dict[str, Any]:
+    """The bounds as a file would say them."""
+    ends = {name: {"at_least": written(bound.low), "at_most": written(bound.high)} for name, bound in expect.items()}
+    return {name: {key: end for key, end in bound.items() if end is not None} for name, bound in ends.items()}
 
 
 Write = PlainSerializer(written)
@@ -197,6 +265,16 @@ Formulas = Annotated[
 Axes = Annotated[
     tuple[AxisGroup, ...], PlainValidator(told(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
 ]
+Expect = Annotated[
+    dict[str, Bound],
+    PlainValidator(told(read_expect)),
+    PlainSerializer(write_expect),
+    WithJsonSchema({"anyOf": [{LATER: "Bound"}, {"type": "object", "additionalProperties": {LATER: "Bound"}}]}),
+]
+if TYPE_CHECKING:
+    LawName = str
+else:
+    LawName = Literal[tuple(LAWS)]  # a type checker reads only a Literal that is written out
 
 
 @dataclass(frozen=True)

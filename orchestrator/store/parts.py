@@ -220,16 +220,16 @@ def _scan(source: ds.Dataset, parts: Sequence[Part], columns: list[str], keep: d
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise _culprit(parts, error) from error
+        raise culprit((part.path for part in parts), error) from error
 
 
-def _culprit(parts: Sequence[Part], error: Exception) -> Exception:
+def culprit(paths: Iterable[Path], error: Exception) -> Exception:
     """The StoreError that names the damaged part among those of a failed scan."""
-    for part in parts:
+    for path in paths:
         try:
-            pq.read_table(part.path)
+            pq.read_table(path)
         except FileNotFoundError as gone:
             return gone
         except (pa.ArrowException, OSError) as reason:
-            return unreadable(part.path, reason)
+            return unreadable(path, reason)
     return error

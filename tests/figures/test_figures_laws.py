@@ -22,7 +22,6 @@ from orchestrator.fitting import fits, laws
 from orchestrator.fitting.intervals import Array
 from orchestrator.plan import expand
 from orchestrator.report import export, page
-from orchestrator.results import stored_sweep
 from orchestrator.results.described import Described
 from orchestrator.results.sweep_rows import rows_of as stored_rows
 from orchestrator.spec import Spec, read
@@ -157,7 +156,7 @@ def test_whoever_draws_from_a_store_takes_its_verdicts(sweep: tuple[Spec, Store]
         "workload": spec.workload,
         "spec": spec.model_dump(mode="json", by_alias=True),
     }
-    monkeypatch.setattr(stored_sweep, "spec_of", lambda _: spec)
+    monkeypatch.setattr(of_sweep, "spec_of", lambda _: spec)
     again = of_sweep.redraw(store, record, 0, *rows)
     assert drawn(again) == drawn(drawing(spec, 0, store, *rows, verdicts)) == unjudged and unjudged
     assert drawn(of_sweep.explore(store, record, {"x": "d", "y": "y", "log": ["y"]}, *rows)) == unjudged

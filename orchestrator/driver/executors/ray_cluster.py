@@ -46,13 +46,13 @@ def _hush() -> None:
 def _bare() -> Iterator[None]:
     """While inside, Ray starts without what serves clusters and lookers-on: it imports for seconds, and is slow to leave."""
     node, names = ray._private.node.Node, ("start_monitor", "start_log_monitor", "start_api_server")
-    held = {name: getattr(node, name) for name in names if hasattr(node, name)}
-    for name in held:
+    attributes = {name: getattr(node, name) for name in names if hasattr(node, name)}
+    for name in attributes:
         setattr(node, name, lambda *args, **kwargs: None)
     try:
         yield
     finally:
-        for name, method in held.items():
+        for name, method in attributes.items():
             setattr(node, name, method)
 
 

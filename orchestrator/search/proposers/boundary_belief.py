@@ -39,7 +39,7 @@ def believe(places: Sequence[float], found: Sequence[float]) -> Belief:
     """The belief after measuring sides `found` at sorted `places`, whichever way the measure runs; two places at least."""
     doubted = [_tempered(side) for side in found]
     rising, falling = (_logs(doubted, up) for up in (True, False))
-    # Both ways at once: a way that the sides speak against has no weight.
+    # Rising and falling crossings are summed; a direction that the data contradict gets negligible weight.
     most = max(*rising, *falling)
     gaps = [high - low for low, high in pairwise(places)]
     weights = [g * (math.exp(r - most) + math.exp(f - most)) for g, r, f in zip(gaps, rising, falling, strict=True)]

@@ -79,6 +79,6 @@ def _scatter(near: Full, seed: int, line: tuple[float, float]) -> float:
 
 
 def _leverage(xs: Sequence[float], place: float) -> float:
-    """By what the variance of one value counts in the line's value at a place."""
+    """Leverage: the factor from the variance of one value to the variance of the fitted line at `place`."""
     mean = statistics.fmean(xs)
     return 1 / len(xs) + (place - mean) ** 2 / math.fsum((x - mean) ** 2 for x in xs)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Seeds
 
 STEP = 1.5  # each look has half as many replicates again: closer ones need a higher level, rarer ones overshoot
-GROWTH = 4.0  # a round makes at most so many of each replicate: a mean that is near 0 by chance foretells anything
-SPARED = 0.8  # of the error allowed is given to looks; the rest is for skewed values, whose spread and mean err together
+GROWTH = 4.0  # a round at most quadruples the replicates: near a mean of zero the predicted number is meaningless
+SPARED = 0.8  # of the error budget goes to repeated looks; the rest covers skewed values, whose mean and spread correlate
 CAREFUL = 0.8  # of the replicates that the spread foretells, so that a spread seen too large wastes few
 
 

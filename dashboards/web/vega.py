@@ -19,16 +19,16 @@ def script() -> bytes:
 
     It is made by another process: it takes seconds, in which the library lets no other thread go on.
     """
-    kept = _folder() / f"vega-{version('vl-convert-python')}.js"
+    path = _folder() / f"vega-{version('vl-convert-python')}.js"
     with contextlib.suppress(OSError):
-        return kept.read_bytes()
-    made = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True).stdout
+        return path.read_bytes()
+    program = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True).stdout
     with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_bytes(made)
-        beside.replace(kept)
-    return made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(program)
+        beside.replace(path)
+    return program
 
 
 def _folder() -> Path:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 
 from orchestrator.errors import QueryError
-from orchestrator.results import query
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from orchestrator.store import Store
+from orchestrator.results import query, sql_engine
+from orchestrator.results.query import Results
 
 SECONDS = 20.0
-SHOWN = 5_000
+PAGE_ROWS = 5_000
 """Rows of a result that the page takes."""
-FILE = 1_000_000
+FILE_ROWS = 1_000_000
 """Rows that a download takes."""
 BYTES = 256 * 2**20
 LONGEST = 20_000
@@ -39,14 +32,14 @@ SCHEMAS = ("pg_catalog", "information_schema")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class FirstRows:
     """What a query gave: its first rows, and whether there are more."""
 
     table: pa.Table
     more: bool
 
 
-def ask(store: Store, sql: str, rows: int = SHOWN, seconds: float = SECONDS) -> Answer:
+def ask(results: Results, sql: str, rows: int = PAGE_ROWS, seconds: float = SECONDS) -> FirstRows:
     """The first rows of what one SELECT over the store gives.
 
     Raises QueryError for anything but one SELECT over the store's tables, for one that takes longer than `seconds`, for a
@@ -56,47 +49,45 @@ def ask(store: Store, sql: str, rows: int = SHOWN, seconds: float = SECONDS) -> 
     if not AT_ONCE.acquire(timeout=seconds):
         raise QueryError("query: at most two may run at once, but two do; wait until one has ended.")
     try:
-        found = query.run(store, f"select * from (\n{text}\n) limit {rows + 1}", seconds)
+        table = query.run(results.store, f"select * from (\n{text}\n) limit {rows + 1}", seconds)
     finally:
         AT_ONCE.release()
-    if found.nbytes > BYTES:
-        raise QueryError(f"query: a result must be under {BYTES >> 20} MB, but has {found.nbytes >> 20}; ask for less.")
-    return Answer(table=found.slice(0, rows), more=found.num_rows > rows)
+    if table.nbytes > BYTES:
+        raise QueryError(f"query: a result must be under {BYTES >> 20} MB, but has {table.nbytes >> 20}; ask for less.")
+    return FirstRows(table=table.slice(0, rows), more=table.num_rows > rows)
 
 
 def checked(sql: str) -> str:
     """The query without its semicolon, where it is one SELECT that names nothing but tables and harmless functions."""
-    import duckdb
-
     if len(sql) > LONGEST:
         raise QueryError(f"query: it must have at most {LONGEST:,} characters, but has {len(sql):,}; ask for less.")
     try:
-        statements = _parser().cursor().extract_statements(sql)
+        statements = sql_engine.statements(sql)
     except duckdb.Error as error:
         raise QueryError(f"query: {str(error).splitlines()[0]}; mend the SQL.") from error
     if len(statements) != 1:
         raise QueryError(f"query: it must be one statement, but got {len(statements)}; write one SELECT.")
-    text = _bare(sql, duckdb)
+    text = _bare(sql)
     _check(text)
     return text
 
 
-def _bare(sql: str, duckdb: Any) -> str:
+def _bare(sql: str) -> str:
     """The one statement without semicolons at its end and comments behind them."""
-    words = [place for place, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
+    words = [start for start, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
     while words and sql[words[-1]] == ";":
         sql = sql[: words.pop()]
     return sql
 
 
 def _check(text: str) -> None:
-    parsed = _tree(text)
+    parsed = sql_engine.parsed(text)
     if parsed.get("error"):
         raise QueryError(
             "query: it must be a SELECT (a PIVOT with its values: on arm in ('a', 'b')), but is none; "
             "results are only read here."
         )
-    for node in _nodes(parsed):
+    for node, _ in sql_engine.nodes(parsed):
         function = str(node.get("function_name") or "").lower()
         table = str(node.get("table_name") or "").lower() if node.get("type") == "BASE_TABLE" else ""
         schema = str(node.get("schema_name") or node.get("schema") or "").lower()
@@ -109,27 +100,3 @@ def _check(text: str) -> None:
 
 def _outside(name: str) -> QueryError:
     return QueryError(f"query: it may read the store's tables alone, but asks for '{name}'; name a table of the store.")
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every object inside a parsed query."""
-    if isinstance(tree, dict):
-        yield tree
-    for inner in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
-        yield from _nodes(inner)
-
-
-def _tree(text: str) -> dict[str, Any]:
-    row = _parser().cursor().execute("select json_serialize_sql(?)", [text]).fetchone()
-    assert row is not None
-    found = json.loads(row[0])
-    assert isinstance(found, dict)
-    return found
-
-
-@lru_cache(maxsize=1)
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that has no tables and only reads the text of queries."""
-    import duckdb
-
-    return duckdb.connect(config={"enable_external_access": "false", "threads": "1"})

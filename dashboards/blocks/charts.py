@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from dashboards.choice import Choice, numeric, varied
-from dashboards.shelf import Rows
+from dashboards.blocks.address import PageChoice, numeric, varied
+from dashboards.data.cache import SweepRows
 from orchestrator.errors import QueryError
 from orchestrator.figures import of_sweep
 from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.theme import COLORS, GREY, HEIGHT, WIDTH
 from orchestrator.results.paired_differences import Difference, Differences
+from orchestrator.results.query import Results
 from orchestrator.wording import shown
-
-if TYPE_CHECKING:
-    from orchestrator.store import Store
 
 MARKS = 5_000
 FREE = ("curve", "points", "collapse", "pareto")
@@ -29,10 +29,8 @@ Chart = dict[str, Any]
 LINE = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
-def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
+def completed(choice: PageChoice, rows: SweepRows, record: Mapping[str, Any]) -> PageChoice:
     """The choice with axes where it names none: those of the sweep's first figure, else its x over its first result."""
-    import dataclasses
-
     if choice.x and choice.y:
         return choice
     names = axes(rows, record)
@@ -47,7 +45,7 @@ def completed(choice: Choice, rows: Rows, record: Mapping[str, Any]) -> Choice:
     return dataclasses.replace(choice, x=x, y=y)
 
 
-def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
+def axes(rows: SweepRows, record: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
     """The columns that may be axes, by axis: what was set first for x, what was measured first for y.
 
     Before them stand the formulas that figures of the sweep draw.
@@ -56,8 +54,9 @@ def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[
     results = [name for name, field in rows.fields.items() if field.role == "result"]
     several = varied(rows.frame, rows.fields)
     groups = ["arm", *several, "status", "seed", "device", "host", "commit", "generation"]
-    drawn = [f for f in of_sweep.declared(record) if f.kind in FREE] if record is not None else []
-    formulas = {a: list(dict.fromkeys(n for f in drawn if (n := getattr(f, a)) and n not in rows.frame.columns)) for a in "xy"}
+    declared = [f for f in of_sweep.declared(record) if f.kind in FREE] if record is not None else []
+    used = {axis: dict.fromkeys(getattr(figure, axis) for figure in declared) for axis in "xy"}
+    formulas = {axis: [name for name in used[axis] if name and name not in rows.frame.columns] for axis in "xy"}
     ordered = [*several, *(p for p in params if p not in several), *results, "seed", "step", "seconds"]
     return {
         "x": [*formulas["x"], *numeric(rows.frame, ordered)],
@@ -67,9 +66,11 @@ def axes(rows: Rows, record: Mapping[str, Any] | None = None) -> dict[str, list[
     }
 
 
-def explore(store: Store, choice: Choice, rows: Rows, kept: pl.DataFrame, record: Mapping[str, Any]) -> Drawing:
+def explore(
+    results: Results, choice: PageChoice, rows: SweepRows, filtered: pl.DataFrame, record: Mapping[str, Any]
+) -> Drawing:
     """The figure with the chosen axes; QueryError where it would have too many marks, SpecError where an axis is none."""
-    finals = kept.filter(pl.col("final")) if choice.x != "step" else kept
+    finals = filtered.filter(pl.col("final")) if choice.x != "step" else filtered
     if len(finals) > ROWS:
         raise QueryError(f"figure: it must rest on at most {ROWS:,} rows, but there are {len(finals):,}; add a filter.")
     if choice.x in finals.columns and choice.x != "step":
@@ -79,8 +80,8 @@ def explore(store: Store, choice: Choice, rows: Rows, kept: pl.DataFrame, record
             raise QueryError(
                 f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
             )
-    chosen = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
-    return of_sweep.explore(store, record, {**chosen, "log": list(choice.log)}, finals, rows.fields)
+    axes = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
+    return of_sweep.explore(results.store, record, {**axes, "log": list(choice.log)}, finals, rows.fields)
 
 
 @lru_cache(maxsize=1)
@@ -121,20 +122,20 @@ def _colors(many: int) -> Chart:
     return {"range": list(COLORS)} if many <= len(COLORS) else {"scheme": "viridis"}
 
 
-def _log(scale: Chart, wanted: bool) -> Chart:
-    return {"type": "log", "nice": True} if wanted else scale
+def _log(scale: Chart, log: bool) -> Chart:
+    return {"type": "log", "nice": True} if log else scale
 
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def of_differences(found: Differences) -> Chart:
+def of_differences(differences: Differences) -> Chart:
     """The differences of all settings as dots with their intervals around a line at zero, in the order of the settings."""
-    ordered = [_dot(found, difference) for difference in found.settings[:MARKS]]
+    ordered = [_dot(difference) for difference in differences.settings[:MARKS]]
     y = {"field": "setting", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260, "grid": True}}
     tips = [{"field": name, "title": name} for name in ("setting", "difference", "low", "high", "pairs")]
-    x = {"field": "difference", "type": "quantitative", "title": f"difference in {found.column}", "scale": {"zero": True}}
+    x = {"field": "difference", "type": "quantitative", "title": f"difference in {differences.column}", "scale": {"zero": True}}
     ink = {
         "field": "apart",
         "type": "nominal",
@@ -151,12 +152,13 @@ def of_differences(found: Differences) -> Chart:
     return _whole({"data": {"values": ordered}, "layer": layers, "height": {"step": 20}})
 
 
-def _dot(found: Differences, one: Difference) -> dict[str, Any]:
-    named = ", ".join(f"{name} {shown(value) if isinstance(value, float) else value}" for name, value in one.setting.items())
-    low, high = (one.estimate if end is None else end for end in (one.low, one.high))
-    value = None if one.estimate != one.estimate else one.estimate
-    ends = {"low": low, "high": high} if value is not None else {"low": None, "high": None}
-    return {"setting": named or "all rows", "difference": value, **ends, "pairs": one.pairs, "apart": one.apart}
+def _dot(difference: Difference) -> dict[str, Any]:
+    setting = difference.setting.items()
+    label = ", ".join(f"{name} {shown(value) if isinstance(value, float) else value}" for name, value in setting)
+    value = None if math.isnan(difference.estimate) else difference.estimate
+    low, high = (value if value is None or end is None else end for end in (difference.low, difference.high))
+    numbers = {"difference": value, "low": low, "high": high, "pairs": difference.pairs, "apart": difference.apart}
+    return {"setting": label or "all rows", **numbers}
 
 
 def _whole(chart: Chart) -> Chart:

@@ -1,4 +1,4 @@
-"""Turns the parts of a store into what is known of each plan's points, reading every part and every plan once."""
+"""Counts how far each plan of a store is, and reads every part and every plan once for that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from orchestrator.columns import STATUSES, failures, unfinished
-from orchestrator.store import counting_rule, parts, row_format
+from orchestrator.store import Store, counting_rule, parts, row_format
 
 READ = pa.schema([row_format.engine_schema().field(name).remove_metadata() for name in (*counting_rule.COLUMNS, "seconds")])
 NUMBERS = {"step": np.int64, "generation": np.int64, "started": np.int64, "seconds": np.float64}
@@ -55,8 +55,8 @@ class Standing:
 
 
 @dataclass
-class _Plan:
-    """The points of one plan as sorted numbers, and the rows that have been found of them."""
+class _PlannedPoints:
+    """The points of one plan as sorted numbers, and the rows that there are of them."""
 
     keys: NDArray[np.uint64]
     rows: Columns
@@ -64,13 +64,17 @@ class _Plan:
 
 
 @dataclass
-class Index:
-    """The points of all parts below `rows` of a store, as numbers of 64 bits; parts never change, so each is read once."""
+class StandingIndex:
+    """The points of a store's parts, as numbers of 64 bits; parts never change, so each is read once.
 
-    rows: Path
-    known: dict[str, int] = field(default_factory=dict)
-    plans: dict[tuple[str, int], _Plan] = field(default_factory=dict)
-    held: Columns = field(default_factory=lambda: _none())
+    `workloads` are those whose parts are read, all where None.
+    """
+
+    store: Store
+    workloads: frozenset[str] | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
+    plans: dict[tuple[str, int], _PlannedPoints] = field(default_factory=dict)
+    rows: Columns = field(default_factory=lambda: _no_rows())
     count: int = 0
     words: dict[str, int] = field(default_factory=lambda: {status.name: n for n, status in enumerate(STATUSES)})
     guard: threading.RLock = field(default_factory=threading.RLock)
@@ -81,21 +85,26 @@ class Index:
             parts.settled(self._refresh)
 
     def _refresh(self) -> None:
-        listed = [os.path.join(folder, name) for folder in self.rows.glob("workload=*") for name in parts.names(folder)]
-        gone = [self.known[path] for path in self.known.keys() - set(listed)]
-        new = [path for path in listed if path not in self.known]
-        found = _read(new, self.count, self.words) if new else _none()
-        if gone:
-            self.held = _kept(self.held, ~np.isin(self.held["part"], gone))
-            self.known = {path: number for path, number in self.known.items() if path in set(listed)}
-        self.known |= {path: self.count + i for i, path in enumerate(new)}
+        paths = [os.path.join(folder, name) for folder in self._folders() for name in parts.names(folder)]
+        dropped = [self.numbers[path] for path in self.numbers.keys() - set(paths)]
+        new = [path for path in paths if path not in self.numbers]
+        added = _read(new, self.count, self.words) if new else _no_rows()
+        if dropped:
+            self.rows = _filtered(self.rows, ~np.isin(self.rows["part"], dropped))
+            self.numbers = {path: number for path, number in self.numbers.items() if path in set(paths)}
+        self.numbers |= {path: self.count + i for i, path in enumerate(new)}
         self.count += len(new)
-        self.held = _joined(self.held, found) if new else self.held
-        for plan in self.plans.values() if new or gone else ():
-            matched = _matches(plan.keys, found)
-            rows = _joined(_kept(plan.rows, ~np.isin(plan.rows["part"], gone)) if gone else plan.rows, matched)
+        self.rows = _joined(self.rows, added) if new else self.rows
+        for plan in self.plans.values() if new or dropped else ():
+            matched = _matches(plan.keys, added)
+            rows = _joined(_filtered(plan.rows, ~np.isin(plan.rows["part"], dropped)) if dropped else plan.rows, matched)
             if len(matched["key"]) or len(rows["key"]) != len(plan.rows["key"]):
                 plan.rows, plan.standing = rows, None
+
+    def _folders(self) -> Iterable[Path]:
+        if self.workloads is None:
+            return (self.store.path / "rows").glob("workload=*")
+        return map(self.store.folder, sorted(self.workloads))
 
     def standing(self, path: Path) -> Standing:
         """How far the plan in that file is, by the parts that were there at the last `refresh`."""
@@ -105,39 +114,40 @@ class Index:
                 plan.standing = self._standing(plan)
             return plan.standing
 
-    def holding(self, point: str) -> tuple[str, ...]:
+    def holders(self, point: str) -> tuple[str, ...]:
         """Paths of the parts that hold rows of a point."""
         with self.guard:
-            numbers = set(self.held["part"][self.held["key"] == _keys(pa.chunked_array([[point]], pa.string()))[0]].tolist())
-            return tuple(sorted(path for path, number in self.known.items() if number in numbers))
+            (key,) = _keys(pa.chunked_array([[point]], pa.string()))
+            holders = set(self.rows["part"][self.rows["key"] == key].tolist())
+            return tuple(sorted(path for path, number in self.numbers.items() if number in holders))
 
-    def _plan(self, path: Path) -> _Plan:
-        key = _named(path)
+    def _plan(self, path: Path) -> _PlannedPoints:
+        key = _stamp(path)
         if key not in self.plans:
             points = _points(path)
             self.plans = {k: plan for k, plan in self.plans.items() if k[0] != key[0]}
-            self.plans[key] = _Plan(points, _matches(points, self.held))
+            self.plans[key] = _PlannedPoints(points, _matches(points, self.rows))
         return self.plans[key]
 
     def match(self, paths: Iterable[Path]) -> None:
         """Find the rows of many plans at once: one sort of all rows instead of a search for each plan."""
         with self.guard:
-            new = [path for path in paths if _named(path) not in self.plans]
-            order = np.argsort(self.held["key"]) if len(new) > 1 else np.zeros(0, np.intp)
-            ordered = self.held["key"][order]
+            new = [path for path in paths if _stamp(path) not in self.plans]
+            order = np.argsort(self.rows["key"]) if len(new) > 1 else np.zeros(0, np.intp)
+            ordered = self.rows["key"][order]
             for path in new if len(new) > 1 else ():
                 points = _points(path)
                 low, high = np.searchsorted(ordered, points), np.searchsorted(ordered, points, "right")
                 lengths = high - low
                 places = np.repeat(high - np.cumsum(lengths), lengths) + np.arange(lengths.sum())
-                self.plans[_named(path)] = _Plan(points, _kept(self.held, order[places]))
+                self.plans[_stamp(path)] = _PlannedPoints(points, _filtered(self.rows, order[places]))
 
-    def _standing(self, plan: _Plan) -> Standing:
+    def _standing(self, plan: _PlannedPoints) -> Standing:
         rows = plan.rows
         touched = set(np.unique(rows["part"]).tolist())
-        paths = frozenset(path for path, number in self.known.items() if number in touched)
+        paths = frozenset(path for path, number in self.numbers.items() if number in touched)
         words = list(self.words)
-        finals = _counting(_kept(rows, rows["final"]), words)
+        finals = _counting(_filtered(rows, rows["final"]), words)
         statuses = {words[number]: n for number, n in enumerate(np.bincount(finals["status"]).tolist()) if n}
         changed = max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
         seconds = float(np.nansum(finals["seconds"]))
@@ -150,11 +160,11 @@ class Index:
         )
 
 
-def _none() -> Columns:
+def _no_rows() -> Columns:
     return {name: np.zeros(0, kind) for name, kind in KINDS.items()}
 
 
-def _kept(rows: Columns, keep: Any) -> Columns:
+def _filtered(rows: Columns, keep: Any) -> Columns:
     return {name: column[keep] for name, column in rows.items()}
 
 
@@ -166,9 +176,14 @@ def _read(paths: Sequence[str], first: int, words: dict[str, int]) -> Columns:
     """What the index keeps of these parts' rows, the parts numbered from `first`; new words are added to `words`."""
     numbers = {path: first + i for i, path in enumerate(paths)}
     batches, places = [], []
-    for tagged in ds.dataset(list(paths), schema=READ, format="parquet").scanner(columns=READ.names).scan_batches():
-        batches.append(tagged.record_batch)
-        places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
+    try:
+        for tagged in ds.dataset(list(paths), schema=READ, format="parquet").scanner(columns=READ.names).scan_batches():
+            batches.append(tagged.record_batch)
+            places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise parts.culprit(map(Path, paths), error) from error
     table = pa.Table.from_batches(batches, READ)
     table = table.set_column(table.schema.get_field_index("started"), "started", pc.cast(table["started"], pa.int64()))
     return {
@@ -198,9 +213,9 @@ def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64]:
 def _matches(keys: NDArray[np.uint64], rows: Columns) -> Columns:
     """The rows whose point is among the sorted keys."""
     if not len(keys) or not len(rows["key"]):
-        return _none()
+        return _no_rows()
     places = np.minimum(np.searchsorted(keys, rows["key"]), len(keys) - 1)
-    return _kept(rows, keys[places] == rows["key"])
+    return _filtered(rows, keys[places] == rows["key"])
 
 
 def _counting(finals: Columns, words: Sequence[str]) -> Columns:
@@ -214,7 +229,7 @@ def _counting(finals: Columns, words: Sequence[str]) -> Columns:
     contested = {name: pa.array(column[places]) for name, column in finals.items()}
     contested |= {name: pa.array(words, pa.string()).take(contested[name]) for name in TEXTS}
     counting = counting_rule.finals(pa.table({**contested, "point": contested["key"], "place": places}))
-    return _kept(finals, np.append(np.flatnonzero(~among), counting["place"].to_numpy()))
+    return _filtered(finals, np.append(np.flatnonzero(~among), counting["place"].to_numpy()))
 
 
 def _points(path: Path) -> NDArray[np.uint64]:
@@ -228,5 +243,5 @@ def _firsts(ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
 
 
-def _named(path: Path) -> tuple[str, int]:
+def _stamp(path: Path) -> tuple[str, int]:
     return str(path), path.stat().st_mtime_ns

@@ -42,12 +42,12 @@ class Filter:
             return column.cast(pl.String).str.contains(self.value, literal=True)
         value = _cast(self.column, self.value, frame.schema[self.column])
         column = column.cast(pl.String) if isinstance(value, str) else column
-        kept: pl.Expr = getattr(column, self.operator)(value)
-        return kept
+        condition: pl.Expr = getattr(column, self.operator)(value)
+        return condition
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class PageChoice:
     """What a sweep's page shows: axes of the figure, conditions on the rows, order and page of the table, its columns."""
 
     x: str = ""
@@ -92,12 +92,12 @@ class Choice:
         return frame
 
 
-def read(query: QueryParams) -> Choice:
+def read(query: QueryParams) -> PageChoice:
     """The choice that an address makes; QueryError where a condition or a page is none."""
     page = query.get("page", "1")
     if not page.isdecimal() or not 1 <= int(page) <= 10**6:
         raise QueryError(f"page: it must be a number from 1, but got '{page}'; leave it out for the first page.")
-    return Choice(
+    return PageChoice(
         **{name: query.get(name, "") for name in (*AXES, "sort", "size")},
         log=tuple(axis for axis in ("x", "y") if axis in query.getlist("log")),
         where=tuple(_filter(text) for text in query.getlist("where")) + _added(query),
@@ -114,8 +114,8 @@ def _added(query: QueryParams) -> tuple[Filter, ...]:
 
 
 def _filter(text: str) -> Filter:
-    column, _, rest = text.partition(":")
-    operator, _, value = rest.partition(":")
+    column, _, condition = text.partition(":")
+    operator, _, value = condition.partition(":")
     if operator not in OPERATORS:
         raise QueryError(f"filter: it must be column:operator:value with one of {', '.join(OPERATORS)}, but got '{text}'.")
     return Filter(column=column, operator=operator, value=value)

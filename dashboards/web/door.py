@@ -69,9 +69,9 @@ class Door:
         if _same(bearer, self.token) or _same(request.cookies.get(name, ""), mark):
             return None
         if request.method == "GET" and _same(request.query_params.get("token", ""), self.token):
-            rest = [(key, value) for key, value in request.query_params.multi_items() if key != "token"]
-            there = request.url.path + (f"?{urlencode(rest)}" if rest else "")
-            answer = RedirectResponse(there if not there.startswith("//") else "/", 303)
+            query = [(key, value) for key, value in request.query_params.multi_items() if key != "token"]
+            target = request.url.path + (f"?{urlencode(query)}" if query else "")
+            answer = RedirectResponse(target if not target.startswith("//") else "/", 303)
             answer.set_cookie(name, mark, httponly=True, samesite="strict", path="/")
             return answer
         return _plain(
@@ -123,8 +123,8 @@ def _mark(token: str) -> str:
     return hmac.new(token.encode(), b"lawsweep dashboard", hashlib.sha256).hexdigest()
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _same(text: str, secret: str) -> bool:
+    return hmac.compare_digest(text.encode(), secret.encode())
 
 
 def _plain(status: int, text: str) -> Response:

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from dashboards.choice import PER_PAGE, Choice, varied
-from dashboards.shelf import Rows
+from dashboards.blocks.address import PER_PAGE, PageChoice, varied
+from dashboards.data.cache import SweepRows
 from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, nearest
 
@@ -21,7 +21,7 @@ KINDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class TablePage:
     """One page of a table: columns with their sentence, rows of cells, which rows these are, and of how many."""
 
     columns: tuple[Mapping[str, Any], ...]
@@ -31,26 +31,26 @@ class Sheet:
     pages: int
 
 
-def sheet(rows: Rows, kept: pl.DataFrame, choice: Choice) -> Sheet:
-    """The page of the table that is chosen, of the rows that the conditions keep."""
-    names = list(kept.columns) if choice.wide else _telling(rows)
-    if choice.sort and choice.sort not in kept.columns:
-        close = nearest(choice.sort, kept.columns)
+def table_page(rows: SweepRows, filtered: pl.DataFrame, choice: PageChoice) -> TablePage:
+    """The page of the table of the choice, of the rows that the conditions keep."""
+    names = list(filtered.columns) if choice.wide else _telling(rows)
+    if choice.sort and choice.sort not in filtered.columns:
+        close = nearest(choice.sort, filtered.columns)
         raise QueryError(f"sort: '{choice.sort}' must be a column of the rows, but is not{close}")
-    ordered = kept.lazy()
+    ordered = filtered.lazy()
     if choice.sort:
         column = pl.col(choice.sort)
-        by = column.cast(pl.String) if kept.schema[choice.sort] == pl.Categorical else column
+        by = column.cast(pl.String) if filtered.schema[choice.sort] == pl.Categorical else column
         ordered = ordered.sort(by, descending=choice.down, nulls_last=True, maintain_order=True)
-    pages = max(1, math.ceil(len(kept) / PER_PAGE))
+    pages = max(1, math.ceil(len(filtered) / PER_PAGE))
     first = (min(choice.page, pages) - 1) * PER_PAGE
-    shown = ordered.slice(first, PER_PAGE).select(list(dict.fromkeys([*names, "point"]))).collect()
+    cells = ordered.slice(first, PER_PAGE).select(list(dict.fromkeys([*names, "point"]))).collect()
     says = {d["name"]: d for d in rows.described}
-    columns = tuple(_head(name, says.get(name, {}), shown) for name in names)
-    return Sheet(columns=columns, rows=tuple(shown.to_dicts()), first=first, total=len(kept), pages=pages)
+    columns = tuple(_head(name, says.get(name, {}), cells) for name in names)
+    return TablePage(columns=columns, rows=tuple(cells.to_dicts()), first=first, total=len(filtered), pages=pages)
 
 
-def _telling(rows: Rows) -> list[str]:
+def _telling(rows: SweepRows) -> list[str]:
     """The columns that tell rows apart, and what was measured."""
     results = [name for name, field in rows.fields.items() if field.role == "result"]
     steps = ["step"] if len(rows.frame) and rows.frame["step"].max() != rows.frame["step"].min() else []
@@ -58,9 +58,9 @@ def _telling(rows: Rows) -> list[str]:
     return [name for name in names if name in rows.frame.columns]
 
 
-def _head(name: str, said: Mapping[str, str], shown: pl.DataFrame) -> dict[str, Any]:
-    kind = shown.schema[name]
-    return {"name": name, "unit": said.get("unit", ""), "says": said.get("says", ""), "number": kind.is_numeric()}
+def _head(name: str, column: Mapping[str, str], cells: pl.DataFrame) -> dict[str, Any]:
+    kind = cells.schema[name]
+    return {"name": name, "unit": column.get("unit", ""), "says": column.get("says", ""), "number": kind.is_numeric()}
 
 
 def cell(value: Any) -> str:
@@ -89,20 +89,20 @@ def cost(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """What the points of each arm took: how many, seconds in all, and how they spread."""
     finals = frame.filter(pl.col("final"))
     seconds = pl.col("seconds")
-    found = finals.group_by("arm", "device", maintain_order=True).agg(
+    costs = finals.group_by("arm", "device", maintain_order=True).agg(
         pl.len().alias("points"), seconds.sum().alias("total"), seconds.median().alias("median"),
         seconds.quantile(0.95).alias("p95"), seconds.max().alias("longest"), pl.col("point").sort_by("seconds").last(),
     )  # fmt: skip
-    return found.to_dicts()
+    return costs.to_dicts()
 
 
 def provenance(frame: pl.DataFrame) -> list[tuple[str, str]]:
     """Where the rows come from: commits, machines, versions and when."""
-    told = [(name, _values(frame[name])) for name in SOURCES if name in frame.columns]
+    sources = [(name, _values(frame[name])) for name in SOURCES if name in frame.columns]
     if "started" in frame.columns and frame["started"].drop_nulls().len():
         first, last = (str(time)[:16] for time in (frame["started"].min(), frame["started"].max()))
-        told.append(("measured", f"{first} to {last} UTC"))
-    return [(name, text) for name, text in told if text]
+        sources.append(("measured", f"{first} to {last} UTC"))
+    return [(name, text) for name, text in sources if text]
 
 
 def _values(column: pl.Series) -> str:
@@ -112,12 +112,12 @@ def _values(column: pl.Series) -> str:
 
 def arms(frame: pl.DataFrame, params: Sequence[str]) -> list[dict[str, Any]]:
     """One line an arm: its points and seeds, and the values of its params."""
-    found = []
+    lines = []
     for arm, part in frame.filter(pl.col("final")).group_by("arm", maintain_order=True):
         values = [f"{name} = {_span(part[name])}" for name in params if part[name].drop_nulls().len()]
         counts = {"points": part["point"].n_unique(), "seeds": part["seed"].n_unique()}
-        found.append({"arm": str(arm[0]), **counts, "values": values})
-    return found
+        lines.append({"arm": str(arm[0]), **counts, "values": values})
+    return lines
 
 
 def _span(column: pl.Series) -> str:
