@@ -14,7 +14,7 @@ GREY = "#666666"
 LINE = "#e8e8e8"
 LOST = "#D55E00"
 """What has no result."""
-HALO = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
+HALO: dict[str, Any] = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
 WIDTH, HEIGHT = 420, 290
 BAND = "#cfe3f2"
 """Where a number is expected to lie."""

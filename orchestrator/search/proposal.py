@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from orchestrator.spec.axes import Cell
+from orchestrator.spec.expressions import Expression
 
 Value = float | int | str | bool
 
@@ -98,7 +97,7 @@ class Proposer(Protocol):
 class Curve:
     """What a proposer's module is told of the curve that it searches, beside the spec's model."""
 
-    value: Callable[[Cell], float]
+    value: Callable[[float | Expression], float]
     """The value of a number or expression of the spec on this curve."""
     aggregates: Mapping[str, str] = field(default_factory=dict)
     """How seeds combine, by result of the workload."""

@@ -99,10 +99,8 @@ def _proposer(search: Search, workload: Workload, known: Mapping[str, Value], se
     def value(cell: float | Expression) -> float:
         return float(cell.evaluate(known)) if isinstance(cell, Expression) else cell
 
-    curve = Curve(
-        value=value,
-        aggregates={field.name: field.aggregate for field in workload.results},
-        axes={name: [row[at] for row in axis.rows] for axis in searched for at, name in enumerate(axis.names)},
-    )
+    axes: dict[str, list[Any]] = {n: [row[at] for row in axis.rows] for axis in searched for at, n in enumerate(axis.names)}
+    aggregates = {field.name: field.aggregate for field in workload.results}
+    curve = Curve(value=value, aggregates=aggregates, axes=axes)
     proposer: Proposer = kinds.module_of(PROPOSERS, search.kind).proposer(search.model, curve)
     return proposer

@@ -97,7 +97,8 @@ def _listed(names: list[str]) -> str:
 
 
 if TYPE_CHECKING:  # which keys there are is known at run time alone
-    Search, Stop = _Search, _Stop
+    Search = _Search
+    Stop = _Stop
 else:
     Search = _with_kinds(_Search, SEARCHES, "How points are proposed")
     Stop = _with_kinds(_Stop, STOPS, "When a point ends early")

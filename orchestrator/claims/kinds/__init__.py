@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.claims.case import Case
 from orchestrator.claims.verdict import Finding
+from orchestrator.kinds import module_of
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,5 @@ class Judge:
 
 def judge_of(kind: str) -> Judge:
     """The judge of a kind of claim, from the module of its name."""
-    module = importlib.import_module(f"{__name__}.{kind}")
+    module = module_of(__name__, kind)
     return Judge(module.judge, module.intervals)

@@ -100,7 +100,7 @@ def heat(figure: Figure, records: list[Record], line: list[Record], fields: Colu
     if line:
         base_line = alt.Chart(alt.Data(values=line))
         over = _is_grid(valued)  # dark cells lie below: the line has a rim, and its band is light
-        band = {"color": "white" if over else INK, "strokeWidth": 6, "opacity": 0.6 if over else 0.35}
+        band: dict[str, Any] = {"color": "white" if over else INK, "strokeWidth": 6, "opacity": 0.6 if over else 0.35}
         layers += [base_line.mark_line(color="white", strokeWidth=5).encode(**axes, detail="arm:N")] if over else []
         layers += [
             base_line.mark_line(color=INK, strokeWidth=2).encode(**axes, detail="arm:N"),

@@ -61,7 +61,7 @@ def caption(points: Sequence[Record], figure: Figure) -> str:
     return f"Each mark is one assignment, seeds combined. The line joins the {best} of {len(points)} that none beats in {ends}."
 
 
-def chart(points: list[Record], figure: Figure, fields: Columns) -> alt.LayerChart:
+def chart(points: list[Record], figure: Figure, fields: Columns) -> alt.TopLevelMixin:
     """The marks, those that are beaten faint, and the front as stairs."""
     axes = {axis: _channel(axis, name, figure, fields) for axis, name in (("x", figure.x), ("y", figure.y))}
     visible = [p for p in points if all(p[axis] > 0 for axis in ("x", "y") if axis in figure.log)]

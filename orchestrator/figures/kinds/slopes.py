@@ -58,7 +58,7 @@ def caption(records: Sequence[Record]) -> str:
     )
 
 
-def chart(records: list[Record], figure: Figure) -> alt.LayerChart:
+def chart(records: list[Record], figure: Figure) -> alt.TopLevelMixin:
     """A line a number: the expected region as a band, open ends to the plot's edge, the interval and the estimate over it."""
     finite = [r for r in records if r["estimate"] is not None]
     ends = [
@@ -70,7 +70,7 @@ def chart(records: list[Record], figure: Figure) -> alt.LayerChart:
     filled = [{**r, **_within(r, first, last)} for r in finite]
     names = list(dict.fromkeys(r["of"] for r in filled))
     y = alt.Y("of:N", sort=names, title=None, axis=alt.Axis(labelLimit=320))
-    x = {"scale": alt.Scale(domain=[first, last], nice=False, zero=False), "title": figure.x or "estimate"}
+    x: dict[str, Any] = {"scale": alt.Scale(domain=[first, last], nice=False, zero=False), "title": figure.x or "estimate"}
     base = alt.Chart(alt.Data(values=filled))
     scale = alt.Scale(domain=list(WORDS), range=[COLORS[0], COLORS[1], COLORS[4], GREY])
     color = alt.Color("verdict:N", scale=scale)

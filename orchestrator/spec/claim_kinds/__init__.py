@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from orchestrator.kinds import module_of, names_in
 from orchestrator.spec.field_types import Bound
 
 K = TypeVar("K")
@@ -96,8 +95,8 @@ class ClaimKind(Generic[K]):
 @functools.cache
 def kinds() -> dict[str, ClaimKind[Any]]:
     """All kinds of claim by name, in the order of their keys."""
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return {kind.name: kind for kind in sorted((module.KIND for module in modules), key=lambda kind: (kind.order, kind.name))}
+    every = [module_of(__name__, name).KIND for name in names_in(__name__)]
+    return {kind.name: kind for kind in sorted(every, key=lambda kind: (kind.order, kind.name))}
 
 
 def each(*keys: str, names: Iterable[str]) -> Iterable[tuple[Place, str]]:
