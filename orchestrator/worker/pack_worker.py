@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -22,7 +23,7 @@ class PackWorker:
     """What an executor starts in a process of its own; after its death `read_relic` of the folder tells where it stood."""
 
     def __init__(self, terms: Terms, folder: str) -> None:
-        self.ending = threading.Event()
+        self.ending, self._ended = threading.Event(), False
         self._pace = Pace()
         self._mark = Mark(Path(folder) / MARK_FILE)
         self._watchdog = Watchdog(terms.limit, Path(folder) / TRACE_FILE)
@@ -54,8 +55,14 @@ class PackWorker:
 
     def end(self) -> None:
         """Stop at the next point, or in the middle of this one if it takes too long: the run is over."""
-        if not self.ending.is_set():
+        if not self._ended:
+            self._ended = True  # before anything else: a signal may call this in the middle of itself
             self.ending.set()
             timer = threading.Timer(WAIT, self._watchdog.abandon)
             timer.daemon = True
             timer.start()
+
+    def obey_signals(self) -> None:
+        """End at SIGTERM; SIGINT, which a terminal sends to every process of a run, is for the driver alone."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda number, frame: self.end())

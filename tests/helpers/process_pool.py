@@ -1,8 +1,6 @@
-"""An executor of processes on this machine, one for each pack: all that a third executor takes."""
+"""An executor of processes on this machine: all that a third executor takes."""
 
 import contextlib
-import signal
-import tempfile
 from multiprocessing import connection, get_context
 from typing import Any
 
@@ -11,7 +9,6 @@ from orchestrator.driver.executors.local_packs import LocalPacks
 from orchestrator.driver.progress import Show
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import interruptible
-from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.pack_worker import PackWorker
 
 
@@ -22,59 +19,62 @@ class ProcessPool(contextlib.AbstractContextManager["ProcessPool"]):
 
     def __init__(self, resources: Resources) -> None:
         self._slots, self._processes = resources.cpus or 2, get_context("forkserver")
-        self._open: dict[Any, tuple[str, str, Any]] = {}  # pipe -> the pack, the folder and the process at its other end
+        self._workers: dict[Any, tuple[str, Any]] = {}  # pipe -> folder and process at its other end
+        self._busy: dict[Any, str] = {}  # pipe -> pack that is measured there
 
     def begin(self, workloads: Any) -> None:
-        self._processes.set_forkserver_preload([PackWorker.__module__])  # what each process needs is imported once
+        self._processes.set_forkserver_preload([PackWorker.__module__])  # imported once, for all processes
 
     def slots(self, needs: Any) -> int:
         return self._slots
 
     def run(self, session: Session, show: Show) -> None:
         packs = LocalPacks(session, show)
-        with interruptible(session):
-            while self._fill(session.terms, packs):
-                for pipe in connection.wait(list(self._open), timeout=0.1):
+        with interruptible(session), contextlib.closing(self):
+            while self._hand_out(session, packs):
+                for pipe in connection.wait(list(self._busy), timeout=0.1):
                     self._hear(pipe, packs)
-                for *_, process in self._open.values() if session.stopping() else ():
-                    process.terminate()
+                for pipe in self._busy if session.stopping() else ():
+                    self._workers[pipe][1].terminate()
 
-    def _fill(self, terms: Terms, packs: LocalPacks) -> bool:
-        """Start a process for each pack that there is room for; whether any runs."""
-        while len(self._open) < self._slots and (batch := packs.next()) is not None:
-            folder, (ours, theirs) = tempfile.mkdtemp(prefix="lawsweep-pool-"), self._processes.Pipe()
-            process = self._processes.Process(target=_work, args=(terms, folder, batch, theirs))
-            process.start()
-            theirs.close()  # the pipe now ends with the process
-            self._open[ours] = batch.pack, folder, process
-        return bool(self._open)
+    def _hand_out(self, session: Session, packs: LocalPacks) -> bool:
+        """Give each process that is idle, or can be started, a pack while there are packs; whether any process is busy."""
+        while len(self._busy) < self._slots and (batch := packs.next()) is not None:
+            if not (idle := self._workers.keys() - self._busy):
+                folder, (ours, theirs) = packs.new_folder(), self._processes.Pipe()
+                process = self._processes.Process(target=_work, args=(session.terms, folder, theirs), daemon=True)
+                process.start()
+                theirs.close()  # the pipe now ends with the process
+                self._workers[ours], idle = (folder, process), {ours}
+            pipe = idle.pop()
+            self._busy[pipe] = batch.pack
+            with contextlib.suppress(ConnectionError):  # it is gone: that is heard at once
+                pipe.send(batch)
+        return bool(self._busy)
 
     def _hear(self, pipe: Any, packs: LocalPacks) -> None:
-        """Do what a process asks for, or take in that it is gone."""
+        """Do what a process asks for, or take in that its pack has ended, or that it is gone."""
         try:
             method, *arguments = pipe.recv()
-            pipe.send(packs.finished(*arguments) if method == "finished" else packs.ask(method, *arguments))
+            if method != "finished":
+                return pipe.send(packs.ask(method, *arguments))
+            packs.finished(*arguments)
         except (EOFError, ConnectionError):
-            pack, folder, process = self._open.pop(pipe)
+            folder, process = self._workers.pop(pipe)
             process.join()
-            packs.gone(pack, folder, f"its process ended with exit code {process.exitcode}")
+            packs.gone(self._busy[pipe], folder, f"its process ended with exit code {process.exitcode}")
+        del self._busy[pipe]
 
     def close(self, *error: object) -> None:
-        """End what still runs: nothing does, but where `run` has failed."""
-        for *_, process in self._open.values():
-            process.kill()
+        while self._workers:
+            self._workers.popitem()[1][1].kill()
 
     __exit__ = close
 
 
-def _work(terms: Terms, folder: str, batch: Batch, pipe: Any) -> None:
-    """Measure one pack in this process; what it asks of the recorder goes through the pipe."""
-
-    def ask(*call: Any) -> Any:
-        pipe.send(call)
-        return pipe.recv()
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _work(terms: Any, folder: str, pipe: Any) -> None:
+    """Measure pack after pack in this process; what it asks of the recorder goes through the pipe."""
     worker = PackWorker(terms, folder)
-    signal.signal(signal.SIGTERM, lambda number, frame: worker.end())
-    ask("finished", worker.measure(batch, ask))
+    worker.obey_signals()
+    while True:
+        pipe.send(("finished", worker.measure(pipe.recv(), lambda *call: pipe.send(call) or pipe.recv())))

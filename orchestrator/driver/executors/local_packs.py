@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 from typing import Any
 
 from orchestrator.driver.executors.deaths import death
@@ -19,6 +20,7 @@ class LocalPacks:
     def __init__(self, session: Session, show: Show) -> None:
         self._session, self._show = session, show
         self._recorder = Recorder(str(session.store.path))
+        self._folder = tempfile.TemporaryDirectory(prefix="lawsweep-packs-")
 
     def next(self) -> Batch | None:
         """The next pack; None where none waits now."""
@@ -26,6 +28,10 @@ class LocalPacks:
         if batch is not None:
             self._recorder.offer({batch.pack: pickle.dumps(batch)})
         return batch
+
+    def new_folder(self) -> str:
+        """A folder for a worker, which is gone at the end of the run."""
+        return tempfile.mkdtemp(dir=self._folder.name)
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call the recorder for a worker, and show how far the run is."""
