@@ -28,13 +28,15 @@ from tests.helpers.process_pool import ProcessPool
 pytestmark = pytest.mark.timeout(240)
 WORKLOADS = Path(__file__).parents[1] / "faults" / "workloads"
 BAD, POINTS = 3, 8
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "ray" else name for name in (*EXECUTORS, "processes")]
+NAMES = {"inline": (), "ray": pytest.mark.slow, "processes": pytest.mark.slow}  # what starts processes is slow
 # A point of six steps that saves its state at each; it writes down the step at which it begins.
 STATES = '''"""A count that goes on from its state."""
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+
+import torch  # writes states; a run that stops does not wait for its import
 
 VERSION = 1
 MEASURES = "value"
@@ -66,7 +68,7 @@ def run(params, ctx):
 '''
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=marks) for name, marks in NAMES.items()])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """An executor of two CPUs that has begun; one Ray serves the whole file."""
     with pytest.MonkeyPatch.context() as patch:
@@ -125,6 +127,10 @@ def slow(executor: Executor, folder: Path, points: int, more: str = "", pause: f
     return swept(executor, folder, "slow", f"fixed: {{pause: {pause}}}\naxes: {{i: {{range: [0, {points - 1}, 1]}}}}\n{more}")
 
 
+def test_every_executor_is_tried() -> None:
+    assert NAMES.keys() >= EXECUTORS.keys()
+
+
 def test_it_says_how_many_packs_it_measures_at_once(executor: Executor) -> None:
     assert executor.slots(Needs()) == (1 if executor.light else 2)
     assert not executor.remote
@@ -169,7 +175,8 @@ def test_an_interrupt_stops_a_run_in_order_and_the_same_again_finishes_it(execut
 
 
 def test_a_deadline_ends_a_run_and_keeps_its_rows(executor: Executor, tmp_path: Path) -> None:
-    summary = slow(executor, tmp_path, 200, "limits: {deadline: 4s}", pause=0.2)
+    seconds = 2 if executor.light else 12  # a process may take a while to come up
+    summary = slow(executor, tmp_path, 200, f"limits: {{deadline: {seconds}s}}", pause=0.2)
     assert (summary.why, summary.exit_code) == ("limits.deadline was reached", 3)
     assert 0 < len(finals(tmp_path)) == summary.measured < 200
 

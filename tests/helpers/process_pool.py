@@ -23,7 +23,7 @@ class ProcessPool(contextlib.AbstractContextManager["ProcessPool"]):
         self._busy: dict[Any, str] = {}  # pipe -> pack that is measured there
 
     def begin(self, workloads: Any) -> None:
-        self._processes.set_forkserver_preload([PackWorker.__module__])  # imported once, for all processes
+        self._processes.set_forkserver_preload([PackWorker.__module__, "pandas"])  # Arrow imports pandas for its first row
 
     def slots(self, needs: Any) -> int:
         return self._slots
