@@ -152,13 +152,13 @@ def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> Subje
     return Subject(workload=workload, points=tuple(points[: len(alone)]), alone=tuple(alone), folder=folder)
 
 
-class _Desk:
+class _RowList:
     """Keeps the rows a worker would send away."""
 
     def __init__(self) -> None:
         self.rows: Rows = []
 
-    def mark(self, start: int, stop: int) -> None:
+    def mark(self, start: int, stop: int, /) -> None:
         """Nothing watches from outside."""
 
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
@@ -186,7 +186,7 @@ def measure(
     together: int | None = None,
 ) -> list[Rows]:
     """The rows of each point, all measured by the engine in one pack; `pace` is what a worker has learnt, and learns."""
-    desk = _Desk()
+    desk = _RowList()
     batch = Batch(
         pack="contract",
         index=list(range(len(points))),

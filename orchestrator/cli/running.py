@@ -66,9 +66,8 @@ def _where(options: dict[str, Any]) -> Any:
     if options["inline"] and (options["cpus"] or options["gpus"]):
         raise SweepError("--inline: this process offers what it has, so --cpus and --gpus must not be given; leave them out.")
     progress = "json" if options["as_json"] else "quiet" if options["quiet"] else "auto"
-    return Where(
-        inline=options["inline"], address=options["address"], cpus=options["cpus"], gpus=options["gpus"], progress=progress
-    )
+    executor = "inline" if options["inline"] else "ray"
+    return Where(executor=executor, address=options["address"], cpus=options["cpus"], gpus=options["gpus"], progress=progress)
 
 
 @click.command("plan")

@@ -19,6 +19,7 @@ from orchestrator.driver.measure import Summary, Where
 from orchestrator.errors import StoreError, SweepError
 from orchestrator.results import frames
 from orchestrator.spec import Spec, parse, read
+from orchestrator.spec.sweep_model import Needs
 from orchestrator.store import open_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -73,8 +74,9 @@ def run(params, ctx):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A local Ray, ended after the file."""
-    with measure.connect(WHERE, ()) as connection:
-        connection.wait()
+    with WHERE.new_executor() as ray:
+        ray.begin(())
+        ray.slots(Needs())
         yield
 
 
@@ -95,7 +97,7 @@ def measured(spec: Spec, folder: Path, where: Where = WHERE) -> tuple[Summary, p
 def test_ray_measures_what_this_process_measures(tmp_path: Path) -> None:
     spec = sweep(tmp_path, "axes: {i: {range: [1, 30, 1]}}\nseeds: 3")
     _, rows = measured(spec, tmp_path)
-    measure.run(spec, tmp_path / "inline", Where(inline=True, progress="quiet"))
+    measure.run(spec, tmp_path / "inline", Where(executor="inline", progress="quiet"))
     inline = frames.rows(open_store(tmp_path / "inline"), "naps").sort("i", "seed").collect()
     assert rows.select("point", "double").equals(inline.select("point", "double"))
 

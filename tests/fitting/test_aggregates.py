@@ -209,7 +209,7 @@ def test_stopping_combines_seeds_as_the_column_says(
         "question: Which is less?\nworkload: ./halves.py\nfixed: {i: 9}\nseeds: 3\n"
         f"axes: {{label: [steady, wild]}}\nstop: {{{rule}}}\n"
     )
-    measure.run(read("race.yaml"), "store", Where(inline=True, progress="quiet"))
+    measure.run(read("race.yaml"), "store", Where(executor="inline", progress="quiet"))
     final = orchestrator.open("store").sweep("race").filter(pl.col("final"), status="ok").collect()
     assert set(final["label"]) == {ahead} and len(final) == 3
 

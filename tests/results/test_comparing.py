@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def swept(folder: Path, store: str = "store") -> None:
-    measure.run(read(folder / "halves.yaml"), folder / store, Where(inline=True, progress="quiet"))
+    measure.run(read(folder / "halves.yaml"), folder / store, Where(executor="inline", progress="quiet"))
 
 
 def judged(folder: Path, store: str) -> None:

@@ -19,7 +19,7 @@ SIZES = SWEEP + "sizes: {more: {axes: {i: [1, 2, 3, 4]}}}\n"
 
 def ran(folder: Path, text: str = ODD, size: str | None = None) -> Store:
     """The store of a sweep that ran."""
-    run(read(home(folder, text, SIZES), size=size), folder / "store", Where(inline=True, progress="quiet"))
+    run(read(home(folder, text, SIZES), size=size), folder / "store", Where(executor="inline", progress="quiet"))
     return open_store(folder / "store")
 
 

@@ -69,7 +69,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[measure.Summary, me
     (folder / "halves.py").write_text(HEAD + LEARN)
     (folder / "cross.yaml").write_text(HALVING)
     first, again = (
-        measure.run(read(folder / "cross.yaml"), folder / "store", Where(inline=True, progress="quiet")) for _ in "12"
+        measure.run(read(folder / "cross.yaml"), folder / "store", Where(executor="inline", progress="quiet")) for _ in "12"
     )
     return first, again, open_store(folder / "store")
 

@@ -60,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def swept(folder: Path, text: str) -> Summary:
     (folder / "cross.yaml").write_text(text)
-    return measure.run(read(folder / "cross.yaml"), folder / "store", Where(inline=True, progress="quiet"))
+    return measure.run(read(folder / "cross.yaml"), folder / "store", Where(executor="inline", progress="quiet"))
 
 
 def calls(folder: Path) -> list[str]:
