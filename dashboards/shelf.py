@@ -19,6 +19,7 @@ from orchestrator.results.described import Described
 from orchestrator.results.query import Results
 from orchestrator.store import counting_rule, durable, parts, row_format
 from orchestrator.store.counted_rows import table, view
+from orchestrator.store.store import of_size
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -193,7 +194,7 @@ class Shelf:
         return Sweep(
             record=record,
             standing=standing,
-            verdicts=tuple(v for v in _listed(verdicts) if v.get("size", record["size"]) == record["size"]),
+            verdicts=of_size(self.store.verdicts(record["sweep"]), str(record["size"])),
             judged=verdicts.stat().st_mtime if verdicts.exists() else 0.0,
             runs=mine,
             sizes=tuple(sizes),
@@ -220,13 +221,6 @@ def _frame(found: Any) -> pl.DataFrame:
 
 def _known(described: Mapping[str, str]) -> dict[str, str]:
     return {key: described[key] for key in ("name", "role", "says", "unit", "aggregate", "bound") if key in described}
-
-
-def _listed(path: Path) -> list[Record]:
-    """The verdicts in a file; none where it is not there."""
-    said = durable.load(path) if path.exists() else []
-    found = said if isinstance(said, list) else said.get("verdicts", [])
-    return [verdict for verdict in found if isinstance(verdict, dict)]
 
 
 def _locks() -> frozenset[int]:

@@ -76,9 +76,9 @@ def audit_command(
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
-    spec, kept = open_sweep(sweep, size, store)
-    found = audit.audit(spec, kept, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
-    page.refresh(spec, kept)
+    stored = open_sweep(sweep, size, store)
+    found = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    page.refresh(stored)
     if as_json:
         click.echo(json.dumps(found.as_json(), default=str))
     else:

@@ -44,7 +44,7 @@ class Status:
 
 def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
     """The status of every plan in the store, or of one sweep's; StoreError where it has none."""
-    records = [record for record in store.plans() if sweep in (None, record["sweep"])]
+    records = store.plans(sweep)
     if not records and sweep is not None:
         store.latest(sweep)
     return tuple(_one(store, record, errors=sweep is not None) for record in records)
@@ -72,11 +72,7 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
 
     from orchestrator.results import frames
 
-    rows = (
-        frames.sweep(store, record["sweep"], record["size"])
-        .filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES))
-        .collect()
-    )
+    rows = frames.of_plan(store, record).filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES)).collect()
     kinds = rows.group_by("status").agg(
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )
