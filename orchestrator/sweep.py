@@ -178,8 +178,9 @@ def _interrupted(summary: Summary, spec: Spec, store: Store, light: bool) -> Res
     """Counts alone; but whoever has seen rows has made their claims before."""
     if not light:
         from orchestrator.claims import judging
+        from orchestrator.results.stored_sweep import in_store
 
-        judging.register(spec, store)
+        judging.register(in_store(spec, store))
     return Result(summary=summary)
 
 
@@ -196,18 +197,17 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     from orchestrator.claims import judging
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
-    from orchestrator.results import sweep_rows
-    from orchestrator.results.derived_columns import measured
+    from orchestrator.results.stored_sweep import in_store
 
-    found, record = sweep_rows.rows_of(spec, store), store.latest(spec.name, spec.size or BASE)
+    sweep = in_store(spec, store)
     if mirror is not None:
         made = mirror.folder()
-        entries.draw(store, record, measured(found[0])).write(made / sweep_files.CURVES)
+        entries.draw(sweep).write(made / sweep_files.CURVES)
         mirror.ask(spec.name, spec.size, files=False, made=made)
-    verdicts = judging.judge(spec, store, found)
-    paths = page.paths(page.write(spec, store, verdicts, found))
+    verdicts = judging.judge(sweep)
+    paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
-        sweep_files.tables(store, record, made, measured(found[0]))
+        sweep_files.tables(sweep, made)
         mirror.ask(spec.name, spec.size, made=made)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 

@@ -14,18 +14,15 @@ from orchestrator.claims.queries import select
 from orchestrator.claims.sentences import label
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
-from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns
-from orchestrator.results.sweep_rows import rows_of
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store.store import BASE
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.results.sweep_rows import Rows as Rows
     from orchestrator.spec import Spec
     from orchestrator.spec.claim_model import Claim
-    from orchestrator.store import Store
 
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
@@ -56,27 +53,21 @@ class Subject:
         return self.model or self.claim
 
 
-def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict, ...]:
-    """A verdict for each claim, from the rows that the store holds of the spec's size; saved in the store too.
-
-    `found` is what `rows_of` gives, where it was read already.
-    """
-    rows, fields = found or rows_of(spec, store)
-    size = spec.size or BASE
-    drawn = ledger.sample(store.plan(spec.name, size))
+def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
+    """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
+    spec, store, size = sweep.spec, sweep.store, sweep.size
+    drawn = ledger.sample(sweep.plan)
     old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
-    verdicts = judge_all(spec, sources(spec, store, (rows, fields)), Bookkeeping(book=old, size=size, drawn=drawn))
-    seen = bool((rows["status"] != ABSENT).any())
+    verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=drawn))
+    seen = not sweep.measured.is_empty()
     store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
-    others = [v for v in store.load("verdicts", spec.name) or [] if v.get("size", size) != size]
-    store.save("verdicts", spec.name, [*others, *(v.record() for v in verdicts)])
+    sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
 
 
-def register(spec: Spec, store: Store) -> None:
+def register(sweep: StoredSweep) -> None:
     """Record the claims as they stand before the first point is measured; the plan must have been saved."""
-    size = spec.size or BASE
-    ledger.register(spec, store, size, ledger.sample(store.plan(spec.name, size)))
+    ledger.register(sweep.spec, sweep.store, sweep.size, ledger.sample(sweep.plan))
 
 
 def judge_rows(

@@ -76,9 +76,9 @@ def audit_command(
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
-    spec, opened = open_sweep(sweep, size, store)
-    audited = audit.audit(spec, opened, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
-    page.refresh(spec, opened)
+    stored = open_sweep(sweep, size, store)
+    audited = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    page.refresh(stored)
     if as_json:
         click.echo(json.dumps(audited.as_json(), default=str))
     else:

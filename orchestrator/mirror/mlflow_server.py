@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
 from orchestrator.mirror.entries import Drawn, Entries, Entry, entries
+from orchestrator.results.stored_sweep import StoredSweep
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -93,16 +94,17 @@ def mirror(
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
     Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with what
-    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `parcel.tables`.
+    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `sweep_files.tables`.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
-    expected = entries(store, store.latest(sweep, size), Drawn.read(made / sweep_files.CURVES) if made else None)
+    stored = StoredSweep(store=store, record=store.latest(sweep, size))
+    expected = entries(stored, Drawn.read(made / sweep_files.CURVES) if made else None)
     with _errors_explained(where):
         client = _connect(where)
-        new, unchanged, removed = _reconcile(client, store, expected, files, made)
+        new, unchanged, removed = _reconcile(client, expected, files, made)
     return Mirrored(
-        uri=shown(where), sweep=sweep, size=expected.size, written=new, kept=unchanged, removed=removed,
+        uri=shown(where), sweep=sweep, size=stored.size, written=new, kept=unchanged, removed=removed,
         seconds=time.monotonic() - start,
     )  # fmt: skip
 
@@ -225,8 +227,9 @@ def _experiment(client: MlflowClient, sweep: str) -> str:
 def _describe(client: MlflowClient, experiment: str, expected: Entries) -> None:
     """Let the experiment say its question, and have MLflow show its pages for curves, not those for language models."""
     tags = client.get_experiment(experiment).tags
-    note = f"{notes.headline(expected.record)} · {compare_page.link(experiment, expected.size)}"
-    page = {compare_page.STATE + compare_page.key(expected.size): compare_page.state(expected.size, expected.curves)}
+    size = expected.sweep.size
+    note = f"{notes.headline(expected.sweep)} · {compare_page.link(experiment, size)}"
+    page = {compare_page.STATE + compare_page.key(size): compare_page.state(size, expected.curves)}
     for key, value in {NOTE: note, KIND: "custom_model_development", **page}.items():
         if tags.get(key) != value:
             client.set_experiment_tag(experiment, key, value)
@@ -243,11 +246,11 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
             return runs
 
 
-def _reconcile(client: MlflowClient, store: Store, expected: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
+def _reconcile(client: MlflowClient, expected: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
-    experiment = _experiment(client, expected.sweep)
+    experiment = _experiment(client, expected.sweep.name)
     _describe(client, experiment, expected)
-    curve_runs = _search(client, [experiment], f"tags.`{PREFIX}size` = '{expected.size}'")
+    curve_runs = _search(client, [experiment], f"tags.`{PREFIX}size` = '{expected.sweep.size}'")
     invocations = {
         r.data.tags[PREFIX + "generation"]: r for r in curve_runs if r.data.tags.get(PREFIX + "kind") == "invocation"
     }
@@ -259,9 +262,9 @@ def _reconcile(client: MlflowClient, store: Store, expected: Entries, files: boo
     for entry in expected.invocations if files else ():
         run = runs[entry.generation]
         if entry.generation == expected.whole and run.data.tags.get(PREFIX + "rows") != expected.digest:
-            _carry(client, store, expected, run, made)
+            _carry(client, expected, run, made)
         if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
-            _invocation(client, store, expected, entry, run)
+            _invocation(client, expected, entry, run)
     return len(new), len(unchanged), len(stale)
 
 
@@ -317,20 +320,22 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
-def _carry(client: MlflowClient, store: Store, expected: Entries, run: Run, made: Path | None) -> None:
+def _carry(client: MlflowClient, expected: Entries, run: Run, made: Path | None) -> None:
     """Put the sweep's rows and plan among the files of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        _attach(client, run, sweep_files.made(made) if made else sweep_files.tables(store, expected.record, Path(folder)))
+        if made is None:
+            sweep_files.tables(expected.sweep, Path(folder))
+        _attach(client, run, {name: (made or Path(folder)) / name for name in sweep_files.TABLES})
     _tag(client, run.info.run_id, {PREFIX + "rows": expected.digest})
 
 
-def _invocation(client: MlflowClient, store: Store, expected: Entries, entry: Entry, run: Run) -> None:
+def _invocation(client: MlflowClient, expected: Entries, entry: Entry, run: Run) -> None:
     """Make an invocation's run say what the entry says; written in place, for curves hang under it."""
     whole = {PREFIX + "carries": sweep_files.ROWS} if entry.generation == expected.whole else {}
     if whole:
         with tempfile.TemporaryDirectory() as folder:
-            _attach(client, run, sweep_files.told(store, expected, Path(folder)))
-    note = notes.note(store, expected.record, compare_page.link(run.info.experiment_id, expected.size))
+            _attach(client, run, sweep_files.told(expected.sweep, Path(folder)))
+    note = notes.note(expected.sweep, compare_page.link(run.info.experiment_id, expected.sweep.size))
     _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: note})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)

@@ -22,10 +22,9 @@ from orchestrator.figures.theme import NIGHT
 from orchestrator.report import limitations
 from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns, Described
-from orchestrator.results.sweep_rows import rows_of
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec.claim_model import Claim
 from orchestrator.store import durable
-from orchestrator.store.store import BASE
 from orchestrator.wording import level_text, shown, span
 from orchestrator.workload.describe import table_name
 
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jinja2 import Template
 
-    from orchestrator.results.sweep_rows import Rows
     from orchestrator.spec import Spec
-    from orchestrator.store import Store
 
 COUNTS = (
     f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
@@ -58,39 +55,26 @@ class Report:
     figures: tuple[Path, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What a store knows of a sweep beside its rows: the latest audit, and what its search or its seeds spent."""
-
-    audit: Mapping[str, Any] | None = None
-    spent: Sequence[tuple[str, str]] = ()
-
-
-NOTHING = Known()
-
-
 def prepare() -> None:
     """Read the templates, so that the first report need not wait for that."""
     for form in FORMS:
         _template(form)
 
 
-def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
+def write(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
-    That of each size is kept beside it too, under `reports/<sweep>.<size>/`. `found` is what `rows_of` gives.
+    That of each size is kept beside it too, under `reports/<sweep>.<size>/`.
     """
-    rows, fields = found or rows_of(spec, store)
-    folder = store.path / "reports" / spec.name
-    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields, verdicts)]
-    known = Known(audit=limitations.audited(store, spec), spent=limitations.spent(store, spec))
-    view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
+    folder = sweep.store.path / "reports" / sweep.name
+    rendered = [(drawing, *render(drawing)) for drawing in drawings(sweep, verdicts)]
+    view = page(sweep, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered])
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
     files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
     files |= {f"report.{form}": _template(form).render(view).encode() for form in FORMS}
-    for place in (folder.with_name(f"{spec.name}.{spec.size or BASE}"), folder):
+    for target in (folder.with_name(f"{sweep.name}.{sweep.size}"), folder):
         for name, data in files.items():
-            durable.write(place / name, data)
+            durable.write(target / name, data)
     return Report(
         page=folder / "report.html",
         markdown=folder / "report.md",
@@ -98,10 +82,10 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     )
 
 
-def refresh(spec: Spec, store: Store) -> Report | None:
+def refresh(sweep: StoredSweep) -> Report | None:
     """The report once more from the verdicts as they were saved, where there is one; None where nothing was judged yet."""
-    verdicts = saved(spec, store)
-    return write(spec, store, verdicts) if verdicts else None
+    verdicts = saved(sweep)
+    return write(sweep, verdicts) if verdicts else None
 
 
 def paths(report: Report) -> dict[str, str]:
@@ -110,23 +94,16 @@ def paths(report: Report) -> dict[str, str]:
     return {"report": str(report.page), "markdown": str(report.markdown), **figures}
 
 
-def page(
-    spec: Spec,
-    rows: pl.DataFrame,
-    fields: Columns,
-    verdicts: Sequence[Verdict],
-    figures: Sequence[tuple[Drawing, str]],
-    known: Known = NOTHING,
-) -> dict[str, Any]:
+def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tuple[Drawing, str]]) -> dict[str, Any]:
     """All that the templates print, as plain values; figures come with their SVG."""
-    size = spec.size or BASE
+    spec, rows, fields, audit = sweep.spec, sweep.rows, sweep.fields, sweep.audit or {}
     option = f" --size {spec.size}" if spec.size else ""
     arms = _arms(rows)
     params = [_params(rows, fields, mine) for _, mine in arms]
     shared = _shared(params)
     return {
         "name": spec.name,
-        "size": size,
+        "size": sweep.size,
         "question": spec.question,
         "source": spec.source,
         "workload": spec.workload,
@@ -134,10 +111,10 @@ def page(
         "tally": _tally(verdicts),
         "level": level_text(verdicts[0].level) if verdicts else "",
         "headline": limitations.headline(rows),
-        "limitations": limitations.limitations(spec, rows, verdicts, known.audit),
-        "audit": limitations.audit_text(known.audit),
-        "mismatches": [_mismatch(row) for row in (known.audit or {}).get("mismatches", [])[:MANY]],
-        "spent": list(known.spent),
+        "limitations": limitations.limitations(sweep, verdicts),
+        "audit": limitations.audit_text(sweep.audit),
+        "mismatches": [_mismatch(row) for row in audit.get("mismatches", [])[:MANY]],
+        "spent": limitations.spent(sweep),
         "measured": _measured(rows, arms, params, dict(shared)),
         "shared": shared,
         "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import QueryError, nearest
-from orchestrator.results.described import fields_of
 from orchestrator.results.paired_differences import Differences, paired
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class Side:
         """How the side is written."""
         return f"{self.store.path}:{self.sweep}" + "".join(f"@{key}={value}" for key, value in self.only)
 
-    def judged(self) -> list[dict[str, Any]]:
-        """The verdicts on the sweep at the size that is compared."""
-        size = self.store.latest(self.sweep, self.size)["size"]
-        return [v for v in self.store.load("verdicts", self.sweep) or [] if v.get("size", size) == size]
+    @cached_property
+    def stored(self) -> StoredSweep:
+        """The sweep at the size that is compared."""
+        return StoredSweep(store=self.store, record=self.store.latest(self.sweep, self.size))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,7 @@ def side(text: str, store: str, size: str | None = None) -> Side:
 def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
     """What tells the two sides apart, left minus right, in these results; without any, in all that both have."""
     tables = [_rows(chosen_side) for chosen_side in (left, right)]
-    workload = left.store.latest(left.sweep, left.size)["workload"]
-    fields = fields_of(left.store, workload)
+    fields = left.stored.fields
     results = [name for name, f in fields.items() if f.role == "result" and all(name in t.columns for t in tables)]
     names_shown = list(columns) or [name for name in results if tables[0][name].dtype.is_numeric()]
     return Diff(
@@ -96,7 +96,7 @@ def _rows(asked_side: Side) -> pl.DataFrame:
 
     from orchestrator.results import frames
 
-    rows = _all_rows(asked_side) if asked_side.only else frames.sweep(asked_side.store, asked_side.sweep, asked_side.size)
+    rows = _all_rows(asked_side) if asked_side.only else frames.of_plan(asked_side.store, asked_side.stored.record)
     for column, value in asked_side.only:
         rows = rows.filter(pl.col(column).cast(pl.String).str.starts_with(value))
     finals = rows.filter(pl.col("final")).sort("generation").unique("point", keep="last", maintain_order=True).collect()
@@ -109,7 +109,7 @@ def _all_rows(asked_side: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
     import polars as pl
 
-    record = asked_side.store.latest(asked_side.sweep, asked_side.size)
+    record = asked_side.stored.record
     plan = pl.scan_parquet(asked_side.store.plan_path(record)).select("point").unique()
     parts = [str(part.path) for part in asked_side.store.parts(record["workload"])]
     return pl.scan_parquet(parts, missing_columns="insert", extra_columns="ignore").join(plan, on="point", how="semi")
@@ -121,12 +121,9 @@ def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
 
     tables = []
     for compared_side in (left, right):
-        path = compared_side.store.boundaries_path(
-            compared_side.sweep, compared_side.store.latest(compared_side.sweep, compared_side.size)["size"]
-        )
-        if not path.exists():
+        table = compared_side.stored.boundaries
+        if table is None:
             return ()
-        table = pl.read_parquet(path)
         along = table["along"][0]
         if f"{along}_lower" not in table.columns:
             return ()
@@ -140,7 +137,7 @@ def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
 
 def _verdicts(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     """Claims with their verdict on each side, where they differ or one side has none."""
-    sides = [{v["id"]: v["verdict"] for v in compared_side.judged()} for compared_side in (left, right)]
+    sides = [{v["id"]: v["verdict"] for v in compared_side.stored.verdicts} for compared_side in (left, right)]
     names = sorted(sides[0].keys() | sides[1].keys())
     changes = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
     return tuple(row for row in changes if row["left"] != row["right"])

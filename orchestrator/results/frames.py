@@ -59,21 +59,24 @@ def sweep(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
 
     A point that has no row yet is not there; a sweep without any row has the engine's columns and no rows.
     """
-    record = store.latest(name, size)
-    plan = pl.scan_parquet(store.plan_path(record)).select(
-        "arm", pl.lit(name).alias("sweep"), pl.lit(record["size"]).alias("size"), "point"
-    )
+    return of_plan(store, store.latest(name, size))
+
+
+def of_plan(store: Store, record: Mapping[str, Any]) -> pl.LazyFrame:
+    """The same rows, of the plan of that record."""
+    labels = [pl.lit(record[name]).alias(name) for name in ("sweep", "size")]
+    plan = pl.scan_parquet(store.plan_path(record)).select("arm", *labels, "point")
     measured = _measured(store, record["workload"])
     return plan.join(measured, on="point", how="inner").select("arm", "sweep", "size", *measured.collect_schema().names())
 
 
-def judged(store: Store, name: str, size: str) -> pl.DataFrame:
-    """The same rows, read and in order of arm, point and step.
+def judged(store: Store, record: Mapping[str, Any], table: pa.Table) -> pl.DataFrame:
+    """The same rows, read and in order of arm, point and step; `table` is the plan of the record, read already.
 
     A label that stands in a million rows is kept once, and a number in each; arms come last. So they need half the memory.
     """
-    record = store.latest(name, size)
-    plan = pl.read_parquet(store.plan_path(record), columns=["arm", "point"])
+    plan = pl.from_arrow(table.select(["arm", "point"]))
+    assert isinstance(plan, pl.DataFrame)
     lazy = _measured(store, record["workload"])
     names = lazy.collect_schema().names()
     lazy = lazy.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS if name in names)
@@ -84,14 +87,8 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     order = plan.join(places, on="point", how="inner").sort("arm", "point", "step")
     ordered = measured[order["row"]]
     del measured
-    own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
+    own = [pl.lit(record[label], pl.Categorical).alias(label) for label in ("sweep", "size")]
     return ordered.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
-
-
-def planned(store: Store, name: str, size: str) -> int:
-    """How many rows a sweep's plan has, a point once for each arm it is in."""
-    count: int = pl.scan_parquet(store.plan_path(store.latest(name, size))).select(pl.len()).collect().item()
-    return count
 
 
 def _measured(store: Store, workload: str) -> pl.LazyFrame:
@@ -99,9 +96,9 @@ def _measured(store: Store, workload: str) -> pl.LazyFrame:
     return rows(store, workload) if store.parts(workload) else pl.LazyFrame(schema=_types(row_format.engine_schema()))
 
 
-def boundaries(store: Store, name: str, size: str) -> pl.DataFrame | None:
-    """What a sweep's search found at a size, a row a curve; None where it has found nothing yet."""
-    path = store.boundaries_path(name, size)
+def boundaries(store: Store, record: Mapping[str, Any]) -> pl.DataFrame | None:
+    """What the search of a planned sweep found, a row a curve; None where it has found nothing yet."""
+    path = store.boundaries_path(record["sweep"], record["size"])
     return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
 
 

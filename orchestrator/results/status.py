@@ -51,7 +51,7 @@ class Status:
 
 def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
     """The status of every plan in the store, or of one sweep's; StoreError where it has none."""
-    records = [record for record in store.plans() if sweep in (None, record["sweep"])]
+    records = store.plans(sweep)
     if not records and sweep is not None:
         store.latest(sweep)
     index = StandingIndex(store, frozenset(str(record["workload"]) for record in records))
@@ -81,11 +81,7 @@ def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[
 
 def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Each kind of failure with how often it came, one point and its text."""
-    rows = (
-        frames.sweep(store, record["sweep"], record["size"])
-        .filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES))
-        .collect()
-    )
+    rows = frames.of_plan(store, record).filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES)).collect()
     kinds = rows.group_by("status").agg(
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,30 +116,34 @@ class Store:
         durable.write(file.with_suffix(".parquet"), part_bytes(plan.select(["arm", "point", "seed"])))
         durable.write(file.with_suffix(".json"), durable.json_bytes({"created": _now(), **record, "size": size}))
 
-    def plans(self) -> list[dict[str, Any]]:
-        """Records of all plans, the earliest first."""
-        records = [
-            durable.load(path) for path in sorted((self.path / "plans").glob("*/*.json")) if not path.name.startswith(".")
-        ]
+    def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
+        """Records of all plans, or of those of one sweep alone, the earliest first."""
+        if sweep is not None and not NAME.fullmatch(sweep):
+            return []  # no plan is saved under such a name, and it may lead out of the store
+        paths = sorted((self.path / "plans").glob(f"{sweep or '*'}/*.json"))
+        records = [durable.load(path) for path in paths if not path.name.startswith(".")]
         return sorted(records, key=lambda r: (r.get("generation") or 0, r["created"]))
 
     def latest(self, sweep: str, size: str | None = None) -> dict[str, Any]:
         """Record of a sweep's plan, of that size or of the latest run; StoreError where the sweep has none."""
-        records = self.plans()
-        fits = [r for r in records if r["sweep"] == sweep and size in (None, r["size"])]
+        records = self.plans(sweep)
+        fits = [record for record in records if size in (None, record["size"])]
         if not fits:
-            known = {r["sweep"] for r in records}
-            sizes = [r["size"] for r in records if r["sweep"] == sweep]
-            if sizes:
-                raise StoreError(
-                    f"store {self.path}: it must hold a plan of sweep '{sweep}' at size {size}, but it has only "
-                    f"{', '.join(sizes)}{nearest(str(size), sizes)} Run it at that size, or name another with --size."
-                )
-            raise StoreError(
-                f"store {self.path}: it must hold a plan of sweep '{sweep}', but has none"
-                f"{nearest(sweep, known)} It holds {', '.join(sorted(known)) or 'no plan yet'}."
-            )
+            raise self._no_plan(sweep, size, [record["size"] for record in records])
         return fits[-1]
+
+    def _no_plan(self, sweep: str, size: str | None, sizes: list[str]) -> StoreError:
+        """What is wrong where a sweep has no plan of that size, but of `sizes`."""
+        if sizes:
+            return StoreError(
+                f"store {self.path}: it must hold a plan of sweep '{sweep}' at size {size}, but it has only "
+                f"{', '.join(sizes)}{nearest(str(size), sizes)} Run it at that size, or name another with --size."
+            )
+        sweeps = {record["sweep"] for record in self.plans()}
+        return StoreError(
+            f"store {self.path}: it must hold a plan of sweep '{sweep}', but has none"
+            f"{nearest(sweep, sweeps)} It holds {', '.join(sorted(sweeps)) or 'no plan yet'}."
+        )
 
     def plan_path(self, record: Mapping[str, Any]) -> Path:
         """Where the plan of that record lies."""
@@ -147,7 +151,11 @@ class Store:
 
     def plan(self, sweep: str, size: str | None = None) -> pa.Table:
         """A sweep's plan, `arm, point, seed`, of that size or of the latest run."""
-        path = self.plan_path(self.latest(sweep, size))
+        return self.planned(self.latest(sweep, size))
+
+    def planned(self, record: Mapping[str, Any]) -> pa.Table:
+        """The plan of that record, `arm, point, seed`."""
+        path = self.plan_path(record)
         try:
             return pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
@@ -203,6 +211,17 @@ class Store:
         """The JSON value of that kind about a sweep; None where there is none."""
         path = self.path / kind / f"{_name(sweep, 'a sweep')}.json"
         return durable.load(path) if path.exists() else None
+
+    def verdicts(self, sweep: str) -> tuple[dict[str, Any], ...]:
+        """The verdicts on a sweep's claims at all sizes, as they were saved last; older versions wrote them in other forms."""
+        saved = self.load("verdicts", sweep) or []
+        verdicts = saved if isinstance(saved, list) else saved.get("verdicts", [])
+        return tuple(verdict for verdict in verdicts if isinstance(verdict, dict))
+
+
+def of_size(verdicts: Iterable[dict[str, Any]], size: str) -> tuple[dict[str, Any], ...]:
+    """The verdicts of that size; one that names none is of each, as older versions judged one size alone."""
+    return tuple(verdict for verdict in verdicts if verdict.get("size", size) == size)
 
 
 def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
