@@ -68,9 +68,9 @@ def run(
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
-    found = spec if isinstance(spec, Spec) else read(spec, size=size)
+    chosen_spec = spec if isinstance(spec, Spec) else read(spec, size=size)
     where = Where(executor="inline" if inline else "ray", address=address, cpus=cpus, gpus=gpus, progress=progress)
-    (result,) = run_all([found], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
+    (result,) = run_all([chosen_spec], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
     return result
 
 
@@ -95,13 +95,13 @@ def run_all(
         workloads = [found for found, _ in prepared]
         if not executor.light:
             _check_conditions(specs, workloads)
-        kept = open_store(store, create=True)
+        opened = open_store(store, create=True)
         for spec in specs:
-            with kept.hold(spec.name):
+            with opened.hold(spec.name):
                 pass  # another run of the sweep is told of now, not when the executor is up
         if mirror is not None:
-            mirror.begin(kept)
-        if not (begun or executor.light) and _unfinished(specs, prepared, kept, retry):
+            mirror.begin(opened)
+        if not (begun or executor.light) and _unfinished(specs, prepared, opened, retry):
             executor.begin(workloads)
             begun = True
         if begun:
@@ -110,12 +110,12 @@ def run_all(
             # The plan goes with the run: a million points are not held while they are judged.
             summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
             if summary.why == INTERRUPTED:
-                yield _interrupted(summary, spec, kept, executor.light)
+                yield _interrupted(summary, spec, opened, executor.light)
                 return
             last = spec is specs[-1]
             if last:
                 executor.close()
-            yield _finished(summary, spec, kept, executor.light, mirror, last)
+            yield _finished(summary, spec, opened, executor.light, mirror, last)
 
 
 def _import_ahead() -> None:
@@ -133,8 +133,8 @@ def _all_new(specs: Sequence[Spec], store: str | Path, executor: Executor) -> bo
 
     A store that knows one of the sweeps may have nothing left to do; a remote executor must first be told what code to bring.
     """
-    known = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
-    return not executor.light and not executor.remote and not any(path.exists() for path in known)
+    records = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
+    return not executor.light and not executor.remote and not any(path.exists() for path in records)
 
 
 def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]], store: Store, retry: bool) -> bool:
@@ -201,14 +201,14 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
 
     sweep = in_store(spec, store)
     if mirror is not None:
-        made = mirror.folder()
-        entries.draw(sweep).write(made / sweep_files.CURVES)
-        mirror.ask(spec.name, spec.size, files=False, made=made)
+        folder = mirror.folder()
+        entries.draw(sweep).write(folder / sweep_files.CURVES)
+        mirror.ask(spec.name, spec.size, files=False, made=folder)
     verdicts = judging.judge(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
-        sweep_files.tables(sweep, made)
-        mirror.ask(spec.name, spec.size, made=made)
+        sweep_files.tables(sweep, folder)
+        mirror.ask(spec.name, spec.size, made=folder)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 
@@ -220,5 +220,5 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
-    found = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(found["verdicts"]), report=found["report"])
+    printed = json.loads(done.stdout)
+    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])

@@ -120,13 +120,15 @@ def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequ
     if limited is None or not len(limited):
         return list(findings)
     names = list(findings[0].group) if findings else list(by)
-    done = [_noted(claim, finding, part) if len(part := _of(limited, finding.group)) else finding for finding in findings]
+    done = [_with_note(claim, finding, part) if len(part := _of(limited, finding.group)) else finding for finding in findings]
     if not names:
-        return done or [_noted(claim, Finding(verdict="unmet", sentence=""), limited)]
+        return done or [_with_note(claim, Finding(verdict="unmet", sentence=""), limited)]
     judged = {tuple(finding.group.values()) for finding in findings}
     for key, part in limited.group_by(names, maintain_order=True):
         if key not in judged:
-            done.append(_noted(claim, Finding(verdict="unmet", sentence="", group=dict(zip(names, key, strict=True))), part))
+            done.append(
+                _with_note(claim, Finding(verdict="unmet", sentence="", group=dict(zip(names, key, strict=True))), part)
+            )
     return done
 
 
@@ -137,7 +139,7 @@ def _of(rows: pl.DataFrame, group: dict[str, Any]) -> pl.DataFrame:
     return rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in group.items())) if group else rows
 
 
-def _noted(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
+def _with_note(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
     where = _places(claim, part)
     if finding.verdict == "unmet":
         continuation = f"; {finding.sentence}" if finding.sentence else "; nothing is left to judge"

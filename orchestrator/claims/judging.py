@@ -57,10 +57,10 @@ def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
     spec, store, size = sweep.spec, sweep.store, sweep.size
     drawn = ledger.sample(sweep.plan)
-    old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
+    old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, has_rows=False)
     verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=drawn))
-    seen = not sweep.measured.is_empty()
-    store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, seen=seen))
+    has_rows = not sweep.measured.is_empty()
+    store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, has_rows=has_rows))
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
 
@@ -71,37 +71,37 @@ def register(sweep: StoredSweep) -> None:
 
 
 def judge_rows(
-    spec: Spec, rows: pl.DataFrame, fields: Columns | None = None, kept: Bookkeeping | None = None
+    spec: Spec, rows: pl.DataFrame, fields: Columns | None = None, books: Bookkeeping | None = None
 ) -> tuple[Verdict, ...]:
     """A verdict for each claim from rows with the engine's columns, `arm`, params and results.
 
     Raises SpecError where a claim names what the rows do not have.
     """
-    return judge_all(spec, {"rows": own(spec, rows, fields)}, kept)
+    return judge_all(spec, {"rows": own(spec, rows, fields)}, books)
 
 
-def judge_all(spec: Spec, known: Mapping[str, Source], kept: Bookkeeping | None = None) -> tuple[Verdict, ...]:
+def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | None = None) -> tuple[Verdict, ...]:
     """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
-    subjects = [_subject(spec, claim, known) for claim in spec.claims]
+    subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
     tests = sum(judge_of(subject.claim.kind).intervals(_case(subject, LEVEL)) for subject in subjects)
     level = 1 - (1 - LEVEL) / max(tests, 1)
-    return tuple(_verdict(one, level, spec, kept) for one in subjects)
+    return tuple(_verdict(one, level, spec, books) for one in subjects)
 
 
-def _subject(spec: Spec, claim: Claim, known: Mapping[str, Source]) -> Subject:
+def _subject(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> Subject:
     """The rows of a claim, those set apart that something else limits."""
     model = claim.model_among(spec.claims)
     meant = model or claim
-    source = known[meant.from_] if meant.from_ in known else absent(spec, meant)
+    source = by_source[meant.from_] if meant.from_ in by_source else absent(spec, meant)
     columns = _columns(meant)
     if source.missing:
         empty = Evidence(rows=source.rows, sql=select(source.spec, meant, columns, source.table))
         return Subject(claim=claim, source=source, evidence=empty, model=model)
     evidence = gather(source.spec, meant, source.rows, columns, source.table)
-    evidence, chosen, missing = held_out_choice.keep(meant, evidence, source, columns)
+    evidence, choice_notes, missing = held_out_choice.keep(meant, evidence, source, columns)
     evidence = floors.split(meant, evidence, source.fields, meant.groups)
     source = replace(source, missing=missing)
-    return Subject(claim=claim, source=source, evidence=evidence, model=model, chosen=chosen)
+    return Subject(claim=claim, source=source, evidence=evidence, model=model, chosen=choice_notes)
 
 
 def _columns(claim: Claim) -> list[str]:
@@ -118,7 +118,7 @@ def _case(subject: Subject, level: float) -> Case:
     return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, model=subject.model)
 
 
-def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | None) -> Verdict:
+def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | None) -> Verdict:
     claim, evidence = subject.claim, subject.evidence
     case = _case(subject, level)
     findings = _findings(subject, case)
@@ -137,11 +137,11 @@ def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | Non
         sql=evidence.sql,
         rows=len(evidence.rows),
         seeds=evidence.seeds,
-        size=kept.size if kept is not None else spec.size or BASE,
+        size=books.size if books is not None else spec.size or BASE,
         failed=evidence.failed,
         level=level,
         claim_hash=ledger.claim_hash(claim),
-        changed=ledger.changed(kept.book, claim, kept.size, kept.drawn) if kept is not None else "",
+        changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
         reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
         findings=tuple(findings),
         foreseen=claim.foreseen or "",
@@ -153,9 +153,9 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
     meant, evidence = subject.rows_claim, subject.evidence
     if subject.source.missing:
         return [_nothing(subject.source.missing)]
-    found = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
+    judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
-    return floors.told(meant, evidence, found, outer) or [_nothing("no row fulfils 'where'")]
+    return floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
 
 
 def _nothing(why: str) -> Finding:

@@ -48,39 +48,39 @@ class Cells:
         return np.where(np.isnan(self.values), own[:, None], self.values)
 
 
-def judge(case: Case, asked: Compare) -> list[Finding]:
+def judge(case: Case, model: Compare) -> list[Finding]:
     """A finding for each group of the claim."""
-    return [_group(case, asked, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+    return [_group(case, model, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
-def _group(case: Case, asked: Compare, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     import polars as pl
 
-    arms = [asked.left, asked.right, *([asked.interaction] if asked.interaction else [])]
+    arms = [model.left, model.right, *([model.interaction] if model.interaction else [])]
     label = rows["arm"].cast(pl.String)
     sides = {arm: rows.filter(label == arm) for arm in arms}
-    unit, keys = _keys(case, asked)
+    unit, keys = _keys(case, model)
     short = [f"{arm} has no result" for arm, part in sides.items() if not settled(part).any()]
     if short:
         return _unmet(short, group)
-    cells, units = _cells(case, asked.of, sides, unit, keys)
+    cells, units = _cells(case, model.of, sides, unit, keys)
     short = [*_few(case, cells, units), *matched_sides.unequal(case.claim, [*keys, unit], sides, case.fields)]
     if short:
         return _unmet(short, group)
-    how = aggregate(case.fields, asked.of)
-    signs = {"difference": (arms[0], arms[1])} | ({"interaction": (arms[0], arms[2])} if asked.interaction else {})
+    how = aggregate(case.fields, model.of)
+    signs = {"difference": (arms[0], arms[1])} | ({"interaction": (arms[0], arms[2])} if model.interaction else {})
     words, sentences, numbers, reasons = [], [], {}, _missing(sides, cells)
     for name, (left, right) in signs.items():
         region = _region(case, name, rows)
         placed = _place(cells[left].values, cells[right].values, how, region, case.level)
         others = [_place(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
-        word, reason = settle(placed.word, placed.reason, others, _guard(case, asked.of))
+        word, reason = settle(placed.word, placed.reason, others, _guard(case, model.of))
         words.append(word)
         reasons += [reason] if reason else []
         numbers[name] = reported(placed, region)
-        sentences.append(_sentence(asked, name, placed, region, case.level))
-    told = f"{asked.of} in {_pairs(cells[arms[0]], keys)}, {'; '.join(sentences)}"
-    return Finding(verdict=_all(words), sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
+        sentences.append(_sentence(model, name, placed, region, case.level))
+    sentence = f"{model.of} in {_pairs(cells[arms[0]], keys)}, {'; '.join(sentences)}"
+    return Finding(verdict=_all(words), sentence=sentence, group=group, numbers=numbers, reasons=tuple(reasons))
 
 
 def _unmet(short: Sequence[str], group: dict[str, Any]) -> Finding:
@@ -92,9 +92,9 @@ def _all(words: list[str]) -> str:
     return "refuted" if "refuted" in words else "supported" if set(words) == {"supported"} else "undecided"
 
 
-def _keys(case: Case, asked: Compare) -> tuple[str, list[str]]:
+def _keys(case: Case, model: Compare) -> tuple[str, list[str]]:
     """The unit, and the other columns that make a pair; the first of them is the unit where no seed or unit is named."""
-    pair = list(asked.pair) or [case.claim.unit or "seed"]
+    pair = list(model.pair) or [case.claim.unit or "seed"]
     unit = case.claim.unit or ("seed" if "seed" in pair else pair[0])
     return unit, [name for name in pair if name != unit]
 
@@ -105,13 +105,13 @@ def _cells(
     """The arms' values on the same cells and units: every pair that some arm has."""
     import polars as pl
 
-    place = f"claims.{case.claim.id}.compare.pair"
-    named = {arm: _named(rows, [*keys, unit], place) for arm, rows in sides.items()}
-    both = pl.concat([part.select(*keys, unit) for part in named.values()])
-    units = both[unit].drop_nulls().unique().sort()
-    cells = both.select(keys).unique().sort(keys) if keys else pl.DataFrame({"cell": [0]})
+    where = f"claims.{case.claim.id}.compare.pair"
+    columns_by_arm = {arm: _with_columns(rows, [*keys, unit], where) for arm, rows in sides.items()}
+    joined = pl.concat([part.select(*keys, unit) for part in columns_by_arm.values()])
+    units = joined[unit].drop_nulls().unique().sort()
+    cells = joined.select(keys).unique().sort(keys) if keys else pl.DataFrame({"cell": [0]})
     found = {}
-    for arm, part in named.items():
+    for arm, part in columns_by_arm.items():
         ok = part.filter(settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite())
         combined = ok.group_by(*keys, unit).agg(expression(pl.col(y), aggregate(case.fields, y)))
         grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
@@ -121,9 +121,9 @@ def _cells(
     return found, units.to_list()
 
 
-def _named(rows: pl.DataFrame, columns: list[str], place: str) -> pl.DataFrame:
+def _with_columns(rows: pl.DataFrame, columns: list[str], where: str) -> pl.DataFrame:
     for column in columns:
-        rows = with_column(rows, column, place)
+        rows = with_column(rows, column, where)
     return rows
 
 
@@ -137,10 +137,10 @@ def _few(case: Case, cells: dict[str, Cells], units: list[Any]) -> list[str]:
 
 def _spread(values: Array) -> bool:
     """Whether units differ by more than rounding anywhere."""
-    held = values[~np.isnan(values).all(axis=1)]
-    if not len(held):
+    filled = values[~np.isnan(values).all(axis=1)]
+    if not len(filled):
         return False
-    return bool(((np.nanmax(held, axis=1) - np.nanmin(held, axis=1)) > 1e-12 * np.nanmax(np.abs(held))).any())
+    return bool(((np.nanmax(filled, axis=1) - np.nanmin(filled, axis=1)) > 1e-12 * np.nanmax(np.abs(filled))).any())
 
 
 def _region(case: Case, name: str, rows: pl.DataFrame) -> Region:
@@ -156,16 +156,16 @@ def _extremes(left: Cells, right: Cells) -> list[tuple[Array, Array]]:
 
 
 def _place(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
-    found = difference(left, right, how, level)
-    return Placed(word=region.place(found.low, found.high), interval=found, windows=())
+    measured_interval = difference(left, right, how, level)
+    return Placed(word=region.place(measured_interval.low, measured_interval.high), interval=measured_interval, windows=())
 
 
 def difference(left: Array, right: Array, how: str, level: float) -> Interval:
     """The mean over cells of left less right, units combined in each cell, with t over units, or the range over cells."""
-    both = ~np.isnan(left) & ~np.isnan(right)
-    a, b = np.where(both, left, np.nan), np.where(both, right, np.nan)
-    kept = both.any(axis=1)
-    a, b, present = a[kept], b[kept], both[kept].any(axis=0)
+    complete = ~np.isnan(left) & ~np.isnan(right)
+    a, b = np.where(complete, left, np.nan), np.where(complete, right, np.nan)
+    filled = complete.any(axis=1)
+    a, b, present = a[filled], b[filled], complete[filled].any(axis=0)
     a, b = a[:, present], b[:, present]
     if not a.size:
         return Interval(estimate=np.nan, low=-np.inf, high=np.inf, units=0, method="no pair")
@@ -197,10 +197,10 @@ def _pairs(cells: Cells, keys: list[str]) -> str:
     return f"{n * m} pairs ({m} units, {n} of {' and '.join(keys)})" if keys else f"{m} pairs"
 
 
-def _sentence(asked: Compare, name: str, placed: Placed, region: Region, level: float) -> str:
-    found = placed.interval
-    what = f"{asked.left} - {asked.right}"
+def _sentence(model: Compare, name: str, placed: Placed, region: Region, level: float) -> str:
+    interval = placed.interval
+    what = f"{model.left} - {model.right}"
     if name == "interaction":
-        what = f"({what}) - ({asked.interaction} - {asked.right})"
-    ends = f"{span(found.low, found.high)} at {level_text(level)} ({found.method})"
-    return f"{what}: {shown(found.estimate)} {ends}, expected {region}"
+        what = f"({what}) - ({model.interaction} - {model.right})"
+    ends = f"{span(interval.low, interval.high)} at {level_text(level)} ({interval.method})"
+    return f"{what}: {shown(interval.estimate)} {ends}, expected {region}"

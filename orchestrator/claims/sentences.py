@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def label(group: Mapping[str, Any]) -> str:
     """A group as text: `beta = 8, d = 2`; a param that the group's arm does not have is left out."""
-    there = {name: value for name, value in group.items() if value is not None}
-    return ", ".join(f"{name} = {wording.text(value)}" for name, value in there.items()) or "all rows"
+    values = {name: value for name, value in group.items() if value is not None}
+    return ", ".join(f"{name} = {wording.text(value)}" for name, value in values.items()) or "all rows"
 
 
 def expected(claim: Claim) -> str:
@@ -42,6 +42,6 @@ def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) ->
         opening = f"for {label(finding.group)}, " if finding.group else ""
         closing = f" ({'; '.join(finding.reasons)})" if finding.reasons and finding.verdict != "unmet" else ""
         parts.append(f"{opening}{finding.sentence}{closing}")
-    told = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
+    text = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
     limited = word == "unmet" and any(r.startswith(LIMITED) for f in findings for r in f.reasons)
-    return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {told}."
+    return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {text}."

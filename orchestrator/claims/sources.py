@@ -85,20 +85,20 @@ def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
     assert spec.search is not None
     along = spec.search.names
     params = {name: field for name, field in fields.items() if field.role == "param" and name in rows.columns}
-    known = {name: field for name, field in params.items() if name not in along}
+    described = {name: field for name, field in params.items() if name not in along}
     for name in along:
         about = params.get(name, Described(name=name, role="param", says=name))
-        known[name] = Described(
+        described[name] = Described(
             name=name, role="result", says=f"{about.says}, where the measure crosses its level", unit=about.unit
         )
-    known["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
+    described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
     settled = rows.with_columns(
         *(pl.lit(value).alias(name) for name, value in {"seed": 0, "step": 0, "final": True}.items()),
         *(pl.col(column).alias(name) for name, column in brackets.items() if column in rows.columns),
         pl.all_horizontal(pl.col(name).is_not_null() for name in along).alias(SETTLED),
     )
-    return Source(spec=spec, rows=derived(spec, settled), fields=known, table=f"boundaries.{table_name(spec.name)}")
+    return Source(spec=spec, rows=derived(spec, settled), fields=described, table=f"boundaries.{table_name(spec.name)}")
 
 
 def doubtful(rows: pl.DataFrame) -> tuple[str, ...]:

@@ -88,8 +88,8 @@ def opened(value: Any) -> Any:
 
 def restore(record: dict[str, Any]) -> Verdict:
     """The verdict of a record that `Verdict.record` made."""
-    told = [{**f, "reasons": tuple(f["reasons"]), "numbers": opened(f["numbers"])} for f in record["findings"]]
-    findings = tuple(Finding(**finding) for finding in told)
+    restored = [{**f, "reasons": tuple(f["reasons"]), "numbers": opened(f["numbers"])} for f in record["findings"]]
+    findings = tuple(Finding(**finding) for finding in restored)
     return Verdict(**{**record, "reasons": tuple(record["reasons"]), "findings": findings})
 
 

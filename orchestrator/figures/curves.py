@@ -21,30 +21,30 @@ def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
     return request.answer(chart(figure, drawn, fields, traced), f"{figure.y} over {figure.x}", text, data)
 
 
-def caption(figure: Figure, drawn: Drawn, fields: Columns, marks: str) -> str:
+def caption(figure: Figure, data: Drawn, fields: Columns, marks: str) -> str:
     """What is drawn, in sentences: the measured column, how seeds are combined, intervals, laws, theory, what is missing."""
-    few, many = drawn.seeds
+    few, many = data.seeds
     seeds = f"{few}" if few == many else f"{few} to {many}"
     parts = [f"{described(figure.y, fields)} over {figure.x}."]
     if marks:
         parts.append(marks)
     elif many > 1:
-        spread = any(p["high"] > p["low"] for p in drawn.points)
+        spread = any(p["high"] > p["low"] for p in data.points)
         bars = "bars are 95 % intervals" if spread else "they agree, so there are no bars"
-        parts.append(f"Marks are the {drawn.aggregate} over {seeds} seeds; {bars}.")
+        parts.append(f"Marks are the {data.aggregate} over {seeds} seeds; {bars}.")
     else:
         parts.append("Marks are single measurements.")
-    if drawn.laws:
-        claims = {law: [claim for name, claim in drawn.judged if name == law] for law, _ in drawn.judged}
+    if data.laws:
+        claims = {law: [claim for name, claim in data.judged if name == law] for law, _ in data.judged}
         laws = "; ".join(f"{law}, of {' and '.join(ids)}" for law, ids in claims.items())
         parts.append(f"Solid lines are fitted laws ({laws}).")
-    parts += [f"No law is drawn of {claim}: the claim {why}." for claim, why in drawn.without]
-    if drawn.theory:
-        names = ", ".join(name for name in dict.fromkeys(p["label"] for p in drawn.theory) if name)
+    parts += [f"No law is drawn of {claim}: the claim {why}." for claim, why in data.without]
+    if data.theory:
+        names = ", ".join(name for name in dict.fromkeys(p["label"] for p in data.theory) if name)
         parts.append(f"Dashed lines are theory{f' ({names})' if names else ''}.")
-    if drawn.lost:
-        parts.append(f"{count(drawn.lost, 'point')} no result: crosses at the foot.")
-    if drawn.residuals:
+    if data.lost:
+        parts.append(f"{count(data.lost, 'point')} no result: crosses at the foot.")
+    if data.residuals:
         parts.append(f"Below, what the law leaves: {'measured over law' if 'y' in figure.log else 'measured minus law'}.")
     return " ".join(parts)
 

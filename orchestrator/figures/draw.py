@@ -31,7 +31,7 @@ def substitutes(rows: pl.DataFrame) -> list[str]:
 PNG_SCALE = 3
 
 
-def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, found: Found = NOTHING) -> Drawing:
+def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, material: Found = NOTHING) -> Drawing:
     """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have.
 
     `found` is what a search found and what claims came to, for the figures that show it. Claims without verdicts are judged
@@ -39,7 +39,7 @@ def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, found: Fou
     """
     figure = spec.figures[index]
     drawn_as: Callable[[Request], Drawing] = kinds.module_of(KINDS, figure.kind).draw
-    request = Request(name=f"figure_{index + 1}", spec=spec, figure=figure, rows=rows, fields=fields, beside=found)
+    request = Request(name=f"figure_{index + 1}", spec=spec, figure=figure, rows=rows, fields=fields, beside=material)
     drawing = _honest(drawn_as(request), rows)
     return replace(drawing, chart=_steady(drawing.chart))
 
@@ -55,11 +55,11 @@ def _steady(chart: Any) -> Any:
 
 def _honest(drawing: Drawing, rows: pl.DataFrame) -> Drawing:
     """The drawing, marked where its rows rest on substitutes for real data."""
-    said = substitutes(rows)
-    if not said:
+    notes = substitutes(rows)
+    if not notes:
         return drawing
-    title = {"text": drawing.title, "subtitle": said[0]}
-    return replace(drawing, caption=f"{drawing.caption} {said[0]}", chart={**drawing.chart, "title": title})
+    title = {"text": drawing.title, "subtitle": notes[0]}
+    return replace(drawing, caption=f"{drawing.caption} {notes[0]}", chart={**drawing.chart, "title": title})
 
 
 def render(drawing: Drawing) -> tuple[bytes, str]:

@@ -28,7 +28,7 @@ def drawings(sweep: StoredSweep, verdicts: Sequence[Verdict] | None = None) -> l
     if sweep.rows.is_empty():
         return []
     judged = saved(sweep) if verdicts is None else verdicts
-    return [_drawn(sweep, index, sweep.rows, sweep.fields, judged) for index in range(len(sweep.spec.figures))]
+    return [_figure(sweep, index, sweep.rows, sweep.fields, judged) for index in range(len(sweep.spec.figures))]
 
 
 def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFrame, fields: Columns) -> Drawing:
@@ -37,27 +37,25 @@ def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFra
     Where none were saved, what the figure shows is judged. SpecError where it names what the rows do not have.
     """
     sweep = StoredSweep(store=store, record=record)
-    return _drawn(sweep, index, rows, fields, saved(sweep))
+    return _figure(sweep, index, rows, fields, saved(sweep))
 
 
-def explore(store: Store, record: Mapping[str, Any], chosen: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
+def explore(store: Store, record: Mapping[str, Any], axes: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
     """A curve of the sweep's rows with these axes: `x, y`, and where wanted `color, facet, log, title`.
 
     Laws of claims on the same axes are drawn too, as they were judged. Raises SpecError where an axis is no column and no
     formula over columns.
     """
     try:
-        figure = Figure.model_validate({"kind": "curve", **chosen})
+        figure = Figure.model_validate({"kind": "curve", **axes})
     except ValueError as error:
-        raise SpecError(
-            f"figure: axes must be columns or formulas over them, but got {dict(chosen)}; choose others."
-        ) from error
+        raise SpecError(f"figure: axes must be columns or formulas over them, but got {dict(axes)}; choose others.") from error
     sweep = StoredSweep(store=store, record=record)
     alone = replace(sweep, file_spec=sweep.spec.model_copy(update={"figures": (figure,)}))
-    return _drawn(alone, 0, rows, fields, saved(alone))
+    return _figure(alone, 0, rows, fields, saved(alone))
 
 
-def _drawn(sweep: StoredSweep, index: int, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict] | None) -> Drawing:
+def _figure(sweep: StoredSweep, index: int, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict] | None) -> Drawing:
     """One figure of these rows; one of boundaries is drawn from what the search found."""
     if sweep.spec.figures[index].about.source == "boundary":
         source = boundaries(sweep)

@@ -70,15 +70,15 @@ class Drawn:
     @classmethod
     def read(cls, file: Path) -> Drawn:
         """What `write` has put there."""
-        said = json.loads(file.read_text())
-        return cls(curves=tuple(Entry(**entry) for entry in said["curves"]), lines=said["lines"])
+        record = json.loads(file.read_text())
+        return cls(curves=tuple(Entry(**entry) for entry in record["curves"]), lines=record["lines"])
 
 
-def entries(sweep: StoredSweep, drawn: Drawn | None = None) -> Entries:
+def entries(sweep: StoredSweep, ready: Drawn | None = None) -> Entries:
     """The entries of the sweep; one without rows has its invocation alone. `drawn` is what `draw` gives."""
     store, record = sweep.store, sweep.record
-    common, drawn = _common(record), drawn or draw(sweep)
-    curves, lines = drawn.curves, drawn.lines
+    common, ready = _common(record), ready or draw(sweep)
+    curves, lines = ready.curves, ready.lines
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
@@ -112,17 +112,17 @@ def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
     results = {c["name"]: c.get("aggregate", "mean") for c in columns if c["role"] == "result" and c["type"] != "string"}
     if (record.get("spec") or {}).get("track", {}).get("points"):
         x: str | None = "step"
-        kind, made = "point", curves(rows, "step", params, results, keep=["seed"])
+        kind, table = "point", curves(rows, "step", params, results, keep=["seed"])
     else:
         x = record.get("x") or axis(rows, params)
         lines = boundary_curves.boundaries(sweep, x, params)
         for line, label in zip(lines, labels(lines), strict=True):
             yield _curve(line, f"boundary: {label}", "boundary", x, common)
-        rows, held = boundary_curves.along(sweep.spec, boundary_curves.unsearched(sweep), x, params)
+        rows, constant = boundary_curves.along(sweep.spec, boundary_curves.unsearched(sweep), x, params)
         # A spec that cannot be read any more derives nothing.
         x = x if x in rows.collect_schema().names() else axis(rows, params)
-        kind, made = "curve", curves(rows, x, held, results)
-    for curve, label in zip(made, labels(made), strict=True):
+        kind, table = "curve", curves(rows, x, constant, results)
+    for curve, label in zip(table, labels(table), strict=True):
         yield _curve(curve, label, kind, x, common)
 
 
@@ -170,7 +170,7 @@ def _says_nothing(table: pl.DataFrame, name: str) -> bool:
 def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, judged: Sequence[Any]) -> Entry:
     """The entry of an invocation; `identity` is that of the sweep's rows where it is the one that shows them."""
     told = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
-    tags = {**common, **dict(_said(run)), **told, "dashboard": page(common["sweep"], common["size"])}
+    tags = {**common, **dict(_run_notes(run)), **told, "dashboard": page(common["sweep"], common["size"])}
     return Entry(
         kind="invocation",
         name=f"{common['sweep']} {common['size']}, run {number}",
@@ -180,7 +180,7 @@ def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], 
     )
 
 
-def _said(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _run_notes(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What a run's record says, as tags: the note on what was searched too; nothing that is empty or said elsewhere."""
     for key, value in run.items():
         if key in ("note", "failures") and isinstance(value, dict):

@@ -28,7 +28,7 @@ def note(sweep: StoredSweep, beside: str = "") -> str:
     about = sweep.record
     lines = [_plain(about.get("question") or ""), "", f"Source: {_plain(about.get('source') or 'none given')}", ""]
     links = [f"[Open on the dashboard]({page(sweep.name, sweep.size)})", beside]
-    lines += [" · ".join(one for one in links if one), ""]
+    lines += [" · ".join(link for link in links if link), ""]
     lines += [f"- **{v['verdict']}** {v['id']}: {_plain(v.get('says', ''))}" for v in sweep.verdicts]
     return "\n".join(lines)[:5000]
 

@@ -107,9 +107,9 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     gc.freeze()
     gc.enable()
     for line in requests:
-        sweep, size, files, made = json.loads(line)
+        sweep, size, files, folder = json.loads(line)
         try:
-            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(made) if made else None))
+            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(folder) if folder else None))
         except SweepError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

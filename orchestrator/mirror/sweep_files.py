@@ -50,8 +50,8 @@ def told(sweep: StoredSweep, folder: Path) -> dict[str, Path]:
     report = own if own.exists() else store.path / "reports" / name
     # A report that was not kept by its size is that of the size which was judged last.
     ours = own.exists() or sweep.verdicts or not sweep.verdicts_of_sizes
-    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
-    return {**files, **shown}
+    report_files = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
+    return {**files, **report_files}
 
 
 def _write(sweep: StoredSweep, file: Path) -> None:

@@ -97,12 +97,12 @@ def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     import polars as pl
 
     keys = ("id", "says", "verdict", "basis", "source", "found", "expected", "rows", "seeds", "reasons", "sql")
-    found = []
+    records = []
     for v in verdicts:
         numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in told(finding.numbers)))
         row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": " ".join(v.reasons)}
-        found.append(row)
-    return pl.DataFrame(found, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
+        records.append(row)
+    return pl.DataFrame(records, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
 
 
 def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[Drawing]) -> Iterator[tuple[str, str]]:

@@ -105,14 +105,14 @@ def _compared(measures: str, way: Mapping[str, Any]) -> str:
 def spent(sweep: StoredSweep) -> list[tuple[str, str]]:
     """What the sweep's latest run that proposed points spent, as its record notes it; nothing where no run did."""
     runs = (r for r in sweep.store.runs() if (r.get("sweep"), r.get("size") or BASE) == (sweep.name, sweep.size))
-    noted = [run for run in runs if run.get("note")]
-    if not noted:
+    with_notes = [run for run in runs if run.get("note")]
+    if not with_notes:
         return []
-    run = max(noted, key=lambda r: int(r["generation"]))
+    run = max(with_notes, key=lambda r: int(r["generation"]))
     words = {True: "yes", False: "no"}
     order = sorted(run["note"].items(), key=lambda item: [*NOTES, item[0]].index(item[0]))
-    told = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in order]
-    return [("points measured by the run", str(run.get("measured", ""))), *told]
+    lines = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in order]
+    return [("points measured by the run", str(run.get("measured", ""))), *lines]
 
 
 def headline(rows: pl.DataFrame) -> str:

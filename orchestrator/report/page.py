@@ -176,7 +176,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "source": verdict.source,
         "sentence": verdict.sentence,
         "owner": f"{owner(verdict.basis, verdict.source)} is {verdict.verdict}:",
-        "each": [_told(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
+        "each": [_finding_text(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
         "foreseen": _foreseen(verdict),
         "reasons": verdict.reasons,
         "groups": groups,
@@ -190,7 +190,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _told(finding: Finding) -> str:
+def _finding_text(finding: Finding) -> str:
     """What the rows of one group say, as a sentence."""
     head = f"{label(finding.group)} ({finding.verdict}): " if finding.group else ""
     return f"{head}{finding.sentence}."
@@ -239,8 +239,8 @@ def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
     meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
     table = "boundaries" if figure.about.source == "boundary" else "sweeps"
-    shown = rows if table == "sweeps" else None
-    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", shown)
+    own_rows = rows if table == "sweeps" else None
+    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", own_rows)
 
 
 def _mismatch(row: Mapping[str, Any]) -> str:
@@ -255,13 +255,13 @@ def _measured(
     rows: pl.DataFrame, arms: Arms, each: Sequence[dict[str, str]], shared: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
-    found = []
+    lines = []
     for (arm, mine), params in zip(arms, each, strict=True):
         points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
         ok = int((mine & (rows["status"] == OK)).sum())
         values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
-        found.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
-    return found
+        lines.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
+    return lines
 
 
 def _arms(rows: pl.DataFrame) -> Arms:
@@ -274,7 +274,7 @@ def _params(rows: pl.DataFrame, fields: Columns, mine: pl.Series) -> dict[str, s
     """The values of each param in these rows, as text."""
     names = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
     values = {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names}
-    return {name: _values(found) for name, found in values.items() if found}
+    return {name: _values(listed_values) for name, listed_values in values.items() if listed_values}
 
 
 def _shared(arms: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -303,13 +303,13 @@ def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
     import polars as pl
 
     lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
-    found = []
+    lines = []
     for status, part in lost.group_by("status", maintain_order=True):
         errors = part["error"].drop_nulls().to_list() if "error" in part.columns else []
         last = [str(error).strip().splitlines()[-1][:200] for error in errors if str(error).strip()]
-        said = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
-        found.append({"status": str(status[0]), "points": len(part), "error": said})
-    return sorted(found, key=lambda f: -int(f["points"]))
+        message = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
+        lines.append({"status": str(status[0]), "points": len(part), "error": message})
+    return sorted(lines, key=lambda f: -int(f["points"]))
 
 
 def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
@@ -322,18 +322,21 @@ def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
     return [(name, text) for name, text in _sources(rows, once) if text] if once.any() else []
 
 
-def _sources(rows: pl.DataFrame, chosen: pl.Series) -> Iterator[tuple[str, str]]:
+def _sources(rows: pl.DataFrame, mine: pl.Series) -> Iterator[tuple[str, str]]:
     names = {
         "workload": "workload", "version": "version of the workload", "commit": "commit", "host": "host", "device": "device",
         "threads": "threads", "torch": "torch", "generation": "run",
     }  # fmt: skip
     for column, name in names.items():
         if column in rows.columns and column in ENGINE_NAMES:
-            yield name, ", ".join(str(v) for v in rows[column].filter(chosen).drop_nulls().unique().sort().to_list()[:MANY])
-    if "dirty" in rows.columns and rows["dirty"].filter(chosen).any():
+            yield (
+                name,
+                ", ".join(str(v) for v in rows[column].filter(mine).drop_nulls().unique().sort().to_list()[:MANY]),
+            )
+    if "dirty" in rows.columns and rows["dirty"].filter(mine).any():
         yield "working tree", "changed since the commit"
-    if "started" in rows.columns and (started := rows["started"].filter(chosen).drop_nulls()).len():
+    if "started" in rows.columns and (started := rows["started"].filter(mine).drop_nulls()).len():
         first, last = (str(t)[:16] for t in (started.min(), started.max()))
         yield "measured", f"{first} to {last} UTC"
     if "seconds" in rows.columns:
-        yield "time of all points", f"{float(rows['seconds'].filter(chosen).sum() or 0):.3g} s"
+        yield "time of all points", f"{float(rows['seconds'].filter(mine).sum() or 0):.3g} s"

@@ -23,7 +23,7 @@ def save(spec: Spec, concluded: Concluded, store: Store) -> None:
 
 def table(concluded: Concluded) -> pa.Table:
     """The table: arm, curve, what the curve fixes and derives, the searched params with their brackets, and the status."""
-    rows = [row for study, found in concluded for row in _rows(study, found)]
+    rows = [row for study, finding in concluded for row in _rows(study, finding)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
@@ -34,10 +34,10 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def _rows(study: Study, finding: Found) -> Iterator[dict[str, Any]]:
-    known = {**{n: v for n, v in study.base.items() if not hasattr(v, "evaluate")}, **study.known}
-    for place in study.proposer.places(finding):
-        where = {"arm": study.arm, "curve": study.name, **known, **_derived(study, place.point), **place.columns}
-        what = {"along": place.along, "of": place.of, "level": place.level}
+    values = {**{n: v for n, v in study.base.items() if not hasattr(v, "evaluate")}, **study.known}
+    for position in study.proposer.places(finding):
+        where = {"arm": study.arm, "curve": study.name, **values, **_derived(study, position.point), **position.columns}
+        what = {"along": position.along, "of": position.of, "level": position.level}
         yield {**where, **what, "evaluations": finding.evaluations, "status": finding.status}
 
 

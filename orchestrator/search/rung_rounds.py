@@ -43,8 +43,8 @@ class Stopping:
         self._plan = plan
         self._rule: StopRule = kinds.module_of(RULES, spec.stop.kind).rule(spec.stop.model)
         grids = {grid.arm: grid for grid in spec.grids()}
-        wanted = frozenset().union(*(grid.needs(self._rule.of) for grid in grids.values()))
-        columns = [f.name for f in plan.workload.results if f.name in wanted]
+        names = frozenset().union(*(grid.needs(self._rule.of) for grid in grids.values()))
+        columns = [f.name for f in plan.workload.results if f.name in names]
         aggregates = {f.name: f.aggregate for f in plan.workload.results}
         self._aggregate = aggregates.get(self._rule.of, "mean")
         self._readings = Readings(store, plan.workload, columns, retry)
@@ -83,10 +83,10 @@ class Stopping:
     def _assignments(self, members: Sequence[int]) -> dict[str, list[int]]:
         """Positions of an arm's points by assignment."""
         columns = list(self._plan.params.values())
-        found: dict[tuple[object, ...], list[int]] = {}
+        by_params: dict[tuple[object, ...], list[int]] = {}
         for i in members:
-            found.setdefault(tuple(column[i] for column in columns), []).append(i)
-        return {self._plan.ids[index[0]]: index for index in found.values()}
+            by_params.setdefault(tuple(column[i] for column in columns), []).append(i)
+        return {self._plan.ids[index[0]]: index for index in by_params.values()}
 
     def _advance(self, race: _Race) -> tuple[int | None, list[int]]:
         """Decide the rungs that are complete; the next step, and the points that are yet to come to it."""

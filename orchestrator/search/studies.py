@@ -48,8 +48,8 @@ class Study:
 
     def assignment(self, values: Mapping[str, Value]) -> dict[str, Any]:
         """All params of the workload at a proposal; SpecError where the workload refuses a value."""
-        found = self.grid.assign({**self.row, **self.cast(values)})
-        return {**self.base, **self.cast({name: value for name, value in found.items() if name in self.base})}
+        assigned = self.grid.assign({**self.row, **self.cast(values)})
+        return {**self.base, **self.cast({name: value for name, value in assigned.items() if name in self.base})}
 
 
 def studies(spec: Spec, workload: Workload) -> tuple[Study, ...]:
@@ -60,10 +60,11 @@ def studies(spec: Spec, workload: Workload) -> tuple[Study, ...]:
     """
     if spec.search is None:
         return ()
-    taken = [field.name for field in workload.params if field.name in OWN]
-    if taken:
+    reserved = [field.name for field in workload.params if field.name in OWN]
+    if reserved:
         raise SpecError(
-            f"{spec.where('search')}: what a search finds has columns of its own, so a param must not be called '{taken[0]}'; "
+            f"{spec.where('search')}: what a search finds has columns of its own, so a param must not be called "
+            f"'{reserved[0]}'; "
             f"rename it in workload '{workload.name}'. (They are {', '.join(OWN)}.)"
         )
     return tuple(study for grid in spec.grids() for study in _of_arm(spec.search, spec, grid, workload))

@@ -64,15 +64,15 @@ class Searching:
 
     def concluded(self) -> tuple[tuple[Study, Found], ...]:
         """What each study has come to by its completed rounds; nothing of a search for best points."""
-        found = ((live.study, live.study.proposer.conclude(live.rounds)) for live in self._live)
-        return tuple((study, conclusion) for study, conclusion in found if conclusion is not None)
+        findings = ((live.study, live.study.proposer.conclude(live.rounds)) for live in self._live)
+        return tuple((study, conclusion) for study, conclusion in findings if conclusion is not None)
 
     def _columns(self) -> list[str]:
         """Results that the proposers' columns need, derived ones among them."""
-        wanted = {
+        names = {
             name for live in self._live for column in live.study.proposer.columns for name in live.study.grid.needs(column)
         }
-        return [name for name in self._results if name in wanted]
+        return [name for name in self._results if name in names]
 
     def _advance(self, live: _Live) -> list[int]:
         """Take in the study's round if it is complete, and begin the next; the positions of it that are to be measured."""

@@ -34,10 +34,10 @@ def check_claims(spec: Spec) -> None:
             claim.model_among(spec.claims)
         except Wrong as fault:
             raise Misplaced((*at, claim.kind, *fault.keys), fault.text) from fault
-        for keys, name, known in _named(spec, claim):
-            if name not in known:
-                has = ", ".join(sorted(known)) or "none"
-                text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, known)} It has {has}."
+        for keys, name, allowed in _named(spec, claim):
+            if name not in allowed:
+                has = ", ".join(sorted(allowed)) or "none"
+                text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, allowed)} It has {has}."
                 raise Misplaced((*at, *keys), text)
 
 
@@ -48,11 +48,11 @@ def check_search(spec: Spec) -> None:
         return
     for keys, interval in search.model.intervals():
         for grid in spec.grids():
-            known = sorted({*grid.names} - {*grid.searched})
+            available = sorted({*grid.names} - {*grid.searched})
             for name in sorted({n for end in (interval.low, interval.high) if isinstance(end, Expression) for n in end.names}):
-                if name not in known:
-                    has = f"It has {', '.join(known) or 'nothing'}."
-                    text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, known)} {has}"
+                if name not in available:
+                    has = f"It has {', '.join(available) or 'nothing'}."
+                    text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, available)} {has}"
                     raise Misplaced(("search", search.kind, *keys), text)
 
 
@@ -61,52 +61,52 @@ def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
     if claim.floor is not None:
         yield ("floor", "arm"), claim.floor.arm, set(spec.arms)
     for keys, name, columns in claim.labels():
-        known = _groups(spec, columns)
-        if known is not None:
-            yield keys, name, known
+        allowed = _groups(spec, columns)
+        if allowed is not None:
+            yield keys, name, allowed
 
 
 def _groups(spec: Spec, by: tuple[str, ...]) -> set[str] | None:
     """Values of the columns that fits are grouped by, as text; None where the file does not list them."""
-    found: set[str] = set(spec.arms) if "arm" in by else set()
+    names: set[str] = set(spec.arms) if "arm" in by else set()
     for name in by:
         values = set() if name == "arm" else _values(spec, name)
         if values is None:
             return None
-        found |= values
-    return found
+        names |= values
+    return names
 
 
 def _values(spec: Spec, name: str) -> set[str] | None:
     """Values of a param that the file lists, over all arms."""
-    found: set[str] = set()
+    texts: set[str] = set()
     for grid in spec.grids():
         axes = [axis for group in grid.axes for n, axis in zip(group.names, group.columns, strict=True) if n == name]
-        cells = _listed(axes[0]) if axes else [grid.fixed[name]] if name in grid.fixed else None
+        cells = _listed_cells(axes[0]) if axes else [grid.fixed[name]] if name in grid.fixed else None
         if cells is None or any(isinstance(cell, Expression) for cell in cells):
             return None
-        found |= {str(cell) for cell in cells}
-    return found
+        texts |= {str(cell) for cell in cells}
+    return texts
 
 
-def _listed(axis: Axis) -> list[object] | None:
+def _listed_cells(axis: Axis) -> list[object] | None:
     return [axis.at(index) for index in range(axis.count)] if isinstance(axis.written, list) else None
 
 
 def check_columns(spec: Spec, columns: Iterable[str]) -> None:
     """Refuse a name that is none of the workload's params and results, the engine's columns or the derived ones."""
     columns, derived = set(columns), {name for grid in spec.grids() for name in grid.derive}
-    known = sorted({*columns, *derived, *ENGINE_NAMES})
+    names = sorted({*columns, *derived, *ENGINE_NAMES})
     must = f"a column must be of workload '{spec.workload}' or derived"
     faults = [
-        f"{spec.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
+        f"{spec.where(*keys)}: {must}, but got '{name}'{nearest(name, names)}"
         for keys, name in columns_used(spec)
-        if name not in known
+        if name not in names
     ]
     late = {(name, grid.places[name]) for grid in spec.grids() for name in columns.intersection(grid.derive) - {*grid.order}}
     faults += [
-        f"{place}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
-        for name, place in sorted(late)
+        f"{where}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
+        for name, where in sorted(late)
     ]
     if faults:
         raise SpecError("\n".join(faults))

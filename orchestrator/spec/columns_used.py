@@ -34,8 +34,8 @@ def boundary_columns(spec: Spec) -> tuple[str, ...]:
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            given = boundary_columns(spec) if claim.from_ == "boundary" else ()
-            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in given)
+            of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
+            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
     for index, figure in enumerate(spec.figures):
         yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
     yield from _of_search(spec)

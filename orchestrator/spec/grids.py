@@ -107,7 +107,7 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
     rows_only = _rows_only(grid, needs, order)
     of_params = {name: names for name, names in needs.items() if name not in rows_only}
     _check_known(replace(grid, order=order), of_params, rows_only, at)
-    return replace(_told(grid), order=tuple(name for name in order if name not in rows_only))
+    return replace(_placed_grid(grid), order=tuple(name for name in order if name not in rows_only))
 
 
 def _joined(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...]) -> Grid:
@@ -118,7 +118,7 @@ def _joined(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...]) -> G
     return Grid(arm=arm, fixed=fixed, derive=derive, axes=tuple(axes), searched=searched)
 
 
-def _told(grid: Grid) -> Grid:
+def _placed_grid(grid: Grid) -> Grid:
     """The grid with expressions that know where they stand."""
     fixed = {name: _placed(cell, grid.places[name]) for name, cell in grid.fixed.items()}
     derive = {name: Expression(formula.text, grid.places[name]) for name, formula in grid.derive.items()}

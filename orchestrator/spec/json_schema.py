@@ -20,12 +20,12 @@ Schema = dict[str, Any]
 
 def generate() -> Schema:
     """The schema of a sweep file as plain JSON values, the same for the same models."""
-    made = _linked(Sweep.model_json_schema(schema_generator=_Generator))
-    made["$defs"] |= {"Axis": _axis(), "Bound": _bound(), "Sizes": _sizes(made["properties"])}
+    schema = _linked(Sweep.model_json_schema(schema_generator=_Generator))
+    schema["$defs"] |= {"Axis": _axis(), "Bound": _bound(), "Sizes": _sizes(schema["properties"])}
     for key, short, model in (("seeds", {"type": "integer", "minimum": 1}, "Seeds"), ("track", {"const": "points"}, "Track")):
-        about = made["properties"][key]["description"]
-        made["properties"][key] = {"anyOf": [short, {"$ref": f"#/$defs/{model}"}], "description": about}
-    described = {"$schema": DIALECT, "title": TITLE, **{key: value for key, value in made.items() if key != "title"}}
+        about = schema["properties"][key]["description"]
+        schema["properties"][key] = {"anyOf": [short, {"$ref": f"#/$defs/{model}"}], "description": about}
+    described = {"$schema": DIALECT, "title": TITLE, **{key: value for key, value in schema.items() if key != "title"}}
     described["$defs"] = dict(sorted(described["$defs"].items()))
     return described
 
@@ -65,8 +65,8 @@ def _linked(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if LATER in schema:
-        rest = {key: value for key, value in schema.items() if key != LATER}
-        return {"$ref": f"#/$defs/{schema[LATER]}", **rest}
+        own_keys = {key: value for key, value in schema.items() if key != LATER}
+        return {"$ref": f"#/$defs/{schema[LATER]}", **own_keys}
     limits = {LIMITS[key]: value for key, value in schema.items() if key in LIMITS}
     linked = {key: _linked(value) for key, value in schema.items() if key not in LIMITS}
     if limits:

@@ -23,27 +23,27 @@ def parse(text: str, name: str, size: str | None = None, path: Path | None = Non
 
     Raises SpecError, one line for each fault: file, line, key path, what must hold, what came, what to do.
     """
-    shown = shown_name(name, path)
-    root = yaml_tree.parse(text, shown)
+    where = shown_name(name, path)
+    root = yaml_tree.parse(text, where)
     if not LABEL.fullmatch(name) or "-" in name:
         raise SpecError(
-            f"{shown}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
+            f"{where}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
         )
     specs: dict[str | None, Spec] = {None: _spec(root, text, name, None, path)}
     sizes = root.value["sizes"].value if "sizes" in root.value else {}
     for key in sizes:
-        specs[key] = _spec(overlay(root, key, shown), text, name, key, path)
+        specs[key] = _spec(overlay(root, key, where), text, name, key, path)
     if size not in specs:
-        overlay(root, str(size), shown)
+        overlay(root, str(size), where)
     return specs[size]
 
 
 def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:
-    shown = shown_name(name, path)
+    where = shown_name(name, path)
     try:
         sweep = Sweep.model_validate(root.plain())
     except ValidationError as error:
-        raise messages.complaint(error, root, shown) from error
+        raise messages.complaint(error, root, where) from error
     spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
     spec._root = root
     try:
@@ -51,7 +51,7 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
         check_claims(spec)
         check_search(spec)
     except Misplaced as fault:
-        raise SpecError(f"{messages.place(root, shown, fault.keys)}: {fault.text}") from fault
+        raise SpecError(f"{messages.place(root, where, fault.keys)}: {fault.text}") from fault
     return spec
 
 

@@ -34,33 +34,33 @@ def intervals(case: Case) -> int:
 def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     claim = case.claim
     x, y = KIND.of(claim).x, KIND.of(claim).y
-    found = case.series(rows, x, y, law)
-    short = lacking(claim, found.series, (law,), least(law))
+    curve = case.series(rows, x, y, law)
+    short = lacking(claim, curve.series, (law,), least(law))
     if short:
         return Finding(
-            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
+            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(curve))
         )
-    extremes, lowered = found.extremes(), case.without_floor(found, rows, x, y)
-    words, sentences, reasons, numbers = [], [], list(said(found)), drawable(fit(law, found.series), case, rows)
+    extremes, lowered = curve.extremes(), case.without_floor(curve, rows, x, y)
+    words, sentences, reasons, numbers = [], [], list(said(curve)), drawable(fit(law, curve.series), case, rows)
     for name, expected in (claim.expect or {}).items():
         region = case.region(expected, rows)
-        placed = place(found.series, law, name, region, case.level)
-        others = [place(e, law, name, region, case.level).word for e in extremes]
-        word, reason = settle(placed.word, placed.reason, others, guarded(law, name, region, case.bound(y)))
+        placed = place(curve.series, law, name, region, case.level)
+        words_at_extremes = [place(e, law, name, region, case.level).word for e in extremes]
+        word, reason = settle(placed.word, placed.reason, words_at_extremes, guarded(law, name, region, case.bound(y)))
         beneath = [place(e, law, name, region, case.level).word for e in lowered]
         word, reason = settle(word, reason, beneath, why=FLOOR)
         words.append(word)
         reasons += [reason] if reason else []
         sentences.append(_sentence(name, placed, region, case.level))
         numbers[name] = reported(placed, region)
-    told = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}"
-    return Finding(verdict=verdict.combine(words), sentence=told, group=group, numbers=numbers, reasons=tuple(reasons))
+    sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}"
+    return Finding(verdict=verdict.combine(words), sentence=sentence, group=group, numbers=numbers, reasons=tuple(reasons))
 
 
 def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
-    found = placed.interval
+    interval = placed.interval
     return (
-        f"{name} {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} ({found.method}), "
+        f"{name} {shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(level)} ({interval.method}), "
         f"expected {region}; "
         f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}"
     )

@@ -124,10 +124,10 @@ def _cells(figure: Figure, valued: list[Record], axes: dict[str, Any], color: An
 def _edges(places: set[float], logarithmic: bool) -> dict[float, tuple[float, float]]:
     """Where the cell of each place begins and ends on its axis."""
     go, back = (math.log, math.exp) if logarithmic else (float, float)
-    at = [go(place) for place in sorted(places)]
+    at = [go(position) for position in sorted(places)]
     inner = [(a + b) / 2 for a, b in pairwise(at)]
     ends = [2 * at[0] - inner[0], *inner, 2 * at[-1] - inner[-1]]
-    return {place: (back(a), back(b)) for place, (a, b) in zip(sorted(places), pairwise(ends), strict=True)}
+    return {position: (back(a), back(b)) for position, (a, b) in zip(sorted(places), pairwise(ends), strict=True)}
 
 
 def _is_grid(records: list[Record]) -> bool:

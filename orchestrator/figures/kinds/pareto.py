@@ -33,9 +33,9 @@ def points(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[Record]
     records: list[Record] = []
     for key, part in ok.group_by(keys, maintain_order=True):
         x, y = (float(combine(part[n].cast(pl.Float64).to_numpy(), aggregate(fields, n))) for n in (figure.x, figure.y))
-        named = dict(zip(keys, key, strict=True))
-        name = ", ".join(f"{k} = {v}" for k, v in named.items() if v is not None and ok[k].n_unique() > 1)
-        records.append({"x": x, "y": y, "color": str(named.get(figure.color or "", "")), "name": name, "seeds": len(part)})
+        labels = dict(zip(keys, key, strict=True))
+        name = ", ".join(f"{k} = {v}" for k, v in labels.items() if v is not None and ok[k].n_unique() > 1)
+        records.append({"x": x, "y": y, "color": str(labels.get(figure.color or "", "")), "name": name, "seeds": len(part)})
     best = front([(p["x"], p["y"]) for p in records], figure.best)
     return [{**p, "best": i in best} for i, p in enumerate(records)]
 

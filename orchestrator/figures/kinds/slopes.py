@@ -84,4 +84,4 @@ def _within(record: Record, first: float, last: float) -> Record:
     """Open ends put to the plot's edges."""
     places = {"wanted_low": "expected_low", "wanted_high": "expected_high", "from": "low", "to": "high"}
     edges = {"wanted_low": first, "wanted_high": last, "from": first, "to": last}
-    return {place: edges[place] if record[key] is None else record[key] for place, key in places.items()}
+    return {position: edges[position] if record[key] is None else record[key] for position, key in places.items()}

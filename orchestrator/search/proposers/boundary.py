@@ -85,14 +85,14 @@ class BoundarySearch:
         state = _state(self, rounds)
         step, line = state.step, self.line
         low, high = step.bracket
-        place = step.place
-        if place is None and low is not None and high is not None:
-            place = (line.place(low) + line.place(high)) / 2
+        position = step.place
+        if position is None and low is not None and high is not None:
+            position = (line.place(low) + line.place(high)) / 2
         several = state.changes if step.several else ()
         return Found(
             status=_status(state),
             evaluations=len(state.taken),
-            position=None if place is None else _bare(line, place),
+            position=None if position is None else _bare(line, position),
             lower=low,
             upper=high,
             points=tuple({self.along: settled(_middle(line, *change))} for change in several),
@@ -105,11 +105,11 @@ class BoundarySearch:
     def forecast(self) -> tuple[int, int]:
         """How many assignments a study usually takes (one crossing inside, no noise), and at most."""
         survey = len(_survey(self))
-        left = self.line.parts(self.low, self.high, self.width) / max(survey - 1, 1)
+        remaining = self.line.parts(self.low, self.high, self.width) / max(survey - 1, 1)
         used = survey
-        while left > 1:
-            batch = min(self.round, math.ceil(left) - 1)
-            used, left = used + batch, left / (batch + 1)
+        while remaining > 1:
+            batch = min(self.round, math.ceil(remaining) - 1)
+            used, remaining = used + batch, remaining / (batch + 1)
         return min(used, self.points), self.points
 
 
@@ -181,8 +181,8 @@ class _State:
     @cached_property
     def sides(self) -> tuple[float, ...]:
         """How sure it is that each lies at or above the level."""
-        found = [self.samples[value] for value in self.values]
-        return tuple(sides(found, self.search.level, self.search.aggregate))
+        samples = [self.samples[value] for value in self.values]
+        return tuple(sides(samples, self.search.level, self.search.aggregate))
 
     @cached_property
     def changes(self) -> tuple[tuple[Value, Value], ...]:
@@ -216,9 +216,9 @@ class _State:
 def _state(search: BoundarySearch, rounds: Rounds) -> _State:
     samples: dict[Value, tuple[float, ...]] = {}
     failed = set()
-    for seen in measured(rounds):
-        value = settled(float(seen.values[search.along]), search.integer)
-        good = seen.numbers(search.of)
+    for assignment in measured(rounds):
+        value = settled(float(assignment.values[search.along]), search.integer)
+        good = assignment.numbers(search.of)
         if good:
             samples[value] = good
         else:
@@ -262,8 +262,8 @@ def _ladder(state: _State, up: bool) -> list[Value]:
     if beyond:
         wall = min(beyond) if up else max(beyond)
         low, high = (edge, wall) if up else (wall, edge)
-        tried = len(beyond) >= 2 * max(search.round, FEWEST) or line.closed(low, high, search.width)
-        return [] if tried else line.even(low, high, search.round, state.taken)
+        far_enough = len(beyond) >= 2 * max(search.round, FEWEST) or line.closed(low, high, search.width)
+        return [] if far_enough else line.even(low, high, search.round, state.taken)
     rungs = dict.fromkeys(settled(value, search.integer) for value in _rungs(search, up))
     return [value for value in rungs if value not in state.taken]
 
@@ -281,9 +281,9 @@ def _rungs(search: BoundarySearch, up: bool) -> list[float]:
 
 def _cap(search: BoundarySearch, up: bool) -> float:
     """Where the ladder ends: as the spec says, else at ten times the end or widths beyond it; counts stay at 1 or more."""
-    given = search.most if up else search.least
-    if given is not None:
-        return given
+    cap = search.most if up else search.least
+    if cap is not None:
+        return cap
     if search.low < 0:
         return search.high + REACH * (search.high - search.low) if up else search.low - REACH * (search.high - search.low)
     far = search.high * REACH if up else search.low / REACH
@@ -298,8 +298,8 @@ def _inwards(state: _State, pair: tuple[Value, Value], status: str) -> _Step:
     if line.closed(low, high, search.width):
         return _Step(status=status, bracket=pair, several=several)
     inside = [value for value in state.failed if low < value < high]
-    wanted = min(search.round, line.parts(low, high, search.width) - 1)
-    values = line.even(low, high, wanted, state.taken) if len(inside) < 2 * max(search.round, 2) else []
+    batch = min(search.round, line.parts(low, high, search.width) - 1)
+    values = line.even(low, high, batch, state.taken) if len(inside) < 2 * max(search.round, 2) else []
     return _Step(next=tuple(values), status=status if values else "failed", bracket=pair, several=several)
 
 
@@ -321,16 +321,20 @@ def _doubt(state: _State) -> _Step:
     belief = believe(places, state.sides)
     low, middle, high = (belief.quantile(share) for share in ((1 - CREDIBLE) / 2, 0.5, (1 + CREDIBLE) / 2))
     samples, level = averaged([state.samples[value] for value in state.values], search.level, search.aggregate)
-    found = cross(places, samples, state.sides, level, middle)
-    if found is not None:
-        middle, low, high = found.place, max(found.place - found.half, places[0]), min(found.place + found.half, places[-1])
+    crossing = cross(places, samples, state.sides, level, middle)
+    if crossing is not None:
+        middle, low, high = (
+            crossing.place,
+            max(crossing.place - crossing.half, places[0]),
+            min(crossing.place + crossing.half, places[-1]),
+        )
     bracket = (_bare(line, low), _bare(line, high))
-    done = line.parts(*bracket, search.width) <= 1 or (found is not None and not found.worth)
+    done = line.parts(*bracket, search.width) <= 1 or (crossing is not None and not crossing.worth)
     return _Step(next=() if done else _quantiles(state, belief), status="noisy", bracket=bracket, place=middle)
 
 
-def _bare(line: Line, place: float) -> float:
-    return math.exp(place) if line.geom else place
+def _bare(line: Line, position: float) -> float:
+    return math.exp(position) if line.geom else position
 
 
 def _quantiles(state: _State, belief: Belief) -> tuple[Value, ...]:
@@ -338,12 +342,12 @@ def _quantiles(state: _State, belief: Belief) -> tuple[Value, ...]:
     search, line = state.search, state.search.line
     low, high = (line.value(belief.quantile(share)) for share in ((1 - CREDIBLE) / 2, (1 + CREDIBLE) / 2))
     free = set(range(int(low), int(high) + 1)) - state.taken if search.integer else set()
-    found: list[Value] = []
+    values: list[Value] = []
     for k in range(1, search.round + 1):
         value = line.value(belief.quantile(k / (search.round + 1)))
         if search.integer and value not in free:
-            value = min(free, key=lambda one: (abs(one - value), one), default=value)
-        if value not in state.taken and value not in found:
-            found.append(value)
+            value = min(free, key=lambda candidate: (abs(candidate - value), candidate), default=value)
+        if value not in state.taken and value not in values:
+            values.append(value)
             free.discard(int(value))
-    return tuple(found)
+    return tuple(values)

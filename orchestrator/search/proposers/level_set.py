@@ -146,29 +146,29 @@ class _Data:
 
 def _measured(search: LevelSetSearch, rounds: Rounds) -> _Data:
     size = len(search.over)
-    every = [(_place(search, seen), _combined(search, seen)) for seen in measured(rounds)]
-    good = [(place, moments) for place, moments in every if moments is not None]
-    failed = [place for place, moments in every if moments is None]
+    every = [(_position(search, assignment), _combined(search, assignment)) for assignment in measured(rounds)]
+    good = [(position, moments) for position, moments in every if moments is not None]
+    failed = [position for position, moments in every if moments is None]
     values = np.array([mean for _, (mean, _) in good])
     # A small distance, of the points that fill the region: later ones lie near the level.
     first = [abs(float(value)) for value in values[: search.start] if np.isfinite(value) and value]
     small = float(np.quantile(first, 0.25)) if first else 1.0
     bent = np.clip(np.arcsinh(values / small), -FAR, FAR)
     return _Data(
-        places=np.array([place for place, _ in good]).reshape(-1, size),
+        places=np.array([position for position, _ in good]).reshape(-1, size),
         values=bent,
         noise=np.array([noise for _, (_, noise) in good]) / (small * np.cosh(bent)) ** 2,
         failed=np.array(failed).reshape(-1, size),
     )
 
 
-def _place(search: LevelSetSearch, seen: Seen) -> list[float]:
-    return [search.over[name].part(float(seen.values[name])) for name in search.names]
+def _position(search: LevelSetSearch, assignment: Seen) -> list[float]:
+    return [search.over[name].part(float(assignment.values[name])) for name in search.names]
 
 
-def _combined(search: LevelSetSearch, seen: Seen) -> tuple[float, float] | None:
+def _combined(search: LevelSetSearch, assignment: Seen) -> tuple[float, float] | None:
     """How far an assignment's seeds lie from the level together, and the variance of that; None where all failed."""
-    good = np.array(seen.numbers(search.of))
+    good = np.array(assignment.numbers(search.of))
     if not len(good):
         return None
     mean = float(combine(good, search.aggregate)) - search.level
@@ -177,7 +177,7 @@ def _combined(search: LevelSetSearch, seen: Seen) -> tuple[float, float] | None:
 
 
 def _values(search: LevelSetSearch, places: Array) -> Proposal:
-    return tuple({name: search.over[name].value(place[k]) for k, name in enumerate(search.names)} for place in places)
+    return tuple({name: search.over[name].value(position[k]) for k, name in enumerate(search.names)} for position in places)
 
 
 def _candidates(search: LevelSetSearch) -> Array:
@@ -188,8 +188,8 @@ def _candidates(search: LevelSetSearch) -> Array:
     spread = qmc.Sobol(size, scramble=True, seed=0).random(CANDIDATES)
     corners = np.array(list(product((0.0, 1.0), repeat=size))) if size <= 4 else np.empty((0, size))
     distinct: dict[tuple[Value, ...], Array] = {}
-    for place in (*spread, *corners):
-        values = {name: search.over[name].value(place[k]) for k, name in enumerate(search.names)}
+    for position in (*spread, *corners):
+        values = {name: search.over[name].value(position[k]) for k, name in enumerate(search.names)}
         parts = np.array([search.over[name].part(float(value)) for name, value in values.items()])
         distinct.setdefault(tuple(values.values()), parts)
     return np.array(list(distinct.values()))
@@ -198,10 +198,10 @@ def _candidates(search: LevelSetSearch) -> Array:
 def _free(search: LevelSetSearch, data: _Data) -> Array:
     """Candidates that were not measured."""
     every = _candidates(search)
-    taken = np.concatenate([data.places, data.failed])
-    if not len(taken):
+    measured_places = np.concatenate([data.places, data.failed])
+    if not len(measured_places):
         return every
-    apart: Array = np.abs(every[:, None, :] - taken[None, :, :]).max(axis=2).min(axis=1)
+    apart: Array = np.abs(every[:, None, :] - measured_places[None, :, :]).max(axis=2).min(axis=1)
     return every[apart > 1e-9]
 
 
@@ -217,13 +217,13 @@ def _process(data: _Data) -> GaussianProcessRegressor:
     kernel = ConstantKernel(1.0, (0.05, 50.0)) * Matern([0.5] * size, [(0.05, 10.0)] * size, nu=2.5) + WhiteKernel(
         1e-4, (JITTER, 0.3)
     )
-    made = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
+    process = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a length scale at its bound is an answer
-        fitted = made.fit(data.places, data.values / scale)
+        fitted = process.fit(data.places, data.values / scale)
     # What another machine would fit differs in the last digits; rounded, the process is the same.
     fixed = fitted.kernel_.clone_with_theta(np.round(fitted.kernel_.theta, 2))
-    return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, data.values / scale)
+    return GaussianProcessRegressor(fixed, alpha=process.alpha, optimizer=None).fit(data.places, data.values / scale)
 
 
 def _finished(search: LevelSetSearch, process: GaussianProcessRegressor) -> bool:
@@ -233,23 +233,23 @@ def _finished(search: LevelSetSearch, process: GaussianProcessRegressor) -> bool
     return share <= (AREA if search.tolerance is None else search.tolerance)
 
 
-def _straddle(process: GaussianProcessRegressor, data: _Data, free: Array, wanted: int) -> Array:
+def _straddle(process: GaussianProcessRegressor, data: _Data, free: Array, batch: int) -> Array:
     """The candidates most in doubt, one after the other, each as if those before it (and failed ones) met expectation."""
     mean, covariance = process.predict(np.concatenate([free, data.failed]), return_cov=True)
     covariance = np.array(covariance)
     for index in range(len(free), len(mean)):
-        covariance = _given(covariance, index)
-    chosen: list[int] = []
-    for _ in range(min(wanted, len(free))):
+        covariance = _conditioned(covariance, index)
+    picked: list[int] = []
+    for _ in range(min(batch, len(free))):
         doubt = SURE * np.sqrt(np.maximum(np.diag(covariance), 0.0)) - np.abs(mean)
-        doubt[[*chosen, *range(len(free), len(mean))]] = -np.inf
+        doubt[[*picked, *range(len(free), len(mean))]] = -np.inf
         best = int(np.argmax(np.round(doubt, 6)))
-        chosen.append(best)
-        covariance = _given(covariance, best)
-    return free[chosen]
+        picked.append(best)
+        covariance = _conditioned(covariance, best)
+    return free[picked]
 
 
-def _given(covariance: Array, index: int) -> Array:
+def _conditioned(covariance: Array, index: int) -> Array:
     """The covariance once the value at that index is known."""
     column = covariance[:, index]
     return covariance - np.outer(column, column) / max(float(covariance[index, index]), JITTER)
@@ -273,19 +273,19 @@ def _curve(search: LevelSetSearch, process: GaussianProcessRegressor) -> list[tu
         for index in np.argwhere(np.diff(mean >= 0, axis=axis)):
             line = tuple(slice(None) if k == axis else int(at) for k, at in enumerate(index))
             low, high = (float(y) for y in mean[line][index[axis] : index[axis] + 2])
-            place = grid[tuple(index)].copy()
-            place[axis] += low / (low - high) / (side - 1)
-            ends = [place.copy(), place.copy()]
+            position = grid[tuple(index)].copy()
+            position[axis] += low / (low - high) / (side - 1)
+            ends = [position.copy(), position.copy()]
             ends[0][axis], ends[1][axis] = (steps[k] for k in _spread(doubted[line], int(index[axis])))
-            crossings.append((tuple(place), *map(tuple, ends)))
+            crossings.append((tuple(position), *map(tuple, ends)))
     # Whole params have values between whole ones too: the curve passes there.
     lines = {name: replace(search.over[name], integer=False) for name in search.names}
-    points = [[_at(lines, place) for place in three] for three in sorted(crossings)]
+    points = [[_at(lines, position) for position in three] for three in sorted(crossings)]
     return [(at, {name: (low[name], high[name]) for name in at}) for at, low, high in points]
 
 
-def _at(lines: Mapping[str, Span], place: Sequence[float]) -> dict[str, Value]:
-    return {name: line.value(at) for (name, line), at in zip(lines.items(), place, strict=True)}
+def _at(lines: Mapping[str, Span], position: Sequence[float]) -> dict[str, Value]:
+    return {name: line.value(at) for (name, line), at in zip(lines.items(), position, strict=True)}
 
 
 def _spread(doubted: Any, start: int) -> tuple[int, int]:

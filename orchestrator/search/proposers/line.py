@@ -34,9 +34,9 @@ class Line:
         if self.integer and high - low <= count + 1:
             return [k for k in range(int(low) + 1, int(high)) if k not in taken]
         for parts in range(count + 1, count + 4 + len(taken)):
-            found = {self.value(a + (b - a) * k / parts) for k in range(1, parts)} - {low, high, *taken}
-            if len(found) >= count:
-                return _spread(sorted(found), count)
+            values = {self.value(a + (b - a) * k / parts) for k in range(1, parts)} - {low, high, *taken}
+            if len(values) >= count:
+                return _spread(sorted(values), count)
         return []
 
     def closed(self, low: float, high: float, tolerance: float) -> bool:
@@ -46,8 +46,8 @@ class Line:
     def parts(self, low: float, high: float, tolerance: float) -> int:
         """Into how many equal parts a bracket must fall for each to be narrow enough."""
         step = math.log1p(tolerance) if self.geom else tolerance
-        wanted = (self.place(high) - self.place(low)) / step if step else math.inf
-        return math.ceil(round(min(wanted, high - low) if self.integer else wanted, 9))
+        steps = (self.place(high) - self.place(low)) / step if step else math.inf
+        return math.ceil(round(min(steps, high - low) if self.integer else steps, 9))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,15 +65,15 @@ class OptunaSearch:
 
     def propose(self, rounds: Rounds) -> Proposal:
         """The next round: new assignments, all different; empty where `trials` are measured or the space is used up."""
-        seen = measured(rounds)
-        most = room(len(seen), self.round, self.trials)
+        assignments = measured(rounds)
+        most = room(len(assignments), self.round, self.trials)
         if not most:
             return ()
-        taken = {key(one.values) for one in seen}
+        keys = {key(assignment.values) for assignment in assignments}
         proposed: dict[Any, dict[str, Value]] = {}
         with _quiet():
             for values in _candidates(self, rounds, most):
-                if key(values) not in taken:
+                if key(values) not in keys:
                     proposed.setdefault(key(values), values)
                 if len(proposed) == most:
                     break
@@ -117,11 +117,11 @@ def _cell(cell: Cell, value: Callable[[float | Expression], float]) -> Value:
     return cell if isinstance(cell, (int, float, str, bool)) else value(cell)
 
 
-def _scores(search: OptunaSearch, seen: Seen) -> tuple[float, ...] | None:
+def _scores(search: OptunaSearch, assignment: Seen) -> tuple[float, ...] | None:
     """The goals with their seeds combined, all to be minimised; None where one of them has no number."""
     scores = []
     for name in search.columns:
-        score = float(combine(np.array(seen.results[name], dtype=float), search.aggregates.get(name, "mean")))
+        score = float(combine(np.array(assignment.results[name], dtype=float), search.aggregates.get(name, "mean")))
         if math.isnan(score):
             return None
         scores.append(score if name in search.minimize else -score)
@@ -159,7 +159,7 @@ def _suggestions(search: OptunaSearch, rounds: Rounds) -> Iterator[dict[str, Val
         for each in rounds:
             _replay(search, study, each)
     else:
-        study.add_trials([_trial(search, seen, spaces) for seen in measured(rounds)])
+        study.add_trials([_trial(search, assignment, spaces) for assignment in measured(rounds)])
     while True:
         yield _ask(search, study.ask())
 
@@ -232,10 +232,10 @@ def _inside(value: float, space: Span) -> float:
     return min(max(float(settled(value)), space.low), space.high)
 
 
-def _params(search: OptunaSearch, seen: Seen) -> dict[str, Any]:
+def _params(search: OptunaSearch, assignment: Seen) -> dict[str, Any]:
     """What was measured, as Optuna wants it."""
     params: dict[str, Any] = {}
-    for name, value in seen.values.items():
+    for name, value in assignment.values.items():
         space = search.over[name]
         if isinstance(space, Choice):
             params[name] = value
@@ -244,10 +244,10 @@ def _params(search: OptunaSearch, seen: Seen) -> dict[str, Any]:
     return params
 
 
-def _trial(search: OptunaSearch, seen: Seen, spaces: Spaces) -> optuna.trial.FrozenTrial:
+def _trial(search: OptunaSearch, assignment: Seen, spaces: Spaces) -> optuna.trial.FrozenTrial:
     import optuna
 
-    params, scores = _params(search, seen), _scores(search, seen)
+    params, scores = _params(search, assignment), _scores(search, assignment)
     state = optuna.trial.TrialState.FAIL if scores is None else optuna.trial.TrialState.COMPLETE
     distributions = {name: spaces[name] for name in params}
     return optuna.trial.create_trial(state=state, params=params, distributions=distributions, values=scores)
@@ -257,12 +257,12 @@ def _replay(search: OptunaSearch, study: optuna.Study, each: Sequence[Seen]) -> 
     """Go through a round again: the sampler is asked, but told what was measured."""
     import optuna
 
-    for seen in each:
-        study.enqueue_trial(_params(search, seen))
+    for assignment in each:
+        study.enqueue_trial(_params(search, assignment))
     trials = [study.ask() for _ in each]
-    for trial, seen in zip(trials, each, strict=True):
+    for trial, assignment in zip(trials, each, strict=True):
         _ask(search, trial)
-        scores = _scores(search, seen)
+        scores = _scores(search, assignment)
         state = optuna.trial.TrialState.FAIL if scores is None else optuna.trial.TrialState.COMPLETE
         study.tell(trial, scores, state=state)
 

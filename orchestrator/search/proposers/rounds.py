@@ -9,7 +9,7 @@ from orchestrator.search.proposal import Rounds, Seen, Value
 
 def measured(rounds: Rounds) -> list[Seen]:
     """Every assignment of the rounds, oldest first."""
-    return [seen for one_round in rounds for seen in one_round]
+    return [assignment for one_round in rounds for assignment in one_round]
 
 
 def room(count: int, size: int, most: int) -> int:

@@ -57,8 +57,8 @@ def _laid_over(trend: Trend, claim: Any, earlier: Any) -> Any:
     outer = claim.by or tuple(name for name in earlier.by if name != trend.along)
     own = {"where": claim.where, "floor": claim.floor, "unmet_if": claim.unmet_if, "unit": claim.unit}
     own |= {"from_": claim.from_} if claim.from_ != "rows" else {}
-    said = {key: value for key, value in own.items() if value is not None}
-    return earlier.model_copy(update={"id": claim.id, "by": (*outer, trend.along), "require": claim.require, **said})
+    keys = {key: value for key, value in own.items() if value is not None}
+    return earlier.model_copy(update={"id": claim.id, "by": (*outer, trend.along), "require": claim.require, **keys})
 
 
 KIND = ClaimKind[Trend](

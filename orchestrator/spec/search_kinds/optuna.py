@@ -62,8 +62,8 @@ class Optuna(Section):
 
     @model_validator(mode="after")
     def _conditions_lead_somewhere(self) -> Self:
-        listed = {group.names[0]: [row[0] for row in group.rows] for group in self.choices}
-        free = {name: values for name, values in listed.items() if name not in self.when}
+        choices = {group.names[0]: [row[0] for row in group.rows] for group in self.choices}
+        free = {name: values for name, values in choices.items() if name not in self.when}
         for name, needs in self.when.items():
             if name not in self.names:
                 raise wrong(
