@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import Verdict
-from orchestrator.claims.queries import select
+from orchestrator.claims.queries import select_rows
 from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import Finding, owner, told
 from orchestrator.columns import ENGINE_NAMES, OK
@@ -23,7 +23,6 @@ from orchestrator.report import limitations
 from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns, Described
 from orchestrator.results.stored_sweep import StoredSweep
-from orchestrator.spec.claim_model import Claim
 from orchestrator.store import durable
 from orchestrator.wording import level_text, shown, span
 from orchestrator.workload.describe import table_name
@@ -237,10 +236,9 @@ def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
     """The query that gives the rows of a figure; of the sweep's `rows` it may know the values."""
     figure = spec.figures[index]
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
-    meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
     table = "boundaries" if figure.about.source == "boundary" else "sweeps"
     own_rows = rows if table == "sweeps" else None
-    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", own_rows)
+    return select_rows(spec, names, figure.where, f"{table}.{table_name(spec.name)}", own_rows)
 
 
 def _mismatch(row: Mapping[str, Any]) -> str:
