@@ -14,7 +14,7 @@ from dashboards.blocks.address import PageChoice, numeric, varied
 from dashboards.data.cache import SweepRows
 from orchestrator.errors import QueryError
 from orchestrator.figures import of_sweep
-from orchestrator.figures.draw import Drawing
+from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.theme import COLORS, GREY, HEIGHT, WIDTH
 from orchestrator.results.paired_differences import Difference, Differences
 from orchestrator.results.query import Results

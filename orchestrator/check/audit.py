@@ -84,7 +84,7 @@ def audit(
     rows = [stored[name] for name in sample]
     first, *other_devices = devices(device, [str(trials[-1]["device"]) for trials in rows])
     ways = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in other_devices)]
-    trials = [_tried(workload, spec, rows, how, where, tolerance) for how, where in ways]
+    trials = [_measured_again(workload, spec, rows, how, where, tolerance) for how, where in ways]
     differences = {(row["point"], row["column"]): row for _, wrong, _ in reversed(trials) for row in wrong}
     kinds = {workload.measures_of(steps[-1]) for steps in rows}
     audited = Audit(
@@ -112,7 +112,9 @@ Rows = Sequence[Mapping[str, Any]]
 Tried = tuple[dict[str, Any], list[dict[str, Any]], float | None]
 
 
-def _tried(workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, device: str, tolerance: float | None) -> Tried:
+def _measured_again(
+    workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, device: str, tolerance: float | None
+) -> Tried:
     """What came of measuring the sample in one way: its record, its mismatches, and how much longer it took."""
     points = [_point(rows[-1], workload) for rows in stored]
     packs = [points] if how == PACKED else [[point] for point in points]

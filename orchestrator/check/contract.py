@@ -67,13 +67,13 @@ def check(
     except WorkloadError as error:
         return (Check(name=READS, passed=False, text=str(error)),)
     counts = f"{len(workload.params)} params and {len(workload.results)} results, VERSION {workload.version}"
-    return (Check(name=READS, passed=True, text=counts), *_tried(workload, points, here))
+    return (Check(name=READS, passed=True, text=counts), *_checks(workload, points, here))
 
 
 READS = "columns are described, their names free"
 
 
-def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
+def _checks(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
     """The checks that measure points; the later ones only where the first finds that they can be measured."""
     sample = choose(workload, points)
     if not sample:
@@ -84,7 +84,7 @@ def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterato
     ended = _finding(ENDS, _ends(subject), _extent(subject))
     yield ended
     for name, complaint in CHECKS.items():
-        if complaint is _both and (text := _only_one(workload)):
+        if complaint is _runs_agree and (text := _only_one(workload)):
             yield Check(name=name, passed=True, text=text)
         else:
             yield _finding(name, complaint(subject)) if ended.passed else Check(name=name, passed=None, text="not looked at")
@@ -220,11 +220,9 @@ def _ends(subject: Subject) -> str | None:
     """The first point whose last row is missing or not ok."""
     for point, rows in zip(subject.points, subject.alone, strict=True):
         if sum(row["final"] for row in rows) != 1 or not rows[-1]["final"]:
-            return f"{_named(point)} must end with one final row, but gave {len(rows)} rows; yield each step once."
+            return f"{_text(point)} must end with one final row, but gave {len(rows)} rows; yield each step once."
         if rows[-1]["status"] != OK:
-            return (
-                f"{_named(point)} is {rows[-1]['status']}: {(rows[-1]['error'] or 'a finite result is not').splitlines()[-1]}"
-            )
+            return f"{_text(point)} is {rows[-1]['status']}: {(rows[-1]['error'] or 'a finite result is not').splitlines()[-1]}"
     return None
 
 
@@ -281,7 +279,7 @@ def _shuffled(subject: Subject, order: Sequence[int], workload: Workload) -> str
     return _differ(subject, again, "alone", f"in a pack of {len(order)}", subject.tolerance)
 
 
-def _both(subject: Subject) -> str | None:
+def _runs_agree(subject: Subject) -> str | None:
     """Points measured by `run`, in a module that has `run_pack` too."""
     module = subject.workload.module
     plain = types.ModuleType(module.__name__)
@@ -296,7 +294,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "global random states do not matter": _randomness,
     "the order of points does not matter": _order,
     "the pack of a point does not matter": _pack,
-    "run and run_pack agree": _both,
+    "run and run_pack agree": _runs_agree,
 }
 
 
@@ -305,16 +303,14 @@ def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, toler
     for point, before, after in zip(subject.points, subject.alone, again, strict=True):
         if [(r["step"], r["status"]) for r in before] != [(r["step"], r["status"]) for r in after]:
             steps = [[(row["step"], row["status"]) for row in rows] for rows in (before, after)]
-            return (
-                f"{_named(point)} gives steps {steps[0]} {once}, but {steps[1]} {then}; a point is its params and seed alone."
-            )
+            return f"{_text(point)} gives steps {steps[0]} {once}, but {steps[1]} {then}; a point is its params and seed alone."
         allowed = tolerance if subject.workload.measures_of(point[0]) == "value" else None
         for row, other in zip(before, after, strict=True):
             for field in subject.workload.results:
                 a, b = row[field.name], other[field.name]
                 if not equal(a, b, allowed):
                     return (
-                        f"{_named(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
+                        f"{_text(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
                         f"alone{f' (TOLERANCE = {tolerance:g})' if tolerance else ''}."
                     )
     return None
@@ -329,7 +325,7 @@ def equal(a: Any, b: Any, tolerance: float | None) -> bool:
     return isinstance(a, float) and abs(a - b) <= tolerance * max(abs(a), abs(b))
 
 
-def _named(point: Point) -> str:
+def _text(point: Point) -> str:
     params, seed = point
     return f"point {', '.join(f'{name}={value!r}' for name, value in params.items())}, seed {seed}"
 

@@ -92,7 +92,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
         truths = conditions.truths(judged, claim.where, f"{where}.where")
         judged = judged.filter(truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT)))
-    if SETTLED in judged.columns and (claim.holds is not None or claim.equals is not None):
+    if SETTLED in judged.columns and claim.judged_by.rowwise:
         judged = judged.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
     for column in columns:
         judged = bracketed(judged, column, where)

@@ -29,18 +29,6 @@ DOMINATED = "floor > 0.5 * y"
 LISTED = 6
 
 
-def axes(claim: Claim) -> tuple[str | None, str | None]:
-    """The columns that a claim calls its x and its y; None where it has none."""
-    model = claim.fit or claim.prefer or claim.collapse
-    if model is not None:
-        return model.x, model.y
-    if claim.trend is not None:
-        return claim.trend.along, claim.trend.of
-    if claim.compare is not None:
-        return None, claim.compare.of
-    return None, claim.equals.y if claim.equals is not None else None
-
-
 def condition(claim: Claim) -> str | None:
     """The sentence that keeps an assignment from being judged; None where nothing does."""
     return claim.unmet_if or (DOMINATED if claim.floor is not None else None)
@@ -67,7 +55,7 @@ def split(claim: Claim, evidence: Evidence, fields: Columns, by: Sequence[str]) 
 
 def _assignment(claim: Claim, rows: pl.DataFrame, fields: Columns, by: Sequence[str]) -> list[str]:
     """Columns whose values make an assignment: arm, params, the claim's x and groups."""
-    x, _ = axes(claim)
+    x, _ = claim.axes
     match = claim.floor.match if claim.floor is not None else ()
     params = [name for name, field in fields.items() if field.role == "param"]
     return [name for name in dict.fromkeys(("arm", *params, *by, *match, x)) if name is not None and name in rows.columns]
@@ -77,7 +65,7 @@ def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fiel
     """One row an assignment: its numbers combined over seeds, `x`, `y` and the `floor` of its match beside them."""
     import polars as pl
 
-    x, y = axes(claim)
+    x, y = claim.axes
     numbers = [name for name in rows.columns if rows[name].dtype.is_numeric() and name not in key]
     table = rows.group_by(key, maintain_order=True).agg(expression(pl.col(name), aggregate(fields, name)) for name in numbers)
     if y is not None and y in table.columns:
@@ -160,7 +148,7 @@ def _noted(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
 
 def _places(claim: Claim, part: pl.DataFrame) -> str:
     """Where it is limited: the values of x, else how many rows."""
-    x, _ = axes(claim)
+    x, _ = claim.axes
     if x is None or x not in part.columns or not part[x].dtype.is_numeric():
         return f"in {len(part)} row{'s' * (len(part) != 1)}"
     values = [shown(float(v)) for v in part[x].drop_nulls().unique().sort().to_list()]

@@ -39,11 +39,13 @@ def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -
     params = [name for name, field in source.fields.items() if field.role == "param" and name in rows.columns]
     key = ["arm", *(name for name in params if name not in choice.over)]
     best = _best(rows.filter(rows["seed"].is_in(held_out) & rows["final"]), key, choice, source.fields)
-    kept = rows.join(best, on=[*key, *choice.over], how="semi", nulls_equal=True, maintain_order="left")
-    kept = kept.filter(~kept["seed"].is_in(held_out))
-    table = _chosen(claim, source, key, held_out)
-    sentence = f"chosen by {choice.of} on {len(held_out)} held-out seed{'s' * (len(held_out) != 1)}: {_said(best, key, choice)}"
-    return replace(evidence, rows=kept, sql=select(source.spec, claim, columns, table, source.rows)), (sentence,), ""
+    left_to_judge = rows.join(best, on=[*key, *choice.over], how="semi", nulls_equal=True, maintain_order="left")
+    left_to_judge = left_to_judge.filter(~left_to_judge["seed"].is_in(held_out))
+    table = _chosen_sql(claim, source, key, held_out)
+    sentence = (
+        f"chosen by {choice.of} on {len(held_out)} held-out seed{'s' * (len(held_out) != 1)}: {_choice_text(best, key, choice)}"
+    )
+    return replace(evidence, rows=left_to_judge, sql=select(source.spec, claim, columns, table, source.rows)), (sentence,), ""
 
 
 def _best(rows: pl.DataFrame, key: list[str], choice: Choice, fields: Columns) -> pl.DataFrame:
@@ -59,7 +61,7 @@ def _best(rows: pl.DataFrame, key: list[str], choice: Choice, fields: Columns) -
     return table.sort(order, descending=down, nulls_last=True).unique(key, keep="first", maintain_order=True)
 
 
-def _chosen(claim: Claim, source: Source, key: list[str], held_out: list[int]) -> str:
+def _chosen_sql(claim: Claim, source: Source, key: list[str], held_out: list[int]) -> str:
     """The rows that are left, as a table in SQL."""
     choice = claim.choose
     assert choice is not None
@@ -76,7 +78,7 @@ def _chosen(claim: Claim, source: Source, key: list[str], held_out: list[int]) -
     return f"(SELECT * FROM ({ranked}) WHERE _rank = 1 AND seed NOT IN ({', '.join(map(str, held_out))}))"
 
 
-def _said(best: pl.DataFrame, key: list[str], choice: Choice) -> str:
+def _choice_text(best: pl.DataFrame, key: list[str], choice: Choice) -> str:
     """Which setting was chosen where: `rate = 0.1 at arm = tuned, d = 8`."""
     varied = [name for name in key if best[name].n_unique() > 1]
     lines = []

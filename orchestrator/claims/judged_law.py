@@ -70,14 +70,12 @@ def summary(fitted: Fit) -> dict[str, Any]:
 def drawable(fitted: Fit, case: Case, rows: pl.DataFrame) -> dict[str, Any]:
     """The summary of a fit to a group's rows, with all that it takes to draw the law from a saved verdict."""
     claim = case.claim
-    model = claim.fit or claim.prefer
-    assert model is not None
-    by = claim.by or (("arm",) if claim.compare is not None else ())
+    (x, y), by = claim.axes, claim.groups
     constant = _constant(case, rows, by)
     return {
         **summary(fitted),
-        "x": model.x,
-        "y": model.y,
+        "x": x,
+        "y": y,
         "from": claim.from_,
         "by": list(by),
         "constant": [[name, jsonable(value)] for name, value in constant.items()],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.claims import floors, held_out_choice, ledger, sentences, verdict
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
-from orchestrator.claims.kinds import collapse, compare, equals, fit, holds, prefer, trend
+from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
 from orchestrator.claims.sentences import label
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
-JUDGES = {
-    "fit": fit.judge,
-    "prefer": prefer.judge,
-    "compare": compare.judge,
-    "trend": trend.judge,
-    "collapse": collapse.judge,
-    "holds": holds.judge,
-    "equals": equals.judge,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +92,14 @@ def judge_rows(
 def judge_all(spec: Spec, known: Mapping[str, Source], kept: Bookkeeping | None = None) -> tuple[Verdict, ...]:
     """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
     subjects = [_subject(spec, claim, known) for claim in spec.claims]
-    tests = sum(_intervals(one) for one in subjects)
+    tests = sum(judge_of(subject.claim.kind).intervals(_case(subject, LEVEL)) for subject in subjects)
     level = 1 - (1 - LEVEL) / max(tests, 1)
     return tuple(_verdict(one, level, spec, kept) for one in subjects)
 
 
 def _subject(spec: Spec, claim: Claim, known: Mapping[str, Source]) -> Subject:
     """The rows of a claim, those set apart that something else limits."""
-    model = trend.merged(spec.claims, claim) if trend.fitted(claim) else None
+    model = claim.model_among(spec.claims)
     meant = model or claim
     source = known[meant.from_] if meant.from_ in known else absent(spec, meant)
     columns = _columns(meant)
@@ -117,48 +108,28 @@ def _subject(spec: Spec, claim: Claim, known: Mapping[str, Source]) -> Subject:
         return Subject(claim=claim, source=source, evidence=empty, model=model)
     evidence = gather(source.spec, meant, source.rows, columns, source.table)
     evidence, chosen, missing = held_out_choice.keep(meant, evidence, source, columns)
-    evidence = floors.split(meant, evidence, source.fields, _groups(meant))
+    evidence = floors.split(meant, evidence, source.fields, meant.groups)
     source = replace(source, missing=missing)
     return Subject(claim=claim, source=source, evidence=evidence, model=model, chosen=chosen)
 
 
 def _columns(claim: Claim) -> list[str]:
-    """The columns and formulas that a claim speaks of, outside its SQL."""
-    model = claim.fit or claim.prefer
-    named = [] if model is None else [model.x, model.y]
-    if claim.trend is not None:
-        named += [claim.trend.along, claim.trend.of]
-    if claim.collapse is not None:
-        named += [claim.collapse.curves, claim.collapse.x, claim.collapse.y]
-    if claim.equals is not None:
-        named += list(claim.equals.table[0])
-    if claim.compare is not None and claim.compare.paired:
-        named += [*claim.compare.pair, claim.compare.of]
+    """The columns and formulas that a claim speaks of, outside its SQL: what tells rows apart, then x, then y, then noise."""
+    x, y = claim.axes
+    names = sorted((name for _, name in claim.columns()), key=lambda name: (name == y, name == x))
     extra = [name for name in (claim.se, claim.unit) if name is not None]
-    return list(dict.fromkeys([*_groups(claim), *named, *extra]))
+    return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
-def _groups(claim: Claim) -> list[str]:
-    """The columns that groups differ in."""
-    return list(claim.by) or (["arm"] if claim.compare is not None and not claim.compare.paired else [])
-
-
-def _intervals(subject: Subject) -> int:
-    """How many intervals decide a claim: groups times what is expected; an exact or AICc decision has none."""
-    claim, evidence = subject.claim, subject.evidence
-    if claim.kind == "trend":
-        outer = subject.model.by[:-1] if subject.model is not None else claim.by
-        return evidence.count(outer)
-    groups = evidence.count(claim.by)
-    if claim.compare is not None and claim.compare.paired:
-        return groups * (2 if claim.compare.interaction else 1)
-    each = {"fit": len(claim.expect or {}), "compare": 0, "collapse": 1, "equals": 1, "holds": int(claim.se is not None)}
-    return max(1, groups // 2) if claim.kind == "compare" else groups * each.get(claim.kind, 0)
+def _case(subject: Subject, level: float) -> Case:
+    """What the judge of a claim is given."""
+    fields = subject.source.fields
+    return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, model=subject.model)
 
 
 def _verdict(subject: Subject, level: float, spec: Spec, kept: Bookkeeping | None) -> Verdict:
     claim, evidence = subject.claim, subject.evidence
-    case = Case(claim=claim, evidence=evidence, fields=subject.source.fields, level=level, model=subject.model)
+    case = _case(subject, level)
     findings = _findings(subject, case)
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
@@ -191,7 +162,7 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
     meant, evidence = subject.rows_claim, subject.evidence
     if subject.source.missing:
         return [_nothing(subject.source.missing)]
-    found = JUDGES[subject.claim.kind](case) if len(evidence.rows) else []
+    found = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
     return floors.told(meant, evidence, found, outer) or [_nothing("no row fulfils 'where'")]
 
@@ -207,11 +178,12 @@ def _reasons(findings: Sequence[Finding]) -> tuple[str, ...]:
 
 def _mixed(case: Case) -> tuple[str, ...]:
     claim = case.model or case.claim
-    model = claim.fit or claim.prefer
-    if model is None or not len(case.evidence.rows):
+    if not claim.laws or not len(case.evidence.rows):
         return ()
     params = frozenset(name for name, field in case.fields.items() if field.role == "param")
-    return mixed(case.evidence.rows, model.x, model.y, params, (*_groups(claim), *([claim.unit] if claim.unit else [])))
+    x, y = claim.axes
+    assert x is not None and y is not None
+    return mixed(case.evidence.rows, x, y, params, (*claim.groups, *([claim.unit] if claim.unit else [])))
 
 
 def _numbers(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.claims.case import FINITE
-from orchestrator.claims.region import Region
+from orchestrator.claims.case import FINITE, Region
 from orchestrator.fitting.fits import fit
 from orchestrator.fitting.intervals import Interval
 from orchestrator.fitting.laws import Law

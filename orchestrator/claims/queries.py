@@ -103,10 +103,10 @@ def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None =
     if claim.where is not None:
         where = terms.condition(claim.where)
         conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
-    if claim.holds is not None:
+    if claim.condition is not None:
         if not searched:
             columns_chosen.insert(3, "point")
-        columns_chosen.append(f"({terms.condition(claim.holds)}) AS holds")
+        columns_chosen.append(f"({terms.condition(claim.condition)}) AS {claim.kind}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"

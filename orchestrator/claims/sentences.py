@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import wording
 from orchestrator.claims import verdict
 from orchestrator.claims.floors import condition
-from orchestrator.claims.kinds.collapse import SPREAD
 from orchestrator.claims.verdict import LIMITED, Finding
 
 if TYPE_CHECKING:
@@ -24,31 +23,9 @@ def label(group: Mapping[str, Any]) -> str:
 def expected(claim: Claim) -> str:
     """What the claim expects, in words."""
     limited = condition(claim)
-    return _expected(claim) + (f", judged where not ({limited})" if limited else "")
-
-
-def _expected(claim: Claim) -> str:
-    bounds = {name: f"{_bound(bound.low, bound.high)}" for name, bound in (claim.expect or {}).items()}
-    if claim.prefer is not None:
-        rivals = ", ".join(claim.prefer.over)
-        return f"{claim.prefer.law} over {rivals} by {claim.prefer.aicc:g} AICc and by predicting the largest {claim.prefer.x}"
-    if claim.holds is not None:
-        return f"{claim.holds} on every row" + (f", noise {claim.se}" if claim.se else "")
-    if claim.trend is not None:
-        return f"{claim.trend.of} {claim.trend.is_} along {claim.trend.along}"
-    if claim.collapse is not None:
-        asked = claim.collapse
-        return (
-            f"{asked.y} over {asked.x} one curve for every {asked.curves}, spread {bounds.get('spread', f'at most {SPREAD}')}"
-        )
-    if claim.equals is not None:
-        return f"{claim.equals.y} as in a table of {len(claim.equals.table)}"
-    if claim.compare is not None:
-        asked_arms = claim.compare
-        told = f"{asked_arms.of}: {asked_arms.left} - {asked_arms.right} {bounds.get('difference', 'at least 0')}"
-        third = f"; less {asked_arms.interaction} - {asked_arms.right} {bounds.get('interaction', 'at least 0')}"
-        return told + (third if asked_arms.interaction else "")
-    return "; ".join(f"{name} {text}" for name, text in bounds.items())
+    bounds = {name: _bound(bound.low, bound.high) for name, bound in (claim.expect or {}).items()}
+    kind = claim.judged_by
+    return kind.expected(kind.of(claim), claim, bounds) + (f", judged where not ({limited})" if limited else "")
 
 
 def _bound(low: Any, high: Any) -> str:

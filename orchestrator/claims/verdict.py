@@ -30,8 +30,8 @@ class Finding:
 class Verdict:
     """The answer to one claim, as it is saved and printed.
 
-    `kind` is fit, prefer, compare, trend, collapse, holds or equals; `expected` is the claim's condition in words; `basis`
-    (quoted, reviewed, recalled, derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
+    `kind` is the name of the claim's kind; `expected` is the claim's condition in words; `basis` (quoted, reviewed, recalled,
+    derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
     says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
     `findings` are the groups.

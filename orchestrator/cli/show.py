@@ -43,7 +43,7 @@ def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
     rows = []
     for verdict in judged:
         texts = dict.fromkeys(
-            _named(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
+            _group_text(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
         )
         rows.append(
             {
@@ -57,7 +57,7 @@ def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
         table(rows)
 
 
-def _named(group: Mapping[str, Any]) -> str:
+def _group_text(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
     values = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

@@ -9,7 +9,8 @@ from orchestrator.claims import Verdict
 from orchestrator.claims.sources import boundaries
 from orchestrator.claims.verdict import restore
 from orchestrator.errors import SpecError
-from orchestrator.figures.draw import Drawing, Found, draw
+from orchestrator.figures.draw import draw
+from orchestrator.figures.drawing import Drawing, Found
 from orchestrator.figures.theme import styled
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import spec_of
@@ -43,7 +44,7 @@ def drawing(
     from orchestrator.results import frames
 
     known = saved(spec, store) if verdicts is None else verdicts
-    if spec.figures[index].kind == "boundary":
+    if spec.figures[index].about.source == "boundary":
         found = boundaries(spec, store)
         return draw(spec, index, found.rows, found.fields, Found(verdicts=known))
     curve = frames.boundaries(store, spec.name, spec.size or BASE)

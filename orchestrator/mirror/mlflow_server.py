@@ -83,7 +83,7 @@ def imported() -> None:
 def prepare(store: Store, uri: str | None = None) -> None:
     """Make MLflow's database where it is new, which takes a second; TrackError where nobody answers."""
     where = address(store, uri)
-    with _told(where):
+    with _errors_explained(where):
         _connect(where)
 
 
@@ -98,11 +98,11 @@ def mirror(
     """
     where, start = address(store, uri), time.monotonic()
     expected = entries(store, store.latest(sweep, size), Drawn.read(made / sweep_files.CURVES) if made else None)
-    with _told(where):
+    with _errors_explained(where):
         client = _connect(where)
-        written, kept, removed = _reconcile(client, store, expected, files, made)
+        new, unchanged, removed = _reconcile(client, store, expected, files, made)
     return Mirrored(
-        uri=shown(where), sweep=sweep, size=expected.size, written=written, kept=kept, removed=removed,
+        uri=shown(where), sweep=sweep, size=expected.size, written=new, kept=unchanged, removed=removed,
         seconds=time.monotonic() - start,
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ def import_store(uri: str, target: Path) -> tuple[str, ...]:
 
     store = open_store(target, create=True)
     with tempfile.TemporaryDirectory() as folder:
-        with _told(uri):
+        with _errors_explained(uri):
             client = _connect(uri)
             downloads = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
         sweeps = [sweep_files.unpack(files, store) for files in downloads]
@@ -150,7 +150,7 @@ def shown(uri: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(uri: str) -> Iterator[None]:
+def _errors_explained(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into a TrackError that says which server and what to do."""
     imported()
     import mlflow.exceptions
@@ -247,10 +247,12 @@ def _reconcile(client: MlflowClient, store: Store, expected: Entries, files: boo
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, expected.sweep)
     _describe(client, experiment, expected)
-    there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{expected.size}'")
-    invocations = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
+    curve_runs = _search(client, [experiment], f"tags.`{PREFIX}size` = '{expected.size}'")
+    invocations = {
+        r.data.tags[PREFIX + "generation"]: r for r in curve_runs if r.data.tags.get(PREFIX + "kind") == "invocation"
+    }
     runs = {e.generation: invocations.get(str(e.generation)) or _begin(client, experiment, e) for e in expected.invocations}
-    unchanged, stale = _compare(expected.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
+    unchanged, stale = _compare(expected.curves, [r for r in curve_runs if r.data.tags.get(PREFIX + "kind") != "invocation"])
     new = [entry for entry in expected.curves if entry.digest not in unchanged]
     _all(client, [lambda run=run: client.delete_run(run) for run in stale])
     _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.verdict import told
 from orchestrator.columns import OK
-from orchestrator.figures.draw import Drawing, printed
+from orchestrator.figures.draw import printed
+from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.of_sweep import drawings
 from orchestrator.fitting.aggregates import expression
 from orchestrator.report import latex

@@ -15,6 +15,7 @@ from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import Finding, owner, told
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import Drawing, render
+from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.figures.of_sweep import drawings, saved
 from orchestrator.figures.theme import NIGHT
@@ -260,7 +261,7 @@ def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
     figure = spec.figures[index]
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
     meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
-    table = "boundaries" if figure.kind == "boundary" else "sweeps"
+    table = "boundaries" if figure.about.source == "boundary" else "sweeps"
     shown = rows if table == "sweeps" else None
     return select(spec, meant, names, f"{table}.{table_name(spec.name)}", shown)
 

@@ -106,7 +106,8 @@ def _keys(
     free = [name for name in params if name in shared and name not in apart]
     keys = list(on) or [name for name in free if pl.concat([left[name], right[name]]).n_unique() > 1]
     varying = [
-        f"{name} is {_one(left, name)} on the left and {_one(right, name)} on the right" for name in sorted(apart - {*keys})
+        f"{name} is {_only_value(left, name)} on the left and {_only_value(right, name)} on the right"
+        for name in sorted(apart - {*keys})
     ]
     for name in params:
         sides = [s for s, t in (("left", left), ("right", right)) if name in t.columns and t[name].n_unique() > 1]
@@ -120,7 +121,7 @@ def _apart(left: pl.DataFrame, right: pl.DataFrame, name: str) -> bool:
     return [len(v) for v in values] == [1, 1] and values[0] != values[1]
 
 
-def _one(table: pl.DataFrame, name: str) -> str:
+def _only_value(table: pl.DataFrame, name: str) -> str:
     return str(table[name][0])
 
 

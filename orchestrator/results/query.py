@@ -119,11 +119,11 @@ def _complaining(connection: duckdb.DuckDBPyConnection, sql: str, seconds: float
     except duckdb.InterruptException as error:
         raise QueryError(f"query: it must end within {seconds:g} s, but did not; ask for less, or raise the limit.") from error
     except duckdb.Error as error:
-        _gone(error)
+        _raise_if_gone(error)
         raise _explained(str(error), connection, sql) from error
 
 
-def _gone(error: Exception) -> None:
+def _raise_if_gone(error: Exception) -> None:
     """A part that `compact` replaced meanwhile is looked for anew by the caller."""
     if "No such file or directory" in str(error) and ".parquet" in str(error):
         raise FileNotFoundError(str(error)) from error

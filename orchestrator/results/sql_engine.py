@@ -81,5 +81,5 @@ def nodes(tree: Any, bound: frozenset[str] = frozenset()) -> Iterator[tuple[Tree
 
 def column(node: Tree) -> str:
     """The column that a node names without a table; empty where it names none."""
-    names: list[str] = node["column_names"] if node.get("class") == "COLUMN_REF" else []
-    return names[0] if len(names) == 1 else ""
+    names: list[Any] = node["column_names"] if node.get("class") == "COLUMN_REF" else []
+    return str(names[0]) if len(names) == 1 else ""

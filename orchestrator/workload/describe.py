@@ -227,7 +227,9 @@ def _imported(module: str, name: str) -> types.ModuleType:
     try:
         return importlib.import_module(module)
     except FAULTS as error:
-        raise WorkloadError(f"workload '{name}': its module must import, but {_told(error)}; mend or install it.") from error
+        raise WorkloadError(
+            f"workload '{name}': its module must import, but {_error_text(error)}; mend or install it."
+        ) from error
 
 
 def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
@@ -245,11 +247,13 @@ def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
     try:
         spec.loader.exec_module(module)
     except FAULTS as error:
-        raise WorkloadError(f"workload '{reference}': its file must import, but {_told(error)}; mend {path.name}.") from error
+        raise WorkloadError(
+            f"workload '{reference}': its file must import, but {_error_text(error)}; mend {path.name}."
+        ) from error
     return module
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """The error's text, with its kind where that says more."""
     return str(error) if isinstance(error, (ImportError, SyntaxError)) else f"{type(error).__name__}: {error}"
 

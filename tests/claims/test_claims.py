@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.check import conditions
 from orchestrator.claims import Verdict, judging
+from orchestrator.claims.case import Region
 from orchestrator.claims.ledger import claim_hash
 from orchestrator.claims.placing import weighed
-from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import alarming, restore
 from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Interval

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,10 +133,14 @@ def test_the_same_command_again_measures_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_deadline_ends_a_run_and_keeps_its_rows(tmp_path: Path) -> None:
-    spec = sweep(tmp_path, "axes: {i: {range: [1, 200, 1]}}\nfixed: {nap: 0.2}\nlimits: {deadline: 12s}")
-    summary, rows = measured(spec, tmp_path)
+    begun = time.monotonic()
+    measured(sweep(tmp_path, "axes: {i: [0]}"), tmp_path)
+    # How long workers take to begin hangs on what else the machine does; all points take four times the deadline.
+    deadline = 5 + 3 * (time.monotonic() - begun)
+    more = f"axes: {{i: {{range: [1, 200, 1]}}}}\nfixed: {{nap: {deadline / 25:.3f}}}\nlimits: {{deadline: {deadline:.1f}}}"
+    summary, rows = measured(sweep(tmp_path, more), tmp_path)
     assert summary.why == "limits.deadline was reached"
-    assert 0 < rows.height == summary.measured < 200
+    assert 0 < rows.height - 1 == summary.measured < 200
 
 
 @pytest.mark.usefixtures("cluster")

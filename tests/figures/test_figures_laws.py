@@ -14,7 +14,8 @@ from orchestrator.claims import Verdict, judge_rows, judging
 from orchestrator.claims.judged_law import JudgedLaw, laws_of
 from orchestrator.claims.verdict import restore
 from orchestrator.figures import of_sweep
-from orchestrator.figures.draw import Drawing, Found, draw
+from orchestrator.figures.draw import draw
+from orchestrator.figures.drawing import Drawing, Found
 from orchestrator.figures.law_lines import concerned
 from orchestrator.figures.of_sweep import drawing
 from orchestrator.fitting import fits, laws

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims.case import FINITE, Case, said
+from orchestrator.claims.case import FINITE, Case, Region, said
 from orchestrator.claims.placing import WINDOWS, Placed, reported, settle
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import SEEDS, Measured
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.fits import replicas
 from orchestrator.fitting.intervals import Array, Interval, student
 from orchestrator.fitting.series import Series
+from orchestrator.spec.claim_kinds.collapse import KIND, SPREAD
 from orchestrator.wording import level_text, shown, span, text
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ FEWEST = 3
 """Curves that a collapse must have."""
 PLACES = 4
 """Places where curves must overlap."""
-SPREAD = 0.1
-"""The spread that counts as a collapse where the claim gives none."""
 Curve = tuple[Array, Array]
 
 
@@ -76,9 +74,13 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """The spread of each group."""
+    return case.evidence.count(case.claim.by)
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    asked = case.claim.collapse
-    assert asked is not None
+    asked = KIND.of(case.claim)
     parts = rows.drop_nulls([asked.curves]).sort(asked.curves).group_by([asked.curves], maintain_order=True)
     found = [(key[0], case.series(part, asked.x, asked.y)) for key, part in parts]
     kept = [(key, one) for key, one in found if len(one.series.x)]

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims import matched_sides
-from orchestrator.claims.case import Case, said
+from orchestrator.claims import matched_sides, paired_arms
+from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
-from orchestrator.claims.kinds import paired
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
@@ -22,12 +20,14 @@ from orchestrator.fitting.intervals import Interval, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.fitting.staircases import stepped, unrounded
+from orchestrator.spec.claim_kinds.compare import KIND
+from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.wording import level_text, shown, span
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Compare
+    from orchestrator.spec.claim_kinds.compare import Compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +41,17 @@ class Sides:
 
 def judge(case: Case) -> list[Finding]:
     """A finding for each outer group: the columns of `by` but the one whose values the comparison names."""
-    asked = case.claim.compare
-    assert asked is not None
+    asked = KIND.of(case.claim)
     if asked.paired:
-        return paired.judge(case, asked)
-    assert case.claim.fit is not None
-    law = laws.law(case.claim.fit.law)
+        return paired_arms.judge(case, asked)
+    law = laws.law(MODEL.of(case.claim).law)
     return [_fitted(case, asked, law, side) for side in sides(case, asked)]
+
+
+def intervals(case: Case) -> int:
+    """One for each two groups whose fits are compared; of paired arms one, or two with a third arm, for each group."""
+    asked, groups = KIND.of(case.claim), case.evidence.count(case.claim.by)
+    return groups * (2 if asked.interaction else 1) if asked.paired else max(1, groups // 2)
 
 
 def sides(case: Case, asked: Compare) -> list[Sides]:
@@ -81,8 +85,7 @@ def _named(case: Case, by: tuple[str, ...], asked: Compare) -> str:
 
 
 def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
-    assert case.claim.fit is not None
-    x, y = case.claim.fit.x, case.claim.fit.y
+    x, y = MODEL.of(case.claim).x, MODEL.of(case.claim).y
     pair = case.series(side.left, x, y, law), case.series(side.right, x, y, law)
     short = [
         f"{label}: {text}"

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims.case import Case
+from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting.intervals import interval
 from orchestrator.fitting.series import Series
 from orchestrator.results.described import aggregate
+from orchestrator.spec.claim_kinds.equals import KIND
 from orchestrator.spec.expressions import Expression
 from orchestrator.wording import count, level_text, shown, span, text
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Equals
+    from orchestrator.spec.claim_kinds.equals import Equals
 
 LISTED = 20
 SHOWN = 3
@@ -45,9 +45,13 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """One for each group; its entries share it."""
+    return case.evidence.count(case.claim.by)
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    asked = case.claim.equals
-    assert asked is not None
+    asked = KIND.of(case.claim)
     level = 1 - (1 - case.level) / len(asked.table)
     entries = [_entry(case, asked, {k: _cell(v) for k, v in row.items()}, rows, level) for row in asked.table]
     words = [entry.word for entry in entries]

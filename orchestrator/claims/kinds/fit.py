@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import verdict
-from orchestrator.claims.case import Case, guarded, said
+from orchestrator.claims.case import Case, Region, guarded, said
 from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.placing import FLOOR, Placed, least, place, reported, settle
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import fit
 from orchestrator.fitting.laws import Law
+from orchestrator.spec.claim_kinds.fit import KIND
 from orchestrator.wording import level_text, shown, span
 
 if TYPE_CHECKING:
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
-    assert case.claim.fit is not None
-    law = laws.law(case.claim.fit.law)
+    law = laws.law(KIND.of(case.claim).law)
     return [_group(case, law, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def intervals(case: Case) -> int:
+    """One for each group and each parameter that is expected."""
+    return case.evidence.count(case.claim.by) * len(case.claim.expect or {})
 
 
 def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     claim = case.claim
-    assert claim.fit is not None
-    x, y = claim.fit.x, claim.fit.y
+    x, y = KIND.of(claim).x, KIND.of(claim).y
     found = case.series(rows, x, y, law)
     short = lacking(claim, found.series, (law,), least(law))
     if short:

@@ -16,6 +16,7 @@ from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Array
 from orchestrator.results import conditions
 from orchestrator.results.derived_columns import only, with_column
+from orchestrator.spec.claim_kinds.holds import KIND
 from orchestrator.wording import count, level_text, shown, text
 
 if TYPE_CHECKING:
@@ -31,22 +32,26 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """One for each group where rows have noise."""
+    return case.evidence.count(case.claim.by) * int(case.claim.se is not None)
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    claim = case.claim
-    assert claim.holds is not None
-    ok = _numbered(only(rows, settled(rows)), claim.holds)
+    claim, holds = case.claim, KIND.of(case.claim)
+    ok = _numbered(only(rows, settled(rows)), holds)
     lost = len(rows) - len(ok)
     if not len(ok):
         told = "too little data: no row has a result"
         return Finding(verdict="unmet", sentence=told, group=group, reasons=(told,))
     if claim.se is not None:
         return _noisy(case, ok, lost, group)
-    condition = conditions.tolerant(claim.holds, claim.tolerance)
+    condition = conditions.tolerant(holds, claim.tolerance)
     try:
         truths = conditions.truths(ok, condition, f"claims.{claim.id}.holds")
     except SpecError:
         # A comparison of columns that are texts has no tolerance.
-        truths = conditions.truths(ok, claim.holds, f"claims.{claim.id}.holds")
+        truths = conditions.truths(ok, holds, f"claims.{claim.id}.holds")
     return _told(case, ok, (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost, group)
 
 
@@ -62,9 +67,9 @@ def _told(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, g
     bad = offenders(case, rows, broken)
     numbers = {"rows": judged, "broken": int(broken.sum()), "without_value": int(hollow.sum()), "lost": lost, "offenders": bad}
     if broken.any():
-        told = f"{claim.holds} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
+        told = f"{KIND.of(claim)} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
         return Finding(verdict="refuted", sentence=told, group=group, numbers=numbers)
-    told = f"{claim.holds} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
+    told = f"{KIND.of(claim)} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
     word = "unmet" if judged == 0 else "undecided" if lost else "supported"
     return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
 
@@ -84,7 +89,7 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     import polars as pl
 
     about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
-    names = [name for name in rows.columns if name in about or name in spoken(case.claim.holds or "")]
+    names = [name for name in rows.columns if name in about or name in spoken(KIND.of(case.claim))]
     names += [name for name in case.claim.by if name not in names]
     held = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
     order = [*(c for c in rows.columns if c in case.fields and case.fields[c].role == "param"), "seed"]
@@ -103,12 +108,12 @@ def _row(row: dict[str, Any]) -> str:
 
 def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
     """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
-    claim = case.claim
-    assert claim.holds is not None and claim.se is not None
+    claim, holds = case.claim, KIND.of(case.claim)
+    assert claim.se is not None
     place = f"claims.{claim.id}"
-    parts = conditions.sides(claim.holds)
+    parts = conditions.sides(holds)
     if parts is None or parts[1] == "=":
-        raise SpecError(f"{place}.holds: with 'se' it must be one comparison by < <= > >=, but got '{claim.holds}'; split it.")
+        raise SpecError(f"{place}.holds: with 'se' it must be one comparison by < <= > >=, but got '{holds}'; split it.")
     rows = with_column(rows, claim.se, f"{place}.se")
     left, operator, right = parts
     signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
@@ -125,7 +130,7 @@ def _simultaneous(
 ) -> Finding:
     from scipy.special import ndtri
 
-    claim, judged = case.claim, int((~hollow).sum())
+    claim, holds, judged = case.claim, KIND.of(case.claim), int((~hollow).sum())
     margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
     broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
     worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
@@ -134,7 +139,7 @@ def _simultaneous(
         "worst_in_se": float(gaps[worst] / max(errors[worst], 1e-300)), "offenders": offenders(case, rows, broken),
     }  # fmt: skip
     told = (
-        f"{claim.holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
+        f"{holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
         f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
     )
     word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"

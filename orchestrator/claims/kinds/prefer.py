@@ -21,6 +21,7 @@ from orchestrator.fitting import laws
 from orchestrator.fitting.fits import EXACT, advantage, held_out, rivals
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
+from orchestrator.spec.claim_kinds.prefer import KIND
 from orchestrator.wording import shown
 
 if TYPE_CHECKING:
@@ -89,9 +90,13 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """None: information criteria decide."""
+    return 0
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    asked = case.claim.prefer
-    assert asked is not None
+    asked = KIND.of(case.claim)
     law, over = laws.law(asked.law), tuple(laws.law(name) for name in asked.over)
     found = case.series(rows, asked.x, asked.y)
     short = lacking(case.claim, found.series, (law, *over), least((law, *over)))

@@ -6,7 +6,6 @@ no step between neighbours may go against it beyond its noise. Without noise eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,9 @@ from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import Fit, fit, replicas
 from orchestrator.fitting.intervals import Array, student
-from orchestrator.fitting.law_names import PARAMETERS
 from orchestrator.fitting.series import Series
+from orchestrator.spec.claim_kinds.fit import KIND as MODEL
+from orchestrator.spec.claim_kinds.trend import KIND
 from orchestrator.wording import level_text, shown, span, text
 
 if TYPE_CHECKING:
@@ -82,40 +82,23 @@ class Slope:
     reason: str = ""
 
 
-def fitted(claim: Claim) -> bool:
-    """Whether the trend is one of a law's parameter, not of a column."""
-    return claim.trend is not None and claim.trend.of in PARAMETERS
-
-
-def merged(claims: Sequence[Claim], claim: Claim) -> Claim | None:
-    """The nearest earlier claim whose fit gives the trend's parameter, with what the trend itself says of rows laid over it.
-
-    Its groups are those along which the trend goes. None where no earlier fit has the parameter.
-    """
-    trend = claim.trend
-    if trend is None:
-        return None
-    before = claims[: next((i for i, c in enumerate(claims) if c.id == claim.id), 0)]
-    for one in reversed(before):
-        if one.fit is not None and any(p.name == trend.of for p in laws.law(one.fit.law).parameters):
-            outer = claim.by or tuple(name for name in one.by if name != trend.along)
-            own = {"where": claim.where, "floor": claim.floor, "unmet_if": claim.unmet_if, "unit": claim.unit}
-            own |= {"from_": claim.from_} if claim.from_ != "rows" else {}
-            said = {key: value for key, value in own.items() if value is not None}
-            return one.model_copy(update={"id": claim.id, "by": (*outer, trend.along), "require": claim.require, **said})
-    return None
-
-
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
-    assert case.claim.trend is not None
-    outer = case.claim.by if case.model is None else case.model.by[:-1]
-    return [_group(case, group, rows) for group, rows in case.evidence.groups(outer)]
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(_outer_groups(case))]
+
+
+def intervals(case: Case) -> int:
+    """The contrast of each group."""
+    return case.evidence.count(_outer_groups(case))
+
+
+def _outer_groups(case: Case) -> tuple[str, ...]:
+    """The columns whose values have a trend each; those of a fit are grouped by what the trend goes along, too."""
+    return case.claim.by if case.model is None else case.model.by[:-1]
 
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    trend = case.claim.trend
-    assert trend is not None
+    trend = KIND.of(case.claim)
     if case.model is not None:
         paths, short, numbers, reasons = _parameters(case, case.model, rows)
     else:
@@ -147,8 +130,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
 
 
 def _bounded(case: Case) -> str:
-    assert case.claim.trend is not None
-    column = case.claim.trend.of if case.model is None or case.model.fit is None else case.model.fit.y
+    column = KIND.of(case.claim).of if case.model is None else MODEL.of(case.model).y
     kind = case.bound(column)
     return f"the values are {kind} bounds found by search, which cannot support a trend" if kind != "exact" else ""
 
@@ -199,12 +181,12 @@ def _measured(found: Series) -> Path:
 
 def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path], list[str], dict[str, Any], list[str]]:
     """The parameter fitted at each place: paths (as measured, then as lost points could make it), what lacks, fits, reasons."""
-    assert model.fit is not None and case.claim.trend is not None
-    law, along = laws.law(model.fit.law), case.claim.trend.along
+    trend, model_fit = KIND.of(case.claim), MODEL.of(model)
+    law, along = laws.law(model_fit.law), trend.along
     series: list[Measured] = []
     at, short, reasons = [], [], []
     for key, part in rows.drop_nulls([along]).sort(along).group_by([along], maintain_order=True):
-        found = case.series(part, model.fit.x, model.fit.y, law)
+        found = case.series(part, model_fit.x, model_fit.y, law)
         short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, found.series, (law,), least(law))]
         reasons += [f"at {along} = {text(key[0])}: {one}" for one in said(found)]
         series.append(found)
@@ -218,7 +200,7 @@ def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path
         ends = [found.extremes() or [found.series] for found in series]
         readings += [[one[min(i, len(one) - 1)] for one in ends] for i in range(4)]
     fits = [[fit(law, one) for one in reading] for reading in readings]
-    paths = [_path(np.array(at), one, case.claim.trend.of) for one in fits]
+    paths = [_path(np.array(at), one, trend.of) for one in fits]
     return paths, [], {"fits": [summary(one) for one in fits[0]]}, reasons
 
 
@@ -244,8 +226,7 @@ def _outer(found: Fit, name: str) -> Array:
 
 
 def _sentence(case: Case, path: Path, slope: Slope) -> str:
-    trend = case.claim.trend
-    assert trend is not None
+    trend = KIND.of(case.claim)
     ends = f"from {shown(float(path.values[0]))} at {shown(float(path.at[0]))} to {shown(float(path.values[-1]))} at "
     ends += shown(float(path.at[-1]))
     low, high = slope.value - slope.half, slope.value + slope.half

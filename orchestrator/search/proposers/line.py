@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+
+from orchestrator.spec.expressions import Expression
+from orchestrator.spec.field_types import Interval
 
 DIGITS = 12  # a point's id holds as many, so a value is the same when it comes back from the store
 
@@ -45,6 +48,39 @@ class Line:
         step = math.log1p(tolerance) if self.geom else tolerance
         wanted = (self.place(high) - self.place(low)) / step if step else math.inf
         return math.ceil(round(min(wanted, high - low) if self.integer else wanted, 9))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Numbers from `low` to `high`, evenly or by equal factors (`geom`), perhaps whole ones."""
+
+    low: float
+    high: float
+    scale: str = "lin"
+    integer: bool = False
+
+    @property
+    def line(self) -> Line:
+        """How it is searched."""
+        return Line(geom=self.scale == "geom", integer=self.integer)
+
+    def part(self, value: float) -> float:
+        """At which part of the span a value lies: 0 at its low end, 1 at its high one."""
+        low, high = self.line.place(self.low), self.line.place(self.high)
+        return (self.line.place(value) - low) / (high - low)
+
+    def value(self, part: float) -> float | int:
+        """The value at a part of the span, as the store keeps it."""
+        low, high = self.line.place(self.low), self.line.place(self.high)
+        return self.line.value(low + float(part) * (high - low))
+
+
+def spans(region: Mapping[str, Interval], value: Callable[[float | Expression], float]) -> dict[str, Span]:
+    """The spans of a spec's region on a curve, where `value` evaluates its expressions."""
+    return {
+        name: Span(low=value(ends.low), high=value(ends.high), scale=ends.scale, integer=ends.integer)
+        for name, ends in region.items()
+    }
 
 
 def settled(value: float, integer: bool = False) -> float | int:

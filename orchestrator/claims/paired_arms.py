@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.claims import matched_sides
-from orchestrator.claims.case import Case
+from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
 from orchestrator.claims.placing import Placed, reported, settle
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.aggregates import combine, expression
@@ -29,7 +28,7 @@ from orchestrator.wording import count, level_text, shown, span
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Compare
+    from orchestrator.spec.claim_kinds.compare import Compare
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,34 +1,43 @@
-"""Turns verdicts into a chart of what was fitted: each number with its interval against the region it is expected in."""
+"""Draws what claims fitted: each number with its interval against the region it is expected in."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import altair as alt
+
+from orchestrator.claims import Verdict
 from orchestrator.claims.sentences import label
 from orchestrator.figures.data import Record
+from orchestrator.figures.drawing import Drawing, Request, recorded
 from orchestrator.figures.theme import BAND, COLORS, GREY, WIDTH
-
-if TYPE_CHECKING:
-    from orchestrator.claims import Verdict
-    from orchestrator.spec.figure_model import Figure
+from orchestrator.spec.figure_model import Figure
 
 WORDS = ("supported", "refuted", "undecided", "unmet")
 LINE = 26  # pixels a number
 
 
+def draw(request: Request) -> Drawing:
+    """The numbers of all claims, or one parameter of them, each with its interval."""
+    figure = request.figure
+    records = estimates(request.verdicts(), figure.x)
+    title = f"{figure.x or 'numbers'} against what is expected"
+    return request.answer(chart(records, figure), title, caption(records), recorded(estimate=records))
+
+
 def estimates(verdicts: Sequence[Verdict], parameter: str = "") -> list[Record]:
     """A record for each number of each claim and group that has an interval: all, or those of one parameter."""
-    found = []
+    records = []
     for verdict in verdicts:
         for finding in verdict.findings:
             for name, numbers in finding.numbers.items():
                 if isinstance(numbers, Mapping) and "estimate" in numbers and parameter in ("", name):
                     group = f", {label(finding.group)}" if finding.group else ""
                     of = f"{verdict.id}{group}" if parameter else f"{verdict.id}{group}: {name}"
-                    found.append({"of": of, "verdict": finding.verdict, **_numbers(numbers)})
-    return found
+                    records.append({"of": of, "verdict": finding.verdict, **_numbers(numbers)})
+    return records
 
 
 def _numbers(numbers: Mapping[str, Any]) -> Record:
@@ -49,14 +58,16 @@ def caption(records: Sequence[Record]) -> str:
     )
 
 
-def draw(alt: Any, records: list[Record], figure: Figure) -> Any:
+def chart(records: list[Record], figure: Figure) -> alt.LayerChart:
     """A line a number: the expected region as a band, open ends to the plot's edge, the interval and the estimate over it."""
-    known = [r for r in records if r["estimate"] is not None]
-    ends = [r[key] for r in known for key in ("estimate", "low", "high", "expected_low", "expected_high") if r[key] is not None]
+    finite = [r for r in records if r["estimate"] is not None]
+    ends = [
+        r[key] for r in finite for key in ("estimate", "low", "high", "expected_low", "expected_high") if r[key] is not None
+    ]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = 0.08 * ((high - low) or abs(high) or 1.0)
     first, last = low - room, high + room
-    filled = [{**r, **_within(r, first, last)} for r in known]
+    filled = [{**r, **_within(r, first, last)} for r in finite]
     names = list(dict.fromkeys(r["of"] for r in filled))
     y = alt.Y("of:N", sort=names, title=None, axis=alt.Axis(labelLimit=320))
     x = {"scale": alt.Scale(domain=[first, last], nice=False, zero=False), "title": figure.x or "estimate"}
