@@ -67,11 +67,11 @@ class _PlannedPoints:
 class StandingIndex:
     """The points of a store's parts, as numbers of 64 bits; parts never change, so each is read once.
 
-    `workloads` are those whose parts are read, all where None.
+    `only` is the workload and the VERSION whose parts are read, all where None.
     """
 
     store: Store
-    workloads: frozenset[str] | None = None
+    only: tuple[str, int] | None = None
     numbers: dict[str, int] = field(default_factory=dict)
     plans: dict[tuple[str, int], _PlannedPoints] = field(default_factory=dict)
     rows: Columns = field(default_factory=lambda: _no_rows())
@@ -85,7 +85,7 @@ class StandingIndex:
             parts.settled(self._refresh)
 
     def _refresh(self) -> None:
-        paths = [os.path.join(folder, name) for folder in self._folders() for name in parts.names(folder)]
+        paths = self._paths()
         dropped = [self.numbers[path] for path in self.numbers.keys() - set(paths)]
         new = [path for path in paths if path not in self.numbers]
         added = _read(new, self.count, self.words) if new else _no_rows()
@@ -101,10 +101,12 @@ class StandingIndex:
             if len(matched["key"]) or len(rows["key"]) != len(plan.rows["key"]):
                 plan.rows, plan.standing = rows, None
 
-    def _folders(self) -> Iterable[Path]:
-        if self.workloads is None:
-            return (self.store.path / "rows").glob("workload=*")
-        return map(self.store.folder, sorted(self.workloads))
+    def _paths(self) -> list[str]:
+        if self.only is None:
+            folders = (self.store.path / "rows").glob("workload=*")
+            return [os.path.join(folder, name) for folder in folders for name in parts.names(folder)]
+        workload, version = self.only
+        return [str(part.path) for part in self.store.parts(workload) if part.version == version]
 
     def standing(self, path: Path) -> Standing:
         """How far the plan in that file is, by the parts that were there at the last `refresh`."""

@@ -54,16 +54,20 @@ def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
     records = store.plans(sweep)
     if not records and sweep is not None:
         store.latest(sweep)
-    index = StandingIndex(store, frozenset(str(record["workload"]) for record in records))
-    for workload in index.workloads or ():
-        store.parts(workload)  # which names a file that is no part of a store
-    index.refresh()
-    index.match(store.plan_path(record) for record in records)
-    standings = [index.standing(store.plan_path(record)) for record in records]
+    indexes = {only: StandingIndex(store, only) for only in map(_measured_by, records)}
+    for only, index in indexes.items():
+        index.refresh()
+        index.match(store.plan_path(record) for record in records if _measured_by(record) == only)
+    standings = [indexes[_measured_by(record)].standing(store.plan_path(record)) for record in records]
     return tuple(
         _status(record, standing, _failures(store, record) if sweep is not None else ())
         for record, standing in zip(records, standings, strict=True)
     )
+
+
+def _measured_by(record: Mapping[str, Any]) -> tuple[str, int]:
+    """The workload and the VERSION of it that a plan is for."""
+    return str(record["workload"]), int(record["version"])
 
 
 def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> Status:

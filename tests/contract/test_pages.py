@@ -172,9 +172,9 @@ def test_a_page_explains_what_is_not_there(name: str, url: str) -> None:
     text = body.decode()
     assert status < 500 and Inline(text).faults == []
     if "{" in path:
-        assert status == 404 and re.search(r"nobody.* must ", text, re.S)
+        assert status == 404 and " must " in text and "nobody" in text
     if name in ASKED_FOR_NOTHING:
-        assert re.search(r"No sweep fits|nobody.* must ", text, re.S)
+        assert "No sweep fits" in text or (" must " in text and "nobody" in text)
 
 
 @pytest.mark.parametrize("name", DOWNLOADS)

@@ -61,6 +61,15 @@ def test_points_that_were_not_measured_are_missing(tmp_path: Path) -> None:
     assert status(kept)[0].row()["state"] == "3 missing"
 
 
+def test_a_part_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
+    store = ran(tmp_path, RUN)
+    path = next(store.folder("halves").glob("*.parquet"))
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + bytes(400) + data[404:])
+    with pytest.raises(StoreError, match=rf"{path.name}: it must be a whole Parquet file"):
+        status(store)
+
+
 def test_a_sweep_that_never_ran_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"must hold a plan of sweep 'halfs', but has none; did you mean 'halves'\?"):
         status(ran(tmp_path), "halfs")
