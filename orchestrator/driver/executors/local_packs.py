@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import tempfile
+import weakref
 from typing import Any
 
 from orchestrator.driver.executors.deaths import death
@@ -20,7 +22,6 @@ class LocalPacks:
     def __init__(self, session: Session, show: Show) -> None:
         self._session, self._show = session, show
         self._recorder = Recorder(str(session.store.path))
-        self._folder = tempfile.TemporaryDirectory(prefix="lawsweep-packs-")
 
     def next(self) -> Batch | None:
         """The next pack; None where none waits now."""
@@ -30,8 +31,10 @@ class LocalPacks:
         return batch
 
     def new_folder(self) -> str:
-        """A folder for a worker, which is gone at the end of the run."""
-        return tempfile.mkdtemp(dir=self._folder.name)
+        """A folder for a worker's mark and trace, which is gone after the run."""
+        folder = tempfile.mkdtemp(prefix="lawsweep-pack-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call the recorder for a worker, and show how far the run is."""
