@@ -17,9 +17,9 @@ import polars as pl
 from dashboards.index import Index, Standing
 from orchestrator.results.described import Described
 from orchestrator.results.query import Results
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import counting_rule, durable, parts, row_format
 from orchestrator.store.counted_rows import table, view
-from orchestrator.store.store import of_size
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
@@ -194,7 +194,7 @@ class Shelf:
         return Sweep(
             record=record,
             standing=standing,
-            verdicts=of_size(self.store.verdicts(record["sweep"]), str(record["size"])),
+            verdicts=StoredSweep(store=self.store, record=record).verdicts,
             judged=verdicts.stat().st_mtime if verdicts.exists() else 0.0,
             runs=mine,
             sizes=tuple(sizes),
