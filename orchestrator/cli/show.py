@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +20,25 @@ COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Rows as an aligned table; the columns are those named, else all of the first row."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from orchestrator.results import text_table
 
     names = list(columns or (rows[0] if rows else ()))
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        grid.add_column(name, overflow="fold", no_wrap=name in WHOLE)
-    for row in rows:
-        grid.add_row(*(Text(_cell(row.get(name)), style=COLOURS.get(str(row.get(name)), "")) for name in names))
-    Console().print(grid)
+    texts = [[_cell(row.get(name)) for name in names] for row in rows]
+    width = shutil.get_terminal_size().columns
+    for line in text_table.lines(names, texts, width=width, whole=WHOLE, style=_coloured) if names else ():
+        click.echo(line)
+
+
+def _coloured(cell: str, text: str) -> str:
+    return click.style(text, fg=COLOURS[cell]) if cell in COLOURS and text.strip() else text
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    """A value as a table shows it: thousands apart, nothing for what is absent."""
+    from orchestrator.results.text_table import plain
+
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return "" if value is None else f"{value:,}" if number else plain(str(value))
 
 
 def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from orchestrator.results import frames, sweep_rows
 from orchestrator.results.described import Described, fields_of
 from orchestrator.spec import Spec, parse, read
 from orchestrator.store import Store, open_store
-from orchestrator.store.store import BASE, of_size
+from orchestrator.store.store import BASE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,8 +73,8 @@ class StoredSweep:
 
     @property
     def verdicts(self) -> tuple[dict[str, Any], ...]:
-        """The verdicts at this size, as they were saved last; none where nothing was judged at it."""
-        return of_size(self.verdicts_of_sizes, self.size)
+        """The verdicts at this size; one that names none is of each, as older versions judged one size alone."""
+        return tuple(verdict for verdict in self.verdicts_of_sizes if verdict.get("size", self.size) == self.size)
 
     @cached_property
     def boundaries(self) -> pl.DataFrame | None:

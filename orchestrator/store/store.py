@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -217,11 +217,6 @@ class Store:
         saved = self.load("verdicts", sweep) or []
         verdicts = saved if isinstance(saved, list) else saved.get("verdicts", [])
         return tuple(verdict for verdict in verdicts if isinstance(verdict, dict))
-
-
-def of_size(verdicts: Iterable[dict[str, Any]], size: str) -> tuple[dict[str, Any], ...]:
-    """The verdicts of that size; one that names none is of each, as older versions judged one size alone."""
-    return tuple(verdict for verdict in verdicts if verdict.get("size", size) == size)
 
 
 def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
