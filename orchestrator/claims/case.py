@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims import floors
 from orchestrator.claims.evidence import Evidence
@@ -15,14 +16,10 @@ from orchestrator.errors import SpecError
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.results.described import Columns, aggregate, bound
+from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
+from orchestrator.spec.field_types import Bound
 from orchestrator.wording import count, shown
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_model import Claim
-    from orchestrator.spec.field_types import Bound
 
 FINITE = "finite size"
 TOLERANCE = 1e-8
@@ -83,7 +80,6 @@ class Case:
 
     def floor(self, rows: pl.DataFrame, x: str, y: str) -> Series | None:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""
-        import polars as pl
 
         floor_rows = floors.beside(self.model or self.claim, self.evidence, rows)
         if floor_rows is None:
@@ -134,7 +130,6 @@ class Case:
 
 def mixed(rows: pl.DataFrame, x: str, y: str, params: frozenset[str], by: tuple[str, ...]) -> tuple[str, ...]:
     """A sentence where params besides x and the groups vary among the rows of one x: their seeds' values are then combined."""
-    import polars as pl
 
     free = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
     counts = (

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.claims.queries import select
 from orchestrator.columns import OK
 from orchestrator.results import conditions
 from orchestrator.results.derived_columns import ABSENT, only, with_column
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
 
 SETTLED = "has a result"
 """Column of a boundary table: whether the row can be judged. No workload has such a name."""
@@ -79,7 +77,6 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
 
     `table` is what SQL calls the rows, the sweep's own unless told. The arm that a floor is measured in stands apart.
     """
-    import polars as pl
 
     where = f"{spec.name}: claims.{claim.id}"
     judged, floor = rows, None
@@ -102,7 +99,6 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
     """The rows with a column of that name; a formula of what a search found has its bracket beside it."""
-    import polars as pl
 
     searched = [name for name in rows.columns if lower(name) in rows.columns and name in Expression(text).names]
     rows = with_column(rows, text, where)
@@ -122,7 +118,6 @@ def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
 
 def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
     """Whether the formula falls along what was searched, at the one edge that a row has."""
-    import polars as pl
 
     edge = pl.coalesce(pl.col(lower(name)), pl.col(upper(name)))
     steps = [

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.claims.evidence import Evidence, settled
 from orchestrator.claims.verdict import LIMITED, Finding
@@ -17,12 +19,8 @@ from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting.aggregates import expression
 from orchestrator.results import conditions
 from orchestrator.results.described import Columns, aggregate
+from orchestrator.spec.claim_model import Claim
 from orchestrator.wording import shown
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_model import Claim
 
 DOMINATED = "floor > 0.5 * y"
 """When a floor is too near, where a claim does not say."""
@@ -63,7 +61,6 @@ def _assignment(claim: Claim, rows: pl.DataFrame, fields: Columns, by: Sequence[
 
 def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fields: Columns, key: list[str]) -> pl.DataFrame:
     """One row an assignment: its numbers combined over seeds, `x`, `y` and the `floor` of its match beside them."""
-    import polars as pl
 
     x, y = claim.axes
     numbers = [name for name in rows.columns if rows[name].dtype.is_numeric() and name not in key]
@@ -134,7 +131,6 @@ def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequ
 
 def _of(rows: pl.DataFrame, group: dict[str, Any]) -> pl.DataFrame:
     """The rows of a group."""
-    import polars as pl
 
     return rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in group.items())) if group else rows
 

@@ -6,21 +6,18 @@ A baseline that was tuned, or the best of several restarts, looks better on the 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from orchestrator.claims.evidence import Evidence, settled
 from orchestrator.claims.queries import names, select
+from orchestrator.claims.sources import Source
 from orchestrator.columns import OK
 from orchestrator.fitting import aggregates
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import Columns, aggregate
+from orchestrator.spec.claim_model import Choice, Claim
 from orchestrator.wording import text
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.claims.sources import Source
-    from orchestrator.spec.claim_model import Choice, Claim
 
 LISTED = 6
 
@@ -50,7 +47,6 @@ def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -
 
 def _best(rows: pl.DataFrame, key: list[str], choice: Choice, fields: Columns) -> pl.DataFrame:
     """For each assignment of `key` the setting with the best value; one that lost a seed only where all have."""
-    import polars as pl
 
     ok = settled(rows)
     value = aggregates.expression(pl.col(choice.of).filter(pl.col("_ok")), aggregate(fields, choice.of))

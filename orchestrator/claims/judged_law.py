@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
+from orchestrator.claims.case import Case
 from orchestrator.claims.evidence import settled
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.columns import ENGINE_NAMES
@@ -19,11 +21,6 @@ from orchestrator.fitting.fits import Fit
 from orchestrator.fitting.intervals import Array, interval
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.claims.case import Case
 
 ENDS = ("y", "low", "high")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.claims import floors, held_out_choice, ledger, sentences, verdict
 from orchestrator.claims.case import Case, mixed
@@ -16,13 +18,9 @@ from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
 from orchestrator.store.store import BASE
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
 
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""

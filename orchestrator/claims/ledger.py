@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
+from orchestrator.store import Store
+
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
-    from orchestrator.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,6 @@ def claim_hash(claim: Claim) -> str:
 
 def sample(plan: pa.Table) -> Sample:
     """The sample that a plan draws: a table with `point` and `seed`, in any order."""
-    import polars as pl
 
     points = pl.Series(plan["point"]).unique().sort()
     digest = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()

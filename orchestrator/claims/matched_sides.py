@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting.aggregates import expression
 from orchestrator.results.derived_columns import with_column
-from orchestrator.results.described import aggregate
+from orchestrator.results.described import Columns, aggregate
+from orchestrator.spec.claim_model import Claim
 from orchestrator.wording import shown, text
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.results.described import Columns
-    from orchestrator.spec.claim_model import Claim
 
 
 def by_x(claim: Claim, x: str, sides: Mapping[str, pl.DataFrame], fields: Columns) -> list[str]:
@@ -30,7 +26,6 @@ def unequal(claim: Claim, keys: list[str], sides: Mapping[str, pl.DataFrame], fi
 
 
 def _worst(claim: Claim, name: str, keys: list[str], sides: Mapping[str, pl.DataFrame], how: str) -> str:
-    import polars as pl
 
     where = f"claims.{claim.id}.require.matched"
     room, combined = claim.require.matched[name], []

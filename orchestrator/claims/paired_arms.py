@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims import matched_sides
 from orchestrator.claims.case import Case, Region
@@ -23,12 +24,8 @@ from orchestrator.fitting.fits import DRAWS
 from orchestrator.fitting.intervals import Array, Interval, student, without_each
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import aggregate
+from orchestrator.spec.claim_kinds.compare import Compare
 from orchestrator.wording import count, level_text, shown, span
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_kinds.compare import Compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +51,6 @@ def judge(case: Case, model: Compare) -> list[Finding]:
 
 
 def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    import polars as pl
 
     arms = [model.left, model.right, *([model.interaction] if model.interaction else [])]
     label = rows["arm"].cast(pl.String)
@@ -103,7 +99,6 @@ def _cells(
     case: Case, y: str, sides: dict[str, pl.DataFrame], unit: str, keys: list[str]
 ) -> tuple[dict[str, Cells], list[Any]]:
     """The arms' values on the same cells and units: every pair that some arm has."""
-    import polars as pl
 
     where = f"claims.{case.claim.id}.compare.pair"
     columns_by_arm = {arm: _with_columns(rows, [*keys, unit], where) for arm, rows in sides.items()}

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
 from orchestrator.results.formulas.sql_parts import Part, absent, column, identifier
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.workload.describe import table_name
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
 
 
 @dataclass(frozen=True)

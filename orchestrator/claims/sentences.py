@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator import wording
 from orchestrator.claims import verdict
 from orchestrator.claims.floors import condition
 from orchestrator.claims.verdict import LIMITED, Finding
-
-if TYPE_CHECKING:
-    from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.claim_model import Claim
 
 
 def label(group: Mapping[str, Any]) -> str:

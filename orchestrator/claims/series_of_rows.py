@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.evidence import lower, settled, upper
 from orchestrator.fitting.intervals import Array
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series, series
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.claim_model import Claim
 
 SEEDS = 4
 """Seeds that a noisy series must have where the claim asks for none: two have a t quantile of 12.7."""
@@ -97,7 +94,6 @@ def beyond(y: Array, edges: Ends, steps: int) -> Ends:
 
 def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "seed", floor: Series | None = None) -> Measured:
     """The series of y over x in these rows; a result that is not finite is lost like a failure, a null one is absent."""
-    import polars as pl
 
     ok = settled(rows)
     present = rows.filter(ok & rows[x].is_not_null() & rows[y].is_not_null())
@@ -141,7 +137,6 @@ def _edges(rows: pl.DataFrame, places: list[Place], y: str) -> dict[Place, Ends]
 
 
 def _floats(column: pl.Series) -> Array:
-    import polars as pl
 
     return column.cast(pl.Float64).to_numpy()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,11 +10,9 @@ from orchestrator.claims.evidence import SETTLED, lower, upper
 from orchestrator.results.derived_columns import derived
 from orchestrator.results.described import Columns, Described
 from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
 from orchestrator.workload.describe import table_name
-
-if TYPE_CHECKING:
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
 
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
+from orchestrator.claims import Verdict
 from orchestrator.claims.evidence import lower, upper
 from orchestrator.claims.judged_law import ENDS
 from orchestrator.claims.series_of_rows import measured
@@ -17,15 +19,10 @@ from orchestrator.fitting.intervals import interval
 from orchestrator.results.conditions import truths
 from orchestrator.results.derived_columns import computed, derived, only, with_column
 from orchestrator.results.described import Columns, aggregate
+from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
+from orchestrator.spec.figure_model import Figure, Line
 from orchestrator.wording import shown
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.claims import Verdict
-    from orchestrator.spec import Spec
-    from orchestrator.spec.figure_model import Figure, Line
 
 STEPS = 60
 """Places at which a smooth line is worked out."""
@@ -107,7 +104,6 @@ def _drawable(record: Record, figure: Figure) -> bool:
 
 def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
     """Params that differ among the rows of one x and colour, so that each of their values is a curve of its own."""
-    import polars as pl
 
     shared = [name for name in (figure.x, figure.color, figure.facet) if name is not None]
     constant = {*shared, *Expression(figure.x).names}
@@ -124,7 +120,6 @@ def _interleaved(table: pl.DataFrame, x: str, name: str, places: list[str]) -> b
 
     A param that goes along with x has each of its values on a stretch of x of its own.
     """
-    import polars as pl
 
     position = pl.col(x).cast(pl.Float64)
     keys = [key for key in dict.fromkeys(places) if key != name]
@@ -177,7 +172,6 @@ def _points(
 
 def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
     """A boundary with the bracket that it lies in, in place of an interval over seeds."""
-    import polars as pl
 
     at_x = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
     low, high = at_x[lower(figure.y)].min(), at_x[upper(figure.y)].max()
@@ -238,7 +232,6 @@ def _theory(line: Line, figure: Figure, table: pl.DataFrame) -> Iterator[Record]
 
 def _values(formula: Expression, figure: Figure, part: pl.DataFrame) -> Iterator[tuple[float, float]]:
     """Places of a formula: along a fine x where x is a column, else at the measured x."""
-    import polars as pl
 
     present = part.drop_nulls([figure.x])
     if not len(present):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator import kinds
 from orchestrator.figures.drawing import NOTHING, Drawing, Found, Request
 from orchestrator.results.described import Columns
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec import Spec
+from orchestrator.spec import Spec
 
 KINDS = "orchestrator.figures.kinds"
 SUBSTITUTE = "substitute"

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
+from orchestrator.claims import Verdict
 from orchestrator.claims.judged_law import JudgedLaw, laws_of
 from orchestrator.claims.judging import judge_all
 from orchestrator.claims.sources import own
 from orchestrator.errors import SpecError
+from orchestrator.results.described import Columns
+from orchestrator.spec import Spec
+from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.claims import Verdict
-    from orchestrator.results.described import Columns
-    from orchestrator.spec import Spec
-    from orchestrator.spec.claim_model import Claim
-    from orchestrator.spec.figure_model import Figure
+from orchestrator.spec.figure_model import Figure
 
 UNMET = "is unmet"
 NO_VERDICT = "has no verdict yet"
@@ -87,7 +84,6 @@ def _why(verdict: Verdict | None, laws: Sequence[JudgedLaw]) -> str:
 
 def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
     """Whether the figure shows rows that the law was judged on: with the same values, within its x."""
-    import polars as pl
 
     x = pl.col(law.x).cast(pl.Float64)
     same = [_equals(table, name, value) for name, value in law.constant.items() if name in table.columns]
@@ -96,7 +92,6 @@ def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
 
 def _equals(table: pl.DataFrame, name: str, value: Any) -> pl.Expr:
     """Whether a column has that value, which may come from JSON, where a label is text."""
-    import polars as pl
 
     column = pl.col(name).cast(pl.String) if isinstance(value, str) else pl.col(name)
     return column.is_null() if value is None else (column == value).fill_null(False)

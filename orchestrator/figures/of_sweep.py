@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import altair as alt
+import polars as pl
 
 from orchestrator.claims import Verdict
 from orchestrator.claims.sources import boundaries
@@ -16,11 +19,7 @@ from orchestrator.figures.theme import styled
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep, saved_spec
 from orchestrator.spec.figure_model import Figure
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.store import Store
+from orchestrator.store import Store
 
 
 def drawings(sweep: StoredSweep, verdicts: Sequence[Verdict] | None = None) -> list[Drawing]:
@@ -78,7 +77,6 @@ def declared(record: Mapping[str, Any]) -> tuple[Figure, ...]:
 
 def theme() -> dict[str, Any]:
     """The part of a Vega-Lite chart that holds the figures' fonts, lines and legend, to draw others like them."""
-    import altair as alt
 
     config: dict[str, Any] = styled(alt.Chart().mark_point()).to_dict()["config"]
     return config

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from orchestrator.mirror.curves import Curve, whole
-
-if TYPE_CHECKING:
-    from orchestrator.results.stored_sweep import StoredSweep
-    from orchestrator.spec import Spec
+from orchestrator.results.derived_columns import derived
+from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
 
 
 def stamp(sweep: StoredSweep) -> str:
@@ -65,8 +63,6 @@ def along(spec: Spec, rows: pl.LazyFrame, x: str | None, params: Sequence[str]) 
     A param that an arm computes from others has no value of its own there.
     """
     if x is not None and x not in rows.collect_schema().names():
-        from orchestrator.results.derived_columns import derived
-
         rows = derived(spec, rows.collect()).lazy()
     for grid in spec.grids():
         computed = [name for name, cell in grid.fixed.items() if name in params and name != x and hasattr(cell, "evaluate")]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestrator.mirror.entries import Entry
+from orchestrator.mirror.entries import Entry
 
 STATE = "mlflow.sharedViewState."
 """How the tag of an experiment begins that holds what MLflow's page of runs shows."""

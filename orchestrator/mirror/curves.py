@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.columns import NO_FAILURES, OK
-
-if TYPE_CHECKING:
-    import polars as pl
+from orchestrator.fitting.aggregates import expression, named
+from orchestrator.fitting.intervals import interval, quantile
 
 LEVEL = 0.95
 DEVIATION, UNITS = " deviation", " units"  # a blank is in no result's name
@@ -53,7 +54,6 @@ def labels(drawn_curves: Sequence[Curve]) -> list[str]:
 
 def axis(rows: pl.LazyFrame, params: Sequence[str]) -> str | None:
     """The numeric param with the most values in these rows, the first of several; None where no param varies."""
-    import polars as pl
 
     kinds = rows.select(params).collect_schema()
     numbers = [name for name in params if kinds[name].is_numeric()]
@@ -72,7 +72,6 @@ def curves(
     Along `step` or a coordinate among the results all rows count; along any other x the final ones do. Rows that
     are not ok give no number; failures are counted. `keep` names columns to hold fixed beside the params (`seed`: no mean).
     """
-    import polars as pl
 
     constant = ["arm", *keep, *(name for name in params if name != x)]
     names = [name for name in results if name != x]
@@ -115,9 +114,6 @@ def _curve(key: tuple[Any, ...], constant: Sequence[str], part: pl.DataFrame) ->
 
 def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
     """What one result leaves behind of a group of seeds: mean, deviation and count, or the values themselves."""
-    import polars as pl
-
-    from orchestrator.fitting.aggregates import expression
 
     # Sums depend on their order: of sorted values, the same rows give the same bits however they lie.
     value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans().sort()
@@ -128,7 +124,6 @@ def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
 
 def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataFrame:
     """Estimate, lower and upper end of every result in place of its sums; no ends where there is no spread to see."""
-    import polars as pl
 
     columns: dict[str, pl.Series] = {}
     for name, aggregate in results.items():
@@ -142,9 +137,6 @@ def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataF
 
 def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.Series]:
     """Student's t interval of all groups at once; the same as `intervals.interval` of each."""
-    import polars as pl
-
-    from orchestrator.fitting.intervals import quantile
 
     count = table[name + UNITS]
     factors = {n: quantile(LEVEL, n) / math.sqrt(n) for n in count.unique().to_list() if n > 1}
@@ -155,9 +147,6 @@ def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.
 def _of_values(groups: Sequence[list[float]], aggregate: str) -> tuple[list[float], list[float], list[float]]:
     """Estimates and ends of groups of values, by the way their result combines."""
     import numpy as np
-
-    from orchestrator.fitting.aggregates import named
-    from orchestrator.fitting.intervals import interval
 
     intervals = [interval(np.asarray(values, dtype=float), aggregate, LEVEL) for values in groups]
     lone = [f.units < 2 or named(aggregate).extreme for f in intervals]

@@ -9,17 +9,15 @@ from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import xor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.mirror import boundary_curves
+from orchestrator.mirror.curves import HI, LO, Curve, axis, curves, labels
 from orchestrator.mirror.notes import described, page, stepped
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store.parts import IDENTITY
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.mirror.curves import Curve
-    from orchestrator.results.stored_sweep import StoredSweep
 
 ENTRY_VERSION = 5  # raised when the same rows should make other entries, so that `sync` writes them anew
 
@@ -104,7 +102,6 @@ def _common(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
-    from orchestrator.mirror.curves import axis, curves, labels
 
     record, rows = sweep.record, sweep.measured.lazy()
     columns = sweep.store.describe(record["workload"])
@@ -127,7 +124,6 @@ def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
 
 
 def _curve(curve: Curve, label: str, kind: str, x: str | None, common: Mapping[str, str]) -> Entry:
-    import polars as pl
 
     table = curve.table.select(name for name in curve.table.columns if curve.table[name].dtype.is_numeric())
     steps = table["x_index"].to_list()
@@ -159,7 +155,6 @@ def _curve(curve: Curve, label: str, kind: str, x: str | None, common: Mapping[s
 
 def _says_nothing(table: pl.DataFrame, name: str) -> bool:
     """Whether a column is an end of an interval that has no width anywhere."""
-    from orchestrator.mirror.curves import HI, LO
 
     base = next((name.removesuffix(end) for end in (LO, HI) if name.endswith(end)), name)
     if base == name or not {base, base + LO, base + HI} <= set(table.columns):
@@ -191,7 +186,6 @@ def _run_notes(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _identity(rows: pl.LazyFrame) -> str:
     """A hash of which rows the sweep has, whatever their order."""
-    import polars as pl
 
     arm, *identity = (pl.col(name).hash(seed=seed) for seed, name in enumerate(["arm", *IDENTITY], 1))
     each = reduce(xor, identity, arm)

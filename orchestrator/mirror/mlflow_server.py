@@ -22,12 +22,12 @@ from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
 from orchestrator.mirror.entries import Drawn, Entries, Entry, entries
 from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.store import Store, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-    from orchestrator.store import Store
 
 BATCH = 1000  # metrics, and entities altogether, that MLflow takes in one log_batch
 PAGE = 5000  # runs asked for in one search
@@ -119,7 +119,6 @@ def import_store(uri: str, target: Path) -> tuple[str, ...]:
 
     Raises TrackError where nobody answers or no experiment holds such tables, StoreError where the target is no store.
     """
-    from orchestrator.store import open_store
 
     store = open_store(target, create=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
-if TYPE_CHECKING:
-    from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.results.stored_sweep import StoredSweep
 
 DASHBOARD_VARIABLE, DASHBOARD = "LAWSWEEP_DASHBOARD", "http://127.0.0.1:8765"  # where `lawsweep dashboard` serves
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
-from orchestrator.store import counting_rule, durable, parts, row_format
+from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.store import Store, counting_rule, durable, open_store, parts, row_format
+from orchestrator.store.merge import merge
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from orchestrator.results.stored_sweep import StoredSweep
-    from orchestrator.store import Store
 
 ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
 TABLES = (ROWS, PLAN)
@@ -87,8 +87,6 @@ def unpack(files: Path, store: Store) -> str:
 
     What the store already says of the sweep's claims stays.
     """
-    from orchestrator.store import open_store
-    from orchestrator.store.merge import merge
 
     with tempfile.TemporaryDirectory() as folder:
         source = open_store(Path(folder) / "store", create=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestrator.spec import Spec
+from orchestrator.spec import Spec
 
 ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")
 ENTRY = re.compile(r"^@\w+\{.*?^\}$", re.M | re.S)

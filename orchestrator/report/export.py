@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
+
+from orchestrator.claims import Verdict
 from orchestrator.claims.verdict import told
 from orchestrator.columns import OK
 from orchestrator.figures.draw import printed
@@ -18,13 +21,8 @@ from orchestrator.report import latex
 from orchestrator.report.bibliography import citations
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
 from orchestrator.store import durable
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.claims import Verdict
-    from orchestrator.spec import Spec
 
 PRINTED = ("says", "verdict", "basis", "found", "expected")
 """What a paper prints of the verdicts; the files for machines hold all."""
@@ -80,7 +78,6 @@ def _files(name: str, table: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
 
 def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
     """A row an assignment: arm, the params that vary, how many seeds gave a result, each result combined as its column says."""
-    import polars as pl
 
     ok = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) == OK))
     params = [name for name, field in fields.items() if field.role == "param" and name in ok.columns]
@@ -94,7 +91,6 @@ def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
 
 def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     """A row a claim: its sentence, the verdict, whose claim it is, what was found against what is expected."""
-    import polars as pl
 
     keys = ("id", "says", "verdict", "basis", "source", "found", "expected", "rows", "seeds", "reasons", "sql")
     records = []
@@ -107,7 +103,6 @@ def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[Drawing]) -> Iterator[tuple[str, str]]:
     """What stands beside the figures in a paper's folder."""
-    import polars as pl
 
     source, cited = sourced(sweep), citations(sweep.spec)
     for drawing in figures:
@@ -132,7 +127,6 @@ def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
 
 def sourced(sweep: StoredSweep) -> Source:
     """Commits and runs of the rows of the sweep."""
-    import polars as pl
 
     rows = sweep.measured
     commits = rows["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in rows.columns else []

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.claims import Verdict
 from orchestrator.columns import OK
 from orchestrator.figures.draw import substitutes
 from orchestrator.results.derived_columns import measured, only
+from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
 from orchestrator.store.store import BASE
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.results.stored_sweep import StoredSweep
-    from orchestrator.spec import Spec
 
 NOTES = {
     "rounds": "rounds of proposals", "studies": "searches", "full": "ended by the limit on points",
@@ -63,7 +61,6 @@ def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _lost(rows: pl.DataFrame) -> Iterator[str]:
-    import polars as pl
 
     final = rows["status"].filter(rows["final"]).cast(pl.String)
     lost = final.filter(final != OK).value_counts(sort=True)
@@ -117,7 +114,6 @@ def spent(sweep: StoredSweep) -> list[tuple[str, str]]:
 
 def headline(rows: pl.DataFrame) -> str:
     """How much was measured, in one sentence."""
-    import polars as pl
 
     final = measured(only(rows, rows["final"]))
     ok = int((final["status"].cast(pl.String) == OK).sum())

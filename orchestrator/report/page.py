@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from orchestrator.claims import Verdict
 from orchestrator.claims.queries import select_rows
 from orchestrator.claims.sentences import label
@@ -23,15 +25,14 @@ from orchestrator.report import limitations
 from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns, Described
 from orchestrator.results.stored_sweep import StoredSweep
+from orchestrator.spec import Spec
 from orchestrator.store import durable
 from orchestrator.wording import level_text, shown, span
 from orchestrator.workload.describe import table_name
 
 if TYPE_CHECKING:
-    import polars as pl
     from jinja2 import Template
 
-    from orchestrator.spec import Spec
 
 COUNTS = (
     f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
@@ -298,7 +299,6 @@ def _column(field: Described) -> dict[str, str]:
 
 def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Points without a result by status, the most frequent first error of each kind beside its count."""
-    import polars as pl
 
     lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
     lines = []
@@ -312,7 +312,6 @@ def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
     """Where the rows come from: version, commits, machines, when, and what they took."""
-    import polars as pl
 
     final = rows["final"] & (rows["status"] != ABSENT)
     # A point may stand in two arms; where it is final it counts once.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.results.formulas.over_rows import Inexact, vectorised
+from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec import Spec
 
 ABSENT = "absent"
 """Status of a planned point that has no row yet."""
@@ -20,7 +18,6 @@ ABSENT = "absent"
 
 def measured(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows without those that stand for planned points which have none."""
-    import polars as pl
 
     return only(rows, rows["status"].cast(pl.String) != ABSENT)
 
@@ -32,7 +29,6 @@ def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
 
 def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column for each name that the spec or an arm derives, null where an arm has no such name."""
-    import polars as pl
 
     if not any(grid.derive for grid in spec.grids()):
         return rows
@@ -70,7 +66,6 @@ def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
 
 def _one_by_one(formula: Expression, rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     """The formula worked out in Python once for each set of values."""
-    import polars as pl
 
     values: dict[tuple[Any, ...], Any] = {}
     if not names:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from orchestrator.spec.expressions import Expression
-
-if TYPE_CHECKING:
-    from orchestrator.store import Store
+from orchestrator.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import QueryError, nearest
+from orchestrator.results import frames
 from orchestrator.results.paired_differences import Differences, paired
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,6 @@ def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
 
 def _rows(asked_side: Side) -> pl.DataFrame:
     """The sweep's final rows that the side asks for; a value that begins like the one given is taken."""
-    import polars as pl
-
-    from orchestrator.results import frames
 
     rows = _all_rows(asked_side) if asked_side.only else frames.of_plan(asked_side.store, asked_side.stored.record)
     for column, value in asked_side.only:
@@ -107,7 +104,6 @@ def _rows(asked_side: Side) -> pl.DataFrame:
 
 def _all_rows(asked_side: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
-    import polars as pl
 
     record = asked_side.stored.record
     plan = pl.scan_parquet(asked_side.store.plan_path(record)).select("point").unique()
@@ -117,7 +113,6 @@ def _all_rows(asked_side: Side) -> pl.LazyFrame:
 
 def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     """Boundaries of both sides on the same curve: where they lie, how far they moved, and whether their brackets are apart."""
-    import polars as pl
 
     tables = []
     for compared_side in (left, right):

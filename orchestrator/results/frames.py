@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.store import counting_rule, parts, row_format
+from orchestrator.store import Store, counting_rule, parts, row_format
 from orchestrator.store.counted_rows import View, table, view
-
-if TYPE_CHECKING:
-    from orchestrator.store import Store
 
 LABELS = ("workload", "pack", "commit", "host", "device", "torch")
 """Columns of text that say where a row comes from, the same in many rows."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.columns import OK
 from orchestrator.errors import QueryError, nearest
 from orchestrator.fitting.aggregates import combine, expression, named
 from orchestrator.fitting.intervals import Array, interval, quantile, without_each
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.results.described import Columns
+from orchestrator.results.described import Columns
 
 LEVEL = 0.95
 
@@ -95,7 +92,6 @@ def _keys(
     left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns, on: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """The params to pair on, and what is to be said of the others; one that has the same value everywhere needs no pairing."""
-    import polars as pl
 
     shared = [name for name in left.columns if name in right.columns]
     for name in (column, *on):
@@ -127,7 +123,6 @@ def _only_value(table: pl.DataFrame, name: str) -> str:
 
 def _values(table: pl.DataFrame, column: str, keys: Sequence[str], aggregate: str) -> pl.DataFrame:
     """One value for each setting and seed; null where the point has no result."""
-    import polars as pl
 
     ok = pl.col("status").cast(pl.String) == OK
     value = pl.when(ok).then(pl.col(column).cast(pl.Float64)).otherwise(None).fill_nan(None)
@@ -184,7 +179,6 @@ def _jackknife(left: Array, right: Array, level: float) -> tuple[float, float | 
 
 def _whole(shared: pl.DataFrame, keys: Sequence[str], aggregate: str) -> Difference | None:
     """The mean over settings of the difference, seeds as units, from seeds that have a result in every setting."""
-    import polars as pl
 
     complete = shared.drop_nulls(["value", "value_right"])
     settings = complete.select(keys).n_unique() if keys and len(complete) else 1

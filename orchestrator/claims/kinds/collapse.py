@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.case import FINITE, Case, Region, said
 from orchestrator.claims.placing import WINDOWS, Placed, reported, settle
@@ -21,9 +22,6 @@ from orchestrator.fitting.intervals import Array, Interval, student
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.collapse import KIND, SPREAD
 from orchestrator.wording import level_text, shown, span, text
-
-if TYPE_CHECKING:
-    import polars as pl
 
 FEWEST = 3
 """Curves that a collapse must have."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
@@ -20,14 +21,9 @@ from orchestrator.fitting.intervals import Interval, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.fitting.staircases import stepped, unrounded
-from orchestrator.spec.claim_kinds.compare import KIND
+from orchestrator.spec.claim_kinds.compare import KIND, Compare
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.wording import level_text, shown, span
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_kinds.compare import Compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +52,6 @@ def intervals(case: Case) -> int:
 
 def sides(case: Case, model: Compare) -> list[Sides]:
     """The two groups of the comparison in each outer group; SpecError where a label is no value of a `by` column."""
-    import polars as pl
 
     by = case.claim.by
     column = _column_of_groups(case, by or ("arm",), model)
@@ -69,7 +64,6 @@ def sides(case: Case, model: Compare) -> list[Sides]:
 
 
 def _column_of_groups(case: Case, by: tuple[str, ...], model: Compare) -> str:
-    import polars as pl
 
     every = [rows for rows in (case.evidence.rows, case.evidence.limited) if rows is not None]
     values = {name: {v for rows in every for v in rows[name].cast(pl.String).drop_nulls().unique()} for name in by}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
@@ -16,14 +17,9 @@ from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting.intervals import interval
 from orchestrator.fitting.series import Series
 from orchestrator.results.described import aggregate
-from orchestrator.spec.claim_kinds.equals import KIND
+from orchestrator.spec.claim_kinds.equals import KIND, Equals
 from orchestrator.spec.expressions import Expression
 from orchestrator.wording import count, level_text, shown, span, text
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_kinds.equals import Equals
 
 LISTED = 20
 SHOWN = 3
@@ -94,7 +90,6 @@ def _number(
     case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, said: dict[str, Any], reason: str
 ) -> Entry:
     """A number against the values of its rows: each of them without noise, their interval with it."""
-    import polars as pl
 
     values = ok[model.y].cast(pl.Float64).to_numpy()
     room = model.tolerance * (abs(expected) or 1.0)
@@ -121,7 +116,6 @@ def _less(word: str, lost: int) -> str:
 
 def _meant(case: Case, keys: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
     """The rows whose columns are what an entry says, numbers up to rounding."""
-    import polars as pl
 
     for name, value in keys.items():
         if name not in rows.columns:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.claims import verdict
 from orchestrator.claims.case import Case, Region, guarded, said
@@ -15,9 +17,6 @@ from orchestrator.fitting.fits import fit
 from orchestrator.fitting.laws import Law
 from orchestrator.spec.claim_kinds.fit import KIND
 from orchestrator.wording import level_text, shown, span
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def judge(case: Case) -> list[Finding]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.case import Case
 from orchestrator.claims.evidence import SETTLED, settled
@@ -18,9 +19,6 @@ from orchestrator.results import conditions
 from orchestrator.results.derived_columns import only, with_column
 from orchestrator.spec.claim_kinds.holds import KIND
 from orchestrator.wording import count, level_text, shown, text
-
-if TYPE_CHECKING:
-    import polars as pl
 
 LISTED = 20
 """How many offending rows a finding lists; it counts them all."""
@@ -88,7 +86,6 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     """The first rows that break the condition: point, seed and the columns that it names."""
     if not broken.any():
         return []
-    import polars as pl
 
     about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
     names = [name for name in rows.columns if name in about or name in spoken(KIND.of(case.claim))]

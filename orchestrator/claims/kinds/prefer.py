@@ -8,9 +8,10 @@ sharpens, and noise blurs a preference instead of making it: that scatter hides 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.case import FINITE, Case, said
 from orchestrator.claims.judged_law import drawable, summary
@@ -23,9 +24,6 @@ from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.prefer import KIND
 from orchestrator.wording import shown
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True, kw_only=True)

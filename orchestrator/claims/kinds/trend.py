@@ -7,9 +7,10 @@ no step between neighbours may go against it beyond its noise. Without noise eve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from orchestrator.claims.case import FINITE, Case, said
 from orchestrator.claims.judged_law import summary
@@ -22,12 +23,8 @@ from orchestrator.fitting.intervals import Array, student
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.spec.claim_kinds.trend import KIND
+from orchestrator.spec.claim_model import Claim
 from orchestrator.wording import level_text, shown, span, text
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from orchestrator.spec.claim_model import Claim
 
 FEWEST = 3
 """Places that a trend must have."""

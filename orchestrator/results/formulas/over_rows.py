@@ -11,7 +11,9 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from orchestrator.spec.expressions import (
     ARITHMETIC,
@@ -25,9 +27,6 @@ from orchestrator.spec.expressions import (
     number,
     power,
 )
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Columns = Mapping[str, "pl.Series"]
 SINGLE = 2**53
@@ -66,7 +65,6 @@ def _one_by_one(tree: ast.expr) -> bool:
 
 
 def _value(formula: Expression, rows: pl.DataFrame, height: int) -> pl.Series:
-    import polars as pl
 
     columns = {name: _column(rows[name]) for name in formula.names}
     value = _finite(_walk(formula.tree, columns, height))
@@ -75,14 +73,12 @@ def _value(formula: Expression, rows: pl.DataFrame, height: int) -> pl.Series:
 
 def _whole(columns: Any) -> pl.Expr:
     """Whether a row has a value in all those columns."""
-    import polars as pl
 
     return pl.all_horizontal(pl.lit(True), *(pl.lit(column).is_not_null() for column in columns if column.null_count()))
 
 
 def _column(values: pl.Series) -> pl.Series:
     """The values as one of the four types that formulas know."""
-    import polars as pl
 
     kind = values.dtype
     if kind.is_integer():
@@ -107,7 +103,6 @@ def _walk(node: ast.expr, columns: Columns, height: int) -> pl.Series:
 
 
 def _repeated(value: Any, height: int) -> pl.Series:
-    import polars as pl
 
     if value is None:
         raise Inexact("a constant part has no value")
@@ -130,7 +125,6 @@ def _binary(node: ast.BinOp, columns: Columns, height: int) -> pl.Series:
 
 def _whole_numbers(op: ast.operator, left: pl.Series, right: pl.Series) -> pl.Series:
     """An operation on whole numbers; one that could leave 64 bits is done in 128 and null where it does."""
-    import polars as pl
 
     operate = ARITHMETIC[type(op)]
     if isinstance(op, ast.Div):
@@ -155,7 +149,6 @@ def _ends(values: pl.Series) -> list[int]:
 
 def _floats(op: ast.operator, left: pl.Series, right: pl.Series) -> pl.Series:
     import numpy as np
-    import polars as pl
 
     if isinstance(op, (ast.FloorDiv, ast.Mod)):
         function = np.floor_divide if isinstance(op, ast.FloorDiv) else np.remainder  # Python's own rules, unlike Polars'
@@ -174,7 +167,6 @@ def _unary(node: ast.UnaryOp, columns: Columns, height: int) -> pl.Series:
 
 def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
     """A later part counts only where the earlier ones leave it open, as in Python: `n > 0 and 1/n < 2` has a value at 0."""
-    import polars as pl
 
     first, *later = (_truth(_walk(part, columns, height)) for part in node.values)
     decided = isinstance(node.op, ast.Or)
@@ -187,7 +179,6 @@ def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
 
 
 def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
-    import polars as pl
 
     parts = [_walk(part, columns, height) for part in (node.left, *node.comparators)]
     pairs = zip(node.ops, parts, parts[1:], strict=False)
@@ -197,7 +188,6 @@ def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
 
 def _compared(op: ast.cmpop, left: pl.Series, right: pl.Series) -> pl.Series:
     """A comparison by Python's rules, in which NaN is unequal to all and neither smaller nor larger than any."""
-    import polars as pl
 
     compare = COMPARISONS[type(op)]
     if pl.String in (left.dtype, right.dtype):
@@ -220,7 +210,6 @@ def _choice(node: ast.IfExp, columns: Columns, height: int) -> pl.Series:
 
 def _select(test: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """The one where the test is true and the other where it is false."""
-    import polars as pl
 
     if not len(test) or test.all(ignore_nulls=False):
         return yes
@@ -247,7 +236,6 @@ def _call(node: ast.Call, columns: Columns, height: int) -> pl.Series:
 
 def _extreme(op: ast.cmpop, parts: list[pl.Series]) -> pl.Series:
     """The largest or smallest part; of equal ones the first."""
-    import polars as pl
 
     if len(parts) == 1:
         raise Inexact("a single number has no largest")
@@ -275,7 +263,6 @@ def _value_or_none(function: Callable[..., Any], values: tuple[Any, ...]) -> Any
 
 def _series_of(values: list[Any]) -> pl.Series:
     """The values as a column; TypeError or OverflowError where one fits in none."""
-    import polars as pl
 
     kinds = set(map(type, values)) - {type(None)}
     if not kinds <= {int, float}:
@@ -286,7 +273,6 @@ def _series_of(values: list[Any]) -> pl.Series:
 
 
 def _numeric(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     if values.dtype == pl.String:
         raise Inexact("text where a number is needed")
@@ -294,7 +280,6 @@ def _numeric(values: pl.Series) -> pl.Series:
 
 
 def _truth(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     if values.dtype == pl.Boolean:
         return values
@@ -310,7 +295,6 @@ def _alike(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _real(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     return values.cast(pl.Float64)
 
@@ -331,7 +315,6 @@ def _within(values: pl.Series) -> pl.Series:
 
 def _finite(values: pl.Series) -> pl.Series:
     """The values with null in place of NaN and inf."""
-    import polars as pl
 
     if not values.dtype.is_float():
         return values
@@ -340,19 +323,16 @@ def _finite(values: pl.Series) -> pl.Series:
 
 
 def _rounded(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     return values if values.dtype.is_integer() else values.round(0, mode="half_to_even").cast(pl.Int64, strict=False)
 
 
 def _floor(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     return values if values.dtype.is_integer() else values.floor().cast(pl.Int64, strict=False)
 
 
 def _ceil(values: pl.Series) -> pl.Series:
-    import polars as pl
 
     return values if values.dtype.is_integer() else values.ceil().cast(pl.Int64, strict=False)
 

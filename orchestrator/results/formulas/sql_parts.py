@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import duckdb
+import polars as pl
 
 from orchestrator.spec.expressions import WHOLE
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Kind = Literal["int", "float", "bool", "text", "any"]
 TYPES: dict[Kind, str] = {"int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN", "text": "VARCHAR", "any": "DOUBLE"}
@@ -91,7 +91,6 @@ def column(name: str, values: pl.Series | None = None) -> Part:
 
 
 def _kind(values: pl.Series) -> Kind:
-    import polars as pl
 
     kind = values.dtype
     if kind.is_integer():
@@ -229,7 +228,6 @@ def identifier(name: str) -> str:
 @lru_cache(maxsize=1)
 def _reserved() -> frozenset[str]:
     """Words that SQL keeps for itself."""
-    import duckdb
 
     with duckdb.connect() as connection:
         rows = connection.execute(
