@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.claims.sentences import label
-from orchestrator.claims.verdict import WORDS, opened, told
+from orchestrator.claims.verdict import WORDS, opened, summary_parts
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.wording import level_text
 
@@ -47,7 +47,7 @@ def _card(verdict: Record) -> dict[str, Any]:
 def _group(finding: Record) -> dict[str, Any]:
     numbers = {key: _with_ends(value) for key, value in (finding.get("numbers") or {}).items()}
     group = {name: value for name, value in (finding.get("group") or {}).items() if value is not None}
-    lines = [{"text": text, "bar": interval_bar(ends, GEOMETRY) if ends else None} for text, ends in told(numbers)]
+    lines = [{"text": text, "bar": interval_bar(ends, GEOMETRY) if ends else None} for text, ends in summary_parts(numbers)]
     offenders = [row for row in numbers.get("offenders") or () if isinstance(row, dict)]
     return {"label": label(group) if group else "", "verdict": finding.get("verdict"), "lines": lines, "offenders": offenders}
 

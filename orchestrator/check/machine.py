@@ -30,8 +30,8 @@ def checks(store: str | Path) -> list[Check]:
         *(_package(name) for name in NEEDED),
         _check("processors", str(os.cpu_count()), True),
         _room("shared memory", Path("/dev/shm"), "make it larger, or Ray moves its object store to disk"),
-        _room("disk of the store", _there(Path(store)), "free some room, or choose another --store"),
-        _check("store", str(store), os.access(_there(Path(store)), os.W_OK), "choose a --store that you may write"),
+        _room("disk of the store", _nearest_folder(Path(store)), "free some room, or choose another --store"),
+        _check("store", str(store), os.access(_nearest_folder(Path(store)), os.W_OK), "choose a --store that you may write"),
     ]
 
 
@@ -53,7 +53,7 @@ def _room(name: str, path: Path, do: str) -> Check:
     return _check(name, f"{free / (1 << 30):.1f} GiB free", free > ROOM, do)
 
 
-def _there(path: Path) -> Path:
+def _nearest_folder(path: Path) -> Path:
     """The path, or the nearest folder above it that exists."""
     path = path.resolve()
-    return path if path.exists() else _there(path.parent)
+    return path if path.exists() else _nearest_folder(path.parent)

@@ -80,7 +80,6 @@ class Case:
 
     def floor(self, rows: pl.DataFrame, x: str, y: str) -> Series | None:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""
-
         floor_rows = floors.beside(self.model or self.claim, self.evidence, rows)
         if floor_rows is None:
             return None
@@ -130,7 +129,6 @@ class Case:
 
 def mixed(rows: pl.DataFrame, x: str, y: str, params: frozenset[str], by: tuple[str, ...]) -> tuple[str, ...]:
     """A sentence where params besides x and the groups vary among the rows of one x: their seeds' values are then combined."""
-
     free = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
     counts = (
         rows.group_by(list(dict.fromkeys((x, *by)))).agg(pl.col(name).n_unique() for name in free).select(pl.col(free).max())

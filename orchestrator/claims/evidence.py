@@ -99,7 +99,6 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
     """The rows with a column of that name; a formula of what a search found has its bracket beside it."""
-
     searched = [name for name in rows.columns if lower(name) in rows.columns and name in Expression(text).names]
     rows = with_column(rows, text, where)
     if not searched or lower(text) in rows.columns:
@@ -118,7 +117,6 @@ def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
 
 def _falling(rows: pl.DataFrame, text: str, name: str, where: str) -> pl.Series:
     """Whether the formula falls along what was searched, at the one edge that a row has."""
-
     edge = pl.coalesce(pl.col(lower(name)), pl.col(upper(name)))
     steps = [
         with_column(rows.drop(text).with_columns((edge * k).alias(name)), text, where)[text].cast(pl.Float64)

@@ -61,7 +61,6 @@ def _assignment(claim: Claim, rows: pl.DataFrame, fields: Columns, by: Sequence[
 
 def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fields: Columns, key: list[str]) -> pl.DataFrame:
     """One row an assignment: its numbers combined over seeds, `x`, `y` and the `floor` of its match beside them."""
-
     x, y = claim.axes
     numbers = [name for name in rows.columns if rows[name].dtype.is_numeric() and name not in key]
     table = rows.group_by(key, maintain_order=True).agg(expression(pl.col(name), aggregate(fields, name)) for name in numbers)
@@ -131,7 +130,6 @@ def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequ
 
 def _of(rows: pl.DataFrame, group: dict[str, Any]) -> pl.DataFrame:
     """The rows of a group."""
-
     return rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in group.items())) if group else rows
 
 
@@ -150,5 +148,5 @@ def _places(claim: Claim, part: pl.DataFrame) -> str:
     if x is None or x not in part.columns or not part[x].dtype.is_numeric():
         return f"in {len(part)} row{'s' * (len(part) != 1)}"
     values = [shown(float(v)) for v in part[x].drop_nulls().unique().sort().to_list()]
-    listed = values if len(values) <= LISTED else [*values[: LISTED - 1], "…", values[-1]]
-    return f"at {x} = {', '.join(listed)}"
+    texts = values if len(values) <= LISTED else [*values[: LISTED - 1], "…", values[-1]]
+    return f"at {x} = {', '.join(texts)}"

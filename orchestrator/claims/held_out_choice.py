@@ -47,7 +47,6 @@ def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -
 
 def _best(rows: pl.DataFrame, key: list[str], choice: Choice, fields: Columns) -> pl.DataFrame:
     """For each assignment of `key` the setting with the best value; one that lost a seed only where all have."""
-
     ok = settled(rows)
     value = aggregates.expression(pl.col(choice.of).filter(pl.col("_ok")), aggregate(fields, choice.of))
     candidates = rows.with_columns(_ok=ok).group_by([*key, *choice.over], maintain_order=True)

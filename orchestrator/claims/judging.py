@@ -54,11 +54,11 @@ class Subject:
 def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
     spec, store, size = sweep.spec, sweep.store, sweep.size
-    drawn = ledger.sample(sweep.plan)
-    old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, has_rows=False)
-    verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=drawn))
+    current = ledger.sample(sweep.plan)
+    old = ledger.enter(store.load("claims", spec.name), spec, size, current, has_rows=False)
+    verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=current))
     has_rows = not sweep.measured.is_empty()
-    store.save("claims", spec.name, ledger.enter(old, spec, size, drawn, has_rows=has_rows))
+    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows))
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
 
@@ -83,7 +83,7 @@ def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | 
     subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
     tests = sum(judge_of(subject.claim.kind).intervals(_case(subject, LEVEL)) for subject in subjects)
     level = 1 - (1 - LEVEL) / max(tests, 1)
-    return tuple(_verdict(one, level, spec, books) for one in subjects)
+    return tuple(_verdict(subject_judged, level, spec, books) for subject_judged in subjects)
 
 
 def _subject(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> Subject:

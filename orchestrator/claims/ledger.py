@@ -39,7 +39,6 @@ def claim_hash(claim: Claim) -> str:
 
 def sample(plan: pa.Table) -> Sample:
     """The sample that a plan draws: a table with `point` and `seed`, in any order."""
-
     points = pl.Series(plan["point"]).unique().sort()
     digest = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
     return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=digest)

@@ -26,7 +26,6 @@ def unequal(claim: Claim, keys: list[str], sides: Mapping[str, pl.DataFrame], fi
 
 
 def _worst(claim: Claim, name: str, keys: list[str], sides: Mapping[str, pl.DataFrame], how: str) -> str:
-
     where = f"claims.{claim.id}.require.matched"
     room, combined = claim.require.matched[name], []
     for label, rows in sides.items():

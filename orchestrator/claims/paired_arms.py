@@ -51,7 +51,6 @@ def judge(case: Case, model: Compare) -> list[Finding]:
 
 
 def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-
     arms = [model.left, model.right, *([model.interaction] if model.interaction else [])]
     label = rows["arm"].cast(pl.String)
     sides = {arm: rows.filter(label == arm) for arm in arms}
@@ -69,8 +68,8 @@ def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame
     for name, (left, right) in signs.items():
         region = _region(case, name, rows)
         placed = _place(cells[left].values, cells[right].values, how, region, case.level)
-        others = [_place(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
-        word, reason = settle(placed.word, placed.reason, others, _guard(case, model.of))
+        at_extremes = [_place(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
+        word, reason = settle(placed.word, placed.reason, at_extremes, _guard(case, model.of))
         words.append(word)
         reasons += [reason] if reason else []
         numbers[name] = reported(placed, region)
@@ -99,21 +98,20 @@ def _cells(
     case: Case, y: str, sides: dict[str, pl.DataFrame], unit: str, keys: list[str]
 ) -> tuple[dict[str, Cells], list[Any]]:
     """The arms' values on the same cells and units: every pair that some arm has."""
-
     where = f"claims.{case.claim.id}.compare.pair"
     columns_by_arm = {arm: _with_columns(rows, [*keys, unit], where) for arm, rows in sides.items()}
     joined = pl.concat([part.select(*keys, unit) for part in columns_by_arm.values()])
     units = joined[unit].drop_nulls().unique().sort()
     cells = joined.select(keys).unique().sort(keys) if keys else pl.DataFrame({"cell": [0]})
-    found = {}
+    by_arm = {}
     for arm, part in columns_by_arm.items():
         ok = part.filter(settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite())
         combined = ok.group_by(*keys, unit).agg(expression(pl.col(y), aggregate(case.fields, y)))
         grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
         column = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)[y]
         values = column.fill_null(float("nan")).to_numpy().reshape(len(cells), len(units))
-        found[arm] = Cells(values=values, lost=int(np.isnan(values).sum()))
-    return found, units.to_list()
+        by_arm[arm] = Cells(values=values, lost=int(np.isnan(values).sum()))
+    return by_arm, units.to_list()
 
 
 def _with_columns(rows: pl.DataFrame, columns: list[str], where: str) -> pl.DataFrame:

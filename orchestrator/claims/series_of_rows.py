@@ -94,7 +94,6 @@ def beyond(y: Array, edges: Ends, steps: int) -> Ends:
 
 def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "seed", floor: Series | None = None) -> Measured:
     """The series of y over x in these rows; a result that is not finite is lost like a failure, a null one is absent."""
-
     ok = settled(rows)
     present = rows.filter(ok & rows[x].is_not_null() & rows[y].is_not_null())
     xs, ys, units = _floats(present[x]), _floats(present[y]), present[unit].to_numpy()
@@ -137,7 +136,6 @@ def _edges(rows: pl.DataFrame, places: list[Place], y: str) -> dict[Place, Ends]
 
 
 def _floats(column: pl.Series) -> Array:
-
     return column.cast(pl.Float64).to_numpy()
 
 

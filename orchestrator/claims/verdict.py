@@ -106,7 +106,7 @@ def jsonable(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def told(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
+def summary_parts(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
     """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold."""
     parts: list[tuple[str, Mapping[str, Any] | None]] = [
         (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n)

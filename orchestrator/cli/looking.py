@@ -21,13 +21,13 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
     from orchestrator.results import status
     from orchestrator.store import open_store
 
-    found = status.status(open_store(store), sweep)
+    statuses = status.status(open_store(store), sweep)
     if as_json:
-        click.echo(json.dumps([vars(one) for one in found]))
+        click.echo(json.dumps([vars(state) for state in statuses]))
         return
-    show.table([one.row() for one in found])
-    for one in found if sweep else ():
-        for failure in one.failures:
+    show.table([state.row() for state in statuses])
+    for state in statuses if sweep else ():
+        for failure in state.failures:
             click.echo(f"\n{failure['status']} × {failure['points']:,}, for example point {failure['example']}:")
             click.echo(str(failure["error"] or "no text"))
 

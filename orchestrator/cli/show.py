@@ -43,12 +43,14 @@ def _cell(value: Any) -> str:
 
 def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, what was found in few words, and what was expected."""
-    from orchestrator.claims.verdict import told
+    from orchestrator.claims.verdict import summary_parts
 
     rows = []
     for verdict in judged:
         texts = dict.fromkeys(
-            _group_text(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
+            _group_text(finding["group"]) + text
+            for finding in verdict["findings"]
+            for text, _ in summary_parts(finding["numbers"])
         )
         rows.append(
             {

@@ -54,16 +54,16 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
     """What `run` would do with this store; a store that is not there counts as empty."""
     workload, plan = prepare(spec)
     path = Path(store)
-    kept = open_store(path) if path.exists() else None
-    growth = growing(spec, plan, kept or Store(path), False, machine_of(spec))
+    opened = open_store(path) if path.exists() else None
+    growth = growing(spec, plan, opened or Store(path), False, machine_of(spec))
     if growth is not None:
         todo = [i for wave in growth.more().values() for i in wave]
     else:
-        todo = remaining.missing(plan, kept) if kept else list(range(len(plan)))
+        todo = remaining.missing(plan, opened) if opened else list(range(len(plan)))
     usual, most = growth.forecast() if growth is not None else (len(plan), len(plan))
     to_measure = max(len(todo), usual - len(plan) + len(todo)) if todo else 0
     groups = shape_groups.groups(plan, todo)
-    rates = remaining.rates(plan, groups, kept) if kept else [None] * len(groups)
+    rates = remaining.rates(plan, groups, opened) if opened else [None] * len(groups)
     recorded = any(rate is not None for rate in rates)
     if pilot and todo:
         every = -(-len(groups) // PILOTS)

@@ -72,19 +72,19 @@ class Summary:
 
 def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
-    found = load(workload if workload is not None else spec.workload, folder_of(spec))
+    workload_described = load(workload if workload is not None else spec.workload, folder_of(spec))
     missing = unsupported(spec)
     if missing:
         raise SpecError("\n".join(missing))
-    check_columns(spec, [f.name for f in (*found.params, *found.results)])
+    check_columns(spec, [f.name for f in (*workload_described.params, *workload_described.results)])
     for grid in spec.grids():
-        for name in grid.derive.keys() & {f.name for f in found.results}:
+        for name in grid.derive.keys() & {f.name for f in workload_described.results}:
             raise SpecError(f"{grid.places[name]}: a derived name must be no result's, but '{name}' is one; rename it.")
     if spec.search is not None:
         from orchestrator.search.studies import studies
 
-        studies(spec, found)  # every curve's interval must have a value
-    return found, expand(spec, found, machine_of(spec))
+        studies(spec, workload_described)  # every curve's interval must have a value
+    return workload_described, expand(spec, workload_described, machine_of(spec))
 
 
 def folder_of(spec: Spec) -> Path:
@@ -126,41 +126,41 @@ def _run(
 ) -> Summary:
     begun = time.time()
     found, plan = prepared
-    kept = open_store(store, create=True)
-    kept.check(found)
-    with kept.hold(spec.name):
-        growth = growing(spec, plan, kept, retry, machine_of(spec))
-        waves: Waves = growth.more() if growth else {None: remaining.missing(plan, kept, retry)}
+    opened = open_store(store, create=True)
+    opened.check(found)
+    with opened.hold(spec.name):
+        growth = growing(spec, plan, opened, retry, machine_of(spec))
+        waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
         todo = [i for wave in waves.values() for i in wave]
-        asked = time.time()
+        began_asking = time.time()
         slots = executor.slots(spec.needs) if todo else 0  # refuses what it has not, before anything is written
-        begun += time.time() - asked  # a sweep is not charged for an executor that is still coming up
-        terms = _terms(spec, found, workload, kept, len(todo), executor.remote)
-        grower = Grower(growth, spec, plan, kept, terms, set(todo)) if growth else None
+        begun += time.time() - began_asking  # a sweep is not charged for an executor that is still coming up
+        terms = _terms(spec, found, workload, opened, len(todo), executor.remote)
+        grower = Grower(growth, spec, plan, opened, terms, set(todo)) if growth else None
         if grower:
             grower.stop()
             grower.save()
         else:
-            kept.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
+            opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
         held = len(plan) - len(todo)
         summary = Summary(
             sweep=spec.name,
-            store=kept.path,
+            store=opened.path,
             generation=terms.generation,
             points=len(plan),
             held=held,
-            held_failed=remaining.failed(plan, kept) if held and not retry else 0,
+            held_failed=remaining.failed(plan, opened) if held and not retry else 0,
         )
         if todo:
-            session = Session(spec, plan, _queue(spec, plan, kept, terms, waves, slots), kept, terms, grower)
+            session = Session(spec, plan, _queue(spec, plan, opened, terms, waves, slots), opened, terms, grower)
             _measure(session, executor, where.progress, summary)
         if grower:
             grower.save()
             summary.points, summary.note = len(plan), grower.growth.note()
             summary.held = len(plan) - len(grower.known) if todo else len(plan)
         summary.seconds = time.time() - begun
-        said = {"measured": summary.measured, "failures": summary.failures, "why": summary.why}
-        kept.finish(terms.generation, {**said, "note": summary.note} if summary.note else said)
+        outcome = {"measured": summary.measured, "failures": summary.failures, "why": summary.why}
+        opened.finish(terms.generation, {**outcome, "note": summary.note} if summary.note else outcome)
     return summary
 
 

@@ -18,20 +18,20 @@ LETTERS = 14
 Chart = Any  # what Altair's methods give depends on the marks
 
 
-def chart(figure: Figure, drawn: Drawn, fields: Columns, traced: bool) -> Chart:
+def chart(figure: Figure, curve_data: Drawn, fields: Columns, traced: bool) -> Chart:
     """The chart, its data inside it: error bars, marks, fitted laws and theory lines with their names beside them."""
-    x, y = _axis(alt.X, "x", figure, figure.x, drawn, fields), _axis(alt.Y, "y", figure, figure.y, drawn, fields)
-    layers = [*_lines(figure, drawn, x, y, traced), *_marks(figure, drawn, x, y), *_crosses(figure, drawn, x)]
+    x, y = _axis(alt.X, "x", figure, figure.x, curve_data, fields), _axis(alt.Y, "y", figure, figure.y, curve_data, fields)
+    layers = [*_lines(figure, curve_data, x, y, traced), *_marks(figure, curve_data, x, y), *_crosses(figure, curve_data, x)]
     layered: Chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if figure.facet is not None:
-        kinds = {"points": drawn.points, "laws": drawn.laws, "theory": drawn.theory, "gone": drawn.gone}
-        kinds["names"] = _named_ends(figure, drawn)
+        kinds = {"points": curve_data.points, "laws": curve_data.laws, "theory": curve_data.theory, "gone": curve_data.gone}
+        kinds["names"] = _named_ends(figure, curve_data)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         # Altair names the data of a plain dict by a hash over all their digits.
         layered = alt.layer(*layers, data=alt.Data(values=data)).properties(width=WIDTH // 2 + 40, height=HEIGHT // 2 + 60)
-        layered = layered.facet(facet=_panels(figure, drawn), columns=2)
-    if drawn.residuals:
-        layered = alt.vconcat(layered, _panel(figure, drawn, x), spacing=4)
+        layered = layered.facet(facet=_panels(figure, curve_data), columns=2)
+    if curve_data.residuals:
+        layered = alt.vconcat(layered, _panel(figure, curve_data, x), spacing=4)
     return layered
 
 
@@ -162,11 +162,11 @@ def _ends(figure: Figure, data: Drawn, x: alt.X, y: alt.Y, color: Any) -> list[A
 def _spread(ends: list[Record], figure: Figure, data: Drawn) -> list[Record]:
     """The ends of curves, moved down where their names would lie on one another."""
     logarithmic = "y" in figure.log
-    place, back = (math.log, math.exp) if logarithmic else (float, float)
+    position, back = (math.log, math.exp) if logarithmic else (float, float)
     places = _powers(data) if logarithmic else [p["y"] for p in (*data.points, *data.laws, *data.theory)]
-    gap, moved, last = LETTERS / HEIGHT * (place(max(places)) - place(min(places)) or 1.0), [], math.inf
+    gap, moved, last = LETTERS / HEIGHT * (position(max(places)) - position(min(places)) or 1.0), [], math.inf
     for record in sorted(ends, key=lambda p: -float(p["y"])):
-        last = min(place(record["y"]), last - gap)
+        last = min(position(record["y"]), last - gap)
         moved.append({**record, "y": back(last)})
     return moved
 

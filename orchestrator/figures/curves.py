@@ -15,10 +15,16 @@ from orchestrator.wording import count
 def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
     """Marks over x, a thin line through them where `traced` and no law is drawn; `marks` says what they are, if no means."""
     spec, figure, fields = request.spec, request.figure, request.fields
-    drawn = collect(spec, figure, request.rows, fields, request.verdicts())
-    text = f"{caption(figure, drawn, fields, marks)}{meant(spec, figure, fields)}"
-    data = recorded(point=drawn.points, law=drawn.laws, theory=drawn.theory, no_result=drawn.gone, residual=drawn.residuals)
-    return request.answer(chart(figure, drawn, fields, traced), f"{figure.y} over {figure.x}", text, data)
+    curve = collect(spec, figure, request.rows, fields, request.verdicts())
+    text = f"{caption(figure, curve, fields, marks)}{meant(spec, figure, fields)}"
+    data = recorded(
+        point=curve.points,
+        law=curve.laws,
+        theory=curve.theory,
+        no_result=curve.gone,
+        residual=curve.residuals,
+    )
+    return request.answer(chart(figure, curve, fields, traced), f"{figure.y} over {figure.x}", text, data)
 
 
 def caption(figure: Figure, data: Drawn, fields: Columns, marks: str) -> str:

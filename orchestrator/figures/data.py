@@ -104,7 +104,6 @@ def _drawable(record: Record, figure: Figure) -> bool:
 
 def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
     """Params that differ among the rows of one x and colour, so that each of their values is a curve of its own."""
-
     shared = [name for name in (figure.x, figure.color, figure.facet) if name is not None]
     constant = {*shared, *Expression(figure.x).names}
     names = [name for name, field in fields.items() if field.role == "param" and name in table.columns and name not in constant]
@@ -172,7 +171,6 @@ def _points(
 
 def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
     """A boundary with the bracket that it lies in, in place of an interval over seeds."""
-
     at_x = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
     low, high = at_x[lower(figure.y)].min(), at_x[upper(figure.y)].max()
     return record if low is None or high is None else {**record, "low": float(low), "high": float(high)}  # type: ignore[arg-type]
@@ -232,7 +230,6 @@ def _theory(line: Line, figure: Figure, table: pl.DataFrame) -> Iterator[Record]
 
 def _values(formula: Expression, figure: Figure, part: pl.DataFrame) -> Iterator[tuple[float, float]]:
     """Places of a formula: along a fine x where x is a column, else at the measured x."""
-
     present = part.drop_nulls([figure.x])
     if not len(present):
         return

@@ -84,7 +84,6 @@ def _why(verdict: Verdict | None, laws: Sequence[JudgedLaw]) -> str:
 
 def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
     """Whether the figure shows rows that the law was judged on: with the same values, within its x."""
-
     x = pl.col(law.x).cast(pl.Float64)
     same = [_equals(table, name, value) for name, value in law.constant.items() if name in table.columns]
     return bool(table.select(pl.all_horizontal(x.is_between(law.low, law.high), *same).any()).item())
@@ -92,7 +91,6 @@ def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
 
 def _equals(table: pl.DataFrame, name: str, value: Any) -> pl.Expr:
     """Whether a column has that value, which may come from JSON, where a label is text."""
-
     column = pl.col(name).cast(pl.String) if isinstance(value, str) else pl.col(name)
     return column.is_null() if value is None else (column == value).fill_null(False)
 

@@ -77,6 +77,5 @@ def declared(record: Mapping[str, Any]) -> tuple[Figure, ...]:
 
 def theme() -> dict[str, Any]:
     """The part of a Vega-Lite chart that holds the figures' fonts, lines and legend, to draw others like them."""
-
     config: dict[str, Any] = styled(alt.Chart().mark_point()).to_dict()["config"]
     return config

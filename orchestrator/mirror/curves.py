@@ -54,7 +54,6 @@ def labels(drawn_curves: Sequence[Curve]) -> list[str]:
 
 def axis(rows: pl.LazyFrame, params: Sequence[str]) -> str | None:
     """The numeric param with the most values in these rows, the first of several; None where no param varies."""
-
     kinds = rows.select(params).collect_schema()
     numbers = [name for name in params if kinds[name].is_numeric()]
     if not numbers:
@@ -114,7 +113,6 @@ def _curve(key: tuple[Any, ...], constant: Sequence[str], part: pl.DataFrame) ->
 
 def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
     """What one result leaves behind of a group of seeds: mean, deviation and count, or the values themselves."""
-
     # Sums depend on their order: of sorted values, the same rows give the same bits however they lie.
     value = pl.col(name).filter(ok).cast(pl.Float64).drop_nulls().drop_nans().sort()
     if aggregate != "mean":
@@ -124,7 +122,6 @@ def _sums(name: str, aggregate: str, ok: pl.Expr) -> list[pl.Expr]:
 
 def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataFrame:
     """Estimate, lower and upper end of every result in place of its sums; no ends where there is no spread to see."""
-
     columns: dict[str, pl.Series] = {}
     for name, aggregate in results.items():
         ends: Sequence[Any] = _of_means(table, name) if aggregate == "mean" else _of_values(table[name].to_list(), aggregate)
@@ -137,7 +134,6 @@ def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataF
 
 def _of_means(table: pl.DataFrame, name: str) -> tuple[pl.Series, pl.Series, pl.Series]:
     """Student's t interval of all groups at once; the same as `intervals.interval` of each."""
-
     count = table[name + UNITS]
     factors = {n: quantile(LEVEL, n) / math.sqrt(n) for n in count.unique().to_list() if n > 1}
     half = count.replace_strict(factors, default=None, return_dtype=pl.Float64) * table[name + DEVIATION]

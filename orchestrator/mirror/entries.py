@@ -102,7 +102,6 @@ def _common(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
-
     record, rows = sweep.record, sweep.measured.lazy()
     columns = sweep.store.describe(record["workload"])
     params = [c["name"] for c in columns if c["role"] == "param"]
@@ -124,7 +123,6 @@ def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
 
 
 def _curve(curve: Curve, label: str, kind: str, x: str | None, common: Mapping[str, str]) -> Entry:
-
     table = curve.table.select(name for name in curve.table.columns if curve.table[name].dtype.is_numeric())
     steps = table["x_index"].to_list()
     metrics = [
@@ -155,7 +153,6 @@ def _curve(curve: Curve, label: str, kind: str, x: str | None, common: Mapping[s
 
 def _says_nothing(table: pl.DataFrame, name: str) -> bool:
     """Whether a column is an end of an interval that has no width anywhere."""
-
     base = next((name.removesuffix(end) for end in (LO, HI) if name.endswith(end)), name)
     if base == name or not {base, base + LO, base + HI} <= set(table.columns):
         return False
@@ -164,8 +161,8 @@ def _says_nothing(table: pl.DataFrame, name: str) -> bool:
 
 def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, judged: Sequence[Any]) -> Entry:
     """The entry of an invocation; `identity` is that of the sweep's rows where it is the one that shows them."""
-    told = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
-    tags = {**common, **dict(_run_notes(run)), **told, "dashboard": page(common["sweep"], common["size"])}
+    verdict_tags = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
+    tags = {**common, **dict(_run_notes(run)), **verdict_tags, "dashboard": page(common["sweep"], common["size"])}
     return Entry(
         kind="invocation",
         name=f"{common['sweep']} {common['size']}, run {number}",
@@ -186,7 +183,6 @@ def _run_notes(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _identity(rows: pl.LazyFrame) -> str:
     """A hash of which rows the sweep has, whatever their order."""
-
     arm, *identity = (pl.col(name).hash(seed=seed) for seed, name in enumerate(["arm", *IDENTITY], 1))
     each = reduce(xor, identity, arm)
     # Two sums of one hash: a row that comes twice, or two that change places, still change them.

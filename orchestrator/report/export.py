@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.claims import Verdict
-from orchestrator.claims.verdict import told
+from orchestrator.claims.verdict import summary_parts
 from orchestrator.columns import OK
 from orchestrator.figures.draw import printed
 from orchestrator.figures.drawing import Drawing
@@ -78,7 +78,6 @@ def _files(name: str, table: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
 
 def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
     """A row an assignment: arm, the params that vary, how many seeds gave a result, each result combined as its column says."""
-
     ok = rows.filter(pl.col("final") & (pl.col("status").cast(pl.String) == OK))
     params = [name for name, field in fields.items() if field.role == "param" and name in ok.columns]
     varied = ["arm", *(name for name in params if ok[name].n_unique() > 1)]
@@ -91,11 +90,10 @@ def summary(rows: pl.DataFrame, fields: Columns) -> pl.DataFrame:
 
 def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     """A row a claim: its sentence, the verdict, whose claim it is, what was found against what is expected."""
-
     keys = ("id", "says", "verdict", "basis", "source", "found", "expected", "rows", "seeds", "reasons", "sql")
     records = []
     for v in verdicts:
-        numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in told(finding.numbers)))
+        numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in summary_parts(finding.numbers)))
         row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": " ".join(v.reasons)}
         records.append(row)
     return pl.DataFrame(records, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
@@ -103,7 +101,6 @@ def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
 
 def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[Drawing]) -> Iterator[tuple[str, str]]:
     """What stands beside the figures in a paper's folder."""
-
     source, cited = sourced(sweep), citations(sweep.spec)
     for drawing in figures:
         yield f"{drawing.name}.tex", latex.figure(drawing.name, drawing.title, drawing.caption)
@@ -127,7 +124,6 @@ def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
 
 def sourced(sweep: StoredSweep) -> Source:
     """Commits and runs of the rows of the sweep."""
-
     rows = sweep.measured
     commits = rows["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in rows.columns else []
     numbers = set(rows["generation"].drop_nulls().to_list()) if "generation" in rows.columns else set()

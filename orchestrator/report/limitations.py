@@ -61,7 +61,6 @@ def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _lost(rows: pl.DataFrame) -> Iterator[str]:
-
     final = rows["status"].filter(rows["final"]).cast(pl.String)
     lost = final.filter(final != OK).value_counts(sort=True)
     if len(lost):
@@ -86,11 +85,11 @@ def audit_text(audit: Mapping[str, Any] | None) -> str:
     if audit is None:
         return ""
     ways = audit.get("ways") or []
-    told = "; ".join(f"{way['how']} on {way['device']}, compared {_compared(audit['measures'], way)}" for way in ways)
+    in_ways = "; ".join(f"{way['how']} on {way['device']}, compared {_compared(audit['measures'], way)}" for way in ways)
     return (
         f"{audit['agreeing']:,} of {audit['points']:,} points, a random {audit['fraction']:.3g} of all, came out the same when "
         f"measured again on {audit['device']} ({audit['when'][:16].replace('T', ' ')} UTC), "
-        f"{told or 'compared ' + _compared(audit['measures'], audit)}."
+        f"{in_ways or 'compared ' + _compared(audit['measures'], audit)}."
     )
 
 
@@ -114,7 +113,6 @@ def spent(sweep: StoredSweep) -> list[tuple[str, str]]:
 
 def headline(rows: pl.DataFrame) -> str:
     """How much was measured, in one sentence."""
-
     final = measured(only(rows, rows["final"]))
     ok = int((final["status"].cast(pl.String) == OK).sum())
     arms, seeds = final["arm"].n_unique(), final["seed"].n_unique()

@@ -14,7 +14,7 @@ import polars as pl
 from orchestrator.claims import Verdict
 from orchestrator.claims.queries import select_rows
 from orchestrator.claims.sentences import label
-from orchestrator.claims.verdict import Finding, owner, told
+from orchestrator.claims.verdict import Finding, owner, summary_parts
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import render
 from orchestrator.figures.drawing import Drawing
@@ -205,7 +205,7 @@ def _foreseen(verdict: Verdict) -> str:
 
 def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
     """A group's numbers as lines of text, each interval with the drawing of it against what is expected."""
-    lines = [{"text": text, "bar": bar(interval) if interval else ""} for text, interval in told(numbers)]
+    lines = [{"text": text, "bar": bar(interval) if interval else ""} for text, interval in summary_parts(numbers)]
     return {"label": label(group) if group else "", "verdict": word, "lines": lines, "offenders": numbers.get("offenders", [])}
 
 
@@ -299,7 +299,6 @@ def _column(field: Described) -> dict[str, str]:
 
 def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Points without a result by status, the most frequent first error of each kind beside its count."""
-
     lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
     lines = []
     for status, part in lost.group_by("status", maintain_order=True):
@@ -312,7 +311,6 @@ def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
     """Where the rows come from: version, commits, machines, when, and what they took."""
-
     final = rows["final"] & (rows["status"] != ABSENT)
     # A point may stand in two arms; where it is final it counts once.
     once = final & pl.select(pl.when(final).then(rows["point"])).to_series().is_first_distinct()

@@ -23,8 +23,8 @@ SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
 def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
     with contextlib.closing(sql_engine.connection(threads=2)) as connection:
-        named = [name for name in rows.columns if name.lower() in term.lower()]
-        connection.register("rows", rows.select(named).with_row_index(PLACE).to_arrow())
+        columns = [name for name in rows.columns if name.lower() in term.lower()]
+        connection.register("rows", rows.select(columns).with_row_index(PLACE).to_arrow())
         sql_engine.shut(connection)
         yield connection
 
@@ -39,13 +39,13 @@ def numbers(rows: pl.DataFrame, term: str, where: str) -> pl.Series:
     return _values(rows, f"CAST(({term}) AS DOUBLE)", term, where)
 
 
-def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> pl.Series:
+def _values(rows: pl.DataFrame, term: str, shown_term: str, where: str) -> pl.Series:
     try:
         with locked(rows, term) as connection:
             # Without it DuckDB 2.0 has given rows in another order: two threads, `IN` with five texts.
             table = connection.sql(f'SELECT {term} AS value FROM rows ORDER BY "{PLACE}"').to_arrow_table()
     except duckdb.Error as error:
-        raise SpecError(_complaint(where, said, str(error), rows.columns)) from error
+        raise SpecError(_complaint(where, shown_term, str(error), rows.columns)) from error
     return pl.Series(table.column("value"))
 
 

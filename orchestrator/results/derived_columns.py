@@ -18,18 +18,16 @@ ABSENT = "absent"
 
 def measured(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows without those that stand for planned points which have none."""
-
     return only(rows, rows["status"].cast(pl.String) != ABSENT)
 
 
-def only(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+def only(rows: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:
     """The rows that are wanted; where all are, no copy is made of them."""
-    return rows if wanted.all(ignore_nulls=False) else rows.filter(wanted)
+    return rows if keep.all(ignore_nulls=False) else rows.filter(keep)
 
 
 def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column for each name that the spec or an arm derives, null where an arm has no such name."""
-
     if not any(grid.derive for grid in spec.grids()):
         return rows
     parts = []
@@ -66,7 +64,6 @@ def computed(rows: pl.DataFrame, formula: Expression, where: str) -> pl.Series:
 
 def _one_by_one(formula: Expression, rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     """The formula worked out in Python once for each set of values."""
-
     values: dict[tuple[Any, ...], Any] = {}
     if not names:
         return pl.Series(formula.text, [_value(formula, {})] * len(rows), strict=False)

@@ -92,7 +92,6 @@ def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
 
 def _rows(asked_side: Side) -> pl.DataFrame:
     """The sweep's final rows that the side asks for; a value that begins like the one given is taken."""
-
     rows = _all_rows(asked_side) if asked_side.only else frames.of_plan(asked_side.store, asked_side.stored.record)
     for column, value in asked_side.only:
         rows = rows.filter(pl.col(column).cast(pl.String).str.starts_with(value))
@@ -104,7 +103,6 @@ def _rows(asked_side: Side) -> pl.DataFrame:
 
 def _all_rows(asked_side: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
-
     record = asked_side.stored.record
     plan = pl.scan_parquet(asked_side.store.plan_path(record)).select("point").unique()
     parts = [str(part.path) for part in asked_side.store.parts(record["workload"])]
@@ -113,7 +111,6 @@ def _all_rows(asked_side: Side) -> pl.LazyFrame:
 
 def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     """Boundaries of both sides on the same curve: where they lie, how far they moved, and whether their brackets are apart."""
-
     tables = []
     for compared_side in (left, right):
         table = compared_side.stored.boundaries

@@ -92,7 +92,6 @@ def _keys(
     left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns, on: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """The params to pair on, and what is to be said of the others; one that has the same value everywhere needs no pairing."""
-
     shared = [name for name in left.columns if name in right.columns]
     for name in (column, *on):
         if name not in shared:
@@ -123,7 +122,6 @@ def _only_value(table: pl.DataFrame, name: str) -> str:
 
 def _values(table: pl.DataFrame, column: str, keys: Sequence[str], aggregate: str) -> pl.DataFrame:
     """One value for each setting and seed; null where the point has no result."""
-
     ok = pl.col("status").cast(pl.String) == OK
     value = pl.when(ok).then(pl.col(column).cast(pl.Float64)).otherwise(None).fill_nan(None)
     final = table.filter(pl.col("final")).unique("point") if "point" in table.columns else table.filter(pl.col("final"))
@@ -179,7 +177,6 @@ def _jackknife(left: Array, right: Array, level: float) -> tuple[float, float | 
 
 def _whole(shared: pl.DataFrame, keys: Sequence[str], aggregate: str) -> Difference | None:
     """The mean over settings of the difference, seeds as units, from seeds that have a result in every setting."""
-
     complete = shared.drop_nulls(["value", "value_right"])
     settings = complete.select(keys).n_unique() if keys and len(complete) else 1
     seeds = complete.group_by("seed").agg(pl.len().alias("n"), pl.col("value", "value_right").mean()).sort("seed")

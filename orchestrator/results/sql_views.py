@@ -72,19 +72,19 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
     return given
 
 
-def _workload_view(seen: View, identifier: str, sources: Sources) -> str:
+def _workload_view(view: View, identifier: str, sources: Sources) -> str:
     """A view of the rows that count: what is read from the parts but for contested points, and what was settled of those."""
-    _refuse_one_name_twice(seen.schema.names, identifier)
+    _refuse_one_name_twice(view.schema.names, identifier)
     key = f"_{identifier}"
     selects = []
     without = ""
-    if len(seen.contested):
-        sources |= {f"{key}_contested": pa.table({"point": seen.contested}), f"{key}_settled": seen.settled}
+    if len(view.contested):
+        sources |= {f"{key}_contested": pa.table({"point": view.contested}), f"{key}_settled": view.settled}
         without = f" anti join {_quoted(key + '_contested')} using (point)"
         selects.append(f"select * from {_quoted(key + '_settled')}")
-    for number, (group, readable) in enumerate(seen.groups):
+    for number, (group, readable) in enumerate(view.groups):
         sources[f"{key}_{number}"] = parts.dataset(group, readable)
-        columns = ", ".join(_column(field, readable) for field in seen.schema)
+        columns = ", ".join(_column(field, readable) for field in view.schema)
         selects.append(f"select {columns} from {_quoted(f'{key}_{number}')}{without}")
     return f"create view workloads.{_quoted(identifier)} as {' union all '.join(selects)}"
 
@@ -118,13 +118,13 @@ def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -
     for record in plans:
         key = f"_plan_{len(all_plans)}"
         sources[key] = ds.dataset(str(store.plan_path(record)), format="parquet")
-        said = {name: _literal(record[name]) for name in ("sweep", "size", "workload")}
-        all_plans.append(f"select {said['sweep']}, {said['size']}, {said['workload']}, arm, point, seed from {key}")
+        labels = {name: _literal(record[name]) for name in ("sweep", "size", "workload")}
+        all_plans.append(f"select {labels['sweep']}, {labels['size']}, {labels['workload']}, arm, point, seed from {key}")
         if latest[record["sweep"]] is record:
             rows = f"workloads.{_quoted(workloads[record['workload']])}" if record["workload"] in workloads else "_points"
             name = _quoted(identifiers(latest)[record["sweep"]])
             statements.append(
-                f"create view sweeps.{name} as select p.arm, {said['sweep']} as sweep, {said['size']} as size, r.* "
+                f"create view sweeps.{name} as select p.arm, {labels['sweep']} as sweep, {labels['size']} as size, r.* "
                 f"from {key} p join {rows} r on p.point = r.point"
             )
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]
@@ -138,13 +138,13 @@ def _boundary_views(store: Store, sources: Sources) -> list[str]:
     sources["_boundaries"] = _empty(BOUNDARIES)
     for number, record in enumerate(records):
         key = f"_boundaries_{number}"
-        found = ds.dataset(str(store.boundaries_path(record["sweep"], record["size"])), format="parquet")
-        sources[key] = found
-        said = f"{_literal(record['sweep'])} as sweep, {_literal(record['size'])} as size"
-        bracket = [f'"along", "of", level, {at}, evaluations, status' for at in (_bracket(found.schema.names),)]
-        selects.append(f"select {said}, arm, curve, {', '.join(bracket)} from {key}")
+        boundaries = ds.dataset(str(store.boundaries_path(record["sweep"], record["size"])), format="parquet")
+        sources[key] = boundaries
+        labels = f"{_literal(record['sweep'])} as sweep, {_literal(record['size'])} as size"
+        bracket = [f'"along", "of", level, {at}, evaluations, status' for at in (_bracket(boundaries.schema.names),)]
+        selects.append(f"select {labels}, arm, curve, {', '.join(bracket)} from {key}")
         if latest[record["sweep"]] is record:
-            statements.append(f"create view boundaries.{_quoted(names[record['sweep']])} as select {said}, * from {key}")
+            statements.append(f"create view boundaries.{_quoted(names[record['sweep']])} as select {labels}, * from {key}")
     return [*statements, f"create view boundaries as {' union all '.join(selects)}"]
 
 
@@ -164,11 +164,11 @@ def _points_view(identifiers: Iterable[str]) -> str:
 
 def _claims(store: Store) -> pa.Table:
     """The verdicts on all sweeps' claims."""
-    found = []
+    records = []
     for path in sorted((store.path / "verdicts").glob("[!.]*.json")):
         for verdict in store.verdicts(path.stem):
-            found.append({**verdict, "sweep": path.stem})
-    return _records(found, CLAIMS)
+            records.append({**verdict, "sweep": path.stem})
+    return _records(records, CLAIMS)
 
 
 def _records(records: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:

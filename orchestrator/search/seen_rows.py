@@ -36,7 +36,7 @@ class Readings:
         self._schema = row_format.row_schema(workload)
         self._taken: set[Path] = set()
         self._points: dict[str, Reading] = {}
-        self._rows = parts.read([], self._schema, self._wanted())
+        self._rows = parts.read([], self._schema, self._column_names())
         self._take(retry)
 
     def refresh(self) -> None:
@@ -50,7 +50,7 @@ class Readings:
     def last(self, point: str) -> Mapping[str, Any] | None:
         """The results of the point's final row; None where it has none, or it is no ok."""
         reading = self._points.get(point, NOTHING)
-        return self._named(reading.steps[reading.end]) if reading.status == OK else None
+        return self._by_name(reading.steps[reading.end]) if reading.status == OK else None
 
     def furthest(self, point: str) -> int:
         """The highest step the point has a result at; -1 where it has none."""
@@ -59,12 +59,12 @@ class Readings:
     def upto(self, point: str, step: int) -> dict[int, Mapping[str, Any]]:
         """The results of the point at each of its steps up to that one."""
         steps = self._points.get(point, NOTHING).steps
-        return {at: self._named(values) for at, values in steps.items() if at <= step}
+        return {at: self._by_name(values) for at, values in steps.items() if at <= step}
 
-    def _named(self, values: tuple[Any, ...]) -> Mapping[str, Any]:
+    def _by_name(self, values: tuple[Any, ...]) -> Mapping[str, Any]:
         return dict(zip(self._columns, values, strict=True))
 
-    def _wanted(self) -> list[str]:
+    def _column_names(self) -> list[str]:
         return list(dict.fromkeys([*counting_rule.COLUMNS, *self._columns]))
 
     def _take(self, without_failures: bool) -> None:
@@ -79,7 +79,7 @@ class Readings:
         """The parts of the workload that are new, and their rows of this VERSION."""
         new = [part for part in self._store.parts(self._workload.name) if part.path not in self._taken]
         mine = [part for part in new if part.version == self._workload.version]
-        return {part.path for part in new}, parts.read(mine, self._schema, self._wanted())
+        return {part.path for part in new}, parts.read(mine, self._schema, self._column_names())
 
     def _add(self, new: pa.Table) -> None:
         """Settle the points that have new rows, with all rows of theirs that came before."""

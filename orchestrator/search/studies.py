@@ -78,10 +78,10 @@ def _of_arm(search: Search, spec: Spec, grid: Grid, workload: Workload) -> Itera
     fixed_axes, searched = (grid.axes, ()) if search.names else ((), grid.axes)
     for parts in itertools.product(*([dict(zip(a.names, r, strict=True)) for r in a.rows] for a in fixed_axes)):
         row = {name: value for part in parts for name, value in cast(part).items()}
-        known = known_values(grid, row)
-        row = {name: known[name] for name in row}
-        proposer = _proposer(search, workload, known, searched)
-        yield Study(grid=grid, row=row, known=known, base=base, cast=cast, proposer=proposer)
+        values = known_values(grid, row)
+        row = {name: values[name] for name in row}
+        proposer = _proposer(search, workload, values, searched)
+        yield Study(grid=grid, row=row, known=values, base=base, cast=cast, proposer=proposer)
 
 
 def known_values(grid: Grid, row: Mapping[str, Any]) -> dict[str, Value]:
@@ -94,11 +94,11 @@ def known_values(grid: Grid, row: Mapping[str, Any]) -> dict[str, Value]:
     return values
 
 
-def _proposer(search: Search, workload: Workload, known: Mapping[str, Value], searched: Sequence[AxisGroup]) -> Proposer:
+def _proposer(search: Search, workload: Workload, values: Mapping[str, Value], searched: Sequence[AxisGroup]) -> Proposer:
     """What proposes the points of a curve where these names have values."""
 
     def value(cell: float | Expression) -> float:
-        return float(cell.evaluate(known)) if isinstance(cell, Expression) else cell
+        return float(cell.evaluate(values)) if isinstance(cell, Expression) else cell
 
     axes: dict[str, list[Any]] = {n: [row[at] for row in axis.rows] for axis in searched for at, n in enumerate(axis.names)}
     aggregates = {field.name: field.aggregate for field in workload.results}

@@ -162,7 +162,7 @@ def _zipped(raw: Any) -> AxisGroup:
     columns = {}
     for name, axis in sorted(read_mapping(raw, "zip", "lists of one length").items()):
         check_zipped(name)
-        columns[name] = _under(axis, "zip", name) if not isinstance(axis, list) else _listed(axis, "zip", name, repeats=True)
+        columns[name] = _under(axis, "zip", name) if not isinstance(axis, list) else _list_axis(axis, "zip", name, repeats=True)
     counts = {name: column.count for name, column in columns.items()}
     if len(columns) < 2:
         raise Wrong(f"'zip' must hold two axes or more, but got {list(columns)}; write a single axis outside 'zip'.", "zip")
@@ -183,7 +183,7 @@ def check_zipped(name: str) -> None:
         raise Wrong(wrong.text, "zip", *wrong.keys) from wrong
 
 
-def _listed(raw: list[Any], *keys: str | int, repeats: bool = False) -> Axis:
+def _list_axis(raw: list[Any], *keys: str | int, repeats: bool = False) -> Axis:
     if not raw:
         raise Wrong("an axis must have a value, but got []; write one value or move it to 'fixed'.", *keys)
     cells = []
@@ -213,7 +213,7 @@ def _plain(cell: Any) -> Any:
 
 def _axis(raw: Any) -> Axis:
     if isinstance(raw, list):
-        return _listed(raw)
+        return _list_axis(raw)
     if not isinstance(raw, dict) or len(raw) != 1:
         raise Wrong(f"an axis must be a list or one of {_forms()}, but got {raw!r}; a single value goes under 'fixed'.")
     (form, numbers), *_ = raw.items()

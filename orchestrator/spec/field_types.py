@@ -75,7 +75,7 @@ def wrong(text: str, *keys: str | int) -> PydanticCustomError:
     return PydanticCustomError("wrong", "{text}", {"text": text, "keys": keys})
 
 
-def told(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def explained(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A reader whose faults pydantic carries."""
 
     def check(raw: Any) -> Any:
@@ -241,33 +241,33 @@ def write_expect(expect: dict[str, Bound]) -> dict[str, Any]:
 
 
 Write = PlainSerializer(written)
-Text = Annotated[str, BeforeValidator(told(plain_text))]
-Label = Annotated[str, BeforeValidator(told(label)), WithJsonSchema({"type": "string", "pattern": f"^{LABEL.pattern}$"})]
-Column = Annotated[str, BeforeValidator(told(column))]
+Text = Annotated[str, BeforeValidator(explained(plain_text))]
+Label = Annotated[str, BeforeValidator(explained(label)), WithJsonSchema({"type": "string", "pattern": f"^{LABEL.pattern}$"})]
+Column = Annotated[str, BeforeValidator(explained(column))]
 Columns = Annotated[tuple[Column, ...], BeforeValidator(several)]
-Real = Annotated[float, BeforeValidator(told(plain_number))]
-Whole = Annotated[int, BeforeValidator(told(plain_number))]
+Real = Annotated[float, BeforeValidator(explained(plain_number))]
+Whole = Annotated[int, BeforeValidator(explained(plain_number))]
 Count = Annotated[Whole, Field(ge=1)]
-Seconds = Annotated[float, BeforeValidator(told(duration)), WithJsonSchema({"type": ["number", "string"]})]
-Number = Annotated[float | int | Expression, PlainValidator(told(read_number)), Write, WithJsonSchema(NUMBER_SCHEMA)]
+Seconds = Annotated[float, BeforeValidator(explained(duration)), WithJsonSchema({"type": ["number", "string"]})]
+Number = Annotated[float | int | Expression, PlainValidator(explained(read_number)), Write, WithJsonSchema(NUMBER_SCHEMA)]
 Params = Annotated[
     dict[str, Cell],
-    PlainValidator(told(params)),
+    PlainValidator(explained(params)),
     Write,
     WithJsonSchema({"type": "object", "additionalProperties": CELL_SCHEMA}),
 ]
 Formulas = Annotated[
     dict[str, Expression],
-    PlainValidator(told(formulas)),
+    PlainValidator(explained(formulas)),
     Write,
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
 ]
 Axes = Annotated[
-    tuple[AxisGroup, ...], PlainValidator(told(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
+    tuple[AxisGroup, ...], PlainValidator(explained(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
 ]
 Expect = Annotated[
     dict[str, Bound],
-    PlainValidator(told(read_expect)),
+    PlainValidator(explained(read_expect)),
     PlainSerializer(write_expect),
     WithJsonSchema({"anyOf": [{LATER: "Bound"}, {"type": "object", "additionalProperties": {LATER: "Bound"}}]}),
 ]
@@ -357,17 +357,17 @@ INTERVAL_SCHEMA: dict[str, Any] = {
     ]
 }
 Between = Annotated[
-    Interval, PlainValidator(told(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
+    Interval, PlainValidator(explained(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
 ]
 Region = Annotated[
     dict[str, Interval],
-    PlainValidator(told(read_region)),
+    PlainValidator(explained(read_region)),
     PlainSerializer(write_region),
     WithJsonSchema({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1}),
 ]
 Conditions = Annotated[
     dict[str, dict[str, tuple[Cell, ...]]],
-    PlainValidator(told(read_conditions)),
+    PlainValidator(explained(read_conditions)),
     PlainSerializer(written),
     WithJsonSchema(
         {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from orchestrator import kinds
-from orchestrator.spec.field_types import Column, Number, Section, Text, column, several, told, wrong
+from orchestrator.spec.field_types import Column, Number, Section, Text, column, explained, several, wrong
 from orchestrator.spec.figure_kinds import FigureKind
 
 FIGURES = "orchestrator.spec.figure_kinds"
@@ -27,7 +27,7 @@ def _read_axis(raw: Any) -> str:
     return "" if raw == "" else column(raw)
 
 
-Axis = Annotated[str, BeforeValidator(told(_read_axis))]
+Axis = Annotated[str, BeforeValidator(explained(_read_axis))]
 Better = Literal["low", "high"]
 if TYPE_CHECKING:  # which kinds there are is known at run time alone
     Kind = str

@@ -24,8 +24,8 @@ from orchestrator.spec.field_types import (
     Seconds,
     Section,
     Text,
+    explained,
     plain_number,
-    told,
     wrong,
 )
 from orchestrator.spec.figure_model import Figure
@@ -147,7 +147,7 @@ class Sweep(Section):
     )
     seeds: Annotated[
         Seeds,
-        BeforeValidator(told(_seeds)),
+        BeforeValidator(explained(_seeds)),
         Field(description="how often each assignment is measured, or {min, max, until}"),
     ] = Seeds(min=1, max=1)
     needs: Annotated[Needs, Field(description="CPUs and GPUs of one trial")] = Needs()
@@ -155,7 +155,7 @@ class Sweep(Section):
     limits: Annotated[Limits, Field(description="where a run stops; times as 90s, 5m, 8h, 2d")] = Limits()
     track: Annotated[
         Track,
-        BeforeValidator(told(_track)),
+        BeforeValidator(explained(_track)),
         Field(description="the x axis of MLflow's curves, or points for a run a point"),
     ] = Track()
     search: Annotated[Search | None, Field(description="propose points instead of taking the product of axes")] = None

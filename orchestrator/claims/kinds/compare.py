@@ -52,7 +52,6 @@ def intervals(case: Case) -> int:
 
 def sides(case: Case, model: Compare) -> list[Sides]:
     """The two groups of the comparison in each outer group; SpecError where a label is no value of a `by` column."""
-
     by = case.claim.by
     column = _column_of_groups(case, by or ("arm",), model)
     outer = tuple(name for name in by if name != column)
@@ -64,7 +63,6 @@ def sides(case: Case, model: Compare) -> list[Sides]:
 
 
 def _column_of_groups(case: Case, by: tuple[str, ...], model: Compare) -> str:
-
     every = [rows for rows in (case.evidence.rows, case.evidence.limited) if rows is not None]
     values = {name: {v for rows in every for v in rows[name].cast(pl.String).drop_nulls().unique()} for name in by}
     for name, texts in values.items():
@@ -90,13 +88,13 @@ def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
     region = _region(case, side)
-    placed = place(pair[0].series, pair[1].series, law, model.of, region, case.level)
-    words = [place(a, b, law, model.of, region, case.level).word for a, b in _extremes(*pair)]
+    placed = placed_difference(pair[0].series, pair[1].series, law, model.of, region, case.level)
+    words = [placed_difference(a, b, law, model.of, region, case.level).word for a, b in _extremes(*pair)]
     bounded = case.bound(y)
     guard = f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
     word, reason = settle(placed.word, placed.reason, words, guard)
     less = [case.without_floor(curve, rows, x, y) for curve, rows in zip(pair, (side.left, side.right), strict=True)]
-    beneath = [place(a, b, law, model.of, region, case.level).word for a, b in zip(*less, strict=False)]
+    beneath = [placed_difference(a, b, law, model.of, region, case.level).word for a, b in zip(*less, strict=False)]
     word, reason = settle(word, reason, beneath, why=FLOOR)
     numbers = {
         "difference": reported(placed, region),
@@ -120,7 +118,7 @@ def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
     return [(a, b) for a in lefts for b in rights] if left.lost or right.lost else []
 
 
-def place(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+def placed_difference(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """The difference of a parameter against its region, the smallest one and two x dropped and rounding to steps included."""
     full = fit(law, left), fit(law, right)
     measured_interval = difference(*full, name, level)

@@ -56,7 +56,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     numbers = {
         "rows": len(entries),
         "broken": len(broken),
-        "offenders": [jsonable(one) for one in broken[:LISTED]],
+        "offenders": [jsonable(offender) for offender in broken[:LISTED]],
         "entries": [jsonable(entry.said) for entry in entries],
     }
     sentence = _sentence(model, entries, level)
@@ -74,23 +74,22 @@ def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame
     where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
     expected = row[model.y]
     ok = meant.filter(settled(meant) & meant[model.y].is_not_null())
-    said: dict[str, Any] = {**keys, "expected": expected}
+    entry: dict[str, Any] = {**keys, "expected": expected}
     if not len(ok):
-        return Entry(word="unmet", said={**said, "found": None}, reason=f"no row has {where}")
+        return Entry(word="unmet", said={**entry, "found": None}, reason=f"no row has {where}")
     lost = len(meant) - len(ok)
     reason = f"{count(lost, 'point')} no result at {where}, and could break it" if lost else ""
     if isinstance(expected, (str, bool)):
         values = ok[model.y].unique().to_list()
         word = "supported" if values == [expected] else "refuted"
-        return Entry(word=_less(word, lost), said={**said, "found": ", ".join(map(str, values))}, reason=reason)
-    return _number(case, model, float(expected), ok, level, lost, said, reason)
+        return Entry(word=_less(word, lost), said={**entry, "found": ", ".join(map(str, values))}, reason=reason)
+    return _number(case, model, float(expected), ok, level, lost, entry, reason)
 
 
 def _number(
-    case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, said: dict[str, Any], reason: str
+    case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, entry: dict[str, Any], reason: str
 ) -> Entry:
     """A number against the values of its rows: each of them without noise, their interval with it."""
-
     values = ok[model.y].cast(pl.Float64).to_numpy()
     room = model.tolerance * (abs(expected) or 1.0)
     region = Region(low=expected - room, high=expected + room)
@@ -101,12 +100,12 @@ def _number(
         word = "supported" if abs(worst - expected) <= room * (1 + 1e-12) else "refuted"
         if worst != worst:
             word, reason = "undecided", "a value is no number"
-        return Entry(word=_less(word, lost), said={**said, "found": worst}, reason=reason)
+        return Entry(word=_less(word, lost), said={**entry, "found": worst}, reason=reason)
     if units < max(2, case.claim.require.seeds or SEEDS):
-        return Entry(word="unmet", said={**said, "found": float(series.y[0])}, reason=f"it has {units} seeds")
+        return Entry(word="unmet", said={**entry, "found": float(series.y[0])}, reason=f"it has {units} seeds")
     combined = interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
-    return Entry(word=_less(region.place(combined.low, combined.high), lost), said={**said, **ends}, reason=reason)
+    return Entry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
 
 
 def _less(word: str, lost: int) -> str:
@@ -116,7 +115,6 @@ def _less(word: str, lost: int) -> str:
 
 def _meant(case: Case, keys: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
     """The rows whose columns are what an entry says, numbers up to rounding."""
-
     for name, value in keys.items():
         if name not in rows.columns:
             where = f"claims.{case.claim.id}.equals.table"
@@ -133,14 +131,14 @@ def _sentence(model: Equals, entries: list[Entry], level: float) -> str:
     text = f"{model.y} is the table's in {supported} of {len(entries)} entries (relative tolerance {model.tolerance:g})"
     broken = [entry.said for entry in entries if entry.word == "refuted"][:SHOWN]
     if broken:
-        text += f", not where {'; '.join(_row(one, level) for one in broken)}"
+        text += f", not where {'; '.join(_row(offender, level) for offender in broken)}"
     return text
 
 
-def _row(said: Mapping[str, Any], level: float) -> str:
+def _row(entry: Mapping[str, Any], level: float) -> str:
     keys = ", ".join(
-        f"{name} = {text(value)}" for name, value in said.items() if name not in ("expected", "found", "low", "high")
+        f"{name} = {text(value)}" for name, value in entry.items() if name not in ("expected", "found", "low", "high")
     )
-    ends = f" {span(said['low'], said['high'])} at {level_text(level)}" if "low" in said else ""
-    value_text = shown(said["found"], 8) if isinstance(said["found"], float) else str(said["found"])
-    return f"{keys or 'all rows'}: {value_text}{ends}, expected {text(said['expected'])}"
+    ends = f" {span(entry['low'], entry['high'])} at {level_text(level)}" if "low" in entry else ""
+    value_text = shown(entry["found"], 8) if isinstance(entry["found"], float) else str(entry["found"])
+    return f"{keys or 'all rows'}: {value_text}{ends}, expected {text(entry['expected'])}"

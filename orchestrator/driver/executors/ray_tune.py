@@ -240,10 +240,10 @@ def _packed(batches: Sequence[Batch]) -> dict[str, bytes]:
 
 def _relic(where: Whereabouts) -> Relic | None:
     """Mark and trace of a dead worker, read on its node; None where the node does not answer."""
-    there = NodeAffinitySchedulingStrategy(where.node, soft=False)
+    on_its_node = NodeAffinitySchedulingStrategy(where.node, soft=False)
     if where.node == ray.get_runtime_context().get_node_id():
         return read_relic(where.folder)
-    read = _remote(read_relic, num_cpus=0, max_retries=0, scheduling_strategy=there)
+    read = _remote(read_relic, num_cpus=0, max_retries=0, scheduling_strategy=on_its_node)
     try:
         relic: Relic = ray.get(read.remote(where.folder), timeout=15)
         return relic

@@ -65,7 +65,6 @@ def _one_by_one(tree: ast.expr) -> bool:
 
 
 def _value(formula: Expression, rows: pl.DataFrame, height: int) -> pl.Series:
-
     columns = {name: _column(rows[name]) for name in formula.names}
     value = _finite(_walk(formula.tree, columns, height))
     return pl.select(pl.when(_whole(columns.values())).then(value).alias(formula.text)).to_series()
@@ -73,13 +72,11 @@ def _value(formula: Expression, rows: pl.DataFrame, height: int) -> pl.Series:
 
 def _whole(columns: Any) -> pl.Expr:
     """Whether a row has a value in all those columns."""
-
     return pl.all_horizontal(pl.lit(True), *(pl.lit(column).is_not_null() for column in columns if column.null_count()))
 
 
 def _column(values: pl.Series) -> pl.Series:
     """The values as one of the four types that formulas know."""
-
     kind = values.dtype
     if kind.is_integer():
         try:
@@ -103,7 +100,6 @@ def _walk(node: ast.expr, columns: Columns, height: int) -> pl.Series:
 
 
 def _repeated(value: Any, height: int) -> pl.Series:
-
     if value is None:
         raise Inexact("a constant part has no value")
     kinds = {bool: pl.Boolean, int: pl.Int64, float: pl.Float64, str: pl.String}
@@ -125,7 +121,6 @@ def _binary(node: ast.BinOp, columns: Columns, height: int) -> pl.Series:
 
 def _whole_numbers(op: ast.operator, left: pl.Series, right: pl.Series) -> pl.Series:
     """An operation on whole numbers; one that could leave 64 bits is done in 128 and null where it does."""
-
     operate = ARITHMETIC[type(op)]
     if isinstance(op, ast.Div):
         return _floats(op, _exact(left), _exact(right))
@@ -167,7 +162,6 @@ def _unary(node: ast.UnaryOp, columns: Columns, height: int) -> pl.Series:
 
 def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
     """A later part counts only where the earlier ones leave it open, as in Python: `n > 0 and 1/n < 2` has a value at 0."""
-
     first, *later = (_truth(_walk(part, columns, height)) for part in node.values)
     decided = isinstance(node.op, ast.Or)
 
@@ -179,7 +173,6 @@ def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
 
 
 def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
-
     parts = [_walk(part, columns, height) for part in (node.left, *node.comparators)]
     pairs = zip(node.ops, parts, parts[1:], strict=False)
     truths = functools.reduce(operator.and_, (_compared(op, left, right) for op, left, right in pairs))
@@ -188,7 +181,6 @@ def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
 
 def _compared(op: ast.cmpop, left: pl.Series, right: pl.Series) -> pl.Series:
     """A comparison by Python's rules, in which NaN is unequal to all and neither smaller nor larger than any."""
-
     compare = COMPARISONS[type(op)]
     if pl.String in (left.dtype, right.dtype):
         if left.dtype != right.dtype:
@@ -210,7 +202,6 @@ def _choice(node: ast.IfExp, columns: Columns, height: int) -> pl.Series:
 
 def _select(test: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """The one where the test is true and the other where it is false."""
-
     if not len(test) or test.all(ignore_nulls=False):
         return yes
     if not test.any(ignore_nulls=True) and not test.null_count():
@@ -236,7 +227,6 @@ def _call(node: ast.Call, columns: Columns, height: int) -> pl.Series:
 
 def _extreme(op: ast.cmpop, parts: list[pl.Series]) -> pl.Series:
     """The largest or smallest part; of equal ones the first."""
-
     if len(parts) == 1:
         raise Inexact("a single number has no largest")
     if any(part.dtype == pl.String for part in parts):
@@ -263,7 +253,6 @@ def _value_or_none(function: Callable[..., Any], values: tuple[Any, ...]) -> Any
 
 def _series_of(values: list[Any]) -> pl.Series:
     """The values as a column; TypeError or OverflowError where one fits in none."""
-
     kinds = set(map(type, values)) - {type(None)}
     if not kinds <= {int, float}:
         raise TypeError(f"values of {kinds}")
@@ -273,14 +262,12 @@ def _series_of(values: list[Any]) -> pl.Series:
 
 
 def _numeric(values: pl.Series) -> pl.Series:
-
     if values.dtype == pl.String:
         raise Inexact("text where a number is needed")
     return values.cast(pl.Int64) if values.dtype == pl.Boolean else values
 
 
 def _truth(values: pl.Series) -> pl.Series:
-
     if values.dtype == pl.Boolean:
         return values
     truths: pl.Series = values != ("" if values.dtype == pl.String else 0)
@@ -295,7 +282,6 @@ def _alike(left: pl.Series, right: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _real(values: pl.Series) -> pl.Series:
-
     return values.cast(pl.Float64)
 
 
@@ -315,7 +301,6 @@ def _within(values: pl.Series) -> pl.Series:
 
 def _finite(values: pl.Series) -> pl.Series:
     """The values with null in place of NaN and inf."""
-
     if not values.dtype.is_float():
         return values
     finite = values.is_finite()
@@ -323,17 +308,14 @@ def _finite(values: pl.Series) -> pl.Series:
 
 
 def _rounded(values: pl.Series) -> pl.Series:
-
     return values if values.dtype.is_integer() else values.round(0, mode="half_to_even").cast(pl.Int64, strict=False)
 
 
 def _floor(values: pl.Series) -> pl.Series:
-
     return values if values.dtype.is_integer() else values.floor().cast(pl.Int64, strict=False)
 
 
 def _ceil(values: pl.Series) -> pl.Series:
-
     return values if values.dtype.is_integer() else values.ceil().cast(pl.Int64, strict=False)
 
 

@@ -91,7 +91,6 @@ def column(name: str, values: pl.Series | None = None) -> Part:
 
 
 def _kind(values: pl.Series) -> Kind:
-
     kind = values.dtype
     if kind.is_integer():
         return "int"
@@ -228,7 +227,6 @@ def identifier(name: str) -> str:
 @lru_cache(maxsize=1)
 def _reserved() -> frozenset[str]:
     """Words that SQL keeps for itself."""
-
     with duckdb.connect() as connection:
         rows = connection.execute(
             "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"

@@ -95,8 +95,8 @@ class OptunaSearch:
 
 def proposer(model: Optuna, curve: Curve) -> OptunaSearch:
     """The search that a spec's model asks for on a curve."""
-    listed = {group.names[0]: [_cell(row[0], curve.value) for row in group.rows] for group in model.choices}
-    choices = {name: Choice(values=tuple(values)) for name, values in {**listed, **curve.axes}.items()}
+    listing = {group.names[0]: [_cell(row[0], curve.value) for row in group.rows] for group in model.choices}
+    choices = {name: Choice(values=tuple(values)) for name, values in {**listing, **curve.axes}.items()}
     return OptunaSearch(
         sampler=model.sampler,
         trials=model.trials,
@@ -273,10 +273,10 @@ def _quasi(search: OptunaSearch, rounds: Rounds, spaces: Spaces) -> Iterator[dic
 
     sampler = optuna.samplers.QMCSampler(scramble=True, seed=search.seed)
     study = optuna.create_study(sampler=sampler)
-    for drawn in (sampler.sample_relative(study, optuna.trial.create_trial(value=0.0), dict(spaces)) for _ in count()):
+    for sampled in (sampler.sample_relative(study, optuna.trial.create_trial(value=0.0), dict(spaces)) for _ in count()):
         values: dict[str, Value] = {}
         for name in _order(search):
             space = search.over[name]
             if _applies(search, name, values):
-                values[name] = drawn[name] if isinstance(space, Choice) or space.integer else _inside(drawn[name], space)
+                values[name] = sampled[name] if isinstance(space, Choice) or space.integer else _inside(sampled[name], space)
         yield values

@@ -17,7 +17,7 @@ from orchestrator.errors import nearest
 from orchestrator.fitting.law_names import LAWS, PARAMETERS
 from orchestrator.spec.axes import Wrong, read_mapping
 from orchestrator.spec.claim_kinds import Claimed, ClaimKind, Place, each, fit
-from orchestrator.spec.field_types import column, label, several, told, wrong
+from orchestrator.spec.field_types import column, explained, label, several, wrong
 
 DIFFERENCE = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*")
 KEYS = ("y", "arms", "interaction", "pair")
@@ -81,7 +81,7 @@ def write_compare(compare: Compare) -> dict[str, Any]:
 
 Comparison = Annotated[
     Compare,
-    PlainValidator(told(read_compare)),
+    PlainValidator(explained(read_compare)),
     PlainSerializer(write_compare),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "array"]}, "minProperties": 1}),
 ]
