@@ -92,7 +92,7 @@ def run_all(
             executor.begin(())
         mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not executor.light))
         prepared = [measure.prepare(spec, workload) for spec in specs]
-        workloads = [found for found, _ in prepared]
+        workloads = [described for described, _ in prepared]
         if not executor.light:
             _check_conditions(specs, workloads)
         opened = open_store(store, create=True)
@@ -149,9 +149,9 @@ def _finished(summary: Summary, spec: Spec, store: Store, light: bool, mirror: B
 
 
 @contextmanager
-def _mirror(uri: str | None, wanted: bool) -> Iterator[Background | None]:
+def _mirror(uri: str | None, enabled: bool) -> Iterator[Background | None]:
     """A process that brings MLflow into line beside the run; it imports that while the plan is made and the executor starts."""
-    if not wanted:
+    if not enabled:
         yield None
         return
     from orchestrator.mirror.process import Background
@@ -203,12 +203,12 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     if mirror is not None:
         folder = mirror.folder()
         entries.draw(sweep).write(folder / sweep_files.CURVES)
-        mirror.ask(spec.name, spec.size, files=False, made=folder)
+        mirror.ask(spec.name, spec.size, files=False, ready=folder)
     verdicts = judging.judge(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
         sweep_files.tables(sweep, folder)
-        mirror.ask(spec.name, spec.size, made=folder)
+        mirror.ask(spec.name, spec.size, ready=folder)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 

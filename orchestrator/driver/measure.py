@@ -125,9 +125,9 @@ def _run(
     executor: Executor,
 ) -> Summary:
     begun = time.time()
-    found, plan = prepared
+    described, plan = prepared
     opened = open_store(store, create=True)
-    opened.check(found)
+    opened.check(described)
     with opened.hold(spec.name):
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
@@ -135,21 +135,21 @@ def _run(
         began_asking = time.time()
         slots = executor.slots(spec.needs) if todo else 0  # refuses what it has not, before anything is written
         begun += time.time() - began_asking  # a sweep is not charged for an executor that is still coming up
-        terms = _terms(spec, found, workload, opened, len(todo), executor.remote)
+        terms = _terms(spec, described, workload, opened, len(todo), executor.remote)
         grower = Grower(growth, spec, plan, opened, terms, set(todo)) if growth else None
         if grower:
             grower.stop()
             grower.save()
         else:
             opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
-        held = len(plan) - len(todo)
+        already_final = len(plan) - len(todo)
         summary = Summary(
             sweep=spec.name,
             store=opened.path,
             generation=terms.generation,
             points=len(plan),
-            held=held,
-            held_failed=remaining.failed(plan, opened) if held and not retry else 0,
+            held=already_final,
+            held_failed=remaining.failed(plan, opened) if already_final and not retry else 0,
         )
         if todo:
             session = Session(spec, plan, _queue(spec, plan, opened, terms, waves, slots), opened, terms, grower)
@@ -178,10 +178,10 @@ def machine_of(spec: Spec) -> str:
 
 
 def _terms(
-    spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, remote: bool
+    spec: Spec, described: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, remote: bool
 ) -> Terms:
     """The terms of a new generation, which the store now knows."""
-    code, around = origin(getattr(found.module, "__file__", None)), surroundings()
+    code, around = origin(getattr(described.module, "__file__", None)), surroundings()
     generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
     return Terms(
         workload=_reference(reference if reference is not None else spec.workload, remote),
@@ -194,7 +194,7 @@ def _terms(
         device_name="cpu",
         threads=max(1, int(spec.needs.cpu)),
         limit=spec.limits.seconds,
-        path=() if remote else shipping.import_path(found),
+        path=() if remote else shipping.import_path(described),
     )
 
 

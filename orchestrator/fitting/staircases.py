@@ -33,16 +33,16 @@ def unrounded(fitted: Fit, name: str) -> tuple[float, ...] | None:
     return tuple(parameter.outer(end) for end in ends)
 
 
-def _range(found: Fit, low: Array, high: Array, index: int) -> list[float]:
+def _range(data_fit: Fit, low: Array, high: Array, index: int) -> list[float]:
     """The smallest and the largest entry of the internal parameters for which the law lies between `low` and `high` `(k,)`.
 
     Where no law does, the ranges are widened until one does.
     """
     from scipy.optimize import linprog
 
-    near = found.series.near
-    matrix = slope(found.law, near.x, found.space, found.theta)  # (k, p)
-    fitted = found.law.fitted(found.theta, near.x, found.space)
+    near = data_fit.series.near
+    matrix = slope(data_fit.law, near.x, data_fit.space, data_fit.theta)  # (k, p)
+    fitted = data_fit.law.fitted(data_fit.theta, near.x, data_fit.space)
     size = matrix.shape[1]
     rows, ends = np.vstack([matrix, -matrix]), np.concatenate([high - fitted, fitted - low])
     free = [(None, None)] * size
@@ -53,6 +53,6 @@ def _range(found: Fit, low: Array, high: Array, index: int) -> list[float]:
     aim = np.eye(size)[index]
     solved = [(sign, linprog(sign * aim, rows, room, bounds=free)) for sign in (1.0, -1.0)]
     return [
-        float(found.theta[index] + solution.x[index]) if solution.status == 0 else -sign * float("inf")
+        float(data_fit.theta[index] + solution.x[index]) if solution.status == 0 else -sign * float("inf")
         for sign, solution in solved
     ]

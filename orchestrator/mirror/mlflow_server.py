@@ -89,20 +89,25 @@ def prepare(store: Store, uri: str | None = None) -> None:
 
 
 def mirror(
-    store: Store, sweep: str, size: str | None = None, uri: str | None = None, files: bool = True, made: Path | None = None
+    store: Store,
+    sweep: str,
+    size: str | None = None,
+    uri: str | None = None,
+    files: bool = True,
+    ready: Path | None = None,
 ) -> Mirrored:
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
-    Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with what
+    Without `files` only the curves: for a first call while the claims are still being judged. `ready` is a folder with what
     was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `sweep_files.tables`.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
     stored = StoredSweep(store=store, record=store.latest(sweep, size))
-    expected = entries(stored, Drawn.read(made / sweep_files.CURVES) if made else None)
+    expected = entries(stored, Drawn.read(ready / sweep_files.CURVES) if ready else None)
     with _errors_explained(where):
         client = _connect(where)
-        new, unchanged, removed = _reconcile(client, expected, files, made)
+        new, unchanged, removed = _reconcile(client, expected, files, ready)
     return Mirrored(
         uri=shown(where), sweep=sweep, size=stored.size, written=new, kept=unchanged, removed=removed,
         seconds=time.monotonic() - start,
@@ -245,7 +250,7 @@ def _search(client: MlflowClient, experiments: Sequence[str], condition: str) ->
             return runs
 
 
-def _reconcile(client: MlflowClient, expected: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
+def _reconcile(client: MlflowClient, expected: Entries, files: bool, ready: Path | None) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
     experiment = _experiment(client, expected.sweep.name)
     _describe(client, experiment, expected)
@@ -261,7 +266,7 @@ def _reconcile(client: MlflowClient, expected: Entries, files: bool, made: Path 
     for entry in expected.invocations if files else ():
         run = runs[entry.generation]
         if entry.generation == expected.whole and run.data.tags.get(PREFIX + "rows") != expected.digest:
-            _carry(client, expected, run, made)
+            _carry(client, expected, run, ready)
         if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
             _invocation(client, expected, entry, run)
     return len(new), len(unchanged), len(stale)
@@ -319,12 +324,12 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
-def _carry(client: MlflowClient, expected: Entries, run: Run, made: Path | None) -> None:
+def _carry(client: MlflowClient, expected: Entries, run: Run, ready: Path | None) -> None:
     """Put the sweep's rows and plan among the files of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        if made is None:
+        if ready is None:
             sweep_files.tables(expected.sweep, Path(folder))
-        _attach(client, run, {name: (made or Path(folder)) / name for name in sweep_files.TABLES})
+        _attach(client, run, {name: (ready or Path(folder)) / name for name in sweep_files.TABLES})
     _tag(client, run.info.run_id, {PREFIX + "rows": expected.digest})
 
 

@@ -50,12 +50,12 @@ class Background:
         """An empty folder for files that a request hands over; it goes with the mirror."""
         return Path(tempfile.mkdtemp(dir=self._folder.name))
 
-    def ask(self, sweep: str, size: str | None = None, files: bool = True, made: Path | None = None) -> None:
+    def ask(self, sweep: str, size: str | None = None, files: bool = True, ready: Path | None = None) -> None:
         """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once.
 
-        `made` is a folder of `folder` with what `track.mirror` need not make.
+        `ready` is a folder of `folder` with what `track.mirror` need not make.
         """
-        self._say([sweep, size, files, str(made) if made else None])
+        self._say([sweep, size, files, str(ready) if ready else None])
 
     def _say(self, what: Any) -> None:
         assert self._process.stdin is not None
@@ -92,7 +92,7 @@ class Background:
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line `[sweep, size, files, made]` with a line that says what was done, or `{"error": why}`.
+    """Answer each line `[sweep, size, files, ready]` with a line that says what was done, or `{"error": why}`.
 
     The first line is the store's path.
     """
@@ -109,7 +109,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     for line in requests:
         sweep, size, files, folder = json.loads(line)
         try:
-            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(folder) if folder else None))
+            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, ready=Path(folder) if folder else None))
         except SweepError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

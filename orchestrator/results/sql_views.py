@@ -62,14 +62,14 @@ def views(store: Store) -> tuple[Sources, list[str]]:
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
     """A name in SQL for each name, no two alike: khm.capacity is khm_capacity."""
-    given: dict[str, str] = {}
+    taken_names: dict[str, str] = {}
     for name in sorted(names):
         identifier, count = table_name(name), 1
-        while identifier.casefold() in {g.casefold() for g in given.values()}:
+        while identifier.casefold() in {g.casefold() for g in taken_names.values()}:
             count += 1
             identifier = f"{table_name(name)}_{count}"
-        given[name] = identifier
-    return given
+        taken_names[name] = identifier
+    return taken_names
 
 
 def _workload_view(view: View, identifier: str, sources: Sources) -> str:

@@ -89,8 +89,8 @@ class StoredSweep:
 
     def save_verdicts(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
         """Save the verdicts beside those of other sizes, which are read now: they may have been judged meanwhile."""
-        others = [v for v in self.store.verdicts(self.name) if v.get("size", self.size) != self.size]
-        self.store.save("verdicts", self.name, [*others, *verdicts])
+        of_other_sizes = [v for v in self.store.verdicts(self.name) if v.get("size", self.size) != self.size]
+        self.store.save("verdicts", self.name, [*of_other_sizes, *verdicts])
 
     def neighbour(self, name: str) -> StoredSweep | None:
         """Another sweep of the store, at this one's size where it has that, else at that of its latest run."""

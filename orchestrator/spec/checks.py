@@ -34,7 +34,7 @@ def check_claims(spec: Spec) -> None:
             claim.model_among(spec.claims)
         except Wrong as fault:
             raise Misplaced((*at, claim.kind, *fault.keys), fault.text) from fault
-        for keys, name, allowed in _named(spec, claim):
+        for keys, name, allowed in _names_with_allowed(spec, claim):
             if name not in allowed:
                 has = ", ".join(sorted(allowed)) or "none"
                 text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, allowed)} It has {has}."
@@ -56,7 +56,7 @@ def check_search(spec: Spec) -> None:
                     raise Misplaced(("search", search.kind, *keys), text)
 
 
-def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
+def _names_with_allowed(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
     """Names of arms and groups in a claim, with the keys that lead to each and the names there are."""
     if claim.floor is not None:
         yield ("floor", "arm"), claim.floor.arm, set(spec.arms)

@@ -89,10 +89,10 @@ def _with_kinds(base: type[_OneKind], package: str, says: str) -> Any:
     """The model with an optional key for each kind in the package."""
     fields: dict[str, Any] = {name: (kinds.module_of(package, name).MODEL | None, None) for name in kinds.names_in(package)}
     name = base.__name__.removeprefix("_")
-    return create_model(name, __base__=base, __module__=__name__, __doc__=f"{says}: one of {_listed(list(fields))}.", **fields)
+    return create_model(name, __base__=base, __module__=__name__, __doc__=f"{says}: one of {_as_list(list(fields))}.", **fields)
 
 
-def _listed(names: list[str]) -> str:
+def _as_list(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
