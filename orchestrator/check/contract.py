@@ -30,7 +30,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class ContractCheck:
     """One thing that every workload must hold to; `passed` is None where it could not be looked at."""
 
     name: str
@@ -39,7 +39,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class WorkloadSubject:
     """A workload with the points it is tried on and the rows each gave alone."""
 
     workload: Workload
@@ -55,7 +55,7 @@ class Subject:
 
 def check(
     reference: Workload | str | types.ModuleType, points: Sequence[Point] = (), folder: Path | None = None
-) -> tuple[Check, ...]:
+) -> tuple[ContractCheck, ...]:
     """What holds and what does not for a workload, or for that of a name, path or module.
 
     It is tried on the given `points` (params and seed), else on the module's `EXAMPLES: Sequence[Params]`, else on the smoke
@@ -65,29 +65,33 @@ def check(
     try:
         workload = reference if isinstance(reference, Workload) else load(reference, here)
     except WorkloadError as error:
-        return (Check(name=READS, passed=False, text=str(error)),)
+        return (ContractCheck(name=READS, passed=False, text=str(error)),)
     counts = f"{len(workload.params)} params and {len(workload.results)} results, VERSION {workload.version}"
-    return (Check(name=READS, passed=True, text=counts), *_checks(workload, points, here))
+    return (ContractCheck(name=READS, passed=True, text=counts), *_checks(workload, points, here))
 
 
 READS = "columns are described, their names free"
 
 
-def _checks(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
+def _checks(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[ContractCheck]:
     """The checks that measure points; the later ones only where the first finds that they can be measured."""
     sample = choose(workload, points)
     if not sample:
         says = f"{workload.name} has params without defaults and no shipped sweep; write EXAMPLES = (Params(...), ...) there."
-        yield Check(name=ENDS, passed=False, text=says)
+        yield ContractCheck(name=ENDS, passed=False, text=says)
         return
     subject = _subject(workload, sample, folder)
     ended = _finding(ENDS, _ends(subject), _extent(subject))
     yield ended
     for name, complaint in CHECKS.items():
         if complaint is _runs_agree and (text := _only_one(workload)):
-            yield Check(name=name, passed=True, text=text)
+            yield ContractCheck(name=name, passed=True, text=text)
         else:
-            yield _finding(name, complaint(subject)) if ended.passed else Check(name=name, passed=None, text="not looked at")
+            yield (
+                _finding(name, complaint(subject))
+                if ended.passed
+                else ContractCheck(name=name, passed=None, text="not looked at")
+            )
 
 
 def _only_one(workload: Workload) -> str:
@@ -100,8 +104,8 @@ def _only_one(workload: Workload) -> str:
 ENDS = "every point ends with a row that is ok"
 
 
-def _finding(name: str, complaint: str | None, text: str = "") -> Check:
-    return Check(name=name, passed=not complaint, text=complaint or text)
+def _finding(name: str, complaint: str | None, text: str = "") -> ContractCheck:
+    return ContractCheck(name=name, passed=not complaint, text=complaint or text)
 
 
 def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:
@@ -141,7 +145,7 @@ def _default(workload: Workload) -> list[Point]:
     return [] if any(f.required for f in workload.params) else [({}, 0)]
 
 
-def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> Subject:
+def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> WorkloadSubject:
     """The points measured one by one, as many as the time allows but at least two."""
     alone: list[Rows] = []
     begun = time.monotonic()
@@ -149,7 +153,7 @@ def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> Subje
         alone += measure(workload, [point], folder)
         if len(alone) >= 2 and time.monotonic() - begun > BUDGET:
             break
-    return Subject(workload=workload, points=tuple(points[: len(alone)]), alone=tuple(alone), folder=folder)
+    return WorkloadSubject(workload=workload, points=tuple(points[: len(alone)]), alone=tuple(alone), folder=folder)
 
 
 class _RowList:
@@ -216,7 +220,7 @@ def measure(
     return [list(of_point.values()) for of_point in rows.values()]
 
 
-def _ends(subject: Subject) -> str | None:
+def _ends(subject: WorkloadSubject) -> str | None:
     """The first point whose last row is missing or not ok."""
     for point, rows in zip(subject.points, subject.alone, strict=True):
         if sum(row["final"] for row in rows) != 1 or not rows[-1]["final"]:
@@ -226,13 +230,13 @@ def _ends(subject: Subject) -> str | None:
     return None
 
 
-def _twice(subject: Subject) -> str | None:
+def _twice(subject: WorkloadSubject) -> str | None:
     """Points measured again, one by one."""
     again = [rows for point in subject.points for rows in measure(subject.workload, [point], subject.folder)]
     return _differ(subject, again, "the first time", "the second time", 0.0)
 
 
-def _randomness(subject: Subject) -> str | None:
+def _randomness(subject: WorkloadSubject) -> str | None:
     """Points measured again while every global generator stands elsewhere."""
     again = []
     for position, point in enumerate(subject.points):
@@ -250,14 +254,14 @@ def _stir(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _order(subject: Subject) -> str | None:
+def _order(subject: WorkloadSubject) -> str | None:
     """Points measured last one first, those of a shape together as the engine would pack them."""
     shapes = [repr([params[name] for name in subject.workload.shapes]) for params, _ in subject.points]
     order = sorted(reversed(range(len(shapes))), key=lambda i: shapes[i])
     return _shuffled(subject, order, subject.workload)
 
 
-def _pack(subject: Subject) -> str | None:
+def _pack(subject: WorkloadSubject) -> str | None:
     """Points measured in one call with others of other shapes, in an order of their own."""
     order = list(range(len(subject.points)))
     random.Random(0).shuffle(order)
@@ -273,13 +277,13 @@ class _Together(Workload):
         return ()
 
 
-def _shuffled(subject: Subject, order: Sequence[int], workload: Workload) -> str | None:
+def _shuffled(subject: WorkloadSubject, order: Sequence[int], workload: Workload) -> str | None:
     measured = measure(workload, [subject.points[i] for i in order], subject.folder)
     again = [rows for _, rows in sorted(zip(order, measured, strict=True), key=lambda pair: pair[0])]
     return _differ(subject, again, "alone", f"in a pack of {len(order)}", subject.tolerance)
 
 
-def _runs_agree(subject: Subject) -> str | None:
+def _runs_agree(subject: WorkloadSubject) -> str | None:
     """Points measured by `run`, in a module that has `run_pack` too."""
     module = subject.workload.module
     plain = types.ModuleType(module.__name__)
@@ -289,7 +293,7 @@ def _runs_agree(subject: Subject) -> str | None:
     return _differ(subject, again, "by run_pack", "by run", subject.tolerance)
 
 
-CHECKS: dict[str, Callable[[Subject], str | None]] = {
+CHECKS: dict[str, Callable[[WorkloadSubject], str | None]] = {
     "a point gives the same again": _twice,
     "global random states do not matter": _randomness,
     "the order of points does not matter": _order,
@@ -298,7 +302,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
 }
 
 
-def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, tolerance: float) -> str | None:
+def _differ(subject: WorkloadSubject, again: Sequence[Rows], once: str, then: str, tolerance: float) -> str | None:
     """A sentence on the first value that is not what it was; values of samples and costs may change, their rows may not."""
     for point, before, after in zip(subject.points, subject.alone, again, strict=True):
         if [(r["step"], r["status"]) for r in before] != [(r["step"], r["status"]) for r in after]:
@@ -330,6 +334,6 @@ def _text(point: Point) -> str:
     return f"point {', '.join(f'{name}={value!r}' for name, value in params.items())}, seed {seed}"
 
 
-def _extent(subject: Subject) -> str:
+def _extent(subject: WorkloadSubject) -> str:
     shapes = len({tuple(params[name] for name in subject.workload.shapes) for params, _ in subject.points})
     return f"{len(subject.points)} points of {shapes} {'shape' if shapes == 1 else 'shapes'}"

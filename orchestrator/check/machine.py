@@ -14,7 +14,7 @@ ROOM = 1 << 30  # bytes that a store and Ray's object store should find free
 
 
 @dataclass(frozen=True)
-class Check:
+class MachineCheck:
     """One thing that was looked at: what was found, whether it is good, and what to do if not."""
 
     check: str
@@ -23,7 +23,7 @@ class Check:
     do: str = ""
 
 
-def checks(store: str | Path) -> list[Check]:
+def checks(store: str | Path) -> list[MachineCheck]:
     """Everything that is looked at, in order."""
     return [
         _check("Python", sys.version.split()[0], sys.version_info >= (3, 11), "install Python 3.11 or newer"),
@@ -35,18 +35,18 @@ def checks(store: str | Path) -> list[Check]:
     ]
 
 
-def _check(name: str, result: str, good: bool, do: str = "") -> Check:
-    return Check(name, result, "yes" if good else "NO", "" if good else do)
+def _check(name: str, result: str, good: bool, do: str = "") -> MachineCheck:
+    return MachineCheck(name, result, "yes" if good else "NO", "" if good else do)
 
 
-def _package(name: str) -> Check:
+def _package(name: str) -> MachineCheck:
     try:
         return _check(name, version(name), True)
     except PackageNotFoundError:
         return _check(name, "not installed", False, f"pip install {name}")
 
 
-def _room(name: str, path: Path, do: str) -> Check:
+def _room(name: str, path: Path, do: str) -> MachineCheck:
     if not path.exists():
         return _check(name, "none", True)
     free = shutil.disk_usage(path).free

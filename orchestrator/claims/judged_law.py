@@ -17,7 +17,7 @@ from orchestrator.claims.evidence import settled
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import Fit
+from orchestrator.fitting.fits import FittedLaw
 from orchestrator.fitting.intervals import Array, interval
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
@@ -49,7 +49,7 @@ class JudgedLaw:
         return self.law.value(self.theta, x)
 
 
-def summary(fitted: Fit) -> dict[str, Any]:
+def summary(fitted: FittedLaw) -> dict[str, Any]:
     """A fit as JSON values: the law, its parameters, the x it rests on and the lack of fit."""
     return {
         "law": fitted.law.name,
@@ -64,7 +64,7 @@ def summary(fitted: Fit) -> dict[str, Any]:
     }
 
 
-def drawable(fitted: Fit, case: Case, rows: pl.DataFrame) -> dict[str, Any]:
+def drawable(fitted: FittedLaw, case: Case, rows: pl.DataFrame) -> dict[str, Any]:
     """The summary of a fit to a group's rows, with all that it takes to draw the law from a saved verdict."""
     claim = case.claim
     (x, y), by = claim.axes, claim.groups

@@ -9,7 +9,7 @@ import polars as pl
 
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
-from orchestrator.results.formulas.sql_parts import Part, absent, column, identifier
+from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, identifier
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
@@ -25,28 +25,28 @@ class Names:
 
     formulas: dict[str, dict[str, Expression]]
     rows: pl.DataFrame | None = None
-    _parts: dict[tuple[str, str | None], Part] = field(default_factory=dict)
+    _parts: dict[tuple[str, str | None], SqlPart] = field(default_factory=dict)
 
     @property
     def derived(self) -> frozenset[str]:
         """The names that formulas stand for."""
         return frozenset(name for formulas in self.formulas.values() for name in formulas)
 
-    def part(self, name: str, arm: str | None = None) -> Part:
+    def part(self, name: str, arm: str | None = None) -> SqlPart:
         """What a name stands for, in one arm or in all."""
         if (name, arm) not in self._parts:
             self._parts[name, arm] = self._column(name) if name not in self.derived else self._derived(name, arm)
         return self._parts[name, arm]
 
-    def formula(self, formula: Expression, arm: str | None = None) -> Part:
+    def formula(self, formula: Expression, arm: str | None = None) -> SqlPart:
         """A formula over those names."""
         part = written(formula, lambda name: self.part(name, arm))
         return replace(part, null=any(self.part(name, arm).null for name in formula.names))
 
-    def _column(self, name: str) -> Part:
+    def _column(self, name: str) -> SqlPart:
         return column(name, self.rows[name] if self.rows is not None and name in self.rows.columns else None)
 
-    def _derived(self, name: str, arm: str | None) -> Part:
+    def _derived(self, name: str, arm: str | None) -> SqlPart:
         if arm is not None or self._shared(name):
             formulas = self.formulas[arm] if arm is not None else next(iter(self.formulas.values()))
             part = self.formula(formulas[name], arm) if name in formulas else absent("float")
@@ -76,7 +76,7 @@ class Names:
         """Whether it is a column's name; some, such as the ends of a bracket, are no formulas."""
         return text not in self.derived and (text.isidentifier() or (self.rows is not None and text in self.rows.columns))
 
-    def _meant(self, text: str) -> Part:
+    def _meant(self, text: str) -> SqlPart:
         return self.formula(Expression(text))
 
     def condition(self, text: str) -> str:

@@ -19,7 +19,7 @@ PATIENCE = 3  # deaths of nobody's fault that a pack may see before its points c
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pack:
+class OpenPack:
     """Points handed out together: `index` are positions in the plan, `seconds` the time after which to hand back."""
 
     id: str
@@ -81,7 +81,7 @@ class Queue:
     prefix: str = ""
     together: int | None = None
     taken: int = 0
-    open: dict[str, Pack] = field(default_factory=dict)
+    open: dict[str, OpenPack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rates = [_Rate() for _ in self.groups]
@@ -116,7 +116,7 @@ class Queue:
         """Whether nothing waits and nothing is out."""
         return not self._waiting and not self.open
 
-    def take(self) -> Pack | None:
+    def take(self) -> OpenPack | None:
         """The next pack; None when no point waits."""
         if not self._waiting:
             return None
@@ -127,7 +127,7 @@ class Queue:
         until = self._until.get(head.group)
         while self._waiting and not alone and self._joins(self._waiting[0], until) and self._left(parts, target) > 0:
             parts.append(self._slice(self._left(parts, target)))
-        pack = Pack(
+        pack = OpenPack(
             id=f"{self.prefix}{self.taken:04d}",
             index=tuple(i for part in parts for i in part.index.tolist()),
             groups=tuple(part.group for part in parts for _ in part.index),
@@ -175,7 +175,7 @@ class Queue:
         self._return(pack, [i for i in unrecorded if i not in accused], deaths=0)
         return self._accuse(pack, suspects, death)
 
-    def _accuse(self, pack: Pack, suspects: list[int], death: Death) -> list[Failure]:
+    def _accuse(self, pack: OpenPack, suspects: list[int], death: Death) -> list[Failure]:
         proven = pack.deaths > 0 or death.status == "timeout"
         if len(suspects) == 1 and proven:
             return [Failure(index=suspects[0], status=death.status, error=death.error)]
@@ -184,7 +184,7 @@ class Queue:
             self._return(pack, part, deaths=pack.deaths + 1)
         return []
 
-    def _return(self, pack: Pack, index: Sequence[int], deaths: int | None = None, mishaps: int = 0) -> None:
+    def _return(self, pack: OpenPack, index: Sequence[int], deaths: int | None = None, mishaps: int = 0) -> None:
         """Put points back, one piece for each group; suspects wait at the end so that they hold up nobody."""
         group_of = dict(zip(pack.index, pack.groups, strict=True))
         blamed = pack.deaths if deaths is None else deaths

@@ -13,7 +13,7 @@ from orchestrator.spec import Spec
 from orchestrator.store import Store
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.worker.batch import Batch, Failure, Outcome, Terms
-from orchestrator.worker.row_table import NO_RESULT, Block, to_table
+from orchestrator.worker.row_table import NO_RESULT, RowBlock, to_table
 
 
 def gather(
@@ -123,7 +123,7 @@ class Session:
 def record(plan: Plan, store: Store, terms: Terms, pack: str, failures: Sequence[Failure]) -> None:
     """Write the rows of points that no worker reports: those whose processes died, and those that were stopped."""
     n = len(failures)
-    block = Block(
+    block = RowBlock(
         started=time.time(),
         at=list(range(n)),
         step=[NO_RESULT] * n,

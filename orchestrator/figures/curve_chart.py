@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from orchestrator.figures.data import Drawn, Record
+from orchestrator.figures.data import CurveData, Record
 from orchestrator.figures.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, SHAPES, WIDTH, axis_title
 from orchestrator.results.described import Columns
 from orchestrator.spec.figure_model import Figure
@@ -18,7 +18,7 @@ LETTERS = 14
 Chart = Any  # what Altair's methods give depends on the marks
 
 
-def chart(figure: Figure, curve_data: Drawn, fields: Columns, traced: bool) -> Chart:
+def chart(figure: Figure, curve_data: CurveData, fields: Columns, traced: bool) -> Chart:
     """The chart, its data inside it: error bars, marks, fitted laws and theory lines with their names beside them."""
     x, y = _axis(alt.X, "x", figure, figure.x, curve_data, fields), _axis(alt.Y, "y", figure, figure.y, curve_data, fields)
     layers = [*_lines(figure, curve_data, x, y, traced), *_marks(figure, curve_data, x, y), *_crosses(figure, curve_data, x)]
@@ -35,13 +35,13 @@ def chart(figure: Figure, curve_data: Drawn, fields: Columns, traced: bool) -> C
     return layered
 
 
-def _panels(figure: Figure, data: Drawn) -> Any:
+def _panels(figure: Figure, data: CurveData) -> Any:
     """One panel for each value of the facet, with that value as its head."""
     header = alt.Header(labelExpr=f"'{figure.facet} = ' + datum.value") if str(figure.facet).isidentifier() else alt.Header()
     return alt.Facet("facet:N", title=None, sort=_labels(data, "facet"), header=header)
 
 
-def _crosses(figure: Figure, data: Drawn, x: alt.X) -> list[Any]:
+def _crosses(figure: Figure, data: CurveData, x: alt.X) -> list[Any]:
     """A cross at the foot of the plot for each place that lacks a result."""
     if not data.gone:
         return []
@@ -50,7 +50,7 @@ def _crosses(figure: Figure, data: Drawn, x: alt.X) -> list[Any]:
     return [base.mark_point(shape="cross", angle=45, size=55, filled=True, color=LOST).encode(x=x, y=alt.value(foot))]
 
 
-def _panel(figure: Figure, data: Drawn, x: alt.X) -> Any:
+def _panel(figure: Figure, data: CurveData, x: alt.X) -> Any:
     """What the laws leave, in a low panel on the same x."""
     factor = "y" in figure.log
     ends = alt.Axis(title="over law" if factor else "minus law", tickCount=4, titleFontSize=12)
@@ -64,7 +64,7 @@ def _panel(figure: Figure, data: Drawn, x: alt.X) -> Any:
     return alt.layer(level, bars, marks).properties(width=WIDTH, height=80)
 
 
-def _axis(channel: Any, axis: str, figure: Figure, column: str, data: Drawn, fields: Columns) -> Any:
+def _axis(channel: Any, axis: str, figure: Figure, column: str, data: CurveData, fields: Columns) -> Any:
     title = axis_title(column, fields)
     logarithmic = axis in figure.log
     if axis == "y" and logarithmic:
@@ -81,7 +81,7 @@ def _axis(channel: Any, axis: str, figure: Figure, column: str, data: Drawn, fie
     return channel(f"{axis}:Q", scale=scale, axis=alt.Axis(**options))
 
 
-def _powers(data: Drawn) -> list[float]:
+def _powers(data: CurveData) -> list[float]:
     """Powers of ten from below all that is drawn to above it, thinned to eight."""
     ends = [p[k] for p in data.points for k in ("low", "high") if p[k] > 0]
     values = [*ends, *(p["y"] for p in (*data.points, *data.laws, *data.theory))] or [1.0]
@@ -99,7 +99,7 @@ def _power_labels(powers: list[float]) -> str:
     return f"({{{table}}})[round(log(datum.value) / LN10)]"
 
 
-def _labels(data: Drawn, of: str = "color") -> list[str]:
+def _labels(data: CurveData, of: str = "color") -> list[str]:
     """The labels of the colours or facets in order: numbers by value, names as the sweep has them."""
     labels = list(dict.fromkeys(p[of] for p in data.points))
     try:
@@ -108,7 +108,7 @@ def _labels(data: Drawn, of: str = "color") -> list[str]:
         return labels
 
 
-def _color(figure: Figure, data: Drawn, legend: bool) -> Any:
+def _color(figure: Figure, data: CurveData, legend: bool) -> Any:
     labels = _labels(data)
     if figure.color is None:
         return alt.value(COLORS[0])
@@ -118,7 +118,7 @@ def _color(figure: Figure, data: Drawn, legend: bool) -> Any:
     return alt.Color("color:N", scale=scale, sort=labels, legend=legend_of)
 
 
-def _shape(figure: Figure, data: Drawn) -> Any:
+def _shape(figure: Figure, data: CurveData) -> Any:
     labels = _labels(data)
     if figure.color is None or len(labels) > len(SHAPES):
         return alt.value("circle")
@@ -134,7 +134,7 @@ def _chart(figure: Figure, records: list[Record], kind: str) -> Any:
     return alt.Chart(alt.Data(values=records))
 
 
-def _marks(figure: Figure, data: Drawn, x: alt.X, y: alt.Y) -> list[Any]:
+def _marks(figure: Figure, data: CurveData, x: alt.X, y: alt.Y) -> list[Any]:
     """Error bars under filled marks with a white rim."""
     base = _chart(figure, data.points, "points")
     color = _color(figure, data, legend=True)
@@ -149,7 +149,7 @@ def _marks(figure: Figure, data: Drawn, x: alt.X, y: alt.Y) -> list[Any]:
     return [bars, marks, *end_labels]
 
 
-def _ends(figure: Figure, data: Drawn, x: alt.X, y: alt.Y, color: Any) -> list[Any]:
+def _ends(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, color: Any) -> list[Any]:
     """The setting of each curve beside its right end, where one colour has several."""
     ends = list({(p["color"], p["facet"], p["curve"]): p for p in sorted(data.points, key=lambda p: p["x"])}.values())
     if figure.facet is not None or len({p["curve"] for p in ends}) < 2:
@@ -159,7 +159,7 @@ def _ends(figure: Figure, data: Drawn, x: alt.X, y: alt.Y, color: Any) -> list[A
     return [halo.encode(x=x, y=y, text="curve:N"), text.encode(x=x, y=y, text="curve:N", color=color)]
 
 
-def _spread(ends: list[Record], figure: Figure, data: Drawn) -> list[Record]:
+def _spread(ends: list[Record], figure: Figure, data: CurveData) -> list[Record]:
     """The ends of curves, moved down where their names would lie on one another."""
     logarithmic = "y" in figure.log
     position, back = (math.log, math.exp) if logarithmic else (float, float)
@@ -176,7 +176,7 @@ def _tips(figure: Figure) -> list[tuple[str, str]]:
     return [*tips, *([("color:N", figure.color)] if figure.color else [])]
 
 
-def _lines(figure: Figure, data: Drawn, x: alt.X, y: alt.Y, traced: bool) -> list[Any]:
+def _lines(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, traced: bool) -> list[Any]:
     """Theory dashed with its name at the right end, laws solid, and a thin trace through marks that no law goes through."""
     color = _color(figure, data, legend=True)
     layers = []
@@ -200,14 +200,14 @@ def _lines(figure: Figure, data: Drawn, x: alt.X, y: alt.Y, traced: bool) -> lis
     return layers
 
 
-def _names(figure: Figure, data: Drawn, x: alt.X, y: alt.Y) -> Any:
+def _names(figure: Figure, data: CurveData, x: alt.X, y: alt.Y) -> Any:
     """The name of each theory line above the end that `_named_ends` gives."""
     align = "left" if _crowded(figure, data) else "right"
     base = _chart(figure, _named_ends(figure, data), "names")
     return base.mark_text(align=align, dy=-7, fontSize=11, color=GREY).encode(x=x, y=y, text="label:N")
 
 
-def _named_ends(figure: Figure, data: Drawn) -> list[Record]:
+def _named_ends(figure: Figure, data: CurveData) -> list[Record]:
     """The right end of each theory line that has a name, the left one where curves have their names on the right."""
     crowded = _crowded(figure, data)
     ends: dict[tuple[Any, ...], Record] = {}
@@ -217,6 +217,6 @@ def _named_ends(figure: Figure, data: Drawn) -> list[Record]:
     return list({(r["facet"], r["label"], r["x"], r["y"]): r for r in ends.values() if r["label"]}.values())
 
 
-def _crowded(figure: Figure, data: Drawn) -> bool:
+def _crowded(figure: Figure, data: CurveData) -> bool:
     """Whether the right ends of curves have names."""
     return figure.facet is None and len({p["curve"] for p in data.points}) > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.figures.curve_chart import chart
-from orchestrator.figures.data import Drawn, collect
+from orchestrator.figures.data import CurveData, collect
 from orchestrator.figures.drawing import Drawing, Request, described, lowered, recorded
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
@@ -27,7 +27,7 @@ def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
     return request.answer(chart(figure, curve, fields, traced), f"{figure.y} over {figure.x}", text, data)
 
 
-def caption(figure: Figure, data: Drawn, fields: Columns, marks: str) -> str:
+def caption(figure: Figure, data: CurveData, fields: Columns, marks: str) -> str:
     """What is drawn, in sentences: the measured column, how seeds are combined, intervals, laws, theory, what is missing."""
     few, many = data.seeds
     seeds = f"{few}" if few == many else f"{few} to {many}"

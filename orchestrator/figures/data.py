@@ -32,7 +32,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class CurveData:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
     `gone` are the places without a result, `residuals` what the laws leave of the points, `judged` each law with its claim.
@@ -51,7 +51,7 @@ class Drawn:
     without: tuple[tuple[str, str], ...] = ()
 
 
-def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict]) -> Drawn:
+def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict]) -> CurveData:
     """The data of a figure, its laws as the verdicts have them; SpecError where it names what the rows do not have."""
     table = prepared(spec, figure, rows)
     apart = _apart(figure, table, fields)
@@ -60,7 +60,7 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
     lines = [p for line in judged.lines for p in _along(line, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
     facets = list(dict.fromkeys(p["facet"] for p in points))
-    return Drawn(
+    return CurveData(
         points=[p for p in points if _drawable(p, figure)],
         laws=[p for p in _everywhere(_once(lines), facets) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],

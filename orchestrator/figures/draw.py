@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator import kinds
-from orchestrator.figures.drawing import NOTHING, Drawing, Found, Request
+from orchestrator.figures.drawing import NOTHING, Drawing, Material, Request
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
 
@@ -29,7 +29,7 @@ def substitutes(rows: pl.DataFrame) -> list[str]:
 PNG_SCALE = 3
 
 
-def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, material: Found = NOTHING) -> Drawing:
+def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, material: Material = NOTHING) -> Drawing:
     """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have.
 
     `found` is what a search found and what claims came to, for the figures that show it. Claims without verdicts are judged

@@ -18,14 +18,14 @@ from orchestrator.spec.figure_model import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Material:
     """What stands beside a sweep's rows: the boundaries of its search, and the verdicts on its claims; None where unknown."""
 
     boundaries: pl.DataFrame | None = None
     verdicts: Sequence[Verdict] | None = None
 
 
-NOTHING = Found()
+NOTHING = Material()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Request:
     figure: Figure
     rows: pl.DataFrame
     fields: Columns
-    beside: Found
+    beside: Material
 
     def verdicts(self) -> Sequence[Verdict]:
         """Verdicts on the claims that the figure shows; where there are none yet, those claims are judged here."""

@@ -14,7 +14,7 @@ from orchestrator.claims.sources import boundaries
 from orchestrator.claims.verdict import restore
 from orchestrator.errors import SpecError
 from orchestrator.figures.draw import draw
-from orchestrator.figures.drawing import Drawing, Found
+from orchestrator.figures.drawing import Drawing, Material
 from orchestrator.figures.theme import styled
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep, saved_spec
@@ -58,8 +58,8 @@ def _figure(sweep: StoredSweep, index: int, rows: pl.DataFrame, fields: Columns,
     """One figure of these rows; one of boundaries is drawn from what the search found."""
     if sweep.spec.figures[index].about.source == "boundary":
         source = boundaries(sweep)
-        return draw(sweep.spec, index, source.rows, source.fields, Found(verdicts=verdicts))
-    return draw(sweep.spec, index, rows, fields, Found(boundaries=sweep.boundaries, verdicts=verdicts))
+        return draw(sweep.spec, index, source.rows, source.fields, Material(verdicts=verdicts))
+    return draw(sweep.spec, index, rows, fields, Material(boundaries=sweep.boundaries, verdicts=verdicts))
 
 
 def saved(sweep: StoredSweep) -> tuple[Verdict, ...] | None:

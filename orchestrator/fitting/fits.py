@@ -22,7 +22,7 @@ ENDLESS = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class FittedLaw:
     """A law fitted to a curve, in the internal parameters `theta` `(p,)`.
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
@@ -105,7 +105,7 @@ def space_of(laws: tuple[Law, ...], data: Series) -> Space:
     return "log" if any(law.space == "log" for law in laws) and bool((data.y > 0).all()) else "linear"
 
 
-def fit(law: Law, data: Series, space: Space | None = None) -> Fit:
+def fit(law: Law, data: Series, space: Space | None = None) -> FittedLaw:
     """The law fitted to the curve; weights `(k,)` are the replicates' precision, with the misfit added.
 
     The misfit is a variance common to all x (DerSimonian and Laird 1986): without replicates all x weigh the same.
@@ -127,7 +127,7 @@ def fit(law: Law, data: Series, space: Space | None = None) -> Fit:
     moved = None if resampled is None else theta + (resampled - z) @ step.T
     bracket = np.sqrt(step**2 @ variances) if resampled is None and variances is not None else None
     scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(data.x) - law.size, 1))
-    return Fit(
+    return FittedLaw(
         law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, scatter=scatter,
         replicas=moved, factor=factor, lack=lack, bracket=bracket,
     )  # fmt: skip
@@ -229,7 +229,7 @@ def _lack(
     return misfit, float(fdtrc(freedom, bracketed, excess / freedom))
 
 
-def rivals(laws: tuple[Law, ...], data: Series) -> tuple[Fit, ...]:
+def rivals(laws: tuple[Law, ...], data: Series) -> tuple[FittedLaw, ...]:
     """The laws fitted in one space with the weights of the one that fits best, so that their residuals compare."""
     space = space_of(laws, data)
     alone = [fit(law, data, space) for law in laws]
@@ -237,7 +237,7 @@ def rivals(laws: tuple[Law, ...], data: Series) -> tuple[Fit, ...]:
     return tuple(again(rival, best.weights) for rival in alone)
 
 
-def again(fitted: Fit, weights: Array) -> Fit:
+def again(fitted: FittedLaw, weights: Array) -> FittedLaw:
     """The law with other weights `(k,)`: its parameters and residuals; what they are uncertain by is not asked again."""
     series, z = fitted.series, project(fitted.series.y, fitted.space)
     theta = _solve(fitted.law, series, z, fitted.space, weights, fitted.theta)
@@ -246,7 +246,7 @@ def again(fitted: Fit, weights: Array) -> Fit:
     )
 
 
-def aicc(fitted: Fit) -> float:
+def aicc(fitted: FittedLaw) -> float:
     """Akaike's criterion corrected for few points (Hurvich and Tsai 1989), the error variance counted as a parameter.
 
     The k combined values are the sample and the scatter about the law its error, with or without replicates.
@@ -257,7 +257,7 @@ def aicc(fitted: Fit) -> float:
     return k * float(np.log(fitted.squares / k)) + 2 * p + correction
 
 
-def advantage(law: Fit, rival: Fit) -> float:
+def advantage(law: FittedLaw, rival: FittedLaw) -> float:
     """AICc of the rival less that of the law, positive for the law; the corrections of laws of one size cancel at any k."""
     k = len(law.series.x)
     if law.law.size == rival.law.size:

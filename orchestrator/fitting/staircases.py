@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.fitting.fits import Fit, project, slope
+from orchestrator.fitting.fits import FittedLaw, project, slope
 from orchestrator.fitting.intervals import Array
 
 SLACK = 1.001
 
 
-def stepped(fitted: Fit) -> bool:
+def stepped(fitted: FittedLaw) -> bool:
     """Whether a staircase was fitted that the law does not go through."""
     return fitted.series.near.stepped and fitted.squares > 2 * float(fitted.weights @ fitted.rounding**2)
 
 
-def unrounded(fitted: Fit, name: str) -> tuple[float, ...] | None:
+def unrounded(fitted: FittedLaw, name: str) -> tuple[float, ...] | None:
     """Ends of a parameter over all laws that could have been rounded to the staircase; None where it has too few steps."""
     near = fitted.series.near
     if int(near.steps[-1]) < fitted.law.size:
@@ -33,7 +33,7 @@ def unrounded(fitted: Fit, name: str) -> tuple[float, ...] | None:
     return tuple(parameter.outer(end) for end in ends)
 
 
-def _range(data_fit: Fit, low: Array, high: Array, index: int) -> list[float]:
+def _range(data_fit: FittedLaw, low: Array, high: Array, index: int) -> list[float]:
     """The smallest and the largest entry of the internal parameters for which the law lies between `low` and `high` `(k,)`.
 
     Where no law does, the ranges are widened until one does.

@@ -55,7 +55,7 @@ class Entries:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnCurves:
     """A sweep's curves, and a hash of the rows they were drawn from."""
 
     curves: tuple[Entry, ...]
@@ -66,13 +66,13 @@ class Drawn:
         file.write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def read(cls, file: Path) -> Drawn:
+    def read(cls, file: Path) -> DrawnCurves:
         """What `write` has put there."""
         record = json.loads(file.read_text())
         return cls(curves=tuple(Entry(**entry) for entry in record["curves"]), lines=record["lines"])
 
 
-def entries(sweep: StoredSweep, ready: Drawn | None = None) -> Entries:
+def entries(sweep: StoredSweep, ready: DrawnCurves | None = None) -> Entries:
     """The entries of the sweep; one without rows has its invocation alone. `drawn` is what `draw` gives."""
     store, record = sweep.store, sweep.record
     common, ready = _common(record), ready or draw(sweep)
@@ -91,10 +91,10 @@ def entries(sweep: StoredSweep, ready: Drawn | None = None) -> Entries:
     )
 
 
-def draw(sweep: StoredSweep) -> Drawn:
+def draw(sweep: StoredSweep) -> DrawnCurves:
     """The curves of the sweep's rows."""
     curves = tuple(_curves(sweep, _common(sweep.record))) if sweep.store.parts(sweep.record["workload"]) else ()
-    return Drawn(curves=curves, lines=_identity(sweep.measured.lazy()))
+    return DrawnCurves(curves=curves, lines=_identity(sweep.measured.lazy()))
 
 
 def _common(record: Mapping[str, Any]) -> dict[str, str]:

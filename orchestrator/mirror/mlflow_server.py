@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
-from orchestrator.mirror.entries import Drawn, Entries, Entry, entries
+from orchestrator.mirror.entries import DrawnCurves, Entries, Entry, entries
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
 
@@ -104,7 +104,7 @@ def mirror(
     """
     where, start = address(store, uri), time.monotonic()
     stored = StoredSweep(store=store, record=store.latest(sweep, size))
-    expected = entries(stored, Drawn.read(ready / sweep_files.CURVES) if ready else None)
+    expected = entries(stored, DrawnCurves.read(ready / sweep_files.CURVES) if ready else None)
     with _errors_explained(where):
         client = _connect(where)
         new, unchanged, removed = _reconcile(client, expected, files, ready)

@@ -29,7 +29,7 @@ PRINTED = ("says", "verdict", "basis", "found", "expected")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class StatedSource:
     """Where the rows of a sweep come from: commits, versions and the records of the runs that measured them."""
 
     commits: tuple[str, ...]
@@ -113,7 +113,7 @@ def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[D
     yield "README.md", _readme(sweep.spec, source, figures)
 
 
-def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
+def _readme(spec: Spec, source: StatedSource, figures: Sequence[Drawing]) -> str:
     option = f" --size {spec.size}" if spec.size else ""
     lines = [f"# {spec.name}", "", spec.question, "", f"Source: {spec.source}. Workload `{spec.workload}`.", ""]
     lines += [f"- `{d.name}.pdf`: {d.caption} Data: `{d.name}.csv`; LaTeX: `{d.name}.tex`." for d in figures]
@@ -122,10 +122,10 @@ def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
     return "\n".join([*lines, f"    lawsweep run spec.yaml{option}", ""])
 
 
-def sourced(sweep: StoredSweep) -> Source:
+def sourced(sweep: StoredSweep) -> StatedSource:
     """Commits and runs of the rows of the sweep."""
     rows = sweep.measured
     commits = rows["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in rows.columns else []
     numbers = set(rows["generation"].drop_nulls().to_list()) if "generation" in rows.columns else set()
     runs = [run for run in sweep.store.runs() if run.get("generation") in numbers]
-    return Source(commits=tuple(commits), runs=tuple(runs))
+    return StatedSource(commits=tuple(commits), runs=tuple(runs))

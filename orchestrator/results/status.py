@@ -21,7 +21,7 @@ SILENCE = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Status:
+class SweepStatus:
     """One sweep at one size: points of its plan, those with a final row, and failures by status and error text."""
 
     sweep: str
@@ -49,7 +49,7 @@ class Status:
         }
 
 
-def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
+def status(store: Store, sweep: str | None = None) -> tuple[SweepStatus, ...]:
     """The status of every plan in the store, or of one sweep's; StoreError where it has none."""
     records = store.plans(sweep)
     if not records and sweep is not None:
@@ -70,8 +70,8 @@ def _measured_by(record: Mapping[str, Any]) -> tuple[str, int]:
     return str(record["workload"]), int(record["version"])
 
 
-def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> Status:
-    return Status(
+def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> SweepStatus:
+    return SweepStatus(
         sweep=record["sweep"],
         size=record["size"],
         workload=record["workload"],

@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from orchestrator.search.proposal import Found
+from orchestrator.search.proposal import SearchResult
 from orchestrator.search.studies import Study
 from orchestrator.spec import Spec
 from orchestrator.store import Store
 
-Concluded = Sequence[tuple[Study, Found]]
+Concluded = Sequence[tuple[Study, SearchResult]]
 
 
 def save(spec: Spec, concluded: Concluded, store: Store) -> None:
@@ -33,7 +33,7 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array(values, pa.float64()) if all(value is None for value in values) else pa.array(values)
 
 
-def _rows(study: Study, finding: Found) -> Iterator[dict[str, Any]]:
+def _rows(study: Study, finding: SearchResult) -> Iterator[dict[str, Any]]:
     values = {**{n: v for n, v in study.base.items() if not hasattr(v, "evaluate")}, **study.known}
     for position in study.proposer.places(finding):
         where = {"arm": study.arm, "curve": study.name, **values, **_derived(study, position.point), **position.columns}

@@ -36,7 +36,7 @@ Proposal = tuple[dict[str, Value], ...]  # the next round; empty where the study
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """What a study came to: a position with its bracket, or the points of a curve; `status` says how far to trust it.
 
     Positions are None where the measure never crosses the level in the searched interval; `evaluations` counts assignments.
@@ -66,7 +66,7 @@ class Place:
     point: Mapping[str, Value] = field(default_factory=dict)
 
 
-def bracketed(along: str, of: str, level: float, finding: Found) -> Place:
+def bracketed(along: str, of: str, level: float, finding: SearchResult) -> Place:
     """The row of a position with its bracket; null where there is none."""
     ends = {along: finding.position, f"{along}_lower": finding.lower, f"{along}_upper": finding.upper}
     columns = {name: None if value is None else float(value) for name, value in ends.items()}
@@ -83,10 +83,10 @@ class Proposer(Protocol):
     def propose(self, rounds: Rounds) -> Proposal:
         """The next round, a function of the rounds alone; empty where the study is finished."""
 
-    def conclude(self, rounds: Rounds) -> Found | None:
+    def conclude(self, rounds: Rounds) -> SearchResult | None:
         """What the study came to by these rounds; None where it looks for best points, which the rows tell."""
 
-    def places(self, finding: Found) -> Iterator[Place]:
+    def places(self, finding: SearchResult) -> Iterator[Place]:
         """The rows of the table of boundaries that tell what the study came to."""
 
     def forecast(self) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class Proposer(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
+class SearchCurve:
     """What a proposer's module is told of the curve that it searches, beside the spec's model."""
 
     value: Callable[[float | Expression], float]

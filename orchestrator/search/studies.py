@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator import kinds
 from orchestrator.errors import SpecError
 from orchestrator.plan.points import Cast
-from orchestrator.search.proposal import Curve, Proposer
+from orchestrator.search.proposal import Proposer, SearchCurve
 from orchestrator.spec import Spec
 from orchestrator.spec.axes import AxisGroup
 from orchestrator.spec.columns_used import OF_A_CURVE
@@ -102,6 +102,6 @@ def _proposer(search: Search, workload: Workload, values: Mapping[str, Value], s
 
     axes: dict[str, list[Any]] = {n: [row[at] for row in axis.rows] for axis in searched for at, n in enumerate(axis.names)}
     aggregates = {field.name: field.aggregate for field in workload.results}
-    curve = Curve(value=value, aggregates=aggregates, axes=axes)
+    curve = SearchCurve(value=value, aggregates=aggregates, axes=axes)
     proposer: Proposer = kinds.module_of(PROPOSERS, search.kind).proposer(search.model, curve)
     return proposer

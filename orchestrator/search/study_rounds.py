@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.plan.points import Builder
 from orchestrator.search import boundary_table
-from orchestrator.search.proposal import Found, Seen, Value
+from orchestrator.search.proposal import SearchResult, Seen, Value
 from orchestrator.search.seen_rows import Readings
 from orchestrator.search.studies import Study, studies
 from orchestrator.spec import Spec
@@ -62,7 +62,7 @@ class Searching:
         """How many studies there are, their rounds, and whether the limit of points ended them."""
         return {"studies": len(self._live), "rounds": sum(len(live.rounds) for live in self._live), "full": self.full}
 
-    def concluded(self) -> tuple[tuple[Study, Found], ...]:
+    def concluded(self) -> tuple[tuple[Study, SearchResult], ...]:
         """What each study has come to by its completed rounds; nothing of a search for best points."""
         findings = ((live.study, live.study.proposer.conclude(live.rounds)) for live in self._live)
         return tuple((study, conclusion) for study, conclusion in findings if conclusion is not None)

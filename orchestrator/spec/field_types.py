@@ -278,7 +278,7 @@ else:
 
 
 @dataclass(frozen=True)
-class Interval:
+class SearchRange:
     """Where a param is searched: from `low` to `high`, evenly (`lin`) or by equal factors (`geom`), perhaps whole numbers."""
 
     low: float | Expression
@@ -287,7 +287,7 @@ class Interval:
     integer: bool = False
 
 
-def read_interval(raw: Any) -> Interval:
+def read_interval(raw: Any) -> SearchRange:
     """An interval of `[a, b]`, `{lin: [a, b]}`, `{geom: [a, b]}`; of whole numbers `{int: [a, b]}`, `{geom_int: [a, b]}`."""
     scale, ends = "lin", raw
     if isinstance(raw, dict) and len(raw) == 1:
@@ -296,12 +296,12 @@ def read_interval(raw: Any) -> Interval:
         raise Wrong(f"an interval must be {FORMS}, but got '{scale}'{nearest(scale, SCALES)}")
     if not isinstance(ends, list) or len(ends) != 2:
         raise Wrong(f"an interval must be {FORMS}, but got {raw!r}; write its two ends.")
-    interval = Interval(read_number(ends[0]), read_number(ends[1]), *SCALES[scale])
+    interval = SearchRange(read_number(ends[0]), read_number(ends[1]), *SCALES[scale])
     _check_interval(interval)
     return interval
 
 
-def _check_interval(interval: Interval) -> None:
+def _check_interval(interval: SearchRange) -> None:
     low, high = interval.low, interval.high
     if isinstance(low, Expression):
         return
@@ -311,14 +311,14 @@ def _check_interval(interval: Interval) -> None:
         raise Wrong(f"a geom interval must lie above 0, but begins at {low}; use lin.")
 
 
-def write_interval(interval: Interval) -> Any:
+def write_interval(interval: SearchRange) -> Any:
     """The interval as a file would say it."""
     ends = [written(interval.low), written(interval.high)]
     form = next(name for name, kind in SCALES.items() if kind == (interval.scale, interval.integer))
     return ends if form == "lin" else {form: ends}
 
 
-def read_region(raw: Any) -> dict[str, Interval]:
+def read_region(raw: Any) -> dict[str, SearchRange]:
     """Intervals by param."""
     region = {}
     for name, ends in read_mapping(raw, "over", "intervals").items():
@@ -332,7 +332,7 @@ def read_region(raw: Any) -> dict[str, Interval]:
     return region
 
 
-def write_region(region: dict[str, Interval]) -> dict[str, Any]:
+def write_region(region: dict[str, SearchRange]) -> dict[str, Any]:
     """The region as a file would say it."""
     return {name: write_interval(interval) for name, interval in region.items()}
 
@@ -357,10 +357,10 @@ INTERVAL_SCHEMA: dict[str, Any] = {
     ]
 }
 Between = Annotated[
-    Interval, PlainValidator(explained(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
+    SearchRange, PlainValidator(explained(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
 ]
 Region = Annotated[
-    dict[str, Interval],
+    dict[str, SearchRange],
     PlainValidator(explained(read_region)),
     PlainSerializer(write_region),
     WithJsonSchema({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1}),

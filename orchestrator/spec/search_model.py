@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 from pydantic import create_model, model_validator
 
 from orchestrator import kinds
-from orchestrator.spec.field_types import Interval, Section, wrong
+from orchestrator.spec.field_types import SearchRange, Section, wrong
 from orchestrator.spec.yaml_tree import Keys
 
 SEARCHES = "orchestrator.spec.search_kinds"
@@ -28,7 +28,7 @@ class SearchModel(Protocol):
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""
 
-    def intervals(self) -> Iterator[tuple[Keys, Interval]]:
+    def intervals(self) -> Iterator[tuple[Keys, SearchRange]]:
         """Intervals that must have a value on every curve, with the keys that lead to each."""
 
 

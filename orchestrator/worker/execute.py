@@ -16,7 +16,7 @@ from orchestrator.worker.batch import Batch, Outcome, Terms
 from orchestrator.worker.desk import Desk
 from orchestrator.worker.pace import CHUNK, Pace
 from orchestrator.worker.row_collector import Intake, Taken
-from orchestrator.worker.row_table import NO_RESULT, Block, Row, to_table
+from orchestrator.worker.row_table import NO_RESULT, Row, RowBlock, to_table
 from orchestrator.worker.states import Shelf
 from orchestrator.worker.watchdog import PointAbandoned, Watchdog
 from orchestrator.workload.context import Context
@@ -74,7 +74,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.outcome = Outcome(pack=self.batch.pack)
         self.begun = time.monotonic()
-        self._blocks: list[Block] = []
+        self._blocks: list[RowBlock] = []
         self._flushed = time.monotonic()
         self._at_desk = False
         self._spare: _Call | None = None
@@ -148,7 +148,7 @@ class _Run:
 
     def _singles(self, start: int, stop: int) -> int:
         """Measure points one by one until half a second has passed; the place after the last one."""
-        block = Block(started=time.time())
+        block = RowBlock(started=time.time())
         rows: list[Row] = []
         self._here = start, 0
         end = time.perf_counter() + CHUNK
@@ -287,11 +287,11 @@ class _Call:
         """Whether every point has come to the step at which it is to pause."""
         return until is not None and bool((self.intake.steps() >= until).all())
 
-    def block(self, collected: Taken) -> Block:
+    def block(self, collected: Taken) -> RowBlock:
         """The rows as a block; each took an equal share of the time so far."""
         share = (time.perf_counter() - self.begun) / (self.stop - self.start)
         n = len(collected.index)
-        return Block(
+        return RowBlock(
             started=self.started,
             at=(collected.index + self.start).tolist(),
             step=collected.step.tolist(),
@@ -324,9 +324,9 @@ def _check_step(before: int, step: Any) -> None:
         raise ValueError(f"a step must be an int above the one before ({before}), but got {step!r}; count up from 0.")
 
 
-def _failure_block(started: float, places: Sequence[int], failed: Failed, results: int) -> Block:
+def _failure_block(started: float, places: Sequence[int], failed: Failed, results: int) -> RowBlock:
     n = len(places)
-    return Block(
+    return RowBlock(
         started=started,
         at=list(places),
         step=[NO_RESULT] * n,

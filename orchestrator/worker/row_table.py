@@ -24,7 +24,7 @@ MISFIT = (pa.ArrowException, TypeError, ValueError, OverflowError)  # how Arrow 
 
 
 @dataclass
-class Block:
+class RowBlock:
     """Rows measured together, in columns; `at` is the place of a row's point in its batch, `values` one column a result.
 
     A failure has step -1 and None in every value.
@@ -51,7 +51,7 @@ class Block:
             self.values = list(zip(*values, strict=True))
 
     @classmethod
-    def of(cls, blocks: Sequence[Block]) -> Block:
+    def of(cls, blocks: Sequence[RowBlock]) -> RowBlock:
         """One block with the rows of all, in order; `started` is that of the first."""
         whole = cls(started=blocks[0].started)
         for name in ("at", "step", "final", "status", "error", "seconds"):
@@ -60,12 +60,12 @@ class Block:
         return whole
 
 
-def to_table(blocks: Sequence[Block], batch: Batch, workload: Workload, terms: Terms) -> pa.Table:
+def to_table(blocks: Sequence[RowBlock], batch: Batch, workload: Workload, terms: Terms) -> pa.Table:
     """The blocks' rows with all engine columns, params and results, in the workload's row schema.
 
     A value of the wrong type makes its row an error; a non-finite value of a result that must be finite makes it diverged.
     """
-    block = Block.of(blocks)
+    block = RowBlock.of(blocks)
     started = pa.concat_arrays([_repeated(_moment(b), pa.timestamp("us", tz="UTC"), len(b)) for b in blocks])
     results = [_result(block, column, field) for column, field in zip(block.values, workload.results, strict=True)]
     _spread_errors(block)
@@ -95,7 +95,7 @@ def underway(table: pa.Table, batch: Batch, workload: Workload) -> dict[int, flo
     return {batch.index[at]: min(1.0, step / max(1.0, float(steps[at] or 1))) for at, step in reached.items()}
 
 
-def _engine(block: Block, batch: Batch, workload: Workload, terms: Terms) -> dict[str, pa.Array]:
+def _engine(block: RowBlock, batch: Batch, workload: Workload, terms: Terms) -> dict[str, pa.Array]:
     def same(value: Any, kind: pa.DataType) -> pa.Array:
         return _repeated(value, kind, len(block))
 
@@ -124,7 +124,7 @@ def _repeated(value: Any, kind: pa.DataType, n: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), n)
 
 
-def _moment(block: Block) -> datetime.datetime:
+def _moment(block: RowBlock) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(block.started, datetime.UTC)
 
 
@@ -140,7 +140,7 @@ def _arrow(field: Field) -> pa.DataType:
     return {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}[field.kind]
 
 
-def _result(block: Block, column: Sequence[Any], field: Field) -> pa.Array:
+def _result(block: RowBlock, column: Sequence[Any], field: Field) -> pa.Array:
     """One result column as Arrow; rows whose value does not fit become errors or diverged in the block."""
     try:
         array = _typed(column, field)
@@ -168,7 +168,7 @@ def _typed(column: Sequence[Any], field: Field) -> pa.Array:
     return array.cast(kind)
 
 
-def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:
+def _fitting(block: RowBlock, row: int, value: Any, field: Field) -> Any:
     """The value where Arrow takes it, else None with the row turned into an error."""
     try:
         return _typed([value], field)[0].as_py()
@@ -177,18 +177,18 @@ def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:
         return None
 
 
-def _accuse_nulls(block: Block, array: pa.Array, field: Field) -> None:
+def _accuse_nulls(block: RowBlock, array: pa.Array, field: Field) -> None:
     for row in np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)):
         if block.status[row] == OK:
             _fail(block, int(row), f"result '{field.name}' must be of type {field.kind.__name__}, but got None")
 
 
-def _fail(block: Block, row: int, text: str) -> None:
+def _fail(block: RowBlock, row: int, text: str) -> None:
     block.status[row] = "error"
     block.error[row] = f"WorkloadError: {text}; mend the workload's run, or annotate the result."
 
 
-def _spread_errors(block: Block) -> None:
+def _spread_errors(block: RowBlock) -> None:
     """A point with one wrong row has failed as a whole, so its final row says so too."""
     wrong = {at: error for at, status, error in zip(block.at, block.status, block.error, strict=True) if status == "error"}
     for row, at in enumerate(block.at if wrong else ()):
@@ -196,7 +196,7 @@ def _spread_errors(block: Block) -> None:
             block.status[row], block.error[row] = "error", wrong[at]
 
 
-def _mark_diverged(block: Block, array: pa.Array) -> None:
+def _mark_diverged(block: RowBlock, array: pa.Array) -> None:
     numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
     if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         for row in np.flatnonzero(~np.isfinite(numbers)):

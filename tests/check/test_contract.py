@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.check import contract
-from orchestrator.check.contract import Check
+from orchestrator.check.contract import ContractCheck
 from orchestrator.worker import states
 from orchestrator.workload import describe
 
@@ -49,7 +49,7 @@ TOGETHER = "the pack of a point does not matter"
 BOTH = "run and run_pack agree"
 
 
-def findings(folder: Path, body: str, source: str = SOURCE) -> dict[str, Check]:
+def findings(folder: Path, body: str, source: str = SOURCE) -> dict[str, ContractCheck]:
     (folder / "mine.py").write_text(source + body)
     return {check.name: check for check in contract.check("mine.py", folder=folder)}
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.check import machine
 
 
-def found(store: Path) -> dict[str, machine.Check]:
+def found(store: Path) -> dict[str, machine.MachineCheck]:
     """All checks by name."""
     return {check.check: check for check in machine.checks(store)}
 

@@ -11,7 +11,7 @@ from orchestrator import kinds
 from orchestrator.errors import SpecError
 from orchestrator.figures.draw import KINDS as DRAWN
 from orchestrator.figures.draw import draw
-from orchestrator.figures.drawing import Drawing, Found
+from orchestrator.figures.drawing import Drawing, Material
 from orchestrator.spec import json_schema
 from orchestrator.spec.figure_model import FIGURES, KINDS
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
@@ -30,7 +30,7 @@ def figure(kind: str, without: str = "") -> dict[str, Any]:
 
 
 def drawing(asks: dict[str, Any]) -> Drawing:
-    return draw(spec_of(CLAIM, figures=[asks]), 0, rows(), FIELDS, Found())
+    return draw(spec_of(CLAIM, figures=[asks]), 0, rows(), FIELDS, Material())
 
 
 def marks(chart: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator import kinds
-from orchestrator.search.proposal import Curve, Found, Proposer, Seen, Value
+from orchestrator.search.proposal import Proposer, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.rung_rounds import RULES
 from orchestrator.search.studies import PROPOSERS
 from orchestrator.spec import json_schema
@@ -34,15 +34,15 @@ def parabola(values: Values) -> float:
     return (float(values["x"]) - 0.3) ** 2
 
 
-def at_its_root(rounds: Rounds, finding: Found | None) -> bool:
+def at_its_root(rounds: Rounds, finding: SearchResult | None) -> bool:
     return finding is not None and finding.position == pytest.approx(0.3217, abs=0.002)
 
 
-def on_the_circle(rounds: Rounds, finding: Found | None) -> bool:
+def on_the_circle(rounds: Rounds, finding: SearchResult | None) -> bool:
     return finding is not None and len(finding.points) > 50 and max(abs(circle(point)) for point in finding.points) < 0.02
 
 
-def near_the_least(rounds: Rounds, finding: Found | None) -> bool:
+def near_the_least(rounds: Rounds, finding: SearchResult | None) -> bool:
     return finding is None and min(parabola(seen.values) for each in rounds for seen in each) < 0.01
 
 
@@ -52,7 +52,7 @@ class Problem:
 
     says: Mapping[str, Any]
     measure: Callable[[Values], float]
-    solved: Callable[[Rounds, Found | None], bool]
+    solved: Callable[[Rounds, SearchResult | None], bool]
 
 
 PLANTED = {
@@ -66,7 +66,7 @@ PLANTED = {
 
 def proposer_of(kind: str) -> Proposer:
     model = kinds.module_of(SEARCHES, kind).MODEL(**PLANTED[kind].says)
-    made: Proposer = kinds.module_of(PROPOSERS, kind).proposer(model, Curve(value=float))
+    made: Proposer = kinds.module_of(PROPOSERS, kind).proposer(model, SearchCurve(value=float))
     return made
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import workloads
 from orchestrator.check import contract
-from orchestrator.check.contract import Check
+from orchestrator.check.contract import ContractCheck
 from orchestrator.workload import describe
 
 FOLDER = Path(workloads.__path__[0])
@@ -23,7 +23,7 @@ MODULE = re.compile(r"\A[^\n]+\n.*^Source: .+^Symbols: ", re.S | re.M)
 
 
 @functools.cache
-def findings(name: str) -> dict[str, Check]:
+def findings(name: str) -> dict[str, ContractCheck]:
     return {check.name: check for check in contract.check(name)}
 
 

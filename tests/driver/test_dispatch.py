@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.driver.pack_queue import MAX_PACKS, PATIENCE, Death, Pack, Queue
+from orchestrator.driver.pack_queue import MAX_PACKS, PATIENCE, Death, OpenPack, Queue
 from orchestrator.worker.batch import Failure
 
 LOST = Death(status="lost", error="killed")
@@ -81,7 +81,7 @@ def test_points_handed_back_wait_again() -> None:
     assert again and pack.index[-1] in again.index
 
 
-def packs_of(points: int, seconds: float, workers: int = 2) -> list[Pack]:
+def packs_of(points: int, seconds: float, workers: int = 2) -> list[OpenPack]:
     """All packs of a queue whose points take so long."""
     queue = Queue(groups=[list(range(points))], workers=workers, rates=[seconds])
     packs = []

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.claims import judge_rows
 from orchestrator.errors import SpecError
-from orchestrator.figures.data import Drawn, collect
+from orchestrator.figures.data import CurveData, collect
 from orchestrator.figures.draw import draw, render
 from orchestrator.figures.drawing import Drawing
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
@@ -29,7 +29,7 @@ def rows(**more: Any) -> pl.DataFrame:
     return rows_of(KISSING.__getitem__, KISSING, noise=0.1).with_columns(**more)
 
 
-def drawn(table: pl.DataFrame, **figure: Any) -> Drawn:
+def drawn(table: pl.DataFrame, **figure: Any) -> CurveData:
     spec = spec_of(CLAIM, figures=[{**FIGURE, **figure}])
     return collect(spec, spec.figures[0], table, FIELDS, judge_rows(spec, table, FIELDS))
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from orchestrator.figures.draw import draw
-from orchestrator.figures.drawing import NOTHING, Drawing, Found
+from orchestrator.figures.drawing import NOTHING, Drawing, Material
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "figures"
@@ -50,7 +50,7 @@ def boundary() -> pl.DataFrame:
 def made(kind: str) -> Drawing:
     lost = pl.when((pl.col("d") == 8) & (pl.col("seed") == 0)).then(pl.lit("oom")).otherwise(pl.lit("ok"))
     table = rows(status=lost) if kind == "failures" else rows()
-    found = Found(boundaries=boundary()) if kind == "phase" else NOTHING
+    found = Material(boundaries=boundary()) if kind == "phase" else NOTHING
     return draw(spec_of(CLAIM, figures=[FIGURES[kind]]), 0, table, FIELDS, found)
 
 

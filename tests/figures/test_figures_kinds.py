@@ -11,7 +11,7 @@ from orchestrator.claims import judge_rows
 from orchestrator.errors import SpecError
 from orchestrator.figures.data import collect
 from orchestrator.figures.draw import draw, printed, render
-from orchestrator.figures.drawing import Drawing, Found
+from orchestrator.figures.drawing import Drawing, Material
 from orchestrator.figures.kinds.pareto import front
 from orchestrator.figures.kinds.slopes import estimates
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
@@ -34,8 +34,8 @@ def rows(**more: Any) -> pl.DataFrame:
     return rows_of(KISSING.__getitem__, KISSING, noise=0.1).with_columns(**extra)
 
 
-def drawing(table: pl.DataFrame, found: Found | None = None, **figure: Any) -> Drawing:
-    return draw(spec_of(CLAIM, figures=[figure]), 0, table, FIELDS, found or Found())
+def drawing(table: pl.DataFrame, found: Material | None = None, **figure: Any) -> Drawing:
+    return draw(spec_of(CLAIM, figures=[figure]), 0, table, FIELDS, found or Material())
 
 
 def marks(chart: Any) -> list[str]:
@@ -111,7 +111,7 @@ def test_the_boundary_that_was_found_is_drawn_over_the_map() -> None:
     found = pl.DataFrame(
         {"arm": rows()["arm"][0], "d": [2, 8], "beta": [1.0, 3.0], "beta_lower": [0.9, 2.9], "beta_upper": [1.1, 3.1]}
     )
-    made = drawing(rows(), Found(boundaries=found), **MAP)
+    made = drawing(rows(), Material(boundaries=found), **MAP)
     assert [(r["y_low"], r["y_high"]) for r in made.data if r["shows"] == "boundary"] == [(0.9, 1.1), (2.9, 3.1)]
     assert marks(made.chart) == ["point", "line", "rule", "rule"] and "boundary that the search found" in made.caption
 

@@ -15,7 +15,7 @@ from orchestrator.claims.judged_law import JudgedLaw, laws_of
 from orchestrator.claims.verdict import restore
 from orchestrator.figures import of_sweep
 from orchestrator.figures.draw import draw
-from orchestrator.figures.drawing import Drawing, Found
+from orchestrator.figures.drawing import Drawing, Material
 from orchestrator.figures.law_lines import concerned
 from orchestrator.fitting import fits, laws
 from orchestrator.fitting.intervals import Array
@@ -61,7 +61,7 @@ def test_the_law_that_was_judged_is_drawn_over_the_x_that_were_judged(way: str) 
     spec, table = spec_of(LIMITED, figures=[CURVE]), flattening()
     (verdict,) = verdicts = judge_rows(spec, table, FIELDS)
     assert verdict.verdict == "supported"
-    made = draw(spec, 0, table, FIELDS, Found(verdicts={"in hand": verdicts, "saved": saved(verdicts), "none": None}[way]))
+    made = draw(spec, 0, table, FIELDS, Material(verdicts={"in hand": verdicts, "saved": saved(verdicts), "none": None}[way]))
     lines = drawn(made)
     assert slope(lines) == pytest.approx(verdict.numbers["parameters"]["exponent"], abs=1e-9) == pytest.approx(-1, abs=0.01)
     assert (lines[0]["x"], lines[-1]["x"]) == pytest.approx((1, 8))
@@ -121,14 +121,14 @@ def test_a_verdict_of_an_older_version_has_no_law_and_the_caption_says_so() -> N
     (record,) = (verdict.record() for verdict in judge_rows(spec, table, FIELDS))
     for numbers in (record["numbers"], *(finding["numbers"] for finding in record["findings"])):
         del numbers["parameters"]
-    made = draw(spec, 0, table, FIELDS, Found(verdicts=[restore(record)]))
+    made = draw(spec, 0, table, FIELDS, Material(verdicts=[restore(record)]))
     assert not drawn(made) and "No law is drawn of rate: the claim has a verdict of an older version" in made.caption
 
 
 def test_a_claim_without_a_law_is_named_with_the_reason() -> None:
     spec, table = spec_of(RATE, figures=[CURVE]), rows_of(lambda d: 1 / d, NS[:2], noise=0.01)
     assert "No law is drawn of rate: the claim is unmet." in draw(spec, 0, table, FIELDS).caption
-    assert "the claim has no verdict yet." in draw(spec, 0, table, FIELDS, Found(verdicts=())).caption
+    assert "the claim has no verdict yet." in draw(spec, 0, table, FIELDS, Material(verdicts=())).caption
     year = rows_of(lambda d: 2.0 ** (d - 2000), range(2000, 2010))
     spec = spec_of({**RATE, "fit": {**POWER, "law": "exponential"}, "expect": {"rate": {"at_least": 0}}}, figures=[CURVE])
     made = draw(spec, 0, year, FIELDS)
@@ -218,7 +218,7 @@ def test_a_shipped_figure_draws_the_parameters_of_its_verdicts(name: str) -> Non
             continue
         verdicts = saved(judge_rows(asked, table, fields))
         judged = {name: law for verdict in verdicts for name, law in curves(verdict).items()}
-        made = draw(spec, index, table, fields, Found(verdicts=verdicts))
+        made = draw(spec, index, table, fields, Material(verdicts=verdicts))
         assert judged or "No law is drawn" in made.caption
         for place in drawn(made):
             law = judged[place["curve"]]

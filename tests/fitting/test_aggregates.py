@@ -22,7 +22,7 @@ from orchestrator.fitting.aggregates import AGGREGATES, Aggregate
 from orchestrator.fitting.intervals import interval, without_each
 from orchestrator.results import paired_differences
 from orchestrator.results.described import Described
-from orchestrator.search.proposal import Curve, Seen
+from orchestrator.search.proposal import SearchCurve, Seen
 from orchestrator.search.proposers import optuna
 from orchestrator.search.proposers.boundary import BoundarySearch
 from orchestrator.search.studies import studies
@@ -157,7 +157,7 @@ STEADY, WILD = (2.0, 2.0), (0.0, 3.0)  # the mean is less where it is wild, and 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 def test_a_search_combines_seeds_as_the_column_says(aggregate: str, best: str, goal: str) -> None:
     model = Optuna(trials=2, choices={"kind": ["steady", "wild"]}, **{goal: "loss"})
-    task = optuna.proposer(model, Curve(value=float, aggregates={"loss": aggregate, "other": "median"}))
+    task = optuna.proposer(model, SearchCurve(value=float, aggregates={"loss": aggregate, "other": "median"}))
     sign = 1 if goal == "minimize" else -1
     points = [
         Seen(values={"kind": kind}, results={"loss": tuple(sign * y for y in ys)})

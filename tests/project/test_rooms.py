@@ -70,3 +70,13 @@ def test_names_say_what_they_hold(tree: str) -> None:
     vague = Counter(f"{path.relative_to(ROOT)}: {name}" for path in paths for name in names[path] if name in VAGUE)
     assert vague.total() <= STILL[tree], vague.most_common(20)
     assert vague.total() == STILL[tree], f"only {vague.total()} are left: write that into STILL, the number may only fall"
+
+
+def test_a_class_name_stands_once_in_the_engine() -> None:
+    homes = Counter(
+        node.name
+        for path in (ROOT / "orchestrator").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name: count for name, count in homes.items() if count > 1} == {}

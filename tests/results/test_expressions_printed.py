@@ -16,7 +16,7 @@ from orchestrator.errors import SpecError
 from orchestrator.results.derived_columns import computed
 from orchestrator.results.formulas.as_sql import bare, written
 from orchestrator.results.formulas.over_rows import Inexact, vectorised
-from orchestrator.results.formulas.sql_parts import Part, column
+from orchestrator.results.formulas.sql_parts import SqlPart, column
 from orchestrator.spec.expressions import Expression
 from tests.helpers.formulas import FORMULAS, rows
 
@@ -55,7 +55,7 @@ FORMS = [
 ]
 
 
-def printed(formula: Expression, names: Callable[[str], Part]) -> str:
+def printed(formula: Expression, names: Callable[[str], SqlPart]) -> str:
     return bare(written(formula, names))
 
 

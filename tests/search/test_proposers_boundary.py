@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from benchmarks.search import LENGTHS, TOLERANCE, evaluations, failure, interval, searched
-from orchestrator.search.proposal import Curve, Found, Seen, Value
+from orchestrator.search.proposal import SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers import boundary
 from orchestrator.search.proposers.boundary import BoundarySearch
 from orchestrator.search.proposers.boundary_belief import believe
-from orchestrator.search.proposers.line import Line
-from orchestrator.spec.field_types import Interval
+from orchestrator.search.proposers.line import SearchAxis
+from orchestrator.spec.field_types import SearchRange
 from orchestrator.spec.search_kinds.boundary import Boundary
 from workloads.shared.attention import degree
 
@@ -37,7 +37,7 @@ def seen(values: dict[str, Value], measure: Measure, seeds: int) -> Seen:
     return Seen(values=values, results={"y": tuple(measure(float(values["b"]), seed) for seed in range(seeds))})
 
 
-def found(given: BoundarySearch, measure: Measure, seeds: int = 1) -> Found:
+def found(given: BoundarySearch, measure: Measure, seeds: int = 1) -> SearchResult:
     return given.conclude(rounds_of(given, measure, seeds))
 
 
@@ -209,16 +209,16 @@ def test_without_doubt_the_belief_is_flat_on_one_bracket() -> None:
 
 
 def test_a_taken_place_is_not_proposed_again() -> None:
-    assert Line().even(0, 1, 1, taken={0.5}) == pytest.approx([2 / 3])
-    assert Line(integer=True).even(0, 4, 8, taken={2}) == [1, 3]
+    assert SearchAxis().even(0, 1, 1, taken={0.5}) == pytest.approx([2 / 3])
+    assert SearchAxis(integer=True).even(0, 4, 8, taken={2}) == [1, 3]
 
 
 def test_a_model_becomes_a_search_with_its_numbers() -> None:
     model = Boundary(along="n", of="y", level=0.5, integer=True)
-    given = boundary.proposer(model, Curve(value=float))
+    given = boundary.proposer(model, SearchCurve(value=float))
     assert (given.low, given.high, given.most, given.integer, given.points) == (1, 16, 2**20, True, 64)
     spanned = Boundary(along="b", of="y", level=0, between={"geom": [1, 9]}, within=[0.5, 20])
-    assert spanned.between == Interval(1, 9, "geom") and boundary.proposer(spanned, Curve(value=float)).most == 20
+    assert spanned.between == SearchRange(1, 9, "geom") and boundary.proposer(spanned, SearchCurve(value=float)).most == 20
 
 
 @pytest.mark.parametrize("length", [2**6, 2**9, 2**14])

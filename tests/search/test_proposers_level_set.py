@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.search import REGIONS, wrong_shares
-from orchestrator.search.proposal import Curve, Seen, Value
+from orchestrator.search.proposal import SearchCurve, Seen, Value
 from orchestrator.search.proposers import level_set
 from orchestrator.search.proposers.level_set import LevelSetSearch
 from orchestrator.search.proposers.line import Span
@@ -123,6 +123,6 @@ def test_a_search_beats_grid_and_chance_at_equal_points(region: str) -> None:
 
 def test_a_model_becomes_a_search() -> None:
     model = LevelSet(over={"b": {"geom": [1, 9]}, "n": {"int": [1, 4]}}, of="z", level=2, points=12)
-    given = level_set.proposer(model, Curve(value=float, aggregates={"z": "rms"}))
+    given = level_set.proposer(model, SearchCurve(value=float, aggregates={"z": "rms"}))
     assert given.over == {"b": Span(low=1, high=9, scale="geom"), "n": Span(low=1, high=4, integer=True)}
     assert (given.aggregate, given.columns, given.forecast()) == ("rms", ("z",), (12, 12))

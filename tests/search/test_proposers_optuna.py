@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.search.proposal import Curve, Seen, Value
+from orchestrator.search.proposal import SearchCurve, Seen, Value
 from orchestrator.search.proposers import optuna
 from orchestrator.search.proposers.line import Span
-from orchestrator.search.proposers.optuna import Choice, OptunaSearch
+from orchestrator.search.proposers.optuna import Options, OptunaSearch
 from orchestrator.spec import parse
 from orchestrator.spec.search_kinds.optuna import Optuna
 
 SPACE = {
     "rate": Span(low=1e-4, high=1.0, scale="geom"),
     "depth": Span(low=1, high=16, integer=True),
-    "method": Choice(values=("sgd", "adam")),
+    "method": Options(values=("sgd", "adam")),
     "momentum": Span(low=0.0, high=1.0),
 }
 ONLY_SGD = {"momentum": {"method": ("sgd",)}}
@@ -99,7 +99,7 @@ def test_failed_points_count_and_say_nothing(sampler: str) -> None:
 
 
 def test_a_space_that_is_used_up_ends_the_search() -> None:
-    given = task(over={"method": Choice(values=("a", "b", "c"))}, conditions={}, trials=50, round=2)
+    given = task(over={"method": Options(values=("a", "b", "c"))}, conditions={}, trials=50, round=2)
     rounds: list[list[Seen]] = []
     while proposal := given.propose(rounds):
         rounds.append([Seen(values=values, results={"loss": (1.0,)}) for values in proposal])
@@ -121,11 +121,11 @@ def test_seeds_are_averaged() -> None:
 def test_a_model_becomes_a_search() -> None:
     model = Optuna(trials=9, minimize="loss", over={"rate": {"geom": [1, 8]}, "n": {"int": [1, 4]}}, choices={"m": ["a", "b"]},
                    when={"rate": {"m": "a"}})  # fmt: skip
-    given = optuna.proposer(model, Curve(value=float))
+    given = optuna.proposer(model, SearchCurve(value=float))
     assert given.over == {
         "rate": Span(low=1, high=8, scale="geom"),
         "n": Span(low=1, high=4, integer=True),
-        "m": Choice(values=("a", "b")),
+        "m": Options(values=("a", "b")),
     }
     assert given.conditions == {"rate": {"m": ("a",)}} and model.names == ("m", "n", "rate")
     assert given.columns == ("loss",)

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.store.row_format import row_schema
-from orchestrator.worker.row_table import Block, to_table
+from orchestrator.worker.row_table import RowBlock, to_table
 from tests.helpers.running import HEAD, RUN, batch_of, made, terms_of
 
 HALVES = made(RUN)
@@ -33,7 +33,7 @@ def table(half: Any, whole: Any = None, workload: Any = HALVES, **columns: Any) 
     n = len(half)
     good = {"at": list(range(n)), "step": [0] * n, "final": [True] * n, "status": ["ok"] * n, "error": [None] * n}
     values = [half, [None] * n if whole is None else whole]
-    block = Block(**{"started": 1e9, **good, "seconds": [0.5] * n, "values": values, **columns})
+    block = RowBlock(**{"started": 1e9, **good, "seconds": [0.5] * n, "values": values, **columns})
     return to_table([block], batch_of(workload, n), workload, terms_of())
 
 

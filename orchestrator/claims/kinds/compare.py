@@ -16,7 +16,7 @@ from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import ENDLESS, MISFIT, Fit, fit
+from orchestrator.fitting.fits import ENDLESS, MISFIT, FittedLaw, fit
 from orchestrator.fitting.intervals import Interval, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
@@ -136,7 +136,7 @@ def placed_difference(left: Series, right: Series, law: Law, name: str, region: 
     return rounded(placed, apart, region) if len(apart) > 1 else placed
 
 
-def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:
+def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> Interval:
     """Left less right with its interval: paired over seeds where both sides have the same ones, else Welch's."""
     value = left.estimate(name) - right.estimate(name)
     parts = _outer(left, name), _outer(right, name)
@@ -155,12 +155,12 @@ def difference(left: Fit, right: Fit, name: str, level: float) -> Interval:
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
-def _loose(*fits: Fit) -> bool:
+def _loose(*fits: FittedLaw) -> bool:
     """Whether a law misses its points by more than their noise, so that the noise does not say how well it is known."""
     return any(f.lack is not None and f.lack < MISFIT for f in fits)
 
 
-def _outer(fitted: Fit, name: str) -> Any:
+def _outer(fitted: FittedLaw, name: str) -> Any:
     """The parameter as reported in each replica, `(B,)`; None without noise."""
     if fitted.replicas is None:
         return None
@@ -168,7 +168,7 @@ def _outer(fitted: Fit, name: str) -> Any:
     return np.array([parameter.outer(float(value)) for value in fitted.replicas[:, parameter.index]])
 
 
-def _error(fitted: Fit, name: str) -> tuple[float, float]:
+def _error(fitted: FittedLaw, name: str) -> tuple[float, float]:
     """Standard error of a parameter and its degrees of freedom: over seeds, or of the scatter where that is what limits it."""
     half, freedom, _ = fitted.half(fitted.law.parameter(name).index, 0.95)
     scale = abs(fitted.estimate(name)) if fitted.law.parameter(name).scale == "exp" else 1.0

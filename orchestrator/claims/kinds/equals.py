@@ -28,7 +28,7 @@ CLOSE = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class TableEntry:
     """One row of the table against the rows it means: the word, and what was found of it."""
 
     word: str
@@ -68,7 +68,7 @@ def _cell(value: Any) -> Any:
     return value.evaluate({}) if isinstance(value, Expression) else value
 
 
-def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float) -> Entry:
+def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float) -> TableEntry:
     keys = {name: value for name, value in row.items() if name != model.y}
     meant = _meant(case, keys, rows)
     where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
@@ -76,19 +76,19 @@ def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame
     ok = meant.filter(settled(meant) & meant[model.y].is_not_null())
     entry: dict[str, Any] = {**keys, "expected": expected}
     if not len(ok):
-        return Entry(word="unmet", said={**entry, "found": None}, reason=f"no row has {where}")
+        return TableEntry(word="unmet", said={**entry, "found": None}, reason=f"no row has {where}")
     lost = len(meant) - len(ok)
     reason = f"{count(lost, 'point')} no result at {where}, and could break it" if lost else ""
     if isinstance(expected, (str, bool)):
         values = ok[model.y].unique().to_list()
         word = "supported" if values == [expected] else "refuted"
-        return Entry(word=_less(word, lost), said={**entry, "found": ", ".join(map(str, values))}, reason=reason)
+        return TableEntry(word=_less(word, lost), said={**entry, "found": ", ".join(map(str, values))}, reason=reason)
     return _number(case, model, float(expected), ok, level, lost, entry, reason)
 
 
 def _number(
     case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, entry: dict[str, Any], reason: str
-) -> Entry:
+) -> TableEntry:
     """A number against the values of its rows: each of them without noise, their interval with it."""
     values = ok[model.y].cast(pl.Float64).to_numpy()
     room = model.tolerance * (abs(expected) or 1.0)
@@ -100,12 +100,12 @@ def _number(
         word = "supported" if abs(worst - expected) <= room * (1 + 1e-12) else "refuted"
         if worst != worst:
             word, reason = "undecided", "a value is no number"
-        return Entry(word=_less(word, lost), said={**entry, "found": worst}, reason=reason)
+        return TableEntry(word=_less(word, lost), said={**entry, "found": worst}, reason=reason)
     if units < max(2, case.claim.require.seeds or SEEDS):
-        return Entry(word="unmet", said={**entry, "found": float(series.y[0])}, reason=f"it has {units} seeds")
+        return TableEntry(word="unmet", said={**entry, "found": float(series.y[0])}, reason=f"it has {units} seeds")
     combined = interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
-    return Entry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
+    return TableEntry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
 
 
 def _less(word: str, lost: int) -> str:
@@ -126,7 +126,7 @@ def _meant(case: Case, keys: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFr
     return rows
 
 
-def _sentence(model: Equals, entries: list[Entry], level: float) -> str:
+def _sentence(model: Equals, entries: list[TableEntry], level: float) -> str:
     supported = sum(entry.word == "supported" for entry in entries)
     text = f"{model.y} is the table's in {supported} of {len(entries)} entries (relative tolerance {model.tolerance:g})"
     broken = [entry.said for entry in entries if entry.word == "refuted"][:SHOWN]

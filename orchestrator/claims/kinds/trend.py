@@ -18,7 +18,7 @@ from orchestrator.claims.placing import WINDOWS, least, settle
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import Fit, fit, replicas
+from orchestrator.fitting.fits import FittedLaw, fit, replicas
 from orchestrator.fitting.intervals import Array, student
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
@@ -201,7 +201,7 @@ def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path
     return paths, [], {"fits": [summary(item) for item in fits[0]]}, reasons
 
 
-def _path(at: Array, fits: list[Fit], name: str) -> Path:
+def _path(at: Array, fits: list[FittedLaw], name: str) -> Path:
     """A parameter along places: over shared units where all fits have them, else each with its own standard error."""
     values = np.array([fitted.estimate(name) for fitted in fits])
     halves = [fitted.half(fitted.law.parameter(name).index, 0.95) for fitted in fits]
@@ -216,7 +216,7 @@ def _path(at: Array, fits: list[Fit], name: str) -> Path:
     return Path(at=at, values=values, errors=errors, freedom=freedom, replicas=moved, factor=fits[0].factor, units=len(units))
 
 
-def _outer(fitted: Fit, name: str) -> Array:
+def _outer(fitted: FittedLaw, name: str) -> Array:
     parameter = fitted.law.parameter(name)
     assert fitted.replicas is not None
     return np.array([parameter.outer(float(value)) for value in fitted.replicas[:, parameter.index]])

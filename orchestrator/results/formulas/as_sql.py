@@ -33,7 +33,7 @@ from orchestrator.results.formulas.sql_parts import (
     SIGNED,
     SUM,
     Kind,
-    Part,
+    SqlPart,
     absent,
     alike,
     checked,
@@ -60,21 +60,21 @@ COMPARED = {ast.Eq: "=", ast.NotEq: "<>", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">
 class Writer:
     """Writes parts of one formula; `columns` are the pieces that stand for its names."""
 
-    columns: Callable[[str], Part]
+    columns: Callable[[str], SqlPart]
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def fresh(self) -> str:
         """A name that stands for a part which is used more than once."""
         return f"_v{next(self._numbers)}"
 
-    def write(self, node: ast.expr) -> Part:
+    def write(self, node: ast.expr) -> SqlPart:
         """A part of the formula as SQL."""
         if not names_in(node):
             return literal(constant(node))
         return WRITERS[type(node)](node, self)
 
 
-def written(formula: Expression, columns: Callable[[str], Part]) -> Part:
+def written(formula: Expression, columns: Callable[[str], SqlPart]) -> SqlPart:
     """The formula as SQL; `columns` say what each of its names stands for."""
     part = checked(Writer(columns).write(formula.tree))
     needed = [columns(name) for name in sorted(_passed_over(formula.tree))]
@@ -94,27 +94,27 @@ def _skips(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("max", "min")
 
 
-def _guarded(part: Part, columns: list[Part]) -> Part:
+def _guarded(part: SqlPart, columns: list[SqlPart]) -> SqlPart:
     tests = " AND ".join(f"{column.tight(ATOM)} IS NOT NULL" for column in columns)
     return replace(part, text=f"CASE WHEN {tests} THEN {part.text} END", rank=ATOM, hollow=True)
 
 
-def finished(part: Part) -> str:
+def finished(part: SqlPart) -> str:
     """The part as a text that can stand anywhere; what DuckDB refuses to work out is NULL."""
     return bare(part) if part.throws else f"({part.text})"
 
 
-def bare(part: Part) -> str:
+def bare(part: SqlPart) -> str:
     """The part as a text that can stand between commas."""
     # DuckDB works out what stands twice in a query outside of every TRY; what stands in a lambda it leaves there.
     return f"list_transform([0], lambda _t: TRY({part.text}))[1]" if part.throws else part.text
 
 
-def _name(node: ast.Name, writer: Writer) -> Part:
+def _name(node: ast.Name, writer: Writer) -> SqlPart:
     return writer.columns(node.id)
 
 
-def _binary(node: ast.BinOp, writer: Writer) -> Part:
+def _binary(node: ast.BinOp, writer: Writer) -> SqlPart:
     left, right = (number(writer.write(part)) for part in (node.left, node.right))
     whole = left.kind == right.kind == "int"
     if isinstance(node.op, ast.Pow):
@@ -126,7 +126,7 @@ def _binary(node: ast.BinOp, writer: Writer) -> Part:
     return total(node.op, left, right, whole)
 
 
-def _unary(node: ast.UnaryOp, writer: Writer) -> Part:
+def _unary(node: ast.UnaryOp, writer: Writer) -> SqlPart:
     inner = writer.write(node.operand)
     if isinstance(node.op, ast.Not):
         inner = truth(inner)
@@ -144,12 +144,12 @@ def _unary(node: ast.UnaryOp, writer: Writer) -> Part:
     )
 
 
-def _logic(node: ast.BoolOp, writer: Writer) -> Part:
+def _logic(node: ast.BoolOp, writer: Writer) -> SqlPart:
     """A later part counts only where the earlier ones leave it open; AND and OR of SQL work out both sides."""
     opened = isinstance(node.op, ast.Or)
     word = " OR " if opened else " AND "
 
-    def join(left: Part, right: Part) -> Part:
+    def join(left: SqlPart, right: SqlPart) -> SqlPart:
         if left.solid and right.solid:
             return combined((left, right), f"{_side(left, word)}{word}{_side(right, word)}", "bool", rank=LOOSE, low=0, high=1)
         if left.never:
@@ -161,13 +161,13 @@ def _logic(node: ast.BoolOp, writer: Writer) -> Part:
     return reduce(join, (truth(writer.write(part)) for part in node.values))
 
 
-def _side(part: Part, word: str) -> str:
+def _side(part: SqlPart, word: str) -> str:
     """One side of AND or OR; a side that holds the other of them stands in brackets."""
     plain = part.rank > LOOSE or not any(other in part.text for other in (" OR ", " AND ") if other != word)
     return part.text if plain else f"({part.text})"
 
 
-def _compare(node: ast.Compare, writer: Writer) -> Part:
+def _compare(node: ast.Compare, writer: Writer) -> SqlPart:
     parts = [writer.write(part) for part in (node.left, *node.comparators)]
     kinds = {part.kind for part in parts}
     if "text" in kinds and not kinds <= {"text", "any"}:
@@ -183,11 +183,11 @@ def _compare(node: ast.Compare, writer: Writer) -> Part:
     return combined(parts, text, "bool", rank=rank, low=0, high=1)
 
 
-def _chain(ops: list[ast.cmpop], parts: list[Part]) -> str:
+def _chain(ops: list[ast.cmpop], parts: list[SqlPart]) -> str:
     return " AND ".join(_pair(op, *pair) for op, *pair in zip(ops, parts, parts[1:], strict=False))
 
 
-def _pair(op: ast.cmpop, left: Part, right: Part) -> str:
+def _pair(op: ast.cmpop, left: SqlPart, right: SqlPart) -> str:
     """A comparison; NaN is unequal to all and neither smaller nor larger, where DuckDB takes it for the largest."""
     text = f"{left.tight(SUM)} {COMPARED[type(op)]} {right.tight(SUM)}"
     hollow = [part.text for part in (left, right) if part.kind == "float" and part.nan]
@@ -198,7 +198,7 @@ def _pair(op: ast.cmpop, left: Part, right: Part) -> str:
     return " AND ".join([text, *(f"NOT isnan({name})" for name in hollow)])
 
 
-def _choice(node: ast.IfExp, writer: Writer) -> Part:
+def _choice(node: ast.IfExp, writer: Writer) -> SqlPart:
     test, yes, no = (writer.write(part) for part in (node.test, node.body, node.orelse))
     if test.never:
         return test
@@ -207,13 +207,13 @@ def _choice(node: ast.IfExp, writer: Writer) -> Part:
     return replace(part, throws=part.throws or test.throws)
 
 
-def by_arm(cases: list[tuple[str, Part]]) -> Part:
+def by_arm(cases: list[tuple[str, SqlPart]]) -> SqlPart:
     """What stands for a name that arms define differently; NULL in an arm that does not define it."""
     parts = [part for _, part in cases]
     return replace(_cases(parts, [f"arm = {quoted(arm)}" for arm, _ in cases]), hollow=True)
 
 
-def _cases(parts: list[Part], tests: list[str]) -> Part:
+def _cases(parts: list[SqlPart], tests: list[str]) -> SqlPart:
     """One of the parts: the one whose test is true first; one part more than there are tests is for all others."""
     kinds = {part.kind for part in parts}
     if "text" in kinds and kinds != {"text"}:
@@ -227,7 +227,7 @@ def _cases(parts: list[Part], tests: list[str]) -> Part:
     return either(parts, f"CASE {whens}{last} END", kind_of(parts), **hull(parts), **more)
 
 
-def _call(node: ast.Call, writer: Writer) -> Part:
+def _call(node: ast.Call, writer: Writer) -> SqlPart:
     assert isinstance(node.func, ast.Name)
     name, parts = node.func.id, [writer.write(part) for part in node.args]
     if name in ("max", "min"):
@@ -240,7 +240,7 @@ def _call(node: ast.Call, writer: Writer) -> Part:
     return absolute(inner) if name == "abs" else called(name, inner)
 
 
-WRITERS: dict[type[ast.expr], Callable[[Any, Writer], Part]] = {
+WRITERS: dict[type[ast.expr], Callable[[Any, Writer], SqlPart]] = {
     ast.Name: _name,
     ast.BinOp: _binary,
     ast.UnaryOp: _unary,

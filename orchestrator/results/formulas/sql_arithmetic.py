@@ -16,7 +16,7 @@ from orchestrator.results.formulas.sql_parts import (
     SIGNED,
     SUM,
     Kind,
-    Part,
+    SqlPart,
     absent,
     alike,
     combined,
@@ -50,7 +50,7 @@ LEVELLING = ("atan", "exp", "tanh")
 """Functions that have a finite value at infinity."""
 
 
-def total(op: ast.operator, left: Part, right: Part, whole: bool) -> Part:
+def total(op: ast.operator, left: SqlPart, right: SqlPart, whole: bool) -> SqlPart:
     """A sum, difference or product."""
     low, high, nan = _ends(ARITHMETIC[type(op)], left, right)
     if whole and left.narrow and right.narrow:
@@ -64,13 +64,13 @@ def total(op: ast.operator, left: Part, right: Part, whole: bool) -> Part:
     return part if max(abs(low), abs(high)) < 2**62 else replace(part, low=-WHOLE, high=WHOLE - 1, throws=True)
 
 
-def _joined(op: ast.operator, left: Part, right: Part) -> tuple[str, int]:
+def _joined(op: ast.operator, left: SqlPart, right: SqlPart) -> tuple[str, int]:
     rank = SUM if isinstance(op, (ast.Add, ast.Sub)) else PRODUCT
     last = ATOM if rank == PRODUCT or right.rank == SIGNED else PRODUCT
     return f"{left.tight(rank)}{SIGNS[type(op)]}{right.tight(last)}", rank
 
 
-def _ends(operate: Callable[[Any, Any], Any], left: Part, right: Part) -> tuple[float, float, bool]:
+def _ends(operate: Callable[[Any, Any], Any], left: SqlPart, right: SqlPart) -> tuple[float, float, bool]:
     """The least and the largest value of an operation whose extremes are at the ends, and whether it may be NaN."""
     if not (left.finite and right.finite):
         return -INF, INF, True
@@ -81,7 +81,7 @@ def _ends(operate: Callable[[Any, Any], Any], left: Part, right: Part) -> tuple[
     return min(ends), max(ends), any(map(math.isnan, ends))
 
 
-def quotient(left: Part, right: Part) -> Part:
+def quotient(left: SqlPart, right: SqlPart) -> SqlPart:
     """A quotient; NULL or no finite number where the divisor is zero."""
     if right.kind == "float":
         right = firm(right)
@@ -94,7 +94,7 @@ def quotient(left: Part, right: Part) -> Part:
     return combined((left, divisor), text, "float", rank=rank, low=low, high=high, nan=nan)
 
 
-def whole_division(op: ast.operator, left: Part, right: Part, fresh: Fresh) -> Part:
+def whole_division(op: ast.operator, left: SqlPart, right: SqlPart, fresh: Fresh) -> SqlPart:
     """Python's `//` and `%`, which round down; DuckDB's round towards zero."""
     if left.narrow and right.narrow:
         left = wide(left)
@@ -123,14 +123,14 @@ def _modulo(a: str, b: str) -> str:
     return f"({a} % {b} + CASE WHEN sign({a} % {b}) = -sign({b}) THEN {b} ELSE 0 END)"
 
 
-def float_division(op: ast.operator, left: Part, right: Part, fresh: Fresh) -> Part:
+def float_division(op: ast.operator, left: SqlPart, right: SqlPart, fresh: Fresh) -> SqlPart:
     """Python's `//` and `%` of floats."""
     left, right = (firm(double(part)) if part.kind == "float" else part for part in (left, right))
     divisor = right
     if not right.nonzero:
         divisor = replace(right, text=f"NULLIF({right.text}, 0)", rank=ATOM, hollow=True, simple=False)
 
-    def write(parts: list[Part]) -> str:
+    def write(parts: list[SqlPart]) -> str:
         a, b = (part.tight(ATOM) for part in parts)
         if isinstance(op, ast.Mod):
             return _modulo(a, b)
@@ -143,14 +143,14 @@ def float_division(op: ast.operator, left: Part, right: Part, fresh: Fresh) -> P
     return combined((left, divisor), text, "float", low=low, high=high, nan=not bounded)
 
 
-def _real(part: Part) -> Part:
+def _real(part: SqlPart) -> SqlPart:
     """The part as a float, for operations that DuckDB does otherwise on whole numbers."""
     if part.kind == "float":
         return part
     return replace(part, text=f"CAST({part.text} AS DOUBLE)", kind="float", rank=ATOM, narrow=False, simple=part.simple)
 
 
-def raised(left: Part, right: Part, fresh: Fresh) -> Part:
+def raised(left: SqlPart, right: SqlPart, fresh: Fresh) -> SqlPart:
     """A power."""
     left, right = (firm(double(part)) if part.kind == "float" else part for part in (left, right))
     positive = left.low > 0 or (right.low == right.high and right.low >= 0 and float(right.low).is_integer())
@@ -175,7 +175,7 @@ def _either_power(a: str, b: str) -> str:
     return f"CASE WHEN {b} >= 0 THEN CAST({a} ** {b} AS BIGINT) ELSE {a} ** {b} END"
 
 
-def _whole(part: Part) -> Part:
+def _whole(part: SqlPart) -> SqlPart:
     """A part that DuckDB has as a float, as a whole number in 64 bits."""
     fits = not part.nan and part.low > -(2**62) and part.high < 2**62
     low, high = (part.low, part.high) if fits else (-WHOLE, WHOLE - 1)
@@ -185,7 +185,7 @@ def _whole(part: Part) -> Part:
     )
 
 
-def extreme(name: str, parts: list[Part]) -> Part:
+def extreme(name: str, parts: list[SqlPart]) -> SqlPart:
     """The largest or smallest of the parts."""
     if len(parts) == 1 or any(part.kind == "text" for part in parts):
         return absent("float")
@@ -198,7 +198,7 @@ def extreme(name: str, parts: list[Part]) -> Part:
     return combined(parts, f"{word}({', '.join(part.text for part in parts)})", kind_of(parts), **ends, **more)
 
 
-def rounded(form: str, inner: Part) -> Part:
+def rounded(form: str, inner: SqlPart) -> SqlPart:
     """A number rounded to a whole one by one of WHOLES."""
     if inner.kind == "int":
         return replace(inner, raw=False)
@@ -206,7 +206,7 @@ def rounded(form: str, inner: Part) -> Part:
     return _whole(combined([inner], form.format(inner.text), "float", **ends))
 
 
-def places(inner: Part, digits: Part, count: Value | None) -> Part:
+def places(inner: SqlPart, digits: SqlPart, count: Value | None) -> SqlPart:
     """`round(x, n)`: printing a float to n places rounds as Python does, DuckDB's own rounding only nearly."""
     if digits.kind == "float" or inner.never:
         return absent("float")
@@ -219,7 +219,7 @@ def places(inner: Part, digits: Part, count: Value | None) -> Part:
     return _whole(part) if inner.kind == "int" else part
 
 
-def absolute(inner: Part) -> Part:
+def absolute(inner: SqlPart) -> SqlPart:
     """The size of a number."""
     kind: Kind = "int" if inner.kind == "int" else "float"
     low = 0.0 if inner.low <= 0 <= inner.high else min(abs(inner.low), abs(inner.high))
@@ -228,7 +228,7 @@ def absolute(inner: Part) -> Part:
     return combined([inner], f"abs({inner.text})", kind, **ends, throws=throws)
 
 
-def called(name: str, inner: Part) -> Part:
+def called(name: str, inner: SqlPart) -> SqlPart:
     """A function of one number."""
     if name in LEVELLING:
         inner = firm(inner)
@@ -238,7 +238,7 @@ def called(name: str, inner: Part) -> Part:
     return combined([inner], f"{name}({inner.text})", "float", low=low, high=high, nan=ends is None, throws=throws)
 
 
-def _reach(name: str, inner: Part) -> tuple[float, float] | None:
+def _reach(name: str, inner: SqlPart) -> tuple[float, float] | None:
     """Ends of a function's values; None where it may have none or an infinite one."""
     if not inner.finite:
         return None

@@ -31,7 +31,7 @@ LARGE = 1.7e308
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class SqlPart:
     """A piece of SQL; `low` and `high` are ends that its values lie between where it has any.
 
     `nan`: it may be NaN. `null`: a column that it needs may be NULL. `raw`: it is a column's own value, which Python passes on
@@ -75,11 +75,11 @@ class Part:
         return self.text if self.rank >= rank else f"({self.text})"
 
 
-def column(name: str, values: pl.Series | None = None) -> Part:
+def column(name: str, values: pl.Series | None = None) -> SqlPart:
     """A column, with what its values show; of a column without values nothing is known."""
     text = identifier(name)
     if values is None:
-        return Part(text=text, kind="any", nan=True, null=True, raw=True, simple=True)
+        return SqlPart(text=text, kind="any", nan=True, null=True, raw=True, simple=True)
     kind = _kind(values)
     low, high, nan = ENDS[kind]
     if kind in ("int", "float") and values.null_count() < len(values):
@@ -87,7 +87,7 @@ def column(name: str, values: pl.Series | None = None) -> Part:
         low, high = map(float, ends)
         nan = kind == "float" and bool(values.is_nan().any())
     null = bool(values.null_count()) or not len(values)
-    return Part(text=text, kind=kind, low=low, high=high, nan=nan, null=null, raw=kind in ("float", "any"), simple=True)
+    return SqlPart(text=text, kind=kind, low=low, high=high, nan=nan, null=null, raw=kind in ("float", "any"), simple=True)
 
 
 def _kind(values: pl.Series) -> Kind:
@@ -101,43 +101,45 @@ def _kind(values: pl.Series) -> Kind:
     return "text" if kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum)) else "any"
 
 
-def literal(value: Any) -> Part:
+def literal(value: Any) -> SqlPart:
     """A value as SQL; None is an absence of a number."""
     if value is None:
         return absent("float")
     if isinstance(value, bool):
-        return Part(text="TRUE" if value else "FALSE", kind="bool", low=value, high=value, simple=True)
+        return SqlPart(text="TRUE" if value else "FALSE", kind="bool", low=value, high=value, simple=True)
     if isinstance(value, str):
-        return Part(text=quoted(value), kind="text", simple=True)
+        return SqlPart(text=quoted(value), kind="text", simple=True)
     rank = SIGNED if value < 0 or str(value).startswith("-") else ATOM
     kind: Kind = "int" if isinstance(value, int) else "float"
     exact = kind == "float" and "e" not in repr(value)
-    return Part(text=repr(value), kind=kind, rank=rank, low=value, high=value, narrow=kind == "int", exact=exact, simple=True)
+    return SqlPart(
+        text=repr(value), kind=kind, rank=rank, low=value, high=value, narrow=kind == "int", exact=exact, simple=True
+    )
 
 
-def absent(kind: Kind) -> Part:
+def absent(kind: Kind) -> SqlPart:
     """What has no value."""
-    return Part(text=f"CAST(NULL AS {TYPES[kind]})", kind=kind, low=0, high=0, hollow=True, never=True)
+    return SqlPart(text=f"CAST(NULL AS {TYPES[kind]})", kind=kind, low=0, high=0, hollow=True, never=True)
 
 
-def double(part: Part) -> Part:
+def double(part: SqlPart) -> SqlPart:
     """The part, where it is a decimal number, as a float: `0.5e0`."""
     return replace(part, text=f"{part.text}e0", exact=False) if part.exact else part
 
 
-def number(part: Part) -> Part:
+def number(part: SqlPart) -> SqlPart:
     """The part as a number: of a truth value 0 or 1, of text nothing."""
     if part.kind == "bool":
         return replace(part, text=f"CAST({part.text} AS BIGINT)", kind="int", rank=ATOM, low=0, high=1)
     return literal(None) if part.kind == "text" else part
 
 
-def wide(part: Part) -> Part:
+def wide(part: SqlPart) -> SqlPart:
     """The part, where it is a whole number, in 64 bits."""
     return replace(part, text=f"CAST({part.text} AS BIGINT)", rank=ATOM, narrow=False, simple=False) if part.narrow else part
 
 
-def truth(part: Part) -> Part:
+def truth(part: SqlPart) -> SqlPart:
     """The part as a truth value, by Python's rule: what is neither zero nor empty is true."""
     if part.kind == "bool":
         return part
@@ -146,7 +148,7 @@ def truth(part: Part) -> Part:
     return replace(part, text=f"{part.tight(SUM)} <> {empty}", kind="bool", rank=LOOSE, raw=False, low=0, high=1, simple=False)
 
 
-def sure(part: Part) -> Part:
+def sure(part: SqlPart) -> SqlPart:
     """The part with an error in place of NULL, so that functions which pass over NULL do not."""
     if not part.hollow:
         return part
@@ -154,7 +156,7 @@ def sure(part: Part) -> Part:
     return replace(part, text=f"coalesce({part.text}, {missing})", rank=ATOM, hollow=False, throws=True, simple=False)
 
 
-def checked(part: Part) -> Part:
+def checked(part: SqlPart) -> SqlPart:
     """The part with NULL in place of NaN and infinity."""
     if part.finite:
         return part
@@ -163,12 +165,12 @@ def checked(part: Part) -> Part:
     return replace(part, text=checks, rank=ATOM, low=low, high=high, nan=False, raw=False, hollow=True, simple=False)
 
 
-def firm(part: Part) -> Part:
+def firm(part: SqlPart) -> SqlPart:
     """The part with NULL where Python would have refused it before passing it on."""
     return part if part.raw else checked(part)
 
 
-def once(parts: Iterable[Part], write: Callable[[list[Part]], str], fresh: Callable[[], str]) -> str:
+def once(parts: Iterable[SqlPart], write: Callable[[list[SqlPart]], str], fresh: Callable[[], str]) -> str:
     """What is written with the parts, each worked out once: those that are no names or literals get a name."""
     opening, closing, names = "", "", []
     for part in parts:
@@ -180,7 +182,7 @@ def once(parts: Iterable[Part], write: Callable[[list[Part]], str], fresh: Calla
     return f"{opening}{write(names)}{closing}"
 
 
-def combined(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
+def combined(parts: Iterable[SqlPart], text: str, kind: Kind, **more: Any) -> SqlPart:
     """A new part that needs all those others, hollow or throwing where one is."""
     parts = list(parts)
     if any(part.never for part in parts):
@@ -188,26 +190,26 @@ def combined(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
     return either(parts, text, kind, **more)
 
 
-def either(parts: Iterable[Part], text: str, kind: Kind, **more: Any) -> Part:
+def either(parts: Iterable[SqlPart], text: str, kind: Kind, **more: Any) -> SqlPart:
     """A new part that is one of those others, hollow or throwing where one is."""
     parts = list(parts)
     flags = {"hollow": any(part.hollow for part in parts), "throws": any(part.throws for part in parts)}
-    return Part(text=text, kind=kind, **(flags | more))
+    return SqlPart(text=text, kind=kind, **(flags | more))
 
 
-def alike(parts: list[Part]) -> list[Part]:
+def alike(parts: list[SqlPart]) -> list[SqlPart]:
     """The parts, decimal numbers as floats unless DuckDB makes one of them for a neighbour's sake."""
     plain = any(part.kind == "float" and not part.exact for part in parts)
     return parts if plain else [double(part) for part in parts]
 
 
-def kind_of(parts: list[Part]) -> Kind:
+def kind_of(parts: list[SqlPart]) -> Kind:
     """The kind of a column that holds values of all the parts."""
     kinds = {part.kind for part in parts}
     return kinds.pop() if len(kinds) == 1 else "float"
 
 
-def hull(parts: list[Part]) -> dict[str, Any]:
+def hull(parts: list[SqlPart]) -> dict[str, Any]:
     """Ends that the values of all the parts lie between."""
     low, high = min(part.low for part in parts), max(part.high for part in parts)
     return {"low": low, "high": high, "nan": any(part.nan for part in parts)}

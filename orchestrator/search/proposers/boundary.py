@@ -15,11 +15,11 @@ from itertools import count, pairwise, takewhile
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine
-from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds, bracketed
+from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, bracketed
 from orchestrator.search.proposers.boundary_belief import CREDIBLE, Belief, believe
 from orchestrator.search.proposers.boundary_crossing import cross
 from orchestrator.search.proposers.boundary_sides import averaged, sides, unsure
-from orchestrator.search.proposers.line import Line, settled
+from orchestrator.search.proposers.line import SearchAxis, settled
 from orchestrator.search.proposers.rounds import measured, room
 from orchestrator.spec.search_kinds.boundary import Boundary
 
@@ -55,9 +55,9 @@ class BoundarySearch:
     points: int = 64
 
     @property
-    def line(self) -> Line:
+    def line(self) -> SearchAxis:
         """How the param is searched."""
-        return Line(geom=self.scale == "geom", integer=self.integer)
+        return SearchAxis(geom=self.scale == "geom", integer=self.integer)
 
     @property
     def width(self) -> float:
@@ -78,7 +78,7 @@ class BoundarySearch:
         state = _state(self, rounds)
         return tuple({self.along: value} for value in state.step.next[: room(len(state.taken), self.round, self.points)])
 
-    def conclude(self, rounds: Rounds) -> Found:
+    def conclude(self, rounds: Rounds) -> SearchResult:
         """Where the boundary lies, by `status`: found, noisy (bracket is an interval), not_monotone (`points` has all
         crossings), above or below the searched interval, absent, failed, unresolved (out of points), open (not finished).
         """
@@ -89,7 +89,7 @@ class BoundarySearch:
         if position is None and low is not None and high is not None:
             position = (line.place(low) + line.place(high)) / 2
         several = state.changes if step.several else ()
-        return Found(
+        return SearchResult(
             status=_status(state),
             evaluations=len(state.taken),
             position=None if position is None else _bare(line, position),
@@ -98,7 +98,7 @@ class BoundarySearch:
             points=tuple({self.along: settled(_middle(line, *change))} for change in several),
         )
 
-    def places(self, finding: Found) -> Iterator[Place]:
+    def places(self, finding: SearchResult) -> Iterator[Place]:
         """One row: the position with its bracket."""
         yield bracketed(self.along, self.of, self.level, finding)
 
@@ -113,7 +113,7 @@ class BoundarySearch:
         return min(used, self.points), self.points
 
 
-def proposer(model: Boundary, curve: Curve) -> BoundarySearch:
+def proposer(model: Boundary, curve: SearchCurve) -> BoundarySearch:
     """The search that a spec's model asks for on a curve."""
     between, within = model.between, model.within
     whole = model.integer or (between is not None and between.integer)
@@ -226,7 +226,7 @@ def _state(search: BoundarySearch, rounds: Rounds) -> _State:
     return _State(search=search, samples=samples, failed=frozenset(failed))
 
 
-def _middle(line: Line, low: Value, high: Value) -> float:
+def _middle(line: SearchAxis, low: Value, high: Value) -> float:
     return _bare(line, (line.place(low) + line.place(high)) / 2)
 
 
@@ -333,7 +333,7 @@ def _doubt(state: _State) -> _Step:
     return _Step(next=() if done else _quantiles(state, belief), status="noisy", bracket=bracket, place=middle)
 
 
-def _bare(line: Line, position: float) -> float:
+def _bare(line: SearchAxis, position: float) -> float:
     return math.exp(position) if line.geom else position
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine
-from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds, Seen, Value
+from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers.line import Span, spans
 from orchestrator.search.proposers.rounds import measured, room
 from orchestrator.spec.columns_used import ENDS
@@ -77,25 +77,25 @@ class LevelSetSearch:
         process = _process(data)
         return () if _finished(self, process) else _values(self, _straddle(process, data, free, most))
 
-    def conclude(self, rounds: Rounds) -> Found:
+    def conclude(self, rounds: Rounds) -> SearchResult:
         """Points of the curve, by `status`: found, unresolved (out of points), open (unfinished), absent (no crossing),
         failed.
         """
         data = _measured(self, rounds)
         out = data.count >= self.points
         if len(data.values) < 2:
-            return Found(status="failed" if out else "open", evaluations=data.count)
+            return SearchResult(status="failed" if out else "open", evaluations=data.count)
         process = _process(data)
         curve = _curve(self, process)
         status = "found" if data.count >= self.start and _finished(self, process) else "unresolved" if out else "open"
-        return Found(
+        return SearchResult(
             status=status if curve or status == "open" else "absent",
             evaluations=data.count,
             points=tuple(point for point, _ in curve),
             brackets=tuple(bracket for _, bracket in curve),
         )
 
-    def places(self, finding: Found) -> Iterator[Place]:
+    def places(self, finding: SearchResult) -> Iterator[Place]:
         """A row for each point of the curve."""
         along = ", ".join(self.over)
         for point, ends in zip(finding.points, finding.brackets, strict=True):
@@ -107,7 +107,7 @@ class LevelSetSearch:
         return self.points, self.points
 
 
-def proposer(model: LevelSet, curve: Curve) -> LevelSetSearch:
+def proposer(model: LevelSet, curve: SearchCurve) -> LevelSetSearch:
     """The search that a spec's model asks for on a curve."""
     return LevelSetSearch(
         over=spans(model.over, curve.value),

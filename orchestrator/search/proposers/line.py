@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from orchestrator.spec.expressions import Expression
-from orchestrator.spec.field_types import Interval
+from orchestrator.spec.field_types import SearchRange
 
 DIGITS = 12  # a point's id holds as many, so a value is the same when it comes back from the store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class SearchAxis:
     """How one param is searched: evenly, or by equal factors (`geom`); `integer` params take whole values."""
 
     geom: bool = False
@@ -60,9 +60,9 @@ class Span:
     integer: bool = False
 
     @property
-    def line(self) -> Line:
+    def line(self) -> SearchAxis:
         """How it is searched."""
-        return Line(geom=self.scale == "geom", integer=self.integer)
+        return SearchAxis(geom=self.scale == "geom", integer=self.integer)
 
     def part(self, value: float) -> float:
         """At which part of the span a value lies: 0 at its low end, 1 at its high one."""
@@ -75,7 +75,7 @@ class Span:
         return self.line.value(low + float(part) * (high - low))
 
 
-def spans(region: Mapping[str, Interval], value: Callable[[float | Expression], float]) -> dict[str, Span]:
+def spans(region: Mapping[str, SearchRange], value: Callable[[float | Expression], float]) -> dict[str, Span]:
     """The spans of a spec's region on a curve, where `value` evaluates its expressions."""
     return {
         name: Span(low=value(ends.low), high=value(ends.high), scale=ends.scale, integer=ends.integer)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine
-from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds, Seen, Value
+from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers.line import Span, settled, spans
 from orchestrator.search.proposers.rounds import key, measured, room
 from orchestrator.spec.axes import Cell
@@ -30,13 +30,13 @@ TRIES = 8  # times a round: samplers may propose what was measured, above all ne
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Options:
     """One of several values."""
 
     values: tuple[Value, ...]
 
 
-Space = Span | Choice
+Space = Span | Options
 Conditions = Mapping[str, Mapping[str, tuple[Value, ...]]]
 
 
@@ -82,21 +82,21 @@ class OptunaSearch:
     def conclude(self, rounds: Rounds) -> None:
         """Nothing: which assignments are best is read from the rows."""
 
-    def places(self, finding: Found) -> Iterator[Place]:
+    def places(self, finding: SearchResult) -> Iterator[Place]:
         """None: there is no boundary."""
         return iter(())
 
     def forecast(self) -> tuple[int, int]:
         """How many assignments a study usually takes, and at most."""
-        sizes = [len(space.values) if isinstance(space, Choice) else math.inf for space in self.over.values()]
+        sizes = [len(space.values) if isinstance(space, Options) else math.inf for space in self.over.values()]
         most = int(min(self.trials, math.prod(sizes)))
         return most, most
 
 
-def proposer(model: Optuna, curve: Curve) -> OptunaSearch:
+def proposer(model: Optuna, curve: SearchCurve) -> OptunaSearch:
     """The search that a spec's model asks for on a curve."""
     listing = {group.names[0]: [_cell(row[0], curve.value) for row in group.rows] for group in model.choices}
-    choices = {name: Choice(values=tuple(values)) for name, values in {**listing, **curve.axes}.items()}
+    choices = {name: Options(values=tuple(values)) for name, values in {**listing, **curve.axes}.items()}
     return OptunaSearch(
         sampler=model.sampler,
         trials=model.trials,
@@ -193,7 +193,7 @@ def _order(search: OptunaSearch) -> list[str]:
 def _distribution(space: Space) -> optuna.distributions.BaseDistribution:
     from optuna import distributions
 
-    if isinstance(space, Choice):
+    if isinstance(space, Options):
         return distributions.CategoricalDistribution(space.values)
     if space.integer:
         return distributions.IntDistribution(math.ceil(space.low), math.floor(space.high), log=space.scale == "geom")
@@ -215,7 +215,7 @@ def _ask(search: OptunaSearch, trial: optuna.trial.Trial) -> dict[str, Value]:
         space = search.over[name]
         if not _applies(search, name, values):
             continue
-        if isinstance(space, Choice):
+        if isinstance(space, Options):
             value = trial.suggest_categorical(name, space.values)
             assert value is not None, "no choice is None"
             values[name] = value
@@ -237,7 +237,7 @@ def _params(search: OptunaSearch, assignment: Seen) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name, value in assignment.values.items():
         space = search.over[name]
-        if isinstance(space, Choice):
+        if isinstance(space, Options):
             params[name] = value
         else:
             params[name] = int(value) if space.integer else _inside(float(value), space)
@@ -278,5 +278,5 @@ def _quasi(search: OptunaSearch, rounds: Rounds, spaces: Spaces) -> Iterator[dic
         for name in _order(search):
             space = search.over[name]
             if _applies(search, name, values):
-                values[name] = sampled[name] if isinstance(space, Choice) or space.integer else _inside(sampled[name], space)
+                values[name] = sampled[name] if isinstance(space, Options) or space.integer else _inside(sampled[name], space)
         yield values

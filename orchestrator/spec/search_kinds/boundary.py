@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.spec.field_types import Between, Column, Count, Interval, Label, Number, Real, Section, wrong
+from orchestrator.spec.field_types import Between, Column, Count, Label, Number, Real, SearchRange, Section, wrong
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -40,7 +40,7 @@ class Boundary(Section):
         """Columns that it reads, with the keys that lead to each."""
         yield ("of",), self.of
 
-    def intervals(self) -> Iterator[tuple[Keys, Interval]]:
+    def intervals(self) -> Iterator[tuple[Keys, SearchRange]]:
         """Intervals that must have a value on every curve, with the keys that lead to each."""
         if self.between is not None:
             yield ("between",), self.between

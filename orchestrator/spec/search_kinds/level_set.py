@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from orchestrator.spec.field_types import Column, Count, Interval, Number, Real, Region, Section
+from orchestrator.spec.field_types import Column, Count, Number, Real, Region, SearchRange, Section
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -37,7 +37,7 @@ class LevelSet(Section):
         """Columns that it reads, with the keys that lead to each."""
         yield ("of",), self.of
 
-    def intervals(self) -> Iterator[tuple[Keys, Interval]]:
+    def intervals(self) -> Iterator[tuple[Keys, SearchRange]]:
         """Intervals that must have a value on every curve, with the keys that lead to each."""
         yield from ((("over", name), interval) for name, interval in self.over.items())
 

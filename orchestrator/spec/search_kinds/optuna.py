@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from orchestrator.errors import nearest
 from orchestrator.spec.axes import Cell
-from orchestrator.spec.field_types import Axes, Columns, Conditions, Count, Interval, Region, Section, Whole, wrong
+from orchestrator.spec.field_types import Axes, Columns, Conditions, Count, Region, SearchRange, Section, Whole, wrong
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -41,7 +41,7 @@ class Optuna(Section):
         for goal, columns in (("minimize", self.minimize), ("maximize", self.maximize)):
             yield from (((goal, index), column) for index, column in enumerate(columns))
 
-    def intervals(self) -> Iterator[tuple[Keys, Interval]]:
+    def intervals(self) -> Iterator[tuple[Keys, SearchRange]]:
         """Intervals that must have a value on every curve, with the keys that lead to each."""
         yield from ((("over", name), interval) for name, interval in (self.over or {}).items())
 
