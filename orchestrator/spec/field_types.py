@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -43,6 +43,7 @@ NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
 SCALES = {"lin": ("lin", False), "geom": ("geom", False), "int": ("lin", True), "geom_int": ("geom", True)}
 FORMS = "[a, b], {lin: [a, b]}, {geom: [a, b]}, {int: [a, b]} or {geom_int: [a, b]}"
 SPAN_SCHEMA = {"type": "array", "items": NUMBER_SCHEMA, "minItems": 2, "maxItems": 2}
+T = TypeVar("T")
 LATER = "x-definition"  # names a definition that the schema adds in the end
 AXIS_SCHEMA = {LATER: "Axis"}
 AXES_SCHEMA = {
@@ -139,14 +140,19 @@ def duration(raw: Any) -> float:
 
 def params(raw: Any) -> dict[str, Cell]:
     """Values of params by name."""
-    cells = {}
-    for name, value in read_mapping(raw, "fixed", "values").items():
+    return _each(read_mapping(raw, "fixed", "values"), read_cell)
+
+
+def _each(raw: Mapping[str, Any], read: Callable[[Any], T]) -> dict[str, T]:
+    """What is read of each value, by its name, which must be one that a param can have; a fault says under which name it is."""
+    values = {}
+    for name, value in raw.items():
         check_name(name)
         try:
-            cells[name] = read_cell(value)
+            values[name] = read(value)
         except Wrong as fault:
             raise Wrong(fault.text, name, *fault.keys) from fault
-    return cells
+    return values
 
 
 def formulas(raw: Any) -> dict[str, Expression]:
@@ -320,13 +326,7 @@ def write_interval(interval: SearchRange) -> Any:
 
 def read_region(raw: Any) -> dict[str, SearchRange]:
     """Intervals by param."""
-    region = {}
-    for name, ends in read_mapping(raw, "over", "intervals").items():
-        check_name(name)
-        try:
-            region[name] = read_interval(ends)
-        except Wrong as fault:
-            raise Wrong(fault.text, name, *fault.keys) from fault
+    region = _each(read_mapping(raw, "over", "intervals"), read_interval)
     if not region:
         raise Wrong("'over' must name a param, but is empty; write {param: [a, b]}.")
     return region
