@@ -241,9 +241,8 @@ def _planned(shelf: Shelf, name: str) -> list[View]:
     """The sweeps whose plan has the point."""
     found = []
     for sweep in shelf.sweeps():
-        plan = pl.scan_parquet(shelf.store.plan_path(sweep.record)).filter(pl.col("point") == name)
-        arms = plan.select("arm").collect()["arm"].to_list()
-        found += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(map(str, arms))}] if arms else []
+        arms = shelf.planned_arms(sweep, name)
+        found += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(arms)}] if arms else []
     return found
 
 

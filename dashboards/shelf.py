@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dashboards.index import Index, Standing
+from orchestrator.results import frames
 from orchestrator.results.described import Described
 from orchestrator.results.query import Results
-from orchestrator.store import counting_rule, durable, parts, row_format
+from orchestrator.store import counting_rule, durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import table, view
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ class Shelf:
         if not found:
             return ()
         schema = parts.unify(found)
-        rows = parts.read(found, schema, schema.names, pc.field("point") == point)
+        rows = parts.read(found, schema, schema.names, pc.field("point") == point_ids.number(point))
         places = counting_rule.settle(rows.append_column("place", pa.array(range(rows.num_rows))))["place"].to_pylist()
-        marked = [{**row, "counts": place in places} for place, row in enumerate(rows.to_pylist())]
+        marked = [{**row, "counts": place in places} for place, row in enumerate(point_ids.readable(rows).to_pylist())]
         return tuple(sorted(marked, key=lambda r: (r["generation"], r["step"])))
 
     def describe(self, workload: str) -> tuple[Mapping[str, str], ...]:
@@ -168,17 +169,27 @@ class Shelf:
         assert sweep.standing is not None
         wanted = sweep.standing.parts
         found = [p for p in self.store.parts(sweep.record["workload"]) if str(p.path) in wanted]
-        plan = pl.read_parquet(self.store.plan_path(sweep.record)).select("arm", "point")
+        plan = _frame(self.store.planned(sweep.record, ["arm", "point"]))
         if not found:
-            return Rows(_frame(row_format.engine_schema().empty_table()).with_columns(arm=pl.lit("")), {}, (), "none")
+            return Rows(
+                _frame(point_ids.readable(row_format.engine_schema().empty_table())).with_columns(arm=pl.lit("")),
+                {},
+                (),
+                "none",
+            )
         seen = view(found)
         measured = _frame(table(seen, seen.schema.names))
         described = tuple(row_format.describe(seen.schema))
         params = [d["name"] for d in described if d["role"] == "param"]
-        frame = plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step")
+        frame = frames.shown(plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step").lazy()).collect()
         frame = frame.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS)
         fields = {d["name"]: Described(**_known(d)) for d in described if d["role"] != "engine"}
         return Rows(frame, fields, described, f"{len(wanted)}-{hash(wanted) & 0xFFFFFFFF:08x}")
+
+    def planned_arms(self, sweep: Sweep, point: str) -> list[str]:
+        """The arms of a sweep's plan that have the point."""
+        plan = _frame(self.store.planned(sweep.record, ["arm", "point"]))
+        return list(map(str, plan.filter(pl.col("point") == point_ids.number(point))["arm"]))
 
     def _latest(self) -> dict[str, Record]:
         return {record["sweep"]: record for record in self.store.plans()}

@@ -72,7 +72,7 @@ def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict,
     """
     rows, fields = found or rows_of(spec, store)
     size = spec.size or BASE
-    drawn = ledger.sample(store.plan(spec.name, size))
+    drawn = ledger.sample(store.plan(spec.name, size, ["point", "seed"]))
     old = ledger.enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
     verdicts = judge_all(spec, sources(spec, store, (rows, fields)), Bookkeeping(book=old, size=size, drawn=drawn))
     seen = bool((rows["status"] != ABSENT).any())
@@ -85,7 +85,7 @@ def judge(spec: Spec, store: Store, found: Rows | None = None) -> tuple[Verdict,
 def register(spec: Spec, store: Store) -> None:
     """Record the claims as they stand before the first point is measured; the plan must have been saved."""
     size = spec.size or BASE
-    ledger.register(spec, store, size, ledger.sample(store.plan(spec.name, size)))
+    ledger.register(spec, store, size, ledger.sample(store.plan(spec.name, size, ["point", "seed"])))
 
 
 def judge_rows(

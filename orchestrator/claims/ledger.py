@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.store import point_ids
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -40,7 +42,8 @@ def sample(plan: pa.Table) -> Sample:
     import polars as pl
 
     points = pl.Series(plan["point"]).unique().sort()
-    known = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
+    letters = pl.Series(point_ids.letters(points.to_numpy()))
+    known = hashlib.blake2b(str(letters.str.join("").item()).encode(), digest_size=8).hexdigest()
     return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=known)
 
 

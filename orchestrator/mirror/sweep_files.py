@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
 from orchestrator.mirror.notes import verdicts
-from orchestrator.store import counting_rule, durable, parts, row_format
+from orchestrator.store import counting_rule, durable, parts, point_ids, row_format
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,13 +31,16 @@ LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before tho
 def tables(store: Store, record: Mapping[str, Any], folder: Path, rows: pl.DataFrame | None = None) -> dict[str, Path]:
     """Files with the sweep's rows and plan, by the name they should have; written into the folder.
 
-    `rows` are all of the sweep's, where they were read already.
+    People open them, so ids are letters, as in a store of format 1, and lawsweep of any version takes them in. `rows` are all
+    of the sweep's, where they were read already.
     """
+    import pyarrow.parquet as pq
+
     from orchestrator.results import frames
 
-    found = frames.sweep(store, record["sweep"], record["size"]).collect() if rows is None else rows
+    found = frames.judged(store, record["sweep"], record["size"]) if rows is None else rows
     _write(found, store, record, folder / ROWS)
-    shutil.copyfile(store.plan_path(record), folder / PLAN)
+    pq.write_table(point_ids.readable(store.planned(record)), folder / PLAN, compression="zstd")
     return made(folder)
 
 
@@ -76,11 +78,11 @@ def _write(rows: pl.DataFrame, store: Store, record: Mapping[str, Any], file: Pa
     schema = store.schema(workload) if store.parts(workload) else row_format.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
     whole = pa.schema([*labels, *schema], metadata=_about(schema, record))
-    settings = {"compression": "zstd", "use_dictionary": parts.repeating(whole), "write_statistics": False}
-    with pq.ParquetWriter(file, whole, **settings) as writer:
+    settings = {"compression": "zstd", "use_dictionary": parts.repeating_columns(whole), "write_statistics": False}
+    with pq.ParquetWriter(file, point_ids.in_letters(whole), **settings) as writer:
         # Piece by piece: as text, what is said in every row takes ten times the memory.
         for piece in rows.iter_slices(PIECE):
-            writer.write_table(piece.to_arrow().cast(whole))
+            writer.write_table(point_ids.readable(piece.to_arrow()).cast(point_ids.in_letters(whole)))
 
 
 def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -90,6 +92,7 @@ def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
         **about,
         "workload": record["workload"],
         "version": record.get("version", about.get("version")),
+        "format": 1,
         "deduplicated": False,
     }
     return {row_format.KEY: json.dumps(about).encode()}
@@ -127,7 +130,8 @@ def _rebuild(files: Path, store: Store) -> str:
             f"{files}: it must hold {', '.join(FILES)} as lawsweep wrote them, but got '{error}'; mirror the sweep again."
         ) from error
     # A point of two arms has its rows twice.
-    rows = counting_rule.once(rows.drop_columns([name for name in LABELS if name in rows.column_names]), counting_rule.settle)
+    rows = point_ids.numbered(rows.drop_columns([name for name in LABELS if name in rows.column_names]))
+    rows = counting_rule.once(rows, counting_rule.settle)
     if rows.num_rows:
         store.put(workload, parts.part_name(rows), parts.part_bytes(rows))
     for run in about["runs"]:

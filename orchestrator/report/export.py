@@ -70,7 +70,7 @@ def _tables(
     """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
     from orchestrator.results import frames
 
-    yield from _files("results", measured(rows))
+    yield from _files("results", frames.shown(measured(rows).lazy()).collect())
     boundaries = frames.boundaries(store, spec.name, spec.size or BASE)
     named = {"summary": summary(rows, fields), "verdicts": judged(verdicts), "boundaries": boundaries}
     for name, table in named.items():

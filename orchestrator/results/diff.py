@@ -107,12 +107,9 @@ def _rows(one: Side) -> pl.DataFrame:
 
 def _all_rows(one: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
-    import polars as pl
+    from orchestrator.results import frames
 
-    record = one.store.latest(one.sweep, one.size)
-    plan = pl.scan_parquet(one.store.plan_path(record)).select("point").unique()
-    parts = [str(part.path) for part in one.store.parts(record["workload"])]
-    return pl.scan_parquet(parts, missing_columns="insert", extra_columns="ignore").join(plan, on="point", how="semi")
+    return frames.every(one.store, one.sweep, one.size)
 
 
 def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:

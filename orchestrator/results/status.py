@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from orchestrator.columns import NO_FAILURES, failures, unfinished
 from orchestrator.store import Store
@@ -51,9 +50,9 @@ def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
 
 
 def _one(store: Store, record: dict[str, Any], errors: bool) -> Status:
-    points = set(pq.read_table(store.plan_path(record), columns=["point"])["point"].to_pylist())
+    points = pc.unique(store.planned(record, ["point"])["point"])
     finals = store.finals(record["workload"], record["version"])
-    mine = finals.filter(pc.is_in(finals["point"], value_set=_array(points)))
+    mine = finals.filter(pc.is_in(finals["point"], value_set=points))
     return Status(
         sweep=record["sweep"],
         size=record["size"],
@@ -81,9 +80,3 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )
     return tuple(kinds.sort("status").to_dicts())
-
-
-def _array(values: set[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(sorted(values), pa.string())

@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.driver.progress import Show
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import interruptible
+from orchestrator.store import point_ids
 from orchestrator.store.checkpoints import Checkpoints
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.worker.batch import Batch
@@ -39,7 +40,7 @@ class _Desk:
         """Write the rows and show how far the run is."""
         self.session.store.put(self.session.plan.workload.name, part_name(table), part_bytes(table))
         self.session.first = self.session.first or time.time()
-        self.checkpoints.drop(table["point"].filter(table["final"]).to_pylist())
+        self.checkpoints.drop(point_ids.letters(table["point"].filter(table["final"])).to_pylist())
         assert self.batch is not None
         self.seen += len(places)
         self.underway |= underway(table, self.batch, self.session.plan.workload)
