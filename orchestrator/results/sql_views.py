@@ -88,7 +88,7 @@ def _workload_view(seen: View, identifier: str, sources: Sources) -> list[str]:
     for number, (group, readable) in enumerate(seen.groups):
         sources[f"{key}_{number}"] = parts.dataset(group, readable)
         columns = ", ".join(_column(field, readable, group[0].lettered) for field in seen.schema)
-        selects.append(f"select {columns} from {_quoted(f'{key}_{number}')}{without}")
+        selects.append(f"select * from (select {columns} from {_quoted(f'{key}_{number}')}){without}")
     return [
         f"create temporary view {_quoted(f'{key}_rows')} as {' union all '.join(selects)}",
         f"create view workloads.{_quoted(identifier)} as select * replace ({_letters('point')}) from {_quoted(f'{key}_rows')}",

@@ -48,10 +48,10 @@ def test_the_same_merge_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_disagreement_is_told_with_both_values_and_hosts(tmp_path: Path) -> None:
     (found,) = disagreements(tmp_path, row("a", delay=1.0, host="here"), row("a", delay=1.0 + 1e-16 + 2e-16, host="there"))
-    assert (found.point, found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
+    assert (name_of(found.point), found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
     assert found.value == 1.0 and found.other_value != 1.0
     assert str(found).startswith(
-        "echo.sound: point a, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
+        "echo.sound: point {id_of("a")}, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
     )
 
 

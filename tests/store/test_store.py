@@ -328,7 +328,7 @@ def test_a_folder_with_other_things_is_no_new_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"format": 2}', "must have format 1 or older, but it has 2: a newer lawsweep made it; upgrade"),
+        ('{"format": 3}', "must have format 2 or older, but it has 3: a newer lawsweep made it; upgrade"),
         ('{"format": "x"}', "'format' must be a number, but got 'x'"),
         ("{", "must be JSON, but"),
     ],
