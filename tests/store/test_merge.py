@@ -51,7 +51,7 @@ def test_a_disagreement_is_told_with_both_values_and_hosts(tmp_path: Path) -> No
     assert (name_of(found.point), found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
     assert found.value == 1.0 and found.other_value != 1.0
     assert str(found).startswith(
-        "echo.sound: point {id_of("a")}, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
+        f"echo.sound: point {found.point}, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
     )
 
 
