@@ -119,7 +119,7 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
 
 def planned(store: Store, name: str, size: str) -> int:
     """How many rows a sweep's plan has, a point once for each arm it is in."""
-    return pq.read_metadata(store.plan_path(store.latest(name, size))).num_rows
+    return int(pq.read_metadata(store.plan_path(store.latest(name, size))).num_rows)
 
 
 def _measured(store: Store, workload: str) -> pl.LazyFrame:
