@@ -77,7 +77,7 @@ def shipped(folder: Path, epsilons: Sequence[float] | None = None) -> tuple[dict
 
     found = read("dp_kde_error", size="smoke")
     told = {**found.resolved(), "claims": [], "figures": []} | ({"axes": {"eps": list(epsilons)}} if epsilons else {})
-    note = run(parse(json.dumps(told), found.name), folder, Where(inline=True, progress="quiet")).note
+    note = run(parse(json.dumps(told), found.name), folder, Where(executor="inline", progress="quiet")).note
     rows = orchestrator.open(folder).sweep(found.name).filter("final").group_by("arm", "eps")
     spread = (pl.col("rmse").std() / pl.col("rmse").mean()).alias("deviation")
     return note, rows.agg(spread, pl.len().alias("seeds")).sort("deviation").collect().to_dicts()

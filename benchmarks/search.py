@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks import drawing
 from orchestrator.search.proposal import Seen
 from orchestrator.search.proposers import boundary, level_set
+from orchestrator.search.proposers.line import Span
 from orchestrator.workload.context import Context
 from workloads.lora import boundary as lora
 
@@ -52,14 +53,14 @@ def interval(length: int) -> tuple[float, float]:
 
 def searched(measure: Measure, low: float, high: float, size: int = 8, tolerance: float = TOLERANCE) -> list[tuple[int, float]]:
     """(evaluations, position) after each round of a boundary search, on a geom scale."""
-    task = boundary.BoundaryTask(
+    task = boundary.BoundarySearch(
         along="b", of="y", level=0.0, low=low, high=high, scale="geom", tolerance=tolerance, round=size
     )
     rounds: list[list[Seen]] = []
     found = []
-    while proposal := boundary.propose(task, rounds):
+    while proposal := task.propose(rounds):
         rounds.append([Seen(values=v, results={"y": (measure(float(v["b"])),)}) for v in proposal])
-        now = boundary.conclude(task, rounds)
+        now = task.conclude(rounds)
         if now.position is not None:
             found.append((now.evaluations, now.position))
     return found
@@ -145,13 +146,14 @@ def straddled(plane: Plane, over: Over, points: int) -> list[list[Seen]]:
     """The rounds of a level-set search that uses all its points, four at a time."""
     task = _task(over, points)
     rounds: list[list[Seen]] = []
-    while proposal := level_set.propose(task, rounds):
+    while proposal := task.propose(rounds):
         rounds.append(seen(plane, proposal))
     return rounds
 
 
-def _task(over: Over, points: int = max(NUMBERS)) -> level_set.LevelSetTask:
-    return level_set.LevelSetTask(over=over, of="y", level=0.0, round=4, points=points, tolerance=-1.0)
+def _task(over: Over, points: int = max(NUMBERS)) -> level_set.LevelSetSearch:
+    spans = {name: Span(low=low, high=high, scale=scale) for name, (low, high, scale) in over.items()}
+    return level_set.LevelSetSearch(over=spans, of="y", level=0.0, round=4, points=points, tolerance=-1.0)
 
 
 def wrong_shares(plane: Plane, over: Over, numbers: Sequence[int] = NUMBERS, draws: int = DRAWS) -> list[dict[str, Any]]:

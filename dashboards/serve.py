@@ -8,13 +8,13 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboards.security import SHORTEST, loopback, names
+from dashboards.web.door import SHORTEST, loopback, names
 from orchestrator.errors import QueryError
 from orchestrator.results.query import Results
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Endpoint:
     """Where the pages are served: host, port, the token that requests need (none on loopback), and names it goes by too."""
 
     host: str
@@ -26,11 +26,11 @@ class Place:
     def url(self) -> str:
         """The address to open."""
         name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)
-        shown = f"[{name}]" if ":" in name else name
-        return f"http://{shown}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        host = f"[{name}]" if ":" in name else name
+        return f"http://{host}:{self.port}/" + (f"?token={self.token}" if self.token else "")
 
 
-def place(host: str, port: int, token: str | None, known_as: tuple[str, ...] = ()) -> Place:
+def endpoint(host: str, port: int, token: str | None, known_as: tuple[str, ...] = ()) -> Endpoint:
     """Where to serve; a host that other machines reach demands a token, and gets a random one where none is given.
 
     Raises QueryError for a token that could be guessed.
@@ -39,11 +39,11 @@ def place(host: str, port: int, token: str | None, known_as: tuple[str, ...] = (
         raise QueryError(
             f"--token: it must have at least {SHORTEST} characters, but has {len(token)}; leave it out for a new one."
         )
-    wanted = token or ("" if loopback(host) else secrets.token_urlsafe(24))
-    return Place(host=host, port=port, token=wanted, hosts=names(host) | {name.lower() for name in known_as})
+    secret = token or ("" if loopback(host) else secrets.token_urlsafe(24))
+    return Endpoint(host=host, port=port, token=secret, hosts=names(host) | {name.lower() for name in known_as})
 
 
-def serve(results: Results, where: Place, mlflow: str, say: Callable[[str], object]) -> None:
+def serve(results: Results, where: Endpoint, mlflow: str, say: Callable[[str], object]) -> None:
     """Serve until SIGINT or SIGTERM, the address said first, and raise KeyboardInterrupt; QueryError: the port is taken."""
     import uvicorn
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.driver import measure
+from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.plan import Plan
@@ -67,9 +68,9 @@ def run(
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
-    found = spec if isinstance(spec, Spec) else read(spec, size=size)
-    where = Where(inline=inline, address=address, cpus=cpus, gpus=gpus, progress=progress)
-    (result,) = run_all([found], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
+    chosen_spec = spec if isinstance(spec, Spec) else read(spec, size=size)
+    where = Where(executor="inline" if inline else "ray", address=address, cpus=cpus, gpus=gpus, progress=progress)
+    (result,) = run_all([chosen_spec], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
     return result
 
 
@@ -85,38 +86,40 @@ def run_all(
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     with ExitStack() as stack:
-        ray = stack.enter_context(measure.connect(where, ())) if _all_new(specs, store, where) else None
-        mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not where.inline))
+        executor = stack.enter_context(where.new_executor())
+        begun = _all_new(specs, store, executor)
+        if begun:
+            executor.begin(())
+        mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not executor.light))
         prepared = [measure.prepare(spec, workload) for spec in specs]
         workloads = [found for found, _ in prepared]
-        if not where.inline:
+        if not executor.light:
             _check_conditions(specs, workloads)
-        kept = open_store(store, create=True)
+        opened = open_store(store, create=True)
         for spec in specs:
-            with kept.hold(spec.name):
-                pass  # another run of the sweep is told of now, not when Ray is up
+            with opened.hold(spec.name):
+                pass  # another run of the sweep is told of now, not when the executor is up
         if mirror is not None:
-            mirror.begin(kept)
-        if not where.inline and ray is None and _unfinished(specs, prepared, kept, retry):
-            ray = stack.enter_context(measure.connect(where, workloads))
-        if ray is not None:
+            mirror.begin(opened)
+        if not (begun or executor.light) and _unfinished(specs, prepared, opened, retry):
+            executor.begin(workloads)
+            begun = True
+        if begun:
             _import_ahead()
         for spec in specs:
-            if ray is not None:
-                ray.wait()
             # The plan goes with the run: a million points are not held while they are judged.
-            summary = measure.run(spec, store, where, workload, retry, prepared.pop(0))
+            summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
             if summary.why == INTERRUPTED:
-                yield _interrupted(summary, spec, kept, where)
+                yield _interrupted(summary, spec, opened, executor.light)
                 return
             last = spec is specs[-1]
-            if ray is not None and last:
-                ray.close()
-            yield _finished(summary, spec, kept, where, mirror, last)
+            if last:
+                executor.close()
+            yield _finished(summary, spec, opened, executor.light, mirror, last)
 
 
 def _import_ahead() -> None:
-    """Import what verdicts and reports need while Ray comes up, so that nobody waits for it at the end."""
+    """Import what verdicts and reports need while the executor comes up, so that nobody waits for it at the end."""
     from orchestrator.fitting import intervals
     from orchestrator.mirror import curves
     from orchestrator.report import page
@@ -125,13 +128,13 @@ def _import_ahead() -> None:
     intervals.quantile(curves.LEVEL, 2)
 
 
-def _all_new(specs: Sequence[Spec], store: str | Path, where: Where) -> bool:
-    """Whether Ray is needed for certain, so that it may come up while the workloads are imported.
+def _all_new(specs: Sequence[Spec], store: str | Path, executor: Executor) -> bool:
+    """Whether the executor is needed for certain, so that it may come up while the workloads are imported.
 
-    A store that knows one of the sweeps may have nothing left to do; a cluster must first be told what code to bring.
+    A store that knows one of the sweeps may have nothing left to do; a remote executor must first be told what code to bring.
     """
-    known = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
-    return not where.inline and not where.address and not any(path.exists() for path in known)
+    records = (Path(store) / "plans" / spec.name / f"{spec.size or BASE}.json" for spec in specs)
+    return not executor.light and not executor.remote and not any(path.exists() for path in records)
 
 
 def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]], store: Store, retry: bool) -> bool:
@@ -139,15 +142,15 @@ def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]]
     return any(measure.unfinished(spec, plan, store, retry) for spec, (_, plan) in zip(specs, prepared, strict=True))
 
 
-def _finished(summary: Summary, spec: Spec, store: Store, where: Where, mirror: Background | None, last: bool) -> Result:
+def _finished(summary: Summary, spec: Spec, store: Store, light: bool, mirror: Background | None, last: bool) -> Result:
     """The rows judged and reported; the last sweep's result waits until MLflow says it all too."""
-    result = _elsewhere(summary, spec) if where.inline else _judged(summary, spec, store, mirror)
+    result = _elsewhere(summary, spec) if light else _judged(summary, spec, store, mirror)
     return _mirrored(result, mirror) if mirror is not None and last else result
 
 
 @contextmanager
 def _mirror(uri: str | None, wanted: bool) -> Iterator[Background | None]:
-    """A process that brings MLflow into line beside the run; it imports that while the plan is made and Ray starts."""
+    """A process that brings MLflow into line beside the run; it imports that while the plan is made and the executor starts."""
     if not wanted:
         yield None
         return
@@ -171,17 +174,18 @@ def _mirrored(result: Result, mirror: Background) -> Result:
     return result
 
 
-def _interrupted(summary: Summary, spec: Spec, store: Store, where: Where) -> Result:
+def _interrupted(summary: Summary, spec: Spec, store: Store, light: bool) -> Result:
     """Counts alone; but whoever has seen rows has made their claims before."""
-    if not where.inline:
+    if not light:
         from orchestrator.claims import judging
+        from orchestrator.results.stored_sweep import in_store
 
-        judging.register(spec, store)
+        judging.register(in_store(spec, store))
     return Result(summary=summary)
 
 
 def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> None:
-    """Refuse SQL that names what is not there; an inline run, which imports no DuckDB, leaves that to its report."""
+    """Refuse SQL that names what is not there; a light run, which imports no DuckDB, leaves that to its report."""
     from orchestrator.check import conditions
 
     for spec, workload in zip(specs, workloads, strict=True):
@@ -193,29 +197,28 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     from orchestrator.claims import judging
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
-    from orchestrator.results import sweep_rows
-    from orchestrator.results.derived_columns import measured
+    from orchestrator.results.stored_sweep import in_store
 
-    found, record = sweep_rows.rows_of(spec, store), store.latest(spec.name, spec.size or BASE)
+    sweep = in_store(spec, store)
     if mirror is not None:
-        made = mirror.folder()
-        entries.draw(store, record, measured(found[0])).write(made / sweep_files.CURVES)
-        mirror.ask(spec.name, spec.size, files=False, made=made)
-    verdicts = judging.judge(spec, store, found)
-    paths = page.paths(page.write(spec, store, verdicts, found))
+        folder = mirror.folder()
+        entries.draw(sweep).write(folder / sweep_files.CURVES)
+        mirror.ask(spec.name, spec.size, files=False, made=folder)
+    verdicts = judging.judge(sweep)
+    paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
-        sweep_files.tables(store, record, made, measured(found[0]))
-        mirror.ask(spec.name, spec.size, made=made)
+        sweep_files.tables(sweep, folder)
+        mirror.ask(spec.name, spec.size, made=folder)
     return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
-    """Verdicts and report by a process of their own: an inline run imports nothing but what its workload needs."""
+    """Verdicts and report by a process of their own: a light run imports nothing but what its workload needs."""
     reference = str(spec.path) if spec.path else spec.name
     command = [sys.executable, "-m", "orchestrator.cli", "report", reference, "--store", str(summary.store), "--json"]
     command += ["--size", spec.size] if spec.size else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
-    found = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(found["verdicts"]), report=found["report"])
+    printed = json.loads(done.stdout)
+    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])

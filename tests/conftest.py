@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from orchestrator.store import Store, open_store
 from tests.helpers.toy_store import add, grid, plan, toy_rows
+
+# Hypothesis fails an example that takes 200 ms, as the first one of a test may beside other work.
+settings.register_profile("beside other work", deadline=None)
+settings.load_profile("beside other work")
 
 
 @pytest.fixture

@@ -80,13 +80,13 @@ def audit(
         raise SpecError(f"--fraction: it must lie above 0 and up to 1, but got {fraction:g}; 0.05 takes one point in twenty.")
     workload, _ = prepare(spec)
     stored = _stored(store, spec, workload)
-    chosen = _sample(sorted(stored), fraction, seed)
-    rows = [stored[name] for name in chosen]
-    first, *others = devices(device, [str(found[-1]["device"]) for found in rows])
-    tried = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in others)]
-    found = [_tried(workload, spec, rows, how, where, tolerance) for how, where in tried]
-    told = {(row["point"], row["column"]): row for _, wrong, _ in reversed(found) for row in wrong}
-    kinds = {workload.measures_of(one[-1]) for one in rows}
+    sample = _sample(sorted(stored), fraction, seed)
+    rows = [stored[name] for name in sample]
+    first, *other_devices = devices(device, [str(trials[-1]["device"]) for trials in rows])
+    ways = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in other_devices)]
+    trials = [_measured_again(workload, spec, rows, how, where, tolerance) for how, where in ways]
+    differences = {(row["point"], row["column"]): row for _, wrong, _ in reversed(trials) for row in wrong}
+    kinds = {workload.measures_of(steps[-1]) for steps in rows}
     audited = Audit(
         sweep=spec.name,
         size=spec.size or "base",
@@ -94,15 +94,15 @@ def audit(
         measures=kinds.pop() if len(kinds) == 1 else workload.measures,
         fraction=fraction,
         seed=seed,
-        points=len(chosen),
-        agreeing=len(chosen) - len({row["point"] for row in told.values()}),
-        tolerance=found[0][0]["tolerance"],
+        points=len(sample),
+        agreeing=len(sample) - len({row["point"] for row in differences.values()}),
+        tolerance=trials[0][0]["tolerance"],
         device=first,
         host=socket.gethostname(),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds_ratio=found[0][2],
-        mismatches=tuple(list(told.values())[:SHOWN]),
-        ways=tuple(way for way, _, _ in found),
+        seconds_ratio=trials[0][2],
+        mismatches=tuple(list(differences.values())[:SHOWN]),
+        ways=tuple(way for way, _, _ in trials),
     )
     store.save("audits", spec.name, audited.as_json())
     return audited
@@ -112,7 +112,9 @@ Rows = Sequence[Mapping[str, Any]]
 Tried = tuple[dict[str, Any], list[dict[str, Any]], float | None]
 
 
-def _tried(workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, device: str, tolerance: float | None) -> Tried:
+def _measured_again(
+    workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, device: str, tolerance: float | None
+) -> Tried:
     """What came of measuring the sample in one way: its record, its mismatches, and how much longer it took."""
     points = [_point(rows[-1], workload) for rows in stored]
     packs = [points] if how == PACKED else [[point] for point in points]
@@ -125,10 +127,10 @@ def _tried(workload: Workload, spec: Spec, stored: Sequence[Rows], how: str, dev
     return way, wrong, _ratio(pairs)
 
 
-def devices(asked: str | None, stored: Sequence[str]) -> list[str]:
+def devices(wanted_device: str | None, stored: Sequence[str]) -> list[str]:
     """Where a sample is measured again: on the device that is asked for; else on that of the rows, and on the other as well."""
-    if asked is not None:
-        return [asked]
+    if wanted_device is not None:
+        return [wanted_device]
     if not _accelerated():
         return ["cpu"]
     return ["cuda", "cpu"] if all(name.startswith("cuda") for name in stored) else ["cpu", "cuda"]
@@ -163,10 +165,10 @@ def _stored(store: Store, spec: Spec, workload: Workload) -> dict[str, list[dict
             f"store {store.path}: sweep '{spec.name}' must have points of version {workload.version} that ended well, but has "
             "none; run it first."
         )
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_point: dict[str, list[dict[str, Any]]] = {}
     for row in rows.filter(pl.col("point").is_in(well.to_list())).sort("step").iter_rows(named=True):
-        found.setdefault(row["point"], []).append(row)
-    return found
+        by_point.setdefault(row["point"], []).append(row)
+    return by_point
 
 
 def _sample(points: Sequence[str], fraction: float, seed: int) -> list[str]:

@@ -41,8 +41,9 @@ def _conditions(spec: Spec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """
     for index, claim in enumerate(spec.claims):
         more = boundary_columns(spec) if claim.from_ == "boundary" else ()
-        for key in ("where", "holds", "unmet_if") if not claim.from_.startswith("sweep:") else ():
-            if (text := getattr(claim, key)) is not None:
+        texts = {"where": claim.where, claim.kind: claim.condition, "unmet_if": claim.unmet_if}
+        for key, text in texts.items() if not claim.from_.startswith("sweep:") else ():
+            if text is not None:
                 yield spec.where("claims", index, key), text, (*more, *(LIMITS if key == "unmet_if" else ()))
     for index, figure in enumerate(spec.figures):
         if figure.where is not None:

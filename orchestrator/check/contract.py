@@ -67,24 +67,24 @@ def check(
     except WorkloadError as error:
         return (Check(name=READS, passed=False, text=str(error)),)
     counts = f"{len(workload.params)} params and {len(workload.results)} results, VERSION {workload.version}"
-    return (Check(name=READS, passed=True, text=counts), *_tried(workload, points, here))
+    return (Check(name=READS, passed=True, text=counts), *_checks(workload, points, here))
 
 
 READS = "columns are described, their names free"
 
 
-def _tried(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
+def _checks(workload: Workload, points: Sequence[Point], folder: Path) -> Iterator[Check]:
     """The checks that measure points; the later ones only where the first finds that they can be measured."""
-    chosen = choose(workload, points)
-    if not chosen:
+    sample = choose(workload, points)
+    if not sample:
         says = f"{workload.name} has params without defaults and no shipped sweep; write EXAMPLES = (Params(...), ...) there."
         yield Check(name=ENDS, passed=False, text=says)
         return
-    subject = _subject(workload, chosen, folder)
+    subject = _subject(workload, sample, folder)
     ended = _finding(ENDS, _ends(subject), _extent(subject))
     yield ended
     for name, complaint in CHECKS.items():
-        if complaint is _both and (text := _only_one(workload)):
+        if complaint is _runs_agree and (text := _only_one(workload)):
             yield Check(name=name, passed=True, text=text)
         else:
             yield _finding(name, complaint(subject)) if ended.passed else Check(name=name, passed=None, text="not looked at")
@@ -106,11 +106,11 @@ def _finding(name: str, complaint: str | None, text: str = "") -> Check:
 
 def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:
     """Up to POINTS points that differ in shape before anything else, filled up with further seeds; empty without example."""
-    given = list(points) or _examples(workload) or list(planned(workload)) or _default(workload)
-    if not given:
+    candidates = list(points) or _examples(workload) or list(planned(workload)) or _default(workload)
+    if not candidates:
         return ()
     shapes: dict[tuple[Any, ...], list[Point]] = {}
-    for params, seed in given:
+    for params, seed in candidates:
         full = workload.resolve(params, f"example of {workload.name}")
         shapes.setdefault(tuple(full[name] for name in workload.shapes), []).append((full, seed))
     rounds = max(len(members) for members in shapes.values())
@@ -122,17 +122,17 @@ def choose(workload: Workload, points: Sequence[Point]) -> tuple[Point, ...]:
 
 def _examples(workload: Workload) -> list[Point]:
     """The examples that the module gives of itself, with two seeds each."""
-    given = getattr(workload.module, "EXAMPLES", ())
-    return [(dataclasses.asdict(params), seed) for seed in range(2) for params in given]
+    examples = getattr(workload.module, "EXAMPLES", ())
+    return [(dataclasses.asdict(params), seed) for seed in range(2) for params in examples]
 
 
 def planned(workload: Workload, size: str = "smoke") -> Iterator[Point]:
     """The points of every shipped sweep that uses the workload, at that size."""
     for name in parsing.shipped():
         base = parsing.read(name)
-        found = parsing.read(name, size) if size in base.sizes else base
-        if found.workload == workload.name and found.search is None:
-            plan = expand(found, workload)
+        spec = parsing.read(name, size) if size in base.sizes else base
+        if spec.workload == workload.name and spec.search is None:
+            plan = expand(spec, workload)
             yield from ((plan.point(i), plan.seeds[i]) for i in range(len(plan)))
 
 
@@ -152,13 +152,13 @@ def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> Subje
     return Subject(workload=workload, points=tuple(points[: len(alone)]), alone=tuple(alone), folder=folder)
 
 
-class _Desk:
+class _RowList:
     """Keeps the rows a worker would send away."""
 
     def __init__(self) -> None:
         self.rows: Rows = []
 
-    def mark(self, start: int, stop: int) -> None:
+    def mark(self, start: int, stop: int, /) -> None:
         """Nothing watches from outside."""
 
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
@@ -186,7 +186,7 @@ def measure(
     together: int | None = None,
 ) -> list[Rows]:
     """The rows of each point, all measured by the engine in one pack; `pace` is what a worker has learnt, and learns."""
-    desk = _Desk()
+    desk = _RowList()
     batch = Batch(
         pack="contract",
         index=list(range(len(points))),
@@ -220,11 +220,9 @@ def _ends(subject: Subject) -> str | None:
     """The first point whose last row is missing or not ok."""
     for point, rows in zip(subject.points, subject.alone, strict=True):
         if sum(row["final"] for row in rows) != 1 or not rows[-1]["final"]:
-            return f"{_named(point)} must end with one final row, but gave {len(rows)} rows; yield each step once."
+            return f"{_text(point)} must end with one final row, but gave {len(rows)} rows; yield each step once."
         if rows[-1]["status"] != OK:
-            return (
-                f"{_named(point)} is {rows[-1]['status']}: {(rows[-1]['error'] or 'a finite result is not').splitlines()[-1]}"
-            )
+            return f"{_text(point)} is {rows[-1]['status']}: {(rows[-1]['error'] or 'a finite result is not').splitlines()[-1]}"
     return None
 
 
@@ -237,8 +235,8 @@ def _twice(subject: Subject) -> str | None:
 def _randomness(subject: Subject) -> str | None:
     """Points measured again while every global generator stands elsewhere."""
     again = []
-    for place, point in enumerate(subject.points):
-        _stir(1_000 + place)
+    for position, point in enumerate(subject.points):
+        _stir(1_000 + position)
         again += measure(subject.workload, [point], subject.folder)
     return _differ(subject, again, "at first", "with other global random states", 0.0)
 
@@ -281,7 +279,7 @@ def _shuffled(subject: Subject, order: Sequence[int], workload: Workload) -> str
     return _differ(subject, again, "alone", f"in a pack of {len(order)}", subject.tolerance)
 
 
-def _both(subject: Subject) -> str | None:
+def _runs_agree(subject: Subject) -> str | None:
     """Points measured by `run`, in a module that has `run_pack` too."""
     module = subject.workload.module
     plain = types.ModuleType(module.__name__)
@@ -296,7 +294,7 @@ CHECKS: dict[str, Callable[[Subject], str | None]] = {
     "global random states do not matter": _randomness,
     "the order of points does not matter": _order,
     "the pack of a point does not matter": _pack,
-    "run and run_pack agree": _both,
+    "run and run_pack agree": _runs_agree,
 }
 
 
@@ -305,16 +303,14 @@ def _differ(subject: Subject, again: Sequence[Rows], once: str, then: str, toler
     for point, before, after in zip(subject.points, subject.alone, again, strict=True):
         if [(r["step"], r["status"]) for r in before] != [(r["step"], r["status"]) for r in after]:
             steps = [[(row["step"], row["status"]) for row in rows] for rows in (before, after)]
-            return (
-                f"{_named(point)} gives steps {steps[0]} {once}, but {steps[1]} {then}; a point is its params and seed alone."
-            )
+            return f"{_text(point)} gives steps {steps[0]} {once}, but {steps[1]} {then}; a point is its params and seed alone."
         allowed = tolerance if subject.workload.measures_of(point[0]) == "value" else None
         for row, other in zip(before, after, strict=True):
             for field in subject.workload.results:
                 a, b = row[field.name], other[field.name]
                 if not equal(a, b, allowed):
                     return (
-                        f"{_named(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
+                        f"{_text(point)} gives {field.name} = {a!r} {once}, but {b!r} {then}; a point is its params and seed "
                         f"alone{f' (TOLERANCE = {tolerance:g})' if tolerance else ''}."
                     )
     return None
@@ -329,7 +325,7 @@ def equal(a: Any, b: Any, tolerance: float | None) -> bool:
     return isinstance(a, float) and abs(a - b) <= tolerance * max(abs(a), abs(b))
 
 
-def _named(point: Point) -> str:
+def _text(point: Point) -> str:
     params, seed = point
     return f"point {', '.join(f'{name}={value!r}' for name, value in params.items())}, seed {seed}"
 

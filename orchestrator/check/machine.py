@@ -35,8 +35,8 @@ def checks(store: str | Path) -> list[Check]:
     ]
 
 
-def _check(name: str, found: str, good: bool, do: str = "") -> Check:
-    return Check(name, found, "yes" if good else "NO", "" if good else do)
+def _check(name: str, result: str, good: bool, do: str = "") -> Check:
+    return Check(name, result, "yes" if good else "NO", "" if good else do)
 
 
 def _package(name: str) -> Check:

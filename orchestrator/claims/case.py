@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,21 +10,54 @@ import numpy as np
 
 from orchestrator.claims import floors
 from orchestrator.claims.evidence import Evidence
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import Measured, measured
 from orchestrator.errors import SpecError
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.results.described import Columns, aggregate, bound
 from orchestrator.spec.expressions import Expression
-from orchestrator.wording import count
+from orchestrator.wording import count, shown
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Bound, Claim
+    from orchestrator.spec.claim_model import Claim
+    from orchestrator.spec.field_types import Bound
 
 FINITE = "finite size"
+TOLERANCE = 1e-8
+"""Relative distance below which a number counts as lying on a region's edge, and so inside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """The numbers from `low` to `high`, both inside; infinite where that side is free."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def holds(self, number: float) -> bool:
+        """Whether a number lies inside."""
+        return self._above(number) and self._below(number)
+
+    def place(self, low: float, high: float) -> str:
+        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between."""
+        if self.holds(low) and self.holds(high):
+            return "supported"
+        if not self._above(high) or not self._below(low):
+            return "refuted"
+        return "undecided"
+
+    def _above(self, number: float) -> bool:
+        return number >= self.low - TOLERANCE * max(1.0, abs(self.low)) if math.isfinite(self.low) else True
+
+    def _below(self, number: float) -> bool:
+        return number <= self.high + TOLERANCE * max(1.0, abs(self.high)) if math.isfinite(self.high) else True
+
+    def __str__(self) -> str:
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"in [{shown(self.low)}, {shown(self.high)}]"
+        return f"at least {shown(self.low)}" if math.isfinite(self.low) else f"at most {shown(self.high)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +85,28 @@ class Case:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""
         import polars as pl
 
-        found = floors.beside(self.model or self.claim, self.evidence, rows)
-        if found is None:
+        floor_rows = floors.beside(self.model or self.claim, self.evidence, rows)
+        if floor_rows is None:
             return None
-        one = found.with_columns(pl.lit(0.0).alias(x))
-        return measured(one, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
+        at_zero = floor_rows.with_columns(pl.lit(0.0).alias(x))
+        return measured(at_zero, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
 
-    def without_floor(self, found: Measured, rows: pl.DataFrame, x: str, y: str) -> list[Series]:
+    def without_floor(self, curve: Measured, rows: pl.DataFrame, x: str, y: str) -> list[Series]:
         """The series less its floor, for a law that has none of its own: what the floor adds must not turn a verdict.
 
         A floor that goes along x is taken off at each x.
         """
-        if found.series.floor:
+        if curve.series.floor:
             return []
         beside = floors.beside(self.model or self.claim, self.evidence, rows, x)
         if beside is not None and x in beside.columns and beside[x].n_unique() > 1:
             floor: Series | None = measured(beside, x, y, aggregate(self.fields, y), self.claim.unit or "seed").series
         else:
             floor = self.floor(rows, x, y)
-        if floor is None or not len(floor.x) or (len(floor.x) > 1 and not np.isin(found.series.x, floor.x).all()):
+        if floor is None or not len(floor.x) or (len(floor.x) > 1 and not np.isin(curve.series.x, floor.x).all()):
             return []
-        level = np.interp(found.series.x, floor.x, floor.y)  # one floor for all, or one at each x
-        return [replace(found.series, values=found.series.values - level[:, None])]
+        level = np.interp(curve.series.x, floor.x, floor.y)  # one floor for all, or one at each x
+        return [replace(curve.series, values=curve.series.values - level[:, None])]
 
     def bound(self, column: str) -> str:
         """Whether the column is exact, a lower or an upper bound."""
@@ -102,13 +136,11 @@ def mixed(rows: pl.DataFrame, x: str, y: str, params: frozenset[str], by: tuple[
     """A sentence where params besides x and the groups vary among the rows of one x: their seeds' values are then combined."""
     import polars as pl
 
-    others = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
+    free = sorted((params & set(rows.columns)) - {*by, *_names(x), *_names(y)})
     counts = (
-        rows.group_by(list(dict.fromkeys((x, *by))))
-        .agg(pl.col(name).n_unique() for name in others)
-        .select(pl.col(others).max())
+        rows.group_by(list(dict.fromkeys((x, *by)))).agg(pl.col(name).n_unique() for name in free).select(pl.col(free).max())
     )
-    varied = [name for name in others if len(rows) and counts[name][0] > 1]
+    varied = [name for name in free if len(rows) and counts[name][0] > 1]
     if not varied:
         return ()
     return (f"rows of one {x} differ in {', '.join(varied)} and are combined; add them to 'by' to tell them apart",)
@@ -133,8 +165,8 @@ def guarded(law: Law, name: str, region: Region, kind: str) -> str:
     return f"the values are {kind} bounds found by search, which cannot support a law from {side}"
 
 
-def said(found: Measured) -> tuple[str, ...]:
+def said(curve: Measured) -> tuple[str, ...]:
     """What is missing of a series, as sentences."""
-    lost = f"{count(len(found.lost), 'point')} no result" if found.lost else ""
-    hollow = f"{count(found.hollow, 'row')} a null result and no part in it" if found.hollow else ""
+    lost = f"{count(len(curve.lost), 'point')} no result" if curve.lost else ""
+    hollow = f"{count(curve.hollow, 'row')} a null result and no part in it" if curve.hollow else ""
     return tuple(text for text in (lost, hollow) if text)

@@ -81,38 +81,38 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     """
     import polars as pl
 
-    place = f"{spec.name}: claims.{claim.id}"
-    kept, floor = rows, None
+    where = f"{spec.name}: claims.{claim.id}"
+    judged, floor = rows, None
     if "step" not in " ".join(columns).split():
-        kept = only(kept, kept["final"])
+        judged = only(judged, judged["final"])
     if claim.floor is not None:
         apart = pl.col("arm").cast(pl.String) == claim.floor.arm
-        kept, floor = kept.filter(~apart), kept.filter(apart)
+        judged, floor = judged.filter(~apart), judged.filter(apart)
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
-        truths = conditions.truths(kept, claim.where, f"{place}.where")
-        kept = kept.filter(truths.fill_null(False) | (truths.is_null() & (kept["status"] == ABSENT)))
-    if SETTLED in kept.columns and (claim.holds is not None or claim.equals is not None):
-        kept = kept.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
+        truths = conditions.truths(judged, claim.where, f"{where}.where")
+        judged = judged.filter(truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT)))
+    if SETTLED in judged.columns and claim.judged_by.rowwise:
+        judged = judged.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
     for column in columns:
-        kept = bracketed(kept, column, place)
-        floor = None if floor is None else with_column(floor, column, place)
-    return Evidence(rows=kept, sql=select(spec, claim, columns, table, rows), floor=floor)
+        judged = bracketed(judged, column, where)
+        floor = None if floor is None else with_column(floor, column, where)
+    return Evidence(rows=judged, sql=select(spec, claim, columns, table, rows), floor=floor)
 
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:
     """The rows with a column of that name; a formula of what a search found has its bracket beside it."""
     import polars as pl
 
-    found = [name for name in rows.columns if lower(name) in rows.columns and name in Expression(text).names]
+    searched = [name for name in rows.columns if lower(name) in rows.columns and name in Expression(text).names]
     rows = with_column(rows, text, where)
-    if not found or lower(text) in rows.columns:
+    if not searched or lower(text) in rows.columns:
         return rows
     ends = []
     for end in (lower, upper):
-        moved = rows.drop(text).with_columns(pl.col(end(name)).alias(name) for name in found)
+        moved = rows.drop(text).with_columns(pl.col(end(name)).alias(name) for name in searched)
         ends.append(with_column(moved, text, where)[text].cast(pl.Float64))
-    turned = (ends[0] > ends[1]).fill_null(False) | _falling(rows, text, found[0], where)
+    turned = (ends[0] > ends[1]).fill_null(False) | _falling(rows, text, searched[0], where)
     low, high = (
         pl.select(pl.when(turned).then(ends[1]).otherwise(ends[0])),
         pl.select(pl.when(turned).then(ends[0]).otherwise(ends[1])),

@@ -29,18 +29,6 @@ DOMINATED = "floor > 0.5 * y"
 LISTED = 6
 
 
-def axes(claim: Claim) -> tuple[str | None, str | None]:
-    """The columns that a claim calls its x and its y; None where it has none."""
-    model = claim.fit or claim.prefer or claim.collapse
-    if model is not None:
-        return model.x, model.y
-    if claim.trend is not None:
-        return claim.trend.along, claim.trend.of
-    if claim.compare is not None:
-        return None, claim.compare.of
-    return None, claim.equals.y if claim.equals is not None else None
-
-
 def condition(claim: Claim) -> str | None:
     """The sentence that keeps an assignment from being judged; None where nothing does."""
     return claim.unmet_if or (DOMINATED if claim.floor is not None else None)
@@ -67,7 +55,7 @@ def split(claim: Claim, evidence: Evidence, fields: Columns, by: Sequence[str]) 
 
 def _assignment(claim: Claim, rows: pl.DataFrame, fields: Columns, by: Sequence[str]) -> list[str]:
     """Columns whose values make an assignment: arm, params, the claim's x and groups."""
-    x, _ = axes(claim)
+    x, _ = claim.axes
     match = claim.floor.match if claim.floor is not None else ()
     params = [name for name, field in fields.items() if field.role == "param"]
     return [name for name in dict.fromkeys(("arm", *params, *by, *match, x)) if name is not None and name in rows.columns]
@@ -77,7 +65,7 @@ def _combined(claim: Claim, rows: pl.DataFrame, floor: pl.DataFrame | None, fiel
     """One row an assignment: its numbers combined over seeds, `x`, `y` and the `floor` of its match beside them."""
     import polars as pl
 
-    x, y = axes(claim)
+    x, y = claim.axes
     numbers = [name for name in rows.columns if rows[name].dtype.is_numeric() and name not in key]
     table = rows.group_by(key, maintain_order=True).agg(expression(pl.col(name), aggregate(fields, name)) for name in numbers)
     if y is not None and y in table.columns:
@@ -117,13 +105,13 @@ def beside(claim: Claim, evidence: Evidence, rows: pl.DataFrame, along: str | No
     match = list(claim.floor.match)
     if not match or not len(rows):
         return evidence.floor
-    wanted = rows.select(match).unique()
-    if len(wanted) > 1 and not (along in evidence.floor.columns and len(wanted) == rows[along].n_unique()):
+    groups = rows.select(match).unique()
+    if len(groups) > 1 and not (along in evidence.floor.columns and len(groups) == rows[along].n_unique()):
         raise SpecError(
-            f"claims.{claim.id}.floor.match: {', '.join(match)} must have one value in each group, but has {len(wanted)}; "
+            f"claims.{claim.id}.floor.match: {', '.join(match)} must have one value in each group, but has {len(groups)}; "
             f"add it to 'by'."
         )
-    return evidence.floor.join(wanted, on=match, how="semi", nulls_equal=True)
+    return evidence.floor.join(groups, on=match, how="semi", nulls_equal=True)
 
 
 def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequence[str]) -> list[Finding]:
@@ -132,13 +120,15 @@ def told(claim: Claim, evidence: Evidence, findings: Sequence[Finding], by: Sequ
     if limited is None or not len(limited):
         return list(findings)
     names = list(findings[0].group) if findings else list(by)
-    done = [_noted(claim, finding, part) if len(part := _of(limited, finding.group)) else finding for finding in findings]
+    done = [_with_note(claim, finding, part) if len(part := _of(limited, finding.group)) else finding for finding in findings]
     if not names:
-        return done or [_noted(claim, Finding(verdict="unmet", sentence=""), limited)]
-    seen = {tuple(finding.group.values()) for finding in findings}
+        return done or [_with_note(claim, Finding(verdict="unmet", sentence=""), limited)]
+    judged = {tuple(finding.group.values()) for finding in findings}
     for key, part in limited.group_by(names, maintain_order=True):
-        if key not in seen:
-            done.append(_noted(claim, Finding(verdict="unmet", sentence="", group=dict(zip(names, key, strict=True))), part))
+        if key not in judged:
+            done.append(
+                _with_note(claim, Finding(verdict="unmet", sentence="", group=dict(zip(names, key, strict=True))), part)
+            )
     return done
 
 
@@ -149,18 +139,18 @@ def _of(rows: pl.DataFrame, group: dict[str, Any]) -> pl.DataFrame:
     return rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in group.items())) if group else rows
 
 
-def _noted(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
+def _with_note(claim: Claim, finding: Finding, part: pl.DataFrame) -> Finding:
     where = _places(claim, part)
     if finding.verdict == "unmet":
-        rest = f"; {finding.sentence}" if finding.sentence else "; nothing is left to judge"
+        continuation = f"; {finding.sentence}" if finding.sentence else "; nothing is left to judge"
         reason = f"{LIMITED}: {condition(claim)} {where}"
-        return replace(finding, sentence=f"{condition(claim)} {where}{rest}", reasons=(reason, *finding.reasons))
+        return replace(finding, sentence=f"{condition(claim)} {where}{continuation}", reasons=(reason, *finding.reasons))
     return replace(finding, reasons=(*finding.reasons, f"left out, as {condition(claim)}: {where}"))
 
 
 def _places(claim: Claim, part: pl.DataFrame) -> str:
     """Where it is limited: the values of x, else how many rows."""
-    x, _ = axes(claim)
+    x, _ = claim.axes
     if x is None or x not in part.columns or not part[x].dtype.is_numeric():
         return f"in {len(part)} row{'s' * (len(part) != 1)}"
     values = [shown(float(v)) for v in part[x].drop_nulls().unique().sort().to_list()]

@@ -27,61 +27,63 @@ LISTED = 6
 
 def keep(claim: Claim, evidence: Evidence, source: Source, columns: list[str]) -> tuple[Evidence, tuple[str, ...], str]:
     """The evidence of the chosen settings on the other seeds, what was chosen, and why nothing could be: one is empty."""
-    asked = claim.choose
-    if asked is None or not len(evidence.rows):
+    choice = claim.choose
+    if choice is None or not len(evidence.rows):
         return evidence, (), ""
-    rows = with_column(evidence.rows, asked.of, f"claims.{claim.id}.choose.of")
+    rows = with_column(evidence.rows, choice.of, f"claims.{claim.id}.choose.of")
     seeds = sorted(rows["seed"].filter(settled(rows)).unique().to_list())
-    held = seeds[: asked.seeds or max(1, len(seeds) // 2)]
-    judged = [seed for seed in seeds if seed not in held]
+    held_out = seeds[: choice.seeds or max(1, len(seeds) // 2)]
+    judged = [seed for seed in seeds if seed not in held_out]
     if not judged:
-        return evidence, (), f"it has {len(seeds)} seeds, choosing takes {len(held)}, and none is left to judge on"
+        return evidence, (), f"it has {len(seeds)} seeds, choosing takes {len(held_out)}, and none is left to judge on"
     params = [name for name, field in source.fields.items() if field.role == "param" and name in rows.columns]
-    key = ["arm", *(name for name in params if name not in asked.over)]
-    best = _best(rows.filter(rows["seed"].is_in(held) & rows["final"]), key, asked, source.fields)
-    kept = rows.join(best, on=[*key, *asked.over], how="semi", nulls_equal=True, maintain_order="left")
-    kept = kept.filter(~kept["seed"].is_in(held))
-    table = _chosen(claim, source, key, held)
-    told = f"chosen by {asked.of} on {len(held)} held-out seed{'s' * (len(held) != 1)}: {_said(best, key, asked)}"
-    return replace(evidence, rows=kept, sql=select(source.spec, claim, columns, table, source.rows)), (told,), ""
+    key = ["arm", *(name for name in params if name not in choice.over)]
+    best = _best(rows.filter(rows["seed"].is_in(held_out) & rows["final"]), key, choice, source.fields)
+    left_to_judge = rows.join(best, on=[*key, *choice.over], how="semi", nulls_equal=True, maintain_order="left")
+    left_to_judge = left_to_judge.filter(~left_to_judge["seed"].is_in(held_out))
+    table = _chosen_sql(claim, source, key, held_out)
+    sentence = (
+        f"chosen by {choice.of} on {len(held_out)} held-out seed{'s' * (len(held_out) != 1)}: {_choice_text(best, key, choice)}"
+    )
+    return replace(evidence, rows=left_to_judge, sql=select(source.spec, claim, columns, table, source.rows)), (sentence,), ""
 
 
-def _best(rows: pl.DataFrame, key: list[str], asked: Choice, fields: Columns) -> pl.DataFrame:
+def _best(rows: pl.DataFrame, key: list[str], choice: Choice, fields: Columns) -> pl.DataFrame:
     """For each assignment of `key` the setting with the best value; one that lost a seed only where all have."""
     import polars as pl
 
     ok = settled(rows)
-    value = aggregates.expression(pl.col(asked.of).filter(pl.col("_ok")), aggregate(fields, asked.of))
-    tried = rows.with_columns(_ok=ok).group_by([*key, *asked.over], maintain_order=True)
-    table = tried.agg(pl.col("_ok").sum(), value.alias("_value"))
-    order = ["_ok", "_value", *asked.over]
-    down = [True, asked.goal == "maximize", *(False for _ in asked.over)]
+    value = aggregates.expression(pl.col(choice.of).filter(pl.col("_ok")), aggregate(fields, choice.of))
+    candidates = rows.with_columns(_ok=ok).group_by([*key, *choice.over], maintain_order=True)
+    table = candidates.agg(pl.col("_ok").sum(), value.alias("_value"))
+    order = ["_ok", "_value", *choice.over]
+    down = [True, choice.goal == "maximize", *(False for _ in choice.over)]
     return table.sort(order, descending=down, nulls_last=True).unique(key, keep="first", maintain_order=True)
 
 
-def _chosen(claim: Claim, source: Source, key: list[str], held: list[int]) -> str:
+def _chosen_sql(claim: Claim, source: Source, key: list[str], held_out: list[int]) -> str:
     """The rows that are left, as a table in SQL."""
-    asked = claim.choose
-    assert asked is not None
+    choice = claim.choose
+    assert choice is not None
     terms = names(source.spec, source.rows)
-    column = terms.term(asked.of)
+    column = terms.term(choice.of)
     where = f"WHERE {terms.condition(claim.where)} " if claim.where is not None else ""
-    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held))}) AND status = '{OK}')"
-    window = f"OVER (PARTITION BY {', '.join([*key, *asked.over])})"
-    value = aggregates.sql(column, aggregate(source.fields, asked.of), f"{some} {window}")
-    way = " DESC" if asked.goal == "maximize" else ""
-    order = f"_ok DESC, _value{way} NULLS LAST, {', '.join(asked.over)}"
-    tried = f"SELECT *, count(*) {some} {window} AS _ok, {value} AS _value FROM {source.table} {where}"
-    ranked = f"SELECT *, dense_rank() OVER (PARTITION BY {', '.join(key)} ORDER BY {order}) AS _rank FROM ({tried})"
-    return f"(SELECT * FROM ({ranked}) WHERE _rank = 1 AND seed NOT IN ({', '.join(map(str, held))}))"
+    some = f"FILTER (WHERE final AND seed IN ({', '.join(map(str, held_out))}) AND status = '{OK}')"
+    window = f"OVER (PARTITION BY {', '.join([*key, *choice.over])})"
+    value = aggregates.sql(column, aggregate(source.fields, choice.of), f"{some} {window}")
+    way = " DESC" if choice.goal == "maximize" else ""
+    order = f"_ok DESC, _value{way} NULLS LAST, {', '.join(choice.over)}"
+    candidates = f"SELECT *, count(*) {some} {window} AS _ok, {value} AS _value FROM {source.table} {where}"
+    ranked = f"SELECT *, dense_rank() OVER (PARTITION BY {', '.join(key)} ORDER BY {order}) AS _rank FROM ({candidates})"
+    return f"(SELECT * FROM ({ranked}) WHERE _rank = 1 AND seed NOT IN ({', '.join(map(str, held_out))}))"
 
 
-def _said(best: pl.DataFrame, key: list[str], asked: Choice) -> str:
+def _choice_text(best: pl.DataFrame, key: list[str], choice: Choice) -> str:
     """Which setting was chosen where: `rate = 0.1 at arm = tuned, d = 8`."""
     varied = [name for name in key if best[name].n_unique() > 1]
     lines = []
     for row in best.sort(varied or key).iter_rows(named=True):
         places = ", ".join(f"{name} = {text(row[name])}" for name in varied if row[name] is not None)
-        lines.append(", ".join(f"{name} = {text(row[name])}" for name in asked.over) + (f" at {places}" if places else ""))
+        lines.append(", ".join(f"{name} = {text(row[name])}" for name in choice.over) + (f" at {places}" if places else ""))
     more = f" and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
     return "; ".join(lines[:LISTED]) + more

@@ -52,36 +52,34 @@ class JudgedLaw:
         return self.law.value(self.theta, x)
 
 
-def summary(found: Fit) -> dict[str, Any]:
+def summary(fitted: Fit) -> dict[str, Any]:
     """A fit as JSON values: the law, its parameters, the x it rests on and the lack of fit."""
     return {
-        "law": found.law.name,
-        "space": found.space,
-        "parameters": {p.name: found.estimate(p.name) for p in found.law.parameters},
-        "x_points": len(found.series.near.x),
-        "x_from": float(found.series.near.x[0]),
-        "x_to": float(found.series.near.x[-1]),
-        "seeds": len(found.series.units),
-        "lack_of_fit": found.lack,
-        "noisy": found.series.noisy,
+        "law": fitted.law.name,
+        "space": fitted.space,
+        "parameters": {p.name: fitted.estimate(p.name) for p in fitted.law.parameters},
+        "x_points": len(fitted.series.near.x),
+        "x_from": float(fitted.series.near.x[0]),
+        "x_to": float(fitted.series.near.x[-1]),
+        "seeds": len(fitted.series.units),
+        "lack_of_fit": fitted.lack,
+        "noisy": fitted.series.noisy,
     }
 
 
-def drawable(found: Fit, case: Case, rows: pl.DataFrame) -> dict[str, Any]:
+def drawable(fitted: Fit, case: Case, rows: pl.DataFrame) -> dict[str, Any]:
     """The summary of a fit to a group's rows, with all that it takes to draw the law from a saved verdict."""
     claim = case.claim
-    model = claim.fit or claim.prefer
-    assert model is not None
-    by = claim.by or (("arm",) if claim.compare is not None else ())
+    (x, y), by = claim.axes, claim.groups
     constant = _constant(case, rows, by)
     return {
-        **summary(found),
-        "x": model.x,
-        "y": model.y,
+        **summary(fitted),
+        "x": x,
+        "y": y,
         "from": claim.from_,
         "by": list(by),
         "constant": [[name, jsonable(value)] for name, value in constant.items()],
-        "points": _points(found.series.near),
+        "points": _points(fitted.series.near),
     }
 
 
@@ -90,8 +88,8 @@ def _constant(case: Case, rows: pl.DataFrame, by: Sequence[str]) -> dict[str, An
     results = {name for name, field in case.fields.items() if field.role == "result"}
     names = [name for name in rows.columns if name.isidentifier() and name not in ENGINE_NAMES | results]
     judged = rows.filter(settled(rows))
-    listed = [name for name in dict.fromkeys(("arm", *by, *names)) if name in rows.columns]
-    return {name: judged[name][0] for name in listed if judged[name].n_unique() == 1}
+    candidates = [name for name in dict.fromkeys(("arm", *by, *names)) if name in rows.columns]
+    return {name: judged[name][0] for name in candidates if judged[name].n_unique() == 1}
 
 
 def _points(curve: Series) -> dict[str, list[float]]:
@@ -129,7 +127,7 @@ def _restored(record: Mapping[str, Any]) -> JudgedLaw:
         high=record["x_to"],
         by=tuple(record["by"]),
         constant=dict(record["constant"]),
-        points=[dict(zip(("x", *ENDS), place, strict=True)) for place in zip(*columns, strict=True)],
+        points=[dict(zip(("x", *ENDS), values, strict=True)) for values in zip(*columns, strict=True)],
     )
 
 

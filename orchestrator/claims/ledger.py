@@ -33,8 +33,8 @@ class Sample:
 
 def claim_hash(claim: Claim) -> str:
     """Sixteen hex characters of everything a claim says, words and basis included; what is foreseen of it is no part of it."""
-    said = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"foreseen"})
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest()
+    record = claim.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"foreseen"})
+    return hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def sample(plan: pa.Table) -> Sample:
@@ -43,11 +43,11 @@ def sample(plan: pa.Table) -> Sample:
 
     points = pl.Series(plan["point"]).unique().sort()
     letters = pl.Series(point_ids.letters(points.to_numpy()))
-    known = hashlib.blake2b(str(letters.str.join("").item()).encode(), digest_size=8).hexdigest()
-    return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=known)
+    digest = hashlib.blake2b(str(letters.str.join("").item()).encode(), digest_size=8).hexdigest()
+    return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=digest)
 
 
-def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, seen: bool) -> dict[str, Any]:
+def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, current: Sample, has_rows: bool) -> dict[str, Any]:
     """The record with this spec's claims and sample entered where they are new; `seen` once rows have been looked at.
 
     What was entered first stays: that is what later claims and samples are compared with.
@@ -57,29 +57,29 @@ def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, drawn: Sample, 
     claims = dict(old["claims"])
     for claim in spec.claims:
         claims.setdefault(claim.id, {"hash": claim_hash(claim), "since": now, "after_data": old["seen"], "seen": False})
-        claims[claim.id] = {**claims[claim.id], "seen": claims[claim.id]["seen"] or seen}
+        claims[claim.id] = {**claims[claim.id], "seen": claims[claim.id]["seen"] or has_rows}
     entry = old["samples"].get(size)
     if entry is None or not entry["seen"]:
-        entry = {"points": drawn.points, "seeds": drawn.seeds, "hash": drawn.hash, "since": now, "seen": seen}
-    return {"claims": claims, "samples": {**old["samples"], size: entry}, "seen": old["seen"] or seen}
+        entry = {"points": current.points, "seeds": current.seeds, "hash": current.hash, "since": now, "seen": has_rows}
+    return {"claims": claims, "samples": {**old["samples"], size: entry}, "seen": old["seen"] or has_rows}
 
 
-def changed(book: Mapping[str, Any], claim: Claim, size: str, drawn: Sample) -> str:
+def changed(book: Mapping[str, Any], claim: Claim, size: str, current: Sample) -> str:
     """What changed after data were seen, as a sentence; empty where nothing did."""
-    first, taken = book["claims"].get(claim.id), book["samples"].get(size)
+    first, first_sample = book["claims"].get(claim.id), book["samples"].get(size)
     parts = []
     if first is not None and first["after_data"]:
         parts.append(f"the claim was added after data were seen, on {first['since'][:10]}")
     if first is not None and first["seen"] and first["hash"] != claim_hash(claim):
         parts.append(f"the claim changed after data were seen (it was {first['hash']} on {first['since'][:10]})")
-    if taken is not None and taken["seen"] and taken["hash"] != drawn.hash:
-        before = Sample(points=taken["points"], seeds=taken["seeds"], hash=taken["hash"])
-        parts.append(f"the sample changed after data were seen (it was {before}, is {drawn})")
+    if first_sample is not None and first_sample["seen"] and first_sample["hash"] != current.hash:
+        before = Sample(points=first_sample["points"], seeds=first_sample["seeds"], hash=first_sample["hash"])
+        parts.append(f"the sample changed after data were seen (it was {before}, is {current})")
     return "; ".join(parts)
 
 
-def register(spec: Spec, store: Store, size: str, drawn: Sample) -> dict[str, Any]:
+def register(spec: Spec, store: Store, size: str, current: Sample) -> dict[str, Any]:
     """Enter the claims of a spec into its store before its first point is measured; the record."""
-    book = enter(store.load("claims", spec.name), spec, size, drawn, seen=False)
+    book = enter(store.load("claims", spec.name), spec, size, current, has_rows=False)
     store.save("claims", spec.name, book)
     return book

@@ -32,18 +32,18 @@ def unequal(claim: Claim, keys: list[str], sides: Mapping[str, pl.DataFrame], fi
 def _worst(claim: Claim, name: str, keys: list[str], sides: Mapping[str, pl.DataFrame], how: str) -> str:
     import polars as pl
 
-    place = f"claims.{claim.id}.require.matched"
+    where = f"claims.{claim.id}.require.matched"
     room, combined = claim.require.matched[name], []
     for label, rows in sides.items():
         if name not in rows.columns:
-            raise SpecError(f"{place}: it must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}")
-        kept = with_column(rows, name, place).filter(pl.col(name).is_not_null())
-        combined.append(kept.group_by(keys).agg(expression(pl.col(name), how)).with_columns(pl.lit(label).alias("side")))
+            raise SpecError(f"{where}: it must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}")
+        present = with_column(rows, name, where).filter(pl.col(name).is_not_null())
+        combined.append(present.group_by(keys).agg(expression(pl.col(name), how)).with_columns(pl.lit(label).alias("side")))
     spread = pl.concat(combined).group_by(keys, maintain_order=True)
-    found = spread.agg(pl.col(name).min().alias("least"), pl.col(name).max().alias("most")).with_columns(
+    ratios = spread.agg(pl.col(name).min().alias("least"), pl.col(name).max().alias("most")).with_columns(
         off=(pl.col("most") - pl.col("least")) / pl.max_horizontal(pl.col("most").abs(), pl.col("least").abs())
     )
-    worst = found.filter(pl.col("off") > room * (1 + 1e-9)).sort("off", descending=True).head(1)
+    worst = ratios.filter(pl.col("off") > room * (1 + 1e-9)).sort("off", descending=True).head(1)
     if not len(worst):
         return ""
     row = worst.row(0, named=True)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.claims.case import FINITE
-from orchestrator.claims.region import Region
+from orchestrator.claims.case import FINITE, Region
 from orchestrator.fitting.fits import fit
 from orchestrator.fitting.intervals import Interval
 from orchestrator.fitting.laws import Law
@@ -38,30 +37,30 @@ def least(law: Law) -> int:
     return law.size + 2
 
 
-def place(found: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+def place(curve: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """A parameter of the law against its region, dropping the smallest one and two x included.
 
-    Rows without noise have an interval as wide as what the estimate does when x are dropped, and as the scatter about the law;
-    a staircase, as wide as what rounding could have done to it.
+    Without noise the interval covers the estimates with the smallest x dropped, and the scatter about the law; for a staircase
+    it covers every law that rounds to the same steps.
     """
-    full = fit(law, found)
+    full = fit(law, curve)
     interval = full.interval(name, level)
-    windows = tuple(fit(law, found.window(drop), full.space).estimate(name) for drop in WINDOWS)
-    placed = weighed(name, interval, windows, region, found.noisy)
+    windows = tuple(fit(law, curve.window(drop), full.space).estimate(name) for drop in WINDOWS)
+    placed = weighed(name, interval, windows, region, curve.noisy)
     if not stepped(full):
         return placed
     values = unrounded(full, name)
-    return stuck(placed, found) if values is None else rounded(placed, values, region)
+    return stuck(placed, curve) if values is None else rounded(placed, values, region)
 
 
-def stuck(placed: Placed, found: Series) -> Placed:
+def stuck(placed: Placed, curve: Series) -> Placed:
     """The verdict on a staircase with too few steps to tell how its corners lie."""
-    steps = len(np.unique(found.near.steps))
+    steps = len(np.unique(curve.near.steps))
     return Placed(
         word="undecided",
         interval=placed.interval,
         windows=placed.windows,
-        reason=f"{STAIRCASE}: {len(found.near.x)} x share {steps} values, too few to tell a law from rounding",
+        reason=f"{STAIRCASE}: {len(curve.near.x)} x share {steps} values, too few to tell a law from rounding",
     )
 
 
@@ -109,14 +108,14 @@ def settle(word: str, reason: str, extremes: list[str], guard: str = "", why: st
 
 def reported(placed: Placed, region: Region) -> dict[str, Any]:
     """A placed parameter as JSON values."""
-    found = placed.interval
+    interval = placed.interval
     return {
-        "estimate": found.estimate,
-        "low": found.low,
-        "high": found.high,
+        "estimate": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
         "expected_low": region.low,
         "expected_high": region.high,
         "windows": list(placed.windows),
-        "units": found.units,
-        "method": found.method,
+        "units": interval.units,
+        "method": interval.method,
     }

@@ -94,17 +94,37 @@ def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:
 
 def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None, rows: pl.DataFrame | None = None) -> str:
     """The query that gives a claim's rows from a store; of `rows`, which hold the same columns, it may know the values."""
+    floor = None if claim.floor is None else claim.floor.arm
+    judged = None if claim.condition is None else (claim.kind, claim.condition)
+    return select_rows(spec, columns, claim.where, table, rows, floor, judged)
+
+
+def select_rows(
+    spec: Spec,
+    columns: Sequence[str],
+    where: str | None = None,
+    table: str | None = None,
+    rows: pl.DataFrame | None = None,
+    floor: str | None = None,
+    judged: tuple[str, str] | None = None,
+) -> str:
+    """The query that gives columns of the rows that meet a condition; those of the arm `floor` come whether or not they do.
+
+    `judged` is the name of a further column, and the condition on each row that it tells.
+    """
     searched = table is not None and table.startswith("boundaries.")
     terms = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
-    chosen = [terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))]
+    columns_chosen = [
+        terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))
+    ]
     conditions = ["final"] if "step" not in columns and not searched else []
-    if claim.where is not None:
-        where = terms.condition(claim.where)
-        conditions.append(f"({where})" if claim.floor is None else f"(arm = '{claim.floor.arm}' OR ({where}))")
-    if claim.holds is not None:
+    if where is not None:
+        met = terms.condition(where)
+        conditions.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")
+    if judged is not None:
         if not searched:
-            chosen.insert(3, "point")
-        chosen.append(f"({terms.condition(claim.holds)}) AS holds")
-    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(chosen)))}"
+            columns_chosen.insert(3, "point")
+        columns_chosen.append(f"({terms.condition(judged[1])}) AS {judged[0]}")
+    ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"

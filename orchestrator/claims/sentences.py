@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import wording
 from orchestrator.claims import verdict
 from orchestrator.claims.floors import condition
-from orchestrator.claims.kinds.collapse import SPREAD
 from orchestrator.claims.verdict import LIMITED, Finding
 
 if TYPE_CHECKING:
@@ -17,38 +16,16 @@ if TYPE_CHECKING:
 
 def label(group: Mapping[str, Any]) -> str:
     """A group as text: `beta = 8, d = 2`; a param that the group's arm does not have is left out."""
-    there = {name: value for name, value in group.items() if value is not None}
-    return ", ".join(f"{name} = {wording.text(value)}" for name, value in there.items()) or "all rows"
+    values = {name: value for name, value in group.items() if value is not None}
+    return ", ".join(f"{name} = {wording.text(value)}" for name, value in values.items()) or "all rows"
 
 
 def expected(claim: Claim) -> str:
     """What the claim expects, in words."""
     limited = condition(claim)
-    return _expected(claim) + (f", judged where not ({limited})" if limited else "")
-
-
-def _expected(claim: Claim) -> str:
-    bounds = {name: f"{_bound(bound.low, bound.high)}" for name, bound in (claim.expect or {}).items()}
-    if claim.prefer is not None:
-        rivals = ", ".join(claim.prefer.over)
-        return f"{claim.prefer.law} over {rivals} by {claim.prefer.aicc:g} AICc and by predicting the largest {claim.prefer.x}"
-    if claim.holds is not None:
-        return f"{claim.holds} on every row" + (f", noise {claim.se}" if claim.se else "")
-    if claim.trend is not None:
-        return f"{claim.trend.of} {claim.trend.is_} along {claim.trend.along}"
-    if claim.collapse is not None:
-        asked = claim.collapse
-        return (
-            f"{asked.y} over {asked.x} one curve for every {asked.curves}, spread {bounds.get('spread', f'at most {SPREAD}')}"
-        )
-    if claim.equals is not None:
-        return f"{claim.equals.y} as in a table of {len(claim.equals.table)}"
-    if claim.compare is not None:
-        asked_arms = claim.compare
-        told = f"{asked_arms.of}: {asked_arms.left} - {asked_arms.right} {bounds.get('difference', 'at least 0')}"
-        third = f"; less {asked_arms.interaction} - {asked_arms.right} {bounds.get('interaction', 'at least 0')}"
-        return told + (third if asked_arms.interaction else "")
-    return "; ".join(f"{name} {text}" for name, text in bounds.items())
+    bounds = {name: _bound(bound.low, bound.high) for name, bound in (claim.expect or {}).items()}
+    kind = claim.judged_by
+    return kind.expected(kind.of(claim), claim, bounds) + (f", judged where not ({limited})" if limited else "")
 
 
 def _bound(low: Any, high: Any) -> str:
@@ -65,6 +42,6 @@ def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) ->
         opening = f"for {label(finding.group)}, " if finding.group else ""
         closing = f" ({'; '.join(finding.reasons)})" if finding.reasons and finding.verdict != "unmet" else ""
         parts.append(f"{opening}{finding.sentence}{closing}")
-    told = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
+    text = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
     limited = word == "unmet" and any(r.startswith(LIMITED) for f in findings for r in f.reasons)
-    return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {told}."
+    return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {text}."

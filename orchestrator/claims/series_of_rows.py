@@ -51,32 +51,32 @@ class Measured:
         middle = float(np.median(xs))
         tilts = [(0, 0), (1, 1), (0, 1), (1, 0)] if len(xs) > 1 else [(0, 0), (1, 1)]
         filled = [self._filled(middle, below, above) for below, above in tilts]
-        return [found.above(self.floor) if self.floor is not None else found for found in filled]
+        return [extreme.above(self.floor) if self.floor is not None else extreme for extreme in filled]
 
     def _filled(self, middle: float, below: int, above: int) -> Series:
-        known = self.series.near
-        names = np.unique([*known.units, *(unit for _, unit in self.lost)])
-        xs = np.unique([*known.x, *(x for x, _ in self.lost)])
+        near = self.series.near
+        names = np.unique([*near.units, *(unit for _, unit in self.lost)])
+        xs = np.unique([*near.x, *(x for x, _ in self.lost)])
         values = np.full((len(xs), len(names)), np.nan)
-        rows, columns = np.searchsorted(xs, known.x), np.searchsorted(names, np.asarray(known.units))
-        values[np.ix_(rows, columns)] = known.values
+        rows, columns = np.searchsorted(xs, near.x), np.searchsorted(names, np.asarray(near.units))
+        values[np.ix_(rows, columns)] = near.values
         halves = None
-        if known.halves is not None:
+        if near.halves is not None:
             halves = np.zeros(len(xs))
-            halves[rows] = known.halves
+            halves[rows] = near.halves
         for x, unit in self.lost:
             ends = self._range((x, unit))
             values[np.searchsorted(xs, x), np.searchsorted(names, unit)] = ends[below if x <= middle else above]
-        return replace(known, x=xs, values=values, units=tuple(names.tolist()), halves=halves)
+        return replace(near, x=xs, values=values, units=tuple(names.tolist()), halves=halves)
 
     def _range(self, place: Place) -> Ends:
-        known = self.series.near
+        near_series = self.series.near
         if place in self.edges:
-            xs = np.unique([*known.x, *(x for x, _ in self.lost)])
-            at, held = np.searchsorted(xs, place[0]), np.searchsorted(xs, known.x)
-            return beyond(known.y, self.edges[place], 1 + int(np.min(np.abs(held - at))))
-        near = np.flatnonzero(known.x == place[0])
-        values = known.values[max(0, near[0] - 1) : near[0] + 2] if len(near) else known.values
+            xs = np.unique([*near_series.x, *(x for x, _ in self.lost)])
+            at, measured_at = np.searchsorted(xs, place[0]), np.searchsorted(xs, near_series.x)
+            return beyond(near_series.y, self.edges[place], 1 + int(np.min(np.abs(measured_at - at))))
+        near = np.flatnonzero(near_series.x == place[0])
+        values = near_series.values[max(0, near[0] - 1) : near[0] + 2] if len(near) else near_series.values
         return float(np.nanmin(values)), float(np.nanmax(values))
 
 
@@ -103,19 +103,19 @@ def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "se
     present = rows.filter(ok & rows[x].is_not_null() & rows[y].is_not_null())
     xs, ys, units = _floats(present[x]), _floats(present[y]), present[unit].to_numpy()
     finite = np.isfinite(ys) & np.isfinite(xs)
-    gone = rows.filter(~ok & rows[x].is_not_null() & rows[unit].is_not_null())
-    places = gone.select(pl.col(x).cast(pl.Float64), unit).rows()
+    failures = rows.filter(~ok & rows[x].is_not_null() & rows[unit].is_not_null())
+    places = failures.select(pl.col(x).cast(pl.Float64), unit).rows()
     broken = zip(xs[~finite].tolist(), units[~finite].tolist(), strict=True)
     lost = {*places, *broken}
     if lost:
         lost -= set(zip(xs[finite].tolist(), units[finite].tolist(), strict=True))
-    found = series(xs[finite], ys[finite], units[finite], aggregate, _halves(present, y, finite))
-    anchored = floor is not None and len(floor.x) and len(found.x)
+    curve = series(xs[finite], ys[finite], units[finite], aggregate, _halves(present, y, finite))
+    anchored = floor is not None and len(floor.x) and len(curve.x)
     return Measured(
-        series=found.above(floor) if floor is not None and anchored else found,
+        series=curve.above(floor) if floor is not None and anchored else curve,
         lost=tuple(sorted(lost)),
         hollow=int(ok.sum()) - len(present),
-        edges=_edges(gone, places, y),
+        edges=_edges(failures, places, y),
         floor=floor if anchored else None,
     )
 
@@ -134,8 +134,8 @@ def _edges(rows: pl.DataFrame, places: list[Place], y: str) -> dict[Place, Ends]
         return {}
     ends = zip(places, rows[lower(y)].to_list(), rows[upper(y)].to_list(), strict=True)
     return {
-        place: (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-        for place, low, high in ends
+        point: (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        for point, low, high in ends
         if (low is None) != (high is None)
     }
 
@@ -146,26 +146,26 @@ def _floats(column: pl.Series) -> Array:
     return column.cast(pl.Float64).to_numpy()
 
 
-def lacking(claim: Claim, found: Series, laws: tuple[Law, ...], least: int) -> tuple[str, ...]:
+def lacking(claim: Claim, curve: Series, laws: tuple[Law, ...], least: int) -> tuple[str, ...]:
     """What the series has too little of, as sentences: x, decades, seeds, or values that the laws take.
 
     `least` x are what the laws and the finite-size rule cannot do without, a measured floor counted as one; the claim's
     `require` may ask for more, and sets the seeds, two at least for a noisy series.
     """
-    require, near = claim.require, found.near
-    points, seeds = max(least - found.floor, require.x_points or 0), _seeds(require.seeds, found.noisy)
+    require, near = claim.require, curve.near
+    points, seeds = max(least - curve.floor, require.x_points or 0), _seeds(require.seeds, curve.noisy)
     lowest, decades = max((law.domain for law in laws), default=-math.inf), require.x_decades or 0.0
     short = {
         f"it has {len(near.x)} x and needs {points}": len(near.x) < points,
-        f"its x span {found.decades:.2f} decades and it needs {decades:g}": found.decades < decades * (1 - 1e-9),
-        f"it has {len(found.units)} seeds and needs {seeds}": len(found.units) < seeds,
-        f"x must lie above {lowest:g} for these laws, and does not": bool((found.x <= lowest).any()),
+        f"its x span {curve.decades:.2f} decades and it needs {decades:g}": curve.decades < decades * (1 - 1e-9),
+        f"it has {len(curve.units)} seeds and needs {seeds}": len(curve.units) < seeds,
+        f"x must lie above {lowest:g} for these laws, and does not": bool((curve.x <= lowest).any()),
     }
     return tuple(text for text, lacks in short.items() if lacks)
 
 
-def _seeds(asked: int | None, noisy: bool) -> int:
+def _seeds(required: int | None, noisy: bool) -> int:
     """The fewest seeds: what the claim asks, else SEEDS where they differ; two where they differ in any case."""
-    if asked is None:
+    if required is None:
         return SEEDS if noisy else 1
-    return max(2, asked) if noisy else asked
+    return max(2, required) if noisy else required

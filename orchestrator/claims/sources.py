@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from orchestrator.claims.evidence import SETTLED, lower, upper
 from orchestrator.results.derived_columns import derived
-from orchestrator.results.described import Columns, Described, fields_of
-from orchestrator.results.sweep_rows import Rows, rows_at
-from orchestrator.store.store import BASE
+from orchestrator.results.described import Columns, Described
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.workload.describe import table_name
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from orchestrator.spec import Spec
     from orchestrator.spec.claim_model import Claim
-    from orchestrator.store import Store
 
 OTHER = "sweep:"
 CLEAN = ("found", "noisy", "ok")
@@ -39,14 +36,12 @@ class Source:
     missing: str = ""
 
 
-def sources(spec: Spec, store: Store, found: Rows) -> dict[str, Source]:
-    """What each `from` of the spec's claims stands for; `found` is what `rows_of` gives of the sweep itself."""
-    known = {"rows": own(spec, *found)}
-    for claim in spec.claims:
-        if claim.from_ not in known:
-            name = claim.from_.removeprefix(OTHER)
-            known[claim.from_] = boundaries(spec, store) if claim.from_ == "boundary" else other(spec, store, name)
-    return known
+def sources(sweep: StoredSweep) -> dict[str, Source]:
+    """What each `from` of the sweep's claims stands for."""
+    each = {"rows": own(sweep.spec, sweep.rows, sweep.fields)}
+    for name in dict.fromkeys(claim.from_ for claim in sweep.spec.claims if claim.from_ != "rows"):
+        each[name] = boundaries(sweep) if name == "boundary" else other(sweep, name.removeprefix(OTHER))
+    return each
 
 
 def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
@@ -59,61 +54,51 @@ def absent(spec: Spec, claim: Claim) -> Source:
     name = claim.from_.removeprefix(OTHER)
     if claim.from_ == "boundary":
         return absent_boundary(spec)
+    return _unmeasured(spec, name)
+
+
+def _unmeasured(spec: Spec, name: str) -> Source:
+    """No rows of another sweep."""
     return _nothing(spec, f"sweeps.{table_name(name)}", f"the store holds no rows of sweep '{name}' yet; run it first")
 
 
 def _nothing(spec: Spec, table: str, why: str) -> Source:
-    import polars as pl
-
     schema = {"arm": pl.String, "seed": pl.Int64, "status": pl.String, "final": pl.Boolean}
     return Source(spec=spec, rows=pl.DataFrame(schema=schema), fields={}, table=table, missing=why)
 
 
-def other(spec: Spec, store: Store, name: str) -> Source:
+def other(sweep: StoredSweep, name: str) -> Source:
     """The rows of another sweep of the store, at this sweep's size where it has that, else of its latest run."""
-    from orchestrator.spec import parse
-
-    sizes = [plan["size"] for plan in store.plans() if plan["sweep"] == name]
-    size = next((s for s in sizes if s == (spec.size or BASE)), sizes[-1] if sizes else None)
-    if size is None:
-        return _nothing(spec, f"sweeps.{table_name(name)}", f"the store holds no rows of sweep '{name}' yet; run it first")
-    said = store.latest(name, size).get("spec")
-    theirs = parse(json.dumps(said), name) if said else spec
-    return own(theirs, *rows_at(theirs, store, name, size))
+    theirs = sweep.neighbour(name)
+    return _unmeasured(sweep.spec, name) if theirs is None else own(theirs.spec, theirs.rows, theirs.fields)
 
 
-def boundaries(spec: Spec, store: Store) -> Source:
+def boundaries(sweep: StoredSweep) -> Source:
     """What the sweep's search found, a row for each boundary (with its bracket) or point of a level set's curve."""
-    from orchestrator.results import frames
-
-    size = spec.size or BASE
-    rows = frames.boundaries(store, spec.name, size)
-    if rows is None or not len(rows) or spec.search is None:
-        return absent_boundary(spec)
-    return boundary(spec, rows, fields_of(store, store.latest(spec.name, size)["workload"]))
+    if sweep.boundaries is None or sweep.boundaries.is_empty() or sweep.spec.search is None:
+        return absent_boundary(sweep.spec)
+    return boundary(sweep.spec, sweep.boundaries, sweep.fields)
 
 
 def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
     """A table of boundaries as rows of claims: one a point without noise, settled where there is a position."""
-    import polars as pl
-
     assert spec.search is not None
     along = spec.search.names
     params = {name: field for name, field in fields.items() if field.role == "param" and name in rows.columns}
-    known = {name: field for name, field in params.items() if name not in along}
+    described = {name: field for name, field in params.items() if name not in along}
     for name in along:
         about = params.get(name, Described(name=name, role="param", says=name))
-        known[name] = Described(
+        described[name] = Described(
             name=name, role="result", says=f"{about.says}, where the measure crosses its level", unit=about.unit
         )
-    known["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
+    described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
     settled = rows.with_columns(
         *(pl.lit(value).alias(name) for name, value in {"seed": 0, "step": 0, "final": True}.items()),
         *(pl.col(column).alias(name) for name, column in brackets.items() if column in rows.columns),
         pl.all_horizontal(pl.col(name).is_not_null() for name in along).alias(SETTLED),
     )
-    return Source(spec=spec, rows=derived(spec, settled), fields=known, table=f"boundaries.{table_name(spec.name)}")
+    return Source(spec=spec, rows=derived(spec, settled), fields=described, table=f"boundaries.{table_name(spec.name)}")
 
 
 def doubtful(rows: pl.DataFrame) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ class Finding:
 class Verdict:
     """The answer to one claim, as it is saved and printed.
 
-    `kind` is fit, prefer, compare, trend, collapse, holds or equals; `expected` is the claim's condition in words; `basis`
-    (quoted, reviewed, recalled, derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
+    `kind` is the name of the claim's kind; `expected` is the claim's condition in words; `basis` (quoted, reviewed, recalled,
+    derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
     says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
     `findings` are the groups.
@@ -78,14 +78,18 @@ def opened(value: Any) -> Any:
     """The numbers of a record with the open ends of intervals as infinities."""
     if not isinstance(value, dict):
         return value
-    held = {key: opened(item) for key, item in value.items()}
-    return {**held, **{key: end for key, end in ENDS.items() if held.get(key, end) is None}} if "estimate" in held else held
+    decoded = {key: opened(item) for key, item in value.items()}
+    return (
+        {**decoded, **{key: end for key, end in ENDS.items() if decoded.get(key, end) is None}}
+        if "estimate" in decoded
+        else decoded
+    )
 
 
 def restore(record: dict[str, Any]) -> Verdict:
     """The verdict of a record that `Verdict.record` made."""
-    told = [{**f, "reasons": tuple(f["reasons"]), "numbers": opened(f["numbers"])} for f in record["findings"]]
-    findings = tuple(Finding(**finding) for finding in told)
+    restored = [{**f, "reasons": tuple(f["reasons"]), "numbers": opened(f["numbers"])} for f in record["findings"]]
+    findings = tuple(Finding(**finding) for finding in restored)
     return Verdict(**{**record, "reasons": tuple(record["reasons"]), "findings": findings})
 
 
@@ -104,18 +108,18 @@ def jsonable(value: Any) -> Any:
 
 def told(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
     """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold."""
-    found: list[tuple[str, Mapping[str, Any] | None]] = [
+    parts: list[tuple[str, Mapping[str, Any] | None]] = [
         (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n)
         for name, n in numbers.items()
         if isinstance(n, Mapping) and "estimate" in n
     ]
-    found += [
+    parts += [
         (f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]
     ]
     if "broken" in numbers:
         things = "entries" if "entries" in numbers else "rows"
-        found.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} {things}", None))
-    return found
+        parts.append((f"{numbers['rows'] - numbers['broken']} of {numbers['rows']} {things}", None))
+    return parts
 
 
 def combine(words: list[str]) -> str:

@@ -103,12 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> Any:
 
 
 def leave(code: int, at_once: bool) -> NoReturn:
-    """End the process; where an error came while Ray was still coming up, without waiting for it.
+    """End the process; where an error came while an executor was still coming up, without waiting for it.
 
     At once means without taking every module down in order, which takes Ray, torch and Polars half a second.
     """
-    connection = sys.modules.get("orchestrator.driver.executors.ray_connection")
-    if at_once or (connection is not None and connection.under_way()):
+    executor = sys.modules.get("orchestrator.driver.executors.executor")
+    if at_once or (executor is not None and executor.under_way()):
         for stream in (sys.stdout, sys.stderr):
             with suppress(BrokenPipeError, AttributeError):
                 stream.flush()

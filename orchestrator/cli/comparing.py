@@ -28,20 +28,20 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
     from orchestrator.cli import show
     from orchestrator.results import diff
 
-    found = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
+    differences = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
     if as_json:
-        click.echo(json.dumps(found.as_json(), default=str))
+        click.echo(json.dumps(differences.as_json(), default=str))
         return
-    click.echo(f"{found.left} minus {found.right}, paired by params and seed; intervals at 95 %")
-    show.table(found.rows())
-    for note in dict.fromkeys(note for column in found.columns for note in column.notes):
+    click.echo(f"{differences.left} minus {differences.right}, paired by params and seed; intervals at 95 %")
+    show.table(differences.rows())
+    for note in dict.fromkeys(note for column in differences.columns for note in column.notes):
         click.echo(f"  {note}")
-    if found.boundaries:
+    if differences.boundaries:
         click.echo("boundaries")
-        show.table(found.boundaries, ["arm", "curve", "position", "position_right", "moved", "apart"])
-    click.echo(f"verdicts changed: {len(found.verdicts)}")
-    if found.verdicts:
-        show.table(found.verdicts)
+        show.table(differences.boundaries, ["arm", "curve", "position", "position_right", "moved", "apart"])
+    click.echo(f"verdicts changed: {len(differences.verdicts)}")
+    if differences.verdicts:
+        show.table(differences.verdicts)
 
 
 @click.command("audit")
@@ -76,18 +76,18 @@ def audit_command(
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
-    spec, kept = open_sweep(sweep, size, store)
-    found = audit.audit(spec, kept, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
-    page.refresh(spec, kept)
+    stored = open_sweep(sweep, size, store)
+    audited = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    page.refresh(stored)
     if as_json:
-        click.echo(json.dumps(found.as_json(), default=str))
+        click.echo(json.dumps(audited.as_json(), default=str))
     else:
-        click.echo(f"{found.sweep}: {found.agreeing:,} of {found.points:,} points agree")
+        click.echo(f"{audited.sweep}: {audited.agreeing:,} of {audited.points:,} points agree")
         compared = {"sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}
-        for way in found.ways:
+        for way in audited.ways:
             how = "bit for bit" if way["tolerance"] == 0 else f"within {way['tolerance']:g}"
-            how = compared.get(found.measures, how)
+            how = compared.get(audited.measures, how)
             click.echo(f"  {way['how']} on {way['device']}: {way['agreeing']:,} of {way['points']:,}, {how}")
-        if found.mismatches:
-            show.table([{**row, "params": json.dumps(row["params"])} for row in found.mismatches])
-    return 0 if found.passed else 1
+        if audited.mismatches:
+            show.table([{**row, "params": json.dumps(row["params"])} for row in audited.mismatches])
+    return 0 if audited.passed else 1

@@ -31,6 +31,6 @@ def dashboard_command(store: str, host: str, port: int, token: str | None, known
 
     # The engine imports no page: the pages are started by name.
     pages = importlib.import_module("dashboards.serve")
-    found = results(store)
-    where = pages.place(host, port, token, known_as)
-    pages.serve(found, where, mlflow, lambda url: click.echo(f"dashboard: {url} (Ctrl-C ends it)", err=True))
+    stored = results(store)
+    where = pages.endpoint(host, port, token, known_as)
+    pages.serve(stored, where, mlflow, lambda url: click.echo(f"dashboard: {url} (Ctrl-C ends it)", err=True))

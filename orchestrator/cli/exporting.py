@@ -26,13 +26,11 @@ def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, 
     """
     from orchestrator.claims import judging
     from orchestrator.report import export
-    from orchestrator.results import sweep_rows
     from orchestrator.results.stored_sweep import open_sweep
 
-    spec, kept = open_sweep(sweep, size, store)
-    found = sweep_rows.rows_of(spec, kept)
-    folder = Path(out) if out else kept.path / "exports" / spec.name
-    files = export.write(spec, kept, judging.judge(spec, kept, found), folder, bundle=bundle, found=found)
+    stored = open_sweep(sweep, size, store)
+    folder = Path(out) if out else stored.store.path / "exports" / stored.name
+    files = export.write(stored, judging.judge(stored), folder, bundle=bundle)
     if as_json:
         click.echo(json.dumps([str(path) for path in files]))
         return

@@ -30,8 +30,8 @@ def import_command(tracking_uri: str, store: str) -> None:
 
     from orchestrator.mirror import mlflow_server
 
-    taken = mlflow_server.import_store(tracking_uri, Path(store))
-    click.echo(f"{store}: took {', '.join(taken)} from MLflow")
+    imported = mlflow_server.import_store(tracking_uri, Path(store))
+    click.echo(f"{store}: took {', '.join(imported)} from MLflow")
 
 
 @click.command("merge")

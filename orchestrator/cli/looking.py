@@ -45,8 +45,7 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, as_jso
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
-    found, kept = open_sweep(spec, size, store)
-    verdicts = [verdict.record() for verdict in judging.judge(found, kept)]
+    verdicts = [verdict.record() for verdict in judging.judge(open_sweep(spec, size, store))]
     if as_json:
         click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
@@ -95,9 +94,9 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
-    found, kept = open_sweep(spec, size, store)
-    verdicts = judging.judge(found, kept)
-    paths = page.paths(page.write(found, kept, verdicts))
+    sweep = open_sweep(spec, size, store)
+    verdicts = judging.judge(sweep)
+    paths = page.paths(page.write(sweep, verdicts))
     records = [verdict.record() for verdict in verdicts]
     if as_json:
         click.echo(json.dumps({"verdicts": records, "report": paths}))

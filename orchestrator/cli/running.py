@@ -66,9 +66,8 @@ def _where(options: dict[str, Any]) -> Any:
     if options["inline"] and (options["cpus"] or options["gpus"]):
         raise SweepError("--inline: this process offers what it has, so --cpus and --gpus must not be given; leave them out.")
     progress = "json" if options["as_json"] else "quiet" if options["quiet"] else "auto"
-    return Where(
-        inline=options["inline"], address=options["address"], cpus=options["cpus"], gpus=options["gpus"], progress=progress
-    )
+    executor = "inline" if options["inline"] else "ray"
+    return Where(executor=executor, address=options["address"], cpus=options["cpus"], gpus=options["gpus"], progress=progress)
 
 
 @click.command("plan")
@@ -91,11 +90,11 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
     from orchestrator.driver import forecast
     from orchestrator.spec import read
 
-    found = read(spec, size=size)
+    sweep = read(spec, size=size)
     if resolved:
-        click.echo(json.dumps(found.resolved(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
-    outlook = forecast.forecast(found, store, pilot)
+    outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
         click.echo(json.dumps(outlook.as_json()))
     else:

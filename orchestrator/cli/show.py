@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,31 +20,35 @@ COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Rows as an aligned table; the columns are those named, else all of the first row."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from orchestrator.results import text_table
 
     names = list(columns or (rows[0] if rows else ()))
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        grid.add_column(name, overflow="fold", no_wrap=name in WHOLE)
-    for row in rows:
-        grid.add_row(*(Text(_cell(row.get(name)), style=COLOURS.get(str(row.get(name)), "")) for name in names))
-    Console().print(grid)
+    texts = [[_cell(row.get(name)) for name in names] for row in rows]
+    width = shutil.get_terminal_size().columns
+    for line in text_table.lines(names, texts, width=width, whole=WHOLE, style=_coloured) if names else ():
+        click.echo(line)
+
+
+def _coloured(cell: str, text: str) -> str:
+    return click.style(text, fg=COLOURS[cell]) if cell in COLOURS and text.strip() else text
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    """A value as a table shows it: thousands apart, nothing for what is absent."""
+    from orchestrator.results.text_table import plain
+
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return "" if value is None else f"{value:,}" if number else plain(str(value))
 
 
-def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
+def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, what was found in few words, and what was expected."""
     from orchestrator.claims.verdict import told
 
     rows = []
-    for verdict in found:
+    for verdict in judged:
         texts = dict.fromkeys(
-            _named(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
+            _group_text(finding["group"]) + text for finding in verdict["findings"] for text, _ in told(finding["numbers"])
         )
         rows.append(
             {
@@ -57,23 +62,23 @@ def verdicts(found: Iterable[Mapping[str, Any]]) -> None:
         table(rows)
 
 
-def _named(group: Mapping[str, Any]) -> str:
+def _group_text(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
-    told = [
+    values = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in group.items()
         if value is not None
     ]
-    return ", ".join(told) + ": " if told else ""
+    return ", ".join(values) + ": " if values else ""
 
 
 def result(done: Result) -> None:
     """What a run did, its verdicts, and where to look."""
     summary = done.summary
     failed = ", ".join(f"{number} {status}" for status, number in sorted(summary.failures.items()))
-    held = f", {summary.held:,} were there already" if summary.held else ""
+    before = f", {summary.held:,} were there already" if summary.held else ""
     click.echo(
-        f"{summary.sweep}: {summary.points:,} points; {summary.measured:,} measured in {duration(summary.seconds)}{held}"
+        f"{summary.sweep}: {summary.points:,} points; {summary.measured:,} measured in {duration(summary.seconds)}{before}"
         + (f"; failed: {failed}" if failed else "")
     )
     if summary.note:
@@ -93,30 +98,35 @@ def result(done: Result) -> None:
         click.echo(f"  warning: {warning}", err=True)
 
 
-def outlook(found: Forecast) -> None:
+def outlook(expected: Forecast) -> None:
     """The figures of a plan."""
-    size = f" at size {found.size}" if found.size else ""
-    click.echo(f"{found.sweep}{size}, workload {found.workload}")
-    arms = ", ".join(f"{arm} {number:,}" for arm, number in found.arms.items())
+    size = f" at size {expected.size}" if expected.size else ""
+    click.echo(f"{expected.sweep}{size}, workload {expected.workload}")
+    arms = ", ".join(f"{arm} {number:,}" for arm, number in expected.arms.items())
     lines = {
-        "points": f"{found.points:,} ({arms})",
-        "done": f"{found.done:,}",
-        "to do": f"{found.todo:,} in {found.shapes:,} shapes" if not found.grows else f"about {found.todo:,}, in rounds",
-        "packs": "unknown" if found.packs is None else f"about {found.packs:,} for {found.workers} workers",
-        "time": _time(found),
+        "points": f"{expected.points:,} ({arms})",
+        "done": f"{expected.done:,}",
+        "to do": f"{expected.todo:,} in {expected.shapes:,} shapes"
+        if not expected.grows
+        else f"about {expected.todo:,}, in rounds",
+        "packs": "unknown" if expected.packs is None else f"about {expected.packs:,} for {expected.workers} workers",
+        "time": _time(expected),
     }
-    if found.grows:
-        lines["points"] = f"{found.points:,} so far ({arms}), at most {found.most:,}: rows decide which come next"
-    if found.gpu_hours:
-        lines["GPU"] = f"{found.gpu_hours:.3g} GPU-hours"
+    if expected.grows:
+        lines["points"] = f"{expected.points:,} so far ({arms}), at most {expected.most:,}: rows decide which come next"
+    if expected.gpu_hours:
+        lines["GPU"] = f"{expected.gpu_hours:.3g} GPU-hours"
     for name, text in lines.items():
         click.echo(f"  {name:<8}{text}")
 
 
-def _time(found: Forecast) -> str:
-    if not found.todo:
+def _time(expected: Forecast) -> str:
+    if not expected.todo:
         return "none: every point is there"
-    if found.worker_seconds is None or found.wall_seconds is None:
-        tried = "every point of the pilot failed" if found.basis == "pilot" else "nothing of this shape was measured yet"
-        return f"unknown: {tried}; --pilot measures one point of each"
-    return f"{duration(found.wall_seconds)} on {found.workers} workers ({duration(found.worker_seconds)} of one, {found.basis})"
+    if expected.worker_seconds is None or expected.wall_seconds is None:
+        unmeasured = (
+            "every point of the pilot failed" if expected.basis == "pilot" else "nothing of this shape was measured yet"
+        )
+        return f"unknown: {unmeasured}; --pilot measures one point of each"
+    alone = duration(expected.worker_seconds)
+    return f"{duration(expected.wall_seconds)} on {expected.workers} workers ({alone} of one, {expected.basis})"

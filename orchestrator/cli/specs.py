@@ -42,10 +42,10 @@ def check_command(specs: tuple[str, ...]) -> None:
     for name in specs:
         counts = {}
         for size in (None, *parsing.read(name).sizes):
-            found = parsing.read(name, size=size)
-            workload, plan = prepare(found)
-            conditions.check(found, workload)
-            counts[size or "base"] = f"{len(plan):,} points" if found.search is None else "points as its search asks"
+            spec = parsing.read(name, size=size)
+            workload, plan = prepare(spec)
+            conditions.check(spec, workload)
+            counts[size or "base"] = f"{len(plan):,} points" if spec.search is None else "points as its search asks"
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
 
 
@@ -63,11 +63,11 @@ def check_workload_command(name: str) -> int:
     from orchestrator.cli import show
     from orchestrator.workload import describe
 
-    found = contract.check(describe.load(name))
+    checks = contract.check(describe.load(name))
     show.table(
-        [{"check": c.name, "holds": "-" if c.passed is None else "yes" if c.passed else "NO", "found": c.text} for c in found]
+        [{"check": c.name, "holds": "-" if c.passed is None else "yes" if c.passed else "NO", "found": c.text} for c in checks]
     )
-    return 2 if any(c.passed is False for c in found) else 0
+    return 2 if any(c.passed is False for c in checks) else 0
 
 
 @click.command("schema")

@@ -61,7 +61,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
     else:
         todo = remaining.missing(plan, kept) if kept else list(range(len(plan)))
     usual, most = growth.forecast() if growth is not None else (len(plan), len(plan))
-    left = max(len(todo), usual - len(plan) + len(todo)) if todo else 0
+    to_measure = max(len(todo), usual - len(plan) + len(todo)) if todo else 0
     groups = shape_groups.groups(plan, todo)
     rates = remaining.rates(plan, groups, kept) if kept else [None] * len(groups)
     recorded = any(rate is not None for rate in rates)
@@ -69,7 +69,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
         every = -(-len(groups) // PILOTS)
         rates = [_pilot(plan, group[0], spec.limits.seconds) if i % every == 0 else None for i, group in enumerate(groups)]
     seconds = shape_groups.estimate(groups, rates)
-    seconds = None if seconds is None else seconds * left / max(1, len(todo))
+    seconds = None if seconds is None else seconds * to_measure / max(1, len(todo))
     workers = max(1, int((os.cpu_count() or 1) / max(spec.needs.cpu, 1e-9)))
     wall = None if seconds is None else seconds / workers
     return Forecast(
@@ -79,7 +79,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
         points=len(plan),
         arms={arm: len(members) for arm, members in plan.arms},
         done=len(plan) - len(todo),
-        todo=left,
+        todo=to_measure,
         shapes=len(groups),
         packs=_packs(seconds, workers, spec.pack.seconds) if todo else 0,
         workers=workers,

@@ -1,25 +1,23 @@
-"""Takes a sweep from its spec to recorded rows: plan, minus what the store holds, through a runner."""
+"""Takes a sweep from its spec to recorded rows: plan, minus what the store holds, through an executor."""
 
 from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.driver import remaining, shipping
-from orchestrator.driver.executors.executor import Cluster
-from orchestrator.driver.executors.inline import run_inline
-from orchestrator.driver.executors.ray_connection import Connection
+from orchestrator.driver import remaining, shipping, stored_plan
+from orchestrator.driver.executors.choice import EXECUTORS
+from orchestrator.driver.executors.executor import Executor, Resources
 from orchestrator.driver.grower import Grower
 from orchestrator.driver.pack_queue import Queue
-from orchestrator.driver.progress import Show, showing
+from orchestrator.driver.progress import showing
 from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SpecError, StoreError
-from orchestrator.plan import Plan, expand, shape_groups, stored_plan
+from orchestrator.plan import Plan, expand, shape_groups
 from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec
@@ -28,18 +26,20 @@ from orchestrator.store import Store, open_store
 from orchestrator.worker.batch import Terms
 from orchestrator.workload.describe import Workload, load
 
-Runner = Callable[[Session, Show], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """Where and how to run: this process, a cluster's address, or local Ray with so many CPUs and GPUs."""
+    """Where to measure: the name of an executor, and what it may use; and how to show progress."""
 
-    inline: bool = False
+    executor: str = "ray"
     address: str | None = None
     cpus: int | None = None
     gpus: int | None = None
     progress: str = "auto"
+
+    def new_executor(self) -> Executor:
+        """The executor, which has not begun."""
+        return EXECUTORS[self.executor](Resources(address=self.address, cpus=self.cpus, gpus=self.gpus))
 
 
 @dataclass(kw_only=True)
@@ -99,23 +99,43 @@ def run(
     workload: str | types.ModuleType | None = None,
     retry: bool = False,
     prepared: tuple[Workload, Plan] | None = None,
+    executor: Executor | None = None,
 ) -> Summary:
-    """Measure what the plan has and the store has not; with `retry` failed points too. Inside `connect`, unless inline.
+    """Measure what the plan has and the store has not; with `retry` failed points too. Rows only: verdicts come after.
 
-    Rows only: verdicts come after. `prepared` is what `prepare` gave, where that was asked already.
+    `prepared` is what `prepare` gave, where that was asked already; `executor` is one that was begun, else it is made here.
 
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
+    prepared = prepared or prepare(spec, workload)
+    if executor is not None:
+        return _run(spec, store, where, workload, retry, prepared, executor)
+    with where.new_executor() as own:
+        own.begin([prepared[0]])
+        return _run(spec, store, where, workload, retry, prepared, own)
+
+
+def _run(
+    spec: Spec,
+    store: str | Path,
+    where: Where,
+    workload: str | types.ModuleType | None,
+    retry: bool,
+    prepared: tuple[Workload, Plan],
+    executor: Executor,
+) -> Summary:
     begun = time.time()
-    found, plan = prepared or prepare(spec, workload)
+    found, plan = prepared
     kept = open_store(store, create=True)
     kept.check(found)
     with kept.hold(spec.name):
         growth = growing(spec, plan, kept, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, kept, retry)}
         todo = [i for wave in waves.values() for i in wave]
-        runner = _runner(spec, where.inline) if todo else None  # refuses what the cluster has not, before anything is written
-        terms = _terms(spec, found, workload, kept, len(todo), where)
+        asked = time.time()
+        slots = executor.slots(spec.needs) if todo else 0  # refuses what it has not, before anything is written
+        begun += time.time() - asked  # a sweep is not charged for an executor that is still coming up
+        terms = _terms(spec, found, workload, kept, len(todo), executor.remote)
         grower = Grower(growth, spec, plan, kept, terms, set(todo)) if growth else None
         if grower:
             grower.stop()
@@ -131,12 +151,13 @@ def run(
             held=held,
             held_failed=remaining.failed(plan, kept) if held and not retry else 0,
         )
-        if runner:
-            _measure(spec, plan, kept, terms, waves, where, runner, summary, grower)
+        if todo:
+            session = Session(spec, plan, _queue(spec, plan, kept, terms, waves, slots), kept, terms, grower)
+            _measure(session, executor, where.progress, summary)
         if grower:
             grower.save()
             summary.points, summary.note = len(plan), grower.growth.note()
-            summary.held = len(plan) - len(grower.known) if runner else len(plan)
+            summary.held = len(plan) - len(grower.known) if todo else len(plan)
         summary.seconds = time.time() - begun
         said = {"measured": summary.measured, "failures": summary.failures, "why": summary.why}
         kept.finish(terms.generation, {**said, "note": summary.note} if summary.note else said)
@@ -157,13 +178,13 @@ def machine_of(spec: Spec) -> str:
 
 
 def _terms(
-    spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, where: Where
+    spec: Spec, found: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, remote: bool
 ) -> Terms:
     """The terms of a new generation, which the store now knows."""
     code, around = origin(getattr(found.module, "__file__", None)), surroundings()
     generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
     return Terms(
-        workload=_reference(reference if reference is not None else spec.workload, where),
+        workload=_reference(reference if reference is not None else spec.workload, remote),
         folder=str(folder_of(spec)),
         generation=generation,
         commit=code.commit,
@@ -173,55 +194,33 @@ def _terms(
         device_name="cpu",
         threads=max(1, int(spec.needs.cpu)),
         limit=spec.limits.seconds,
-        path=() if where.address else shipping.import_path(found),
+        path=() if remote else shipping.import_path(found),
     )
 
 
-def _reference(workload: str | types.ModuleType, where: Where) -> str | types.ModuleType:
+def _reference(workload: str | types.ModuleType, remote: bool) -> str | types.ModuleType:
     """What a worker loads: on another node a file is no path any more, but a module that came along."""
-    return Path(workload).stem if where.address and isinstance(workload, str) and workload.endswith(".py") else workload
+    return Path(workload).stem if remote and isinstance(workload, str) and workload.endswith(".py") else workload
 
 
-def _measure(
-    spec: Spec,
-    plan: Plan,
-    store: Store,
-    terms: Terms,
-    waves: Waves,
-    where: Where,
-    runner: tuple[int, Runner],
-    summary: Summary,
-    grower: Grower | None,
-) -> None:
-    """Run the packs of these points, and of those that come of them, and enter into the summary what became of them."""
-    workers, run_packs = runner
+def _queue(spec: Spec, plan: Plan, store: Store, terms: Terms, waves: Waves, slots: int) -> Queue:
+    """The points that wait, those that take longest first, for so many packs at once."""
     queue = Queue(
-        groups=(), workers=workers, seconds=spec.pack.seconds, prefix=f"{terms.generation:06d}-", together=spec.pack.points
+        groups=(), workers=slots, seconds=spec.pack.seconds, prefix=f"{terms.generation:06d}-", together=spec.pack.points
     )
     for until, todo in waves.items():
         groups = shape_groups.groups(plan, todo)
         rates = remaining.rates(plan, groups, store)
         order = shape_groups.longest_first(plan, groups, rates)
         queue.add([groups[i] for i in order], [rates[i] for i in order], until)
-    session = Session(spec, plan, queue, store, terms, grower)
-    with showing(spec.name, where.progress) as show:
-        run_packs(session, show)
+    return queue
+
+
+def _measure(session: Session, executor: Executor, progress: str, summary: Summary) -> None:
+    """Run the packs of the session, and those that come of them, and enter into the summary what became of them."""
+    with showing(session.spec.name, progress) as show:
+        executor.run(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
     summary.first = session.first
     if session.halted:
         raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")
-
-
-def connect(where: Where, workloads: Sequence[Workload]) -> Connection:
-    """The Ray that runs the packs, coming up; a cluster's nodes get the code of the workloads."""
-    code = tuple(dict.fromkeys(file for workload in workloads for file in shipping.code(workload))) if where.address else ()
-    return Connection(Cluster(address=where.address, cpus=where.cpus, gpus=where.gpus, code=code))
-
-
-def _runner(spec: Spec, inline: bool) -> tuple[int, Runner]:
-    """How many packs run at once, and the function that runs them; Ray is imported only where it is used."""
-    if inline:
-        return 1, run_inline
-    from orchestrator.driver.executors import ray_cluster, ray_tune
-
-    return ray_cluster.slots(spec.needs.cpu, spec.needs.gpu), ray_tune.run_packs

@@ -13,7 +13,7 @@ from orchestrator.worker.batch import Failure
 
 Positions = NDArray[np.int64]  # slices of an array are views, so a million points are cut into packs without a copy
 MAX_PACKS = 5000  # Tune's driver keeps every trial; beyond this the state of a run costs more than its points
-SHARE = 2  # a pack takes so small a part of a worker's share of what remains: the last packs are short, and the packs few
+SHARE = 2  # a pack is at most half of one worker's share of the remaining time, so packs get shorter towards the end
 SHORTEST = 0.5  # seconds; a trial costs a worker about a tenth of a second between two packs
 PATIENCE = 3  # deaths of nobody's fault that a pack may see before its points come under suspicion
 
@@ -86,9 +86,9 @@ class Queue:
     def __post_init__(self) -> None:
         self._rates = [_Rate() for _ in self.groups]
         self._until: dict[int, int | None] = {}
-        for rate, known in zip(self._rates, self.rates, strict=False):
-            if known is not None:
-                rate.add(1, known)
+        for rate, measured_rate in zip(self._rates, self.rates, strict=False):
+            if measured_rate is not None:
+                rate.add(1, measured_rate)
         self._overall = _Rate()
         self._latest: float | None = None  # seconds a point took in the pack that came back last
         known_rates = [r for r in (rate.each() for rate in self._rates) if r is not None]
@@ -101,9 +101,9 @@ class Queue:
         self._until |= dict.fromkeys(range(len(self._rates), len(self._rates) + len(groups)), until)
         first = len(self._rates)
         self._rates += [_Rate() for _ in groups]
-        for rate, known in zip(self._rates[first:], rates, strict=False):
-            if known is not None:
-                rate.add(1, known)
+        for rate, measured_rate in zip(self._rates[first:], rates, strict=False):
+            if measured_rate is not None:
+                rate.add(1, measured_rate)
         self._waiting.extend(_Work(_positions(index), first + i) for i, index in enumerate(groups) if len(index))
 
     @property
@@ -144,13 +144,13 @@ class Queue:
         """Whether a pack whose points pause there may hold this work too."""
         return not work.alone and self._until.get(work.group) == until
 
-    def finished(self, pack_id: str, done: int, seconds: float, left: Collection[int]) -> None:
+    def finished(self, pack_id: str, done: int, seconds: float, unmeasured: Collection[int]) -> None:
         """A worker hands back the points in `left`; of the others, `done` took `seconds` and tell what points cost."""
         pack = self.open.pop(pack_id)
         self._overall.add(done, seconds)
         if done:
             self._latest = seconds / done
-        back = set(left)
+        back = set(unmeasured)
         measured = {group for i, group in zip(pack.index, pack.groups, strict=True) if i not in back}
         if len(measured) == 1:
             self._rates[measured.pop()].add(done, seconds)
@@ -163,16 +163,16 @@ class Queue:
         marked points that were measured together, are halved until one remains.
         """
         pack = self.open.pop(pack_id)
-        rest = [i for i in pack.index if i not in set(recorded)]
+        unrecorded = [i for i in pack.index if i not in set(recorded)]
         if not death.blame and pack.mishaps < PATIENCE:
-            self._return(pack, rest, mishaps=pack.mishaps + 1)
+            self._return(pack, unrecorded, mishaps=pack.mishaps + 1)
             return []
-        suspects = rest
+        suspects = unrecorded
         if death.suspects is not None:
             marked = set(pack.index[slice(*death.suspects)])
-            suspects = [i for i in rest if i in marked]
+            suspects = [i for i in unrecorded if i in marked]
         accused = set(suspects)
-        self._return(pack, [i for i in rest if i not in accused], deaths=0)
+        self._return(pack, [i for i in unrecorded if i not in accused], deaths=0)
         return self._accuse(pack, suspects, death)
 
     def _accuse(self, pack: Pack, suspects: list[int], death: Death) -> list[Failure]:

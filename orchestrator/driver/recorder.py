@@ -14,7 +14,7 @@ from orchestrator.worker.batch import Batch
 
 
 @dataclass(frozen=True)
-class Where:
+class Whereabouts:
     """The process that measures a pack: enough to find its mark after its death."""
 
     node: str
@@ -42,7 +42,7 @@ class Recorder:
         self._store = open_store(store)
         self._progress = Progress(life=uuid.uuid4().hex)
         self._recorded: dict[str, list[int]] = {}
-        self._where: dict[str, Where] = {}
+        self._where: dict[str, Whereabouts] = {}
         self._offers: dict[str, bytes] = {}
         self._checkpoints: dict[tuple[str, int], Checkpoints] = {}
         self._underway: dict[int, float] = {}
@@ -102,13 +102,13 @@ class Recorder:
         with self._lock:
             self._offers.update(packs)
 
-    def fetch(self, pack: str, where: Where) -> bytes | None:
+    def fetch(self, pack: str, where: Whereabouts) -> bytes | None:
         """The pickled batch of a pack, now measured at `where`; None when this recorder has not been told of it."""
         with self._lock:
             self._where[pack] = where
             return self._offers.get(pack)
 
-    def close(self, pack: str) -> tuple[list[int], Where | None]:
+    def close(self, pack: str) -> tuple[list[int], Whereabouts | None]:
         """Forget a pack; what it recorded and where it ran."""
         with self._lock:
             self._offers.pop(pack, None)

@@ -17,9 +17,9 @@ from orchestrator.store import Store, point_ids
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     """Positions of the points without a final row; with `retry` also of those that failed."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    kept = finals.filter(_no_failures(finals)) if retry else finals
-    there = pc.is_in(point_ids.numbers(plan.ids), value_set=kept["point"].combine_chunks())
-    return np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
+    settled = finals.filter(_no_failures(finals)) if retry else finals
+    is_settled = pc.is_in(point_ids.numbers(plan.ids), value_set=settled["point"].combine_chunks())
+    return np.flatnonzero(~is_settled.to_numpy(zero_copy_only=False)).tolist()
 
 
 def failed(plan: Plan, store: Store) -> int:
@@ -42,5 +42,5 @@ def rates(plan: Plan, groups: Sequence[Sequence[int]], store: Store) -> list[flo
     if not names:
         return [float(pc.mean(rows["seconds"]).as_py())] * len(groups)
     means = rows.group_by(names).aggregate([("seconds", "mean")]).to_pylist()
-    known = {tuple(row[name] for name in names): float(row["seconds_mean"]) for row in means}
-    return [known.get(shape(plan, group[0])) for group in groups]
+    by_shape = {tuple(row[name] for name in names): float(row["seconds_mean"]) for row in means}
+    return [by_shape.get(shape(plan, group[0])) for group in groups]

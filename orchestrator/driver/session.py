@@ -37,7 +37,7 @@ Grow = Callable[["Session"], int]
 
 
 class Session:
-    """The state that a runner (Ray Tune, or this process) shares with the sweep it runs.
+    """The state that an executor shares with the sweep it runs.
 
     `total` points are to do; `why` is empty until something ends the run before they are done. Where the plan grows,
     `grow` puts further points into the queue as soon as nothing waits, and says how many are new.

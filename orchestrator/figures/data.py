@@ -58,7 +58,7 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
     """The data of a figure, its laws as the verdicts have them; SpecError where it names what the rows do not have."""
     table = prepared(spec, figure, rows)
     apart = _apart(figure, table, fields)
-    points, seeds, gone = _points(figure, table, fields, apart)
+    points, seeds, lost = _points(figure, table, fields, apart)
     judged = judged_laws(spec, figure, table, verdicts)
     lines = [p for line in judged.lines for p in _along(line, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
@@ -68,10 +68,10 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
         laws=[p for p in _everywhere(_once(lines), facets) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
         seeds=(min(seeds, default=0), max(seeds, default=0)),
-        lost=len(gone),
+        lost=len(lost),
         aggregate=aggregate(fields, figure.y),
-        gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in gone]) if "x" not in figure.log or p["x"] > 0],
-        residuals=[p for line in judged.lines for p in _left(line, figure)] if figure.residuals else [],
+        gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
+        residuals=[p for line in judged.lines for p in _residuals(line, figure)] if figure.residuals else [],
         judged=tuple(dict.fromkeys((line.law.law.name, line.claim) for line in judged.lines)),
         without=judged.without,
     )
@@ -110,8 +110,8 @@ def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
     import polars as pl
 
     shared = [name for name in (figure.x, figure.color, figure.facet) if name is not None]
-    held = {*shared, *Expression(figure.x).names}
-    names = [name for name, field in fields.items() if field.role == "param" and name in table.columns and name not in held]
+    constant = {*shared, *Expression(figure.x).names}
+    names = [name for name, field in fields.items() if field.role == "param" and name in table.columns and name not in constant]
     if not names or not len(table):
         return []
     counts = table.group_by(shared).agg(pl.col(name).n_unique() for name in names).select(pl.col(names).max())
@@ -126,9 +126,9 @@ def _interleaved(table: pl.DataFrame, x: str, name: str, places: list[str]) -> b
     """
     import polars as pl
 
-    place = pl.col(x).cast(pl.Float64)
+    position = pl.col(x).cast(pl.Float64)
     keys = [key for key in dict.fromkeys(places) if key != name]
-    ends = table.group_by([*keys, name]).agg(place.min().alias("_from"), place.max().alias("_to")).sort(*keys, "_from")
+    ends = table.group_by([*keys, name]).agg(position.min().alias("_from"), position.max().alias("_to")).sort(*keys, "_from")
     ends = ends.drop_nulls([name, "_from"])
     beside = [pl.col(key).eq_missing(pl.col(key).shift(-1)) for key in keys]
     lies = (pl.col("_from").shift(-1) < pl.col("_to")).fill_null(False)
@@ -143,7 +143,7 @@ def _groups(table: pl.DataFrame, keys: Sequence[str]) -> Iterator[tuple[dict[str
         yield dict(zip(keys, key, strict=True)), part
 
 
-def _place(figure: Figure, group: Mapping[str, Any], apart: Sequence[str] = ()) -> Record:
+def _labels(figure: Figure, group: Mapping[str, Any], apart: Sequence[str] = ()) -> Record:
     """Colour, facet and curve of a group, as labels."""
     return {
         "color": _label(group[figure.color]) if figure.color is not None and figure.color in group else "",
@@ -160,27 +160,27 @@ def _points(
     figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str]
 ) -> tuple[list[Record], list[int], list[Record]]:
     keys = list(dict.fromkeys([name for name in (figure.color, figure.facet, *apart) if name is not None]))
-    found: list[Record] = []
+    records: list[Record] = []
     seeds: list[int] = []
-    gone: list[Record] = []
+    lost: list[Record] = []
     for group, part in _groups(table, keys):
-        known = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
-        gone += [{**_place(figure, group, apart), "x": float(x)} for x, _ in known.lost]
-        for x, values in zip(known.series.x, known.series.values, strict=True):
-            ends = interval(values, known.series.aggregate)
+        curve = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
+        lost += [{**_labels(figure, group, apart), "x": float(x)} for x, _ in curve.lost]
+        for x, values in zip(curve.series.x, curve.series.values, strict=True):
+            ends = interval(values, curve.series.aggregate)
             seeds.append(ends.units)
-            found.append({**_place(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
+            records.append({**_labels(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
         if lower(figure.y) in part.columns:
-            found[-len(known.series.x) :] = [_bracketed(r, figure, part) for r in found[-len(known.series.x) :]]
-    return found, seeds, gone
+            records[-len(curve.series.x) :] = [_bracketed(r, figure, part) for r in records[-len(curve.series.x) :]]
+    return records, seeds, lost
 
 
 def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
     """A boundary with the bracket that it lies in, in place of an interval over seeds."""
     import polars as pl
 
-    there = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
-    low, high = there[lower(figure.y)].min(), there[upper(figure.y)].max()
+    at_x = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
+    low, high = at_x[lower(figure.y)].min(), at_x[upper(figure.y)].max()
     return record if low is None or high is None else {**record, "low": float(low), "high": float(high)}  # type: ignore[arg-type]
 
 
@@ -197,18 +197,18 @@ def _along(line: LawLine, figure: Figure) -> Iterator[Record]:
         yield {**_law_place(line, figure), "x": float(x), "y": float(y)}
 
 
-def _left(line: LawLine, figure: Figure) -> Iterator[Record]:
+def _residuals(line: LawLine, figure: Figure) -> Iterator[Record]:
     """What the law leaves at each x it was judged on, with its interval: a factor where y is logarithmic, else a difference."""
     for point in line.law.points:
         law = float(line.law.values(np.array([point["x"]]))[0])
-        left = {end: point[end] / law if "y" in figure.log else point[end] - law for end in ENDS}
-        yield {**_law_place(line, figure), "x": point["x"], **left}
+        remainders = {end: point[end] / law if "y" in figure.log else point[end] - law for end in ENDS}
+        yield {**_law_place(line, figure), "x": point["x"], **remainders}
 
 
 def _law_place(line: LawLine, figure: Figure) -> Record:
     """Colour and facet where the law's rows share one, the curve named after its claim and group, and the law's name."""
     by = ", ".join(f"{name} = {_label(line.law.constant.get(name))}" for name in line.law.by)
-    return {**_place(figure, line.shared), "curve": f"{line.claim} {by}", "label": line.law.law.name}
+    return {**_labels(figure, line.shared), "curve": f"{line.claim} {by}", "label": line.law.law.name}
 
 
 def _between(xs: Any, logarithmic: bool) -> Any:
@@ -220,33 +220,36 @@ def _theory(line: Line, figure: Figure, table: pl.DataFrame) -> Iterator[Record]
     """A theory line in each colour, facet and setting of the columns it names; once, without colour, where it names none."""
     if not isinstance(line.y, Expression):
         for x in _between(table[figure.x].drop_nulls().to_numpy(), "x" in figure.log) if len(table) else ():
-            yield {**_place(figure, {}), "color": "", "x": float(x), "y": float(line.y), "label": line.label}
+            yield {**_labels(figure, {}), "color": "", "x": float(x), "y": float(line.y), "label": line.label}
         return
     names = sorted(line.y.names - {figure.x})
-    known = [name for name in names if name in table.columns]
-    if names != known:
+    columns = [name for name in names if name in table.columns]
+    if names != columns:
         raise SpecError(
-            f"figures.lines: '{line.y.text}' must name columns of the rows, but got {sorted(set(names) - set(known))}."
+            f"figures.lines: '{line.y.text}' must name columns of the rows, but got {sorted(set(names) - set(columns))}."
         )
     places = [name for name in (figure.color, figure.facet) if name is not None] if names else []
-    for group, part in _groups(table.drop_nulls(known), list(dict.fromkeys([*places, *names]))):
+    for group, part in _groups(table.drop_nulls(columns), list(dict.fromkeys([*places, *names]))):
         curve = ", ".join(f"{name} = {_label(group[name])}" for name in names)
         label = f"{line.label} ({curve})" if curve and table.select(names).drop_nulls().n_unique() > 1 else line.label
         for x, y in _values(line.y, figure, part):
-            yield {**_place(figure, group), "curve": curve, "x": x, "y": y, "label": label}
+            yield {**_labels(figure, group), "curve": curve, "x": x, "y": y, "label": label}
 
 
 def _values(formula: Expression, figure: Figure, part: pl.DataFrame) -> Iterator[tuple[float, float]]:
     """Places of a formula: along a fine x where x is a column, else at the measured x."""
     import polars as pl
 
-    held = part.drop_nulls([figure.x])
-    if not len(held):
+    present = part.drop_nulls([figure.x])
+    if not len(present):
         return
-    if formula.names <= {figure.x, *(name for name in formula.names if held[name].n_unique() == 1)} and figure.x.isidentifier():
-        xs = _between(held[figure.x].cast(pl.Float64).to_numpy(), "x" in figure.log)
-        constant = held.select(sorted(formula.names - {figure.x})).row(0, named=True) if formula.names - {figure.x} else {}
-        held = pl.DataFrame({figure.x: xs, **{name: [value] * len(xs) for name, value in constant.items()}})
-    values = computed(held, formula, "figures.lines")
-    pairs = zip(held[figure.x].cast(pl.Float64).to_list(), values.to_list(), strict=True)
+    if (
+        formula.names <= {figure.x, *(name for name in formula.names if present[name].n_unique() == 1)}
+        and figure.x.isidentifier()
+    ):
+        xs = _between(present[figure.x].cast(pl.Float64).to_numpy(), "x" in figure.log)
+        constant = present.select(sorted(formula.names - {figure.x})).row(0, named=True) if formula.names - {figure.x} else {}
+        present = pl.DataFrame({figure.x: xs, **{name: [value] * len(xs) for name, value in constant.items()}})
+    values = computed(present, formula, "figures.lines")
+    pairs = zip(present[figure.x].cast(pl.Float64).to_list(), values.to_list(), strict=True)
     yield from sorted({(float(x), float(y)) for x, y in pairs if y is not None})

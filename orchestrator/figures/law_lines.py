@@ -47,22 +47,17 @@ class Laws:
 
 
 def concerned(spec: Spec, figure: Figure) -> tuple[Claim, ...]:
-    """The claims whose verdicts a figure shows: all for `slopes`, else those that fit a law to the same rows, x and y."""
-    if figure.kind == "slopes":
+    """The claims whose verdicts a figure shows: all, or for a figure of rows those that fit a law to its rows, x and y."""
+    if figure.about.shows_claims:
         return spec.claims
-    models = ((claim, claim.fit or claim.prefer) for claim in spec.claims if claim.from_ == source(figure))
-    return tuple(claim for claim, model in models if model is not None and (model.x, model.y) == (figure.x, figure.y))
-
-
-def source(figure: Figure) -> str:
-    """What claims call the rows that a figure is drawn from."""
-    return "boundary" if figure.kind == "boundary" else "rows"
+    same = (claim for claim in spec.claims if claim.from_ == figure.about.source)
+    return tuple(claim for claim in same if claim.laws and claim.axes == (figure.x, figure.y))
 
 
 def judged_now(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> tuple[Verdict, ...]:
     """Verdicts on the claims that a figure shows, for rows that nobody has judged yet."""
-    asked = spec.model_copy(update={"claims": concerned(spec, figure)})
-    return judge_all(asked, {source(figure): own(spec, rows, fields)})
+    narrowed = spec.model_copy(update={"claims": concerned(spec, figure)})
+    return judge_all(narrowed, {figure.about.source: own(spec, rows, fields)})
 
 
 def judged_laws(spec: Spec, figure: Figure, table: pl.DataFrame, verdicts: Sequence[Verdict]) -> Laws:
@@ -78,7 +73,7 @@ def judged_laws(spec: Spec, figure: Figure, table: pl.DataFrame, verdicts: Seque
         lines += [
             LawLine(claim=claim.id, law=law, shared=_shared(law, figure))
             for law in drawable
-            if (law.x, law.y, law.source) == (figure.x, figure.y, source(figure)) and _shown(law, table)
+            if (law.x, law.y, law.source) == (figure.x, figure.y, figure.about.source) and _is_shown(law, table)
         ]
     return Laws(lines=tuple(lines), without=tuple(without))
 
@@ -90,7 +85,7 @@ def _why(verdict: Verdict | None, laws: Sequence[JudgedLaw]) -> str:
     return BEYOND if laws else UNMET if verdict.verdict == "unmet" else OLDER
 
 
-def _shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
+def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
     """Whether the figure shows rows that the law was judged on: with the same values, within its x."""
     import polars as pl
 
@@ -110,7 +105,7 @@ def _equals(table: pl.DataFrame, name: str, value: Any) -> pl.Expr:
 def _shared(law: JudgedLaw, figure: Figure) -> dict[str, Any]:
     """The figure's colour and facet as far as the judged rows have one value of them; a formula is worked out."""
     shared: dict[str, Any] = {}
-    for name in (one for one in (figure.color, figure.facet) if one is not None):
+    for name in (column for column in (figure.color, figure.facet) if column is not None):
         if name in law.constant:
             shared[name] = law.constant[name]
         elif not name.isidentifier() and Expression(name).names <= law.constant.keys():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.results.described import Columns
+
 # Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
@@ -12,7 +14,7 @@ GREY = "#666666"
 LINE = "#e8e8e8"
 LOST = "#D55E00"
 """What has no result."""
-HALO = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
+HALO: dict[str, Any] = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
 WIDTH, HEIGHT = 420, 290
 BAND = "#cfe3f2"
 """Where a number is expected to lie."""
@@ -42,3 +44,9 @@ def styled(whole: Any) -> Any:
         )
         .configure_title(fontSize=14, fontWeight="normal", anchor="start", color=INK)
     )  # fmt: skip
+
+
+def axis_title(column: str, fields: Columns) -> str:
+    """The column, with its unit where it has one."""
+    unit = fields[column].unit if column in fields else ""
+    return f"{column} ({unit})" if unit else column

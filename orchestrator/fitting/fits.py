@@ -89,9 +89,9 @@ class Fit:
 
     def _unrepeated(self, index: int, level: float, scatter: float) -> tuple[float, float, str]:
         """Half the interval without replicates: the scatter, or the brackets of a search where they leave more."""
-        left = 0.0 if self.bracket is None else student(level, ENDLESS) * float(self.bracket[index])
-        if left > scatter:
-            return left, ENDLESS, "brackets of the search"
+        rounding = 0.0 if self.bracket is None else student(level, ENDLESS) * float(self.bracket[index])
+        if rounding > scatter:
+            return rounding, ENDLESS, "brackets of the search"
         return scatter, self.freedom, "scatter about the law"
 
 
@@ -100,69 +100,69 @@ def project(y: Array, space: Space) -> Array:
     return np.log(np.maximum(y, TINY)) if space == "log" else y
 
 
-def space_of(laws: tuple[Law, ...], found: Series) -> Space:
+def space_of(laws: tuple[Law, ...], data: Series) -> Space:
     """The space to fit in: logarithms where one of the laws is a straight line there and every y has one."""
-    return "log" if any(law.space == "log" for law in laws) and bool((found.y > 0).all()) else "linear"
+    return "log" if any(law.space == "log" for law in laws) and bool((data.y > 0).all()) else "linear"
 
 
-def fit(law: Law, found: Series, space: Space | None = None) -> Fit:
+def fit(law: Law, data: Series, space: Space | None = None) -> Fit:
     """The law fitted to the curve; weights `(k,)` are the replicates' precision, with the misfit added.
 
     The misfit is a variance common to all x (DerSimonian and Laird 1986): without replicates all x weigh the same.
     """
-    space = space or space_of((law,), found)
-    z = project(found.y, space)
-    left, factor = replicas(found, space)
-    variances, freedom = _variances(left, factor, found, space)
-    w = _precision(variances, 0.0, len(found.x))
-    theta = _solve(law, found, z, space, w)
-    misfit, lack = _lack(law, found, z - law.fitted(theta, found.x, space), space, theta, variances, freedom)
+    space = space or space_of((law,), data)
+    z = project(data.y, space)
+    resampled, factor = replicas(data, space)
+    variances, freedom = _variances(resampled, factor, data, space)
+    w = _precision(variances, 0.0, len(data.x))
+    theta = _solve(law, data, z, space, w)
+    misfit, lack = _lack(law, data, z - law.fitted(theta, data.x, space), space, theta, variances, freedom)
     if misfit > 0:
-        w = _precision(variances, misfit, len(found.x))
-        theta = _solve(law, found, z, space, w, theta)
-    residuals = z - law.fitted(theta, found.x, space)
-    slopes = slope(law, found.x, space, theta)
+        w = _precision(variances, misfit, len(data.x))
+        theta = _solve(law, data, z, space, w, theta)
+    residuals = z - law.fitted(theta, data.x, space)
+    slopes = slope(law, data.x, space, theta)
     inverse = np.linalg.pinv(slopes.T @ (w[:, None] * slopes))
     step = inverse @ (slopes.T * w)  # (p, k)
-    moved = None if left is None else theta + (left - z) @ step.T
-    bracket = np.sqrt(step**2 @ variances) if left is None and variances is not None else None
-    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(found.x) - law.size, 1))
+    moved = None if resampled is None else theta + (resampled - z) @ step.T
+    bracket = np.sqrt(step**2 @ variances) if resampled is None and variances is not None else None
+    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(data.x) - law.size, 1))
     return Fit(
-        law=law, space=space, series=found, theta=theta, weights=w, residuals=residuals, scatter=scatter,
+        law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, scatter=scatter,
         replicas=moved, factor=factor, lack=lack, bracket=bracket,
     )  # fmt: skip
 
 
-def replicas(found: Series, space: Space) -> tuple[Array | None, float]:
+def replicas(data: Series, space: Space) -> tuple[Array | None, float]:
     """The curve `(B, k)` with each unit left out, and what turns its spread into a standard error.
 
     Leaving one out misjudges a median (Efron 1979), so units are resampled there, always in the same way.
     """
-    n = len(found.units)
-    if not found.noisy:
+    n = len(data.units)
+    if not data.noisy:
         return None, 0.0
-    if found.aggregate != "median":
-        return project(found.left_out, space), (n - 1) / np.sqrt(n)
+    if data.aggregate != "median":
+        return project(data.left_out, space), (n - 1) / np.sqrt(n)
     picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
-    filled = np.where(np.isnan(found.values), found.y[:, None], found.values)
-    drawn = np.median(filled[:, picks], axis=2).T  # (DRAWS, k)
-    return project(drawn, space), float(np.sqrt(n / (n - 1)))
+    filled = np.where(np.isnan(data.values), data.y[:, None], data.values)
+    resampled = np.median(filled[:, picks], axis=2).T  # (DRAWS, k)
+    return project(resampled, space), float(np.sqrt(n / (n - 1)))
 
 
-def _variances(replicas: Array | None, factor: float, found: Series, space: Space) -> tuple[Array | None, float]:
+def _variances(replicas: Array | None, factor: float, data: Series, space: Space) -> tuple[Array | None, float]:
     """Squared standard errors `(k,)` of the curve and their degrees of freedom; None where nothing tells of them.
 
     Those of replicates are drawn towards their mean where there are few units; a value lies anywhere in a search's bracket.
     """
     if replicas is not None:
-        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), len(found.units)
-        drawn = (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
-        return np.asarray(drawn), len(found.x) * (units - 1)
-    if found.halves is None:
+        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), len(data.units)
+        shrunk = (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
+        return np.asarray(shrunk), len(data.x) * (units - 1)
+    if data.halves is None:
         return None, 0.0
-    halves = found.halves / np.maximum(np.abs(found.y), TINY) if space == "log" else found.halves
-    known = halves**2 / 3
-    return np.asarray(np.maximum(known, 1e-6 * known.max())), ENDLESS
+    halves = data.halves / np.maximum(np.abs(data.y), TINY) if space == "log" else data.halves
+    bracketed = halves**2 / 3
+    return np.asarray(np.maximum(bracketed, 1e-6 * bracketed.max())), ENDLESS
 
 
 def _precision(variances: Array | None, misfit: float, k: int) -> Array:
@@ -172,21 +172,21 @@ def _precision(variances: Array | None, misfit: float, k: int) -> Array:
     return np.asarray(weights / weights.mean())
 
 
-def _solve(law: Law, found: Series, z: Array, space: Space, w: Array, start: Array | None = None) -> Array:
+def _solve(law: Law, data: Series, z: Array, space: Space, w: Array, start: Array | None = None) -> Array:
     root = np.sqrt(w)
     if law.linear(space):
         assert law.design is not None
-        return np.asarray(np.linalg.lstsq(root[:, None] * law.design(found.x), root * z, rcond=None)[0])
+        return np.asarray(np.linalg.lstsq(root[:, None] * law.design(data.x), root * z, rcond=None)[0])
     from scipy.optimize import least_squares
 
-    near = found.near
+    near = data.near
     if start is None:
-        start = law.above(near.x, near.y, float(found.y[-1])) if found.floor else law.start(near.x, near.y)
+        start = law.above(near.x, near.y, float(data.y[-1])) if data.floor else law.start(near.x, near.y)
     return np.asarray(
         least_squares(
-            lambda t: root * (law.fitted(t, found.x, space) - z),
+            lambda t: root * (law.fitted(t, data.x, space) - z),
             start,
-            jac=lambda t: root[:, None] * slope(law, found.x, space, t),
+            jac=lambda t: root[:, None] * slope(law, data.x, space, t),
             method="lm",
             x_scale="jac",
             xtol=1e-13,
@@ -210,51 +210,51 @@ def slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
 
 
 def _lack(
-    law: Law, found: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, known: float
+    law: Law, data: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, bracketed: float
 ) -> tuple[float, float | None]:
     """Variance of the misfit above the noise, and the F test's probability of a misfit as large by noise alone.
 
     `known` are the degrees of freedom of the variances.
     """
-    freedom = len(found.x) - law.size
+    freedom = len(data.x) - law.size
     if variances is None or freedom < 1:
         return 0.0, None
     from scipy.special import fdtrc
 
     w = 1 / variances
     excess = float(w @ residuals**2)
-    slopes = slope(law, found.x, space, theta)
+    slopes = slope(law, data.x, space, theta)
     leverage = np.trace(np.linalg.pinv(slopes.T @ (w[:, None] * slopes)) @ (slopes.T @ (w[:, None] ** 2 * slopes)))
     misfit = max(0.0, (excess - freedom) / max(float(w.sum() - leverage), TINY))
-    return misfit, float(fdtrc(freedom, known, excess / freedom))
+    return misfit, float(fdtrc(freedom, bracketed, excess / freedom))
 
 
-def rivals(laws: tuple[Law, ...], found: Series) -> tuple[Fit, ...]:
+def rivals(laws: tuple[Law, ...], data: Series) -> tuple[Fit, ...]:
     """The laws fitted in one space with the weights of the one that fits best, so that their residuals compare."""
-    space = space_of(laws, found)
-    alone = [fit(law, found, space) for law in laws]
+    space = space_of(laws, data)
+    alone = [fit(law, data, space) for law in laws]
     best = min(alone, key=lambda f: float(np.mean(f.residuals**2)))
-    return tuple(again(one, best.weights) for one in alone)
+    return tuple(again(rival, best.weights) for rival in alone)
 
 
-def again(found: Fit, weights: Array) -> Fit:
+def again(fitted: Fit, weights: Array) -> Fit:
     """The law with other weights `(k,)`: its parameters and residuals; what they are uncertain by is not asked again."""
-    series, z = found.series, project(found.series.y, found.space)
-    theta = _solve(found.law, series, z, found.space, weights, found.theta)
+    series, z = fitted.series, project(fitted.series.y, fitted.space)
+    theta = _solve(fitted.law, series, z, fitted.space, weights, fitted.theta)
     return replace(
-        found, theta=theta, weights=weights, residuals=z - found.law.fitted(theta, series.x, found.space), replicas=None
+        fitted, theta=theta, weights=weights, residuals=z - fitted.law.fitted(theta, series.x, fitted.space), replicas=None
     )
 
 
-def aicc(found: Fit) -> float:
+def aicc(fitted: Fit) -> float:
     """Akaike's criterion corrected for few points (Hurvich and Tsai 1989), the error variance counted as a parameter.
 
     The k combined values are the sample and the scatter about the law its error, with or without replicates.
     Infinite where k is too small for the correction.
     """
-    k, p = len(found.series.x), found.law.size + 1
+    k, p = len(fitted.series.x), fitted.law.size + 1
     correction = 2 * p * (p + 1) / (k - p - 1) if k > p + 1 else float("inf")
-    return k * float(np.log(found.squares / k)) + 2 * p + correction
+    return k * float(np.log(fitted.squares / k)) + 2 * p + correction
 
 
 def advantage(law: Fit, rival: Fit) -> float:
@@ -265,8 +265,8 @@ def advantage(law: Fit, rival: Fit) -> float:
     return aicc(rival) - aicc(law)
 
 
-def held_out(law: Law, found: Series, space: Space, weights: Array) -> float:
+def held_out(law: Law, data: Series, space: Space, weights: Array) -> float:
     """Distance in the fit's space between the largest x's value and what the law predicts of it from the others."""
-    part = found.window(0, held_out=1)
+    part = data.window(0, held_out=1)
     theta = _solve(law, part, project(part.y, space), space, weights[:-1])
-    return abs(float(project(found.y[-1:], space)[0] - law.fitted(theta, found.x[-1:], space)[0]))
+    return abs(float(project(data.y[-1:], space)[0] - law.fitted(theta, data.x[-1:], space)[0]))

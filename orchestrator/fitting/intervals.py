@@ -43,13 +43,13 @@ def without_each(values: Array, aggregate: str) -> Array:
     present, power = ~np.isnan(values), named(aggregate).power
     if power is None:
         whole = combine(values, aggregate)
-        rest = [combine(np.delete(values, i, axis=1), aggregate) for i in range(values.shape[1])]
-        return np.array([np.where(np.isnan(without), whole, without) for without in rest])
+        reduced = [combine(np.delete(values, i, axis=1), aggregate) for i in range(values.shape[1])]
+        return np.array([np.where(np.isnan(without), whole, without) for without in reduced])
     filled = np.where(present, values, 0.0)
     powers = filled**power
     count = present.sum(axis=1, keepdims=True)
-    left = np.maximum(count - present, 1)
-    means = np.where(count - present > 0, (powers.sum(axis=1, keepdims=True) - powers) / left, powers)
+    others_present = np.maximum(count - present, 1)
+    means = np.where(count - present > 0, (powers.sum(axis=1, keepdims=True) - powers) / others_present, powers)
     return (means if power == 1 else np.maximum(means, 0.0) ** (1 / power)).T
 
 
@@ -95,8 +95,8 @@ def _log_t(y: Array, estimate: float, level: float) -> tuple[float, float]:
     if estimate <= 0:
         return estimate, estimate
     n = len(y)
-    left = np.maximum(without_each(y[None, :], "rms")[:, 0], 1e-300)
-    pseudo = n * np.log(estimate) - (n - 1) * np.log(left)
+    reduced = np.maximum(without_each(y[None, :], "rms")[:, 0], 1e-300)
+    pseudo = n * np.log(estimate) - (n - 1) * np.log(reduced)
     half = min(quantile(level, n) * float(np.std(pseudo, ddof=1)) / np.sqrt(n), WIDEST)
     return float(estimate * np.exp(-half)), float(estimate * np.exp(half))
 

@@ -1,16 +1,33 @@
-"""The laws that a claim can name, each with the parameters that a fit gives."""
+"""The laws that a claim can name, as text: each with its formula and the parameters that a fit gives.
+
+A sweep file is read with these alone; `laws.py` adds to each how it is fitted.
+"""
 
 from __future__ import annotations
 
-LAWS: dict[str, tuple[str, ...]] = {
-    "power": ("exponent", "decay", "prefactor"),
-    "exponential": ("rate", "decay", "prefactor"),
-    "linear": ("slope", "intercept"),
-    "constant": ("intercept",),
-    "sqrt_log": ("slope", "intercept"),
-    "logistic": ("low", "high", "centre", "width"),
-    "saturating": ("ceiling", "rate"),
-    "power_with_floor": ("exponent", "decay", "prefactor", "floor"),
-    "piecewise": ("intercept", "knot", "slope_before", "slope_after"),
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LawText:
+    """What a law is called by: its formula, and its parameters in the order in which a verdict lists them."""
+
+    formula: str
+    parameters: tuple[str, ...]
+
+
+LAWS: dict[str, LawText] = {
+    "power": LawText("prefactor · x^exponent", ("exponent", "decay", "prefactor")),
+    "exponential": LawText("prefactor · exp(rate · x)", ("rate", "decay", "prefactor")),
+    "linear": LawText("intercept + slope · x", ("slope", "intercept")),
+    "constant": LawText("intercept", ("intercept",)),
+    "sqrt_log": LawText("intercept + slope · √(ln x)", ("slope", "intercept")),
+    "logistic": LawText("low + (high - low) / (1 + exp(-(x - centre) / width))", ("low", "high", "centre", "width")),
+    "saturating": LawText("ceiling · (1 - exp(-rate · x))", ("ceiling", "rate")),
+    "power_with_floor": LawText("floor + prefactor · x^exponent", ("exponent", "decay", "prefactor", "floor")),
+    "piecewise": LawText(
+        "intercept + slope_before · min(x, knot) + slope_after · max(x - knot, 0)",
+        ("intercept", "knot", "slope_before", "slope_after"),
+    ),
 }
-PARAMETERS = frozenset(name for names in LAWS.values() for name in names)
+PARAMETERS = frozenset(name for law in LAWS.values() for name in law.parameters)

@@ -10,6 +10,7 @@ import numpy as np
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting import starting_points
+from orchestrator.fitting.law_names import LAWS as TEXTS
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Space = Literal["log", "linear"]
@@ -50,7 +51,9 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """A family of curves y(x); `value(theta, x)` takes internal parameters `(p,)` and x `(k,)`, and gives y `(k,)`.
+    """A family of curves y(x), whose formula `law_names.py` gives.
+
+    `value(theta, x)` takes internal parameters `(p,)` and x `(k,)`, and gives y `(k,)`.
 
     `design(x)` is the matrix `(k, p)` of the law in its own `space`, None where no space makes it linear; then `scan(x, y)`
     gives where to start. `growth` orders laws by how fast they grow in the end, `domain` is the smallest x that they take
@@ -58,7 +61,6 @@ class Law:
     """
 
     name: str
-    formula: str
     space: Space
     size: int
     parameters: tuple[Parameter, ...]
@@ -67,6 +69,11 @@ class Law:
     growth: int
     domain: float = -np.inf
     scan: Callable[[Array, Array], Array] | None = None
+
+    @property
+    def formula(self) -> str:
+        """The law as text, in its reported parameters."""
+        return TEXTS[self.name].formula
 
     @property
     def floored(self) -> bool:
@@ -78,8 +85,8 @@ class Law:
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
-        known = [p.name for p in self.parameters]
-        raise SpecError(f"law {self.name}: it has no parameter '{name}'{nearest(name, known)} It has {', '.join(known)}.")
+        names = [p.name for p in self.parameters]
+        raise SpecError(f"law {self.name}: it has no parameter '{name}'{nearest(name, names)} It has {', '.join(names)}.")
 
     def internal(self, reported: Mapping[str, float | None]) -> Array:
         """The internal parameters `(p,)` of reported ones; NaN where one is no number."""
@@ -109,8 +116,8 @@ class Law:
 
     def above(self, x: Array, y: Array, floor: float) -> Array:
         """Internal parameters `(p,)` to start from where the floor was measured; a fit that starts below zero stays there."""
-        rest = np.maximum(y - floor, 0.05 * np.abs(y))
-        factor, exponent = np.linalg.lstsq(_ones(np.log(x)), np.log(np.maximum(rest, TINY)), rcond=None)[0]
+        excess = np.maximum(y - floor, 0.05 * np.abs(y))
+        factor, exponent = np.linalg.lstsq(_ones(np.log(x)), np.log(np.maximum(excess, TINY)), rcond=None)[0]
         return np.array([factor, min(exponent, -0.05), floor])
 
 
@@ -132,7 +139,6 @@ LAWS: dict[str, Law] = {
     for law in (
         Law(
             name="power",
-            formula="prefactor · x^exponent",
             space="log",
             size=2,
             parameters=(
@@ -147,7 +153,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="exponential",
-            formula="prefactor · exp(rate · x)",
             space="log",
             size=2,
             parameters=(Parameter(name="rate", index=1), Parameter(name="decay", index=1, scale="negative"), _PREFACTOR),
@@ -157,7 +162,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="linear",
-            formula="intercept + slope · x",
             space="linear",
             size=2,
             parameters=(Parameter(name="slope", index=1), Parameter(name="intercept", index=0)),
@@ -167,7 +171,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="constant",
-            formula="intercept",
             space="linear",
             size=1,
             parameters=(Parameter(name="intercept", index=0),),
@@ -177,7 +180,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="sqrt_log",
-            formula="intercept + slope · √(ln x)",
             space="linear",
             size=2,
             parameters=(Parameter(name="slope", index=1), Parameter(name="intercept", index=0)),
@@ -188,7 +190,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="power_with_floor",
-            formula="floor + prefactor · x^exponent",
             space="log",
             size=3,
             parameters=(
@@ -205,7 +206,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="logistic",
-            formula="low + (high - low) / (1 + exp(-(x - centre) / width))",
             space="linear",
             size=4,
             parameters=(
@@ -221,7 +221,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="saturating",
-            formula="ceiling · (1 - exp(-rate · x))",
             space="linear",
             size=2,
             parameters=(Parameter(name="ceiling", index=0), Parameter(name="rate", index=1, scale="exp", place=True)),
@@ -232,7 +231,6 @@ LAWS: dict[str, Law] = {
         ),
         Law(
             name="piecewise",
-            formula="intercept + slope_before · min(x, knot) + slope_after · max(x - knot, 0)",
             space="linear",
             size=4,
             parameters=(

@@ -74,15 +74,15 @@ class Series:
     @cached_property
     def steps(self) -> Array:
         """The number of the step `(k,)` that each x stands on: neighbours whose values agree within rounding and brackets."""
-        found = np.zeros(len(self.x), dtype=int)
+        step_numbers = np.zeros(len(self.x), dtype=int)
         halves = np.zeros(len(self.x)) if self.halves is None else self.halves
         first = 0
         for i in range(1, len(self.x)):
             room = max(halves[i] + halves[first], SAME * max(abs(self.y[i]), abs(self.y[first])))
             same = abs(self.y[i] - self.y[first]) <= room
             first = first if same else i
-            found[i] = found[i - 1] + (not same)
-        return found
+            step_numbers[i] = step_numbers[i - 1] + (not same)
+        return step_numbers
 
     @property
     def stepped(self) -> bool:

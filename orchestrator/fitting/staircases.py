@@ -15,21 +15,21 @@ from orchestrator.fitting.intervals import Array
 SLACK = 1.001
 
 
-def stepped(found: Fit) -> bool:
+def stepped(fitted: Fit) -> bool:
     """Whether a staircase was fitted that the law does not go through."""
-    return found.series.near.stepped and found.squares > 2 * float(found.weights @ found.rounding**2)
+    return fitted.series.near.stepped and fitted.squares > 2 * float(fitted.weights @ fitted.rounding**2)
 
 
-def unrounded(found: Fit, name: str) -> tuple[float, ...] | None:
+def unrounded(fitted: Fit, name: str) -> tuple[float, ...] | None:
     """Ends of a parameter over all laws that could have been rounded to the staircase; None where it has too few steps."""
-    near = found.series.near
-    if int(near.steps[-1]) < found.law.size:
+    near = fitted.series.near
+    if int(near.steps[-1]) < fitted.law.size:
         return None
-    parameter = found.law.parameter(name)
+    parameter = fitted.law.parameter(name)
     ends = []
     for low, high in ((near.y, near.y + near.rise), (near.y - near.rise, near.y)):
-        if found.space == "linear" or bool((low > 0).all()):
-            ends += _range(found, project(low, found.space), project(high, found.space), parameter.index)
+        if fitted.space == "linear" or bool((low > 0).all()):
+            ends += _range(fitted, project(low, fitted.space), project(high, fitted.space), parameter.index)
     return tuple(parameter.outer(end) for end in ends)
 
 
@@ -52,4 +52,7 @@ def _range(found: Fit, low: Array, high: Array, index: int) -> list[float]:
     room = ends + SLACK * float(least.x[-1]) + 1e-12
     aim = np.eye(size)[index]
     solved = [(sign, linprog(sign * aim, rows, room, bounds=free)) for sign in (1.0, -1.0)]
-    return [float(found.theta[index] + one.x[index]) if one.status == 0 else -sign * float("inf") for sign, one in solved]
+    return [
+        float(found.theta[index] + solution.x[index]) if solution.status == 0 else -sign * float("inf")
+        for sign, solution in solved
+    ]

@@ -20,17 +20,17 @@ def lines(shapes: Array, y: Array) -> tuple[Array, Array, Array]:
     off = shapes - middle
     spread = np.maximum((off**2).sum(axis=1), 1e-300)
     slope = off @ (y - mean) / spread
-    rest = float(((y - mean) ** 2).sum()) - slope**2 * spread
-    return mean - slope * middle[:, 0], slope, rest
+    residue = float(((y - mean) ** 2).sum()) - slope**2 * spread
+    return mean - slope * middle[:, 0], slope, residue
 
 
 def floor(x: Array, y: Array) -> Array:
     """Start of `floor + a x^e`: the best exponent of a grid with a positive `a`."""
-    low, factor, rest = lines(x ** EXPONENTS[:, None], y)
+    low, factor, residue = lines(x ** EXPONENTS[:, None], y)
     allowed = factor > 0
     if not allowed.any():
         return np.array([0.0, -1.0, float(np.min(y))])
-    best = int(np.argmin(np.where(allowed, rest, np.inf)))
+    best = int(np.argmin(np.where(allowed, residue, np.inf)))
     return np.array([np.log(factor[best]), EXPONENTS[best], low[best]])
 
 
@@ -39,8 +39,8 @@ def logistic(x: Array, y: Array) -> Array:
     span = float(x[-1] - x[0]) or 1.0
     centres, widths = np.linspace(x[0], x[-1], 33), span * np.geomspace(0.01, 1.0, 13)
     centre, width = (grid.ravel() for grid in np.meshgrid(centres, widths))
-    low, rise, rest = lines(1 / (1 + np.exp(-np.clip((x - centre[:, None]) / width[:, None], -500, 500))), y)
-    best = int(np.argmin(rest))
+    low, rise, residue = lines(1 / (1 + np.exp(-np.clip((x - centre[:, None]) / width[:, None], -500, 500))), y)
+    best = int(np.argmin(residue))
     return np.array([low[best], low[best] + rise[best], centre[best], np.log(width[best])])
 
 
@@ -57,7 +57,9 @@ def piecewise(x: Array, y: Array) -> Array:
     """Start of a line with a knot: the best of knots between the second x and the last but one, each piece then linear."""
     knots = np.unique(np.concatenate([np.linspace(a, b, 9) for a, b in pairwise(x[1:-1])] or [x[1:2]]))
     fits = [(np.linalg.lstsq(bend(x, knot), y, rcond=None)[0], knot) for knot in knots]
-    (intercept, before, after), knot = min(fits, key=lambda found: float(((bend(x, found[1]) @ found[0] - y) ** 2).sum()))
+    (intercept, before, after), knot = min(
+        fits, key=lambda candidate: float(((bend(x, candidate[1]) @ candidate[0] - y) ** 2).sum())
+    )
     return np.array([intercept, knot, before, after])
 
 

@@ -26,12 +26,12 @@ def state(size: str, curves: Sequence[Entry]) -> str:
     """
     x = next((e.tags["x"] for e in curves if e.tags.get("x") in {name for name, *_ in e.metrics}), "")
     along = {"xAxisKey": "metric", "selectedXAxisMetricKey": x} if x else {"xAxisKey": "step", "selectedXAxisMetricKey": ""}
-    kept = f"tags.`lawsweep.kind` != 'invocation' and tags.`lawsweep.size` = '{size}'"
-    shown = {"searchFilter": kept, "orderByKey": BY_NAME, "orderByAsc": True}
-    return json.dumps({**shown, "globalLineChartConfig": {"lineSmoothness": 0, **along}})
+    search = f"tags.`lawsweep.kind` != 'invocation' and tags.`lawsweep.size` = '{size}'"
+    view = {"searchFilter": search, "orderByKey": BY_NAME, "orderByAsc": True}
+    return json.dumps({**view, "globalLineChartConfig": {"lineSmoothness": 0, **along}})
 
 
 def link(experiment: str, size: str) -> str:
     """The way to that page from another page of the same MLflow server, in Markdown."""
-    there = f"#/experiments/{experiment}/runs?viewStateShareKey={key(size)}&compareRunsMode=CHART"
-    return f"[Compare its curves]({there})"
+    address = f"#/experiments/{experiment}/runs?viewStateShareKey={key(size)}&compareRunsMode=CHART"
+    return f"[Compare its curves]({address})"

@@ -39,14 +39,15 @@ class Curve:
         return ", ".join([self.arm, *(f"{key}={value}" for key, value in self.params.items() if value is not None)])
 
 
-def labels(found: Sequence[Curve]) -> list[str]:
+def labels(drawn_curves: Sequence[Curve]) -> list[str]:
     """A short name of each curve: its arm, and the params in which the curves of that arm differ."""
     values: dict[tuple[str, str], set[Any]] = {}
-    for curve in found:
+    for curve in drawn_curves:
         for name, value in curve.params.items():
             values.setdefault((curve.arm, name), set()).add(value)
     return [
-        replace(curve, params={k: v for k, v in curve.params.items() if len(values[curve.arm, k]) > 1}).name for curve in found
+        replace(curve, params={k: v for k, v in curve.params.items() if len(values[curve.arm, k]) > 1}).name
+        for curve in drawn_curves
     ]
 
 
@@ -73,11 +74,11 @@ def curves(
     """
     import polars as pl
 
-    held = ["arm", *keep, *(name for name in params if name != x)]
+    constant = ["arm", *keep, *(name for name in params if name != x)]
     names = [name for name in results if name != x]
     ok, failed = pl.col("status") == OK, ~pl.col("status").is_in(NO_FAILURES)
     source = rows if x == "step" or x in results else rows.filter("final")
-    groups = [*held, *([x] if x is not None else [])]
+    groups = [*constant, *([x] if x is not None else [])]
     sums = [part for name in names for part in _sums(name, results[name], ok)]
     counts = [ok.sum().alias("_ok"), failed.sum().alias("_failed"), pl.col("generation").max().alias("_generation")]
     grouped = source.group_by(groups).agg(*sums, *counts)
@@ -89,21 +90,23 @@ def curves(
     # Where an arm leaves x out, its points stand behind those that have one.
     index = index.fill_null(index.max().fill_null(-1) + 1)
     table = table.with_columns(pl.when(pl.col("_ok") > 0).then(index).cast(pl.Int64).alias("x_index"))
-    return [_curve(key, held, part) for key, part in table.partition_by(held, as_dict=True, maintain_order=True).items()]
+    return [
+        _curve(key, constant, part) for key, part in table.partition_by(constant, as_dict=True, maintain_order=True).items()
+    ]
 
 
 def whole(x: pl.Series) -> bool:
     """Whether these are whole numbers all, exact as floats, so that each can stand for itself on an axis of integers."""
-    known = x.drop_nulls()
-    return x.dtype.is_numeric() and bool(((known % 1 == 0) & (known.abs() < EXACT)).all())
+    present = x.drop_nulls()
+    return x.dtype.is_numeric() and bool(((present % 1 == 0) & (present.abs() < EXACT)).all())
 
 
-def _curve(key: tuple[Any, ...], held: Sequence[str], part: pl.DataFrame) -> Curve:
+def _curve(key: tuple[Any, ...], constant: Sequence[str], part: pl.DataFrame) -> Curve:
     counts = ["_ok", "_failed", "_generation"]
     return Curve(
         arm=str(key[0]),
-        params=dict(zip(held[1:], key[1:], strict=True)),
-        table=part.filter(part["_ok"] > 0).drop([*held, *counts]),
+        params=dict(zip(constant[1:], key[1:], strict=True)),
+        table=part.filter(part["_ok"] > 0).drop([*constant, *counts]),
         seeds=int(part["_ok"].max() or 0),  # type: ignore[arg-type]
         failed=int(part["_failed"].sum()),
         generation=int(part["_generation"].max() or 0),  # type: ignore[arg-type]
@@ -130,9 +133,9 @@ def _with_intervals(table: pl.DataFrame, results: Mapping[str, str]) -> pl.DataF
     columns: dict[str, pl.Series] = {}
     for name, aggregate in results.items():
         ends: Sequence[Any] = _of_means(table, name) if aggregate == "mean" else _of_values(table[name].to_list(), aggregate)
-        for made, end in zip((name, name + LO, name + HI), ends, strict=True):
-            if made == name or made not in results:
-                columns[made] = pl.Series(made, end, pl.Float64).fill_nan(None)
+        for column, end in zip((name, name + LO, name + HI), ends, strict=True):
+            if column == name or column not in results:
+                columns[column] = pl.Series(column, end, pl.Float64).fill_nan(None)
     sums = [name + ending for name in results for ending in ("", DEVIATION, UNITS) if name + ending in table.columns]
     return table.drop(sums).with_columns(columns.values())
 
@@ -156,8 +159,8 @@ def _of_values(groups: Sequence[list[float]], aggregate: str) -> tuple[list[floa
     from orchestrator.fitting.aggregates import named
     from orchestrator.fitting.intervals import interval
 
-    found = [interval(np.asarray(values, dtype=float), aggregate, LEVEL) for values in groups]
-    lone = [f.units < 2 or named(aggregate).extreme for f in found]
-    low = [math.nan if alone else f.low for f, alone in zip(found, lone, strict=True)]
-    high = [math.nan if alone else f.high for f, alone in zip(found, lone, strict=True)]
-    return [f.estimate for f in found], low, high
+    intervals = [interval(np.asarray(values, dtype=float), aggregate, LEVEL) for values in groups]
+    lone = [f.units < 2 or named(aggregate).extreme for f in intervals]
+    low = [math.nan if alone else f.low for f, alone in zip(intervals, lone, strict=True)]
+    high = [math.nan if alone else f.high for f, alone in zip(intervals, lone, strict=True)]
+    return [f.estimate for f in intervals], low, high

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.mirror import boundary_curves
-from orchestrator.mirror.notes import described, page, stepped, verdicts
+from orchestrator.mirror.notes import described, page, stepped
 from orchestrator.store.parts import IDENTITY
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.mirror.curves import Curve
-    from orchestrator.store import Store
+    from orchestrator.results.stored_sweep import StoredSweep
 
 ENTRY_VERSION = 5  # raised when the same rows should make other entries, so that `sync` writes them anew
 
@@ -49,13 +49,11 @@ class Entries:
     `whole` is the invocation that carries the files, and `digest` identifies the rows that stand in them.
     """
 
-    sweep: str
-    size: str
+    sweep: StoredSweep
     invocations: tuple[Entry, ...]
     curves: tuple[Entry, ...]
     whole: int
     digest: str
-    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,66 +70,59 @@ class Drawn:
     @classmethod
     def read(cls, file: Path) -> Drawn:
         """What `write` has put there."""
-        said = json.loads(file.read_text())
-        return cls(curves=tuple(Entry(**entry) for entry in said["curves"]), lines=said["lines"])
+        record = json.loads(file.read_text())
+        return cls(curves=tuple(Entry(**entry) for entry in record["curves"]), lines=record["lines"])
 
 
-def entries(store: Store, record: Mapping[str, Any], drawn: Drawn | None = None) -> Entries:
-    """The entries of the plan of that record; a sweep without rows has its invocation alone. `drawn` is what `draw` gives."""
-    common, drawn = _common(record), drawn or draw(store, record)
-    curves, lines = drawn.curves, drawn.lines
+def entries(sweep: StoredSweep, ready: Drawn | None = None) -> Entries:
+    """The entries of the sweep; one without rows has its invocation alone. `drawn` is what `draw` gives."""
+    store, record = sweep.store, sweep.record
+    common, ready = _common(record), ready or draw(sweep)
+    curves, lines = ready.curves, ready.lines
     whole = max([int(record.get("generation") or 0), *(c.generation for c in curves)])
     runs = {int(run["generation"]): run for run in store.runs()}
     numbers = sorted({whole, *(c.generation for c in curves)})
-    judged = verdicts(store, record)
-    latest = _digest(
-        lines, boundary_curves.stamp(store, record), record.get("spec"), [store.load("claims", record["sweep"]), judged]
-    )
+    judged = list(sweep.verdicts)
+    latest = _digest(lines, boundary_curves.stamp(sweep), record.get("spec"), [store.load("claims", sweep.name), judged])
     return Entries(
-        sweep=record["sweep"],
-        size=record["size"],
+        sweep=sweep,
         invocations=tuple(_invocation(n, common, runs.get(n, {}), latest if n == whole else "", judged) for n in numbers),
         curves=curves,
         whole=whole,
         digest=_digest(lines, record["created"]),
-        record=record,
     )
 
 
-def draw(store: Store, record: Mapping[str, Any], rows: pl.DataFrame | None = None) -> Drawn:
-    """The curves of the sweep's rows, which are read from the store where they are not given."""
-    from orchestrator.results import frames
-    from orchestrator.results.frames import LABELS
-
-    if rows is None:
-        rows = frames.sweep(store, record["sweep"], record["size"]).drop(*LABELS, "error").collect()  # no curve is of texts
-    curves = tuple(_curves(store, record, rows.lazy(), _common(record))) if store.parts(record["workload"]) else ()
-    return Drawn(curves=curves, lines=_identity(rows.lazy()))
+def draw(sweep: StoredSweep) -> Drawn:
+    """The curves of the sweep's rows."""
+    curves = tuple(_curves(sweep, _common(sweep.record))) if sweep.store.parts(sweep.record["workload"]) else ()
+    return Drawn(curves=curves, lines=_identity(sweep.measured.lazy()))
 
 
 def _common(record: Mapping[str, Any]) -> dict[str, str]:
     return {"sweep": record["sweep"], "size": record["size"], "workload": record["workload"]}
 
 
-def _curves(store: Store, record: Mapping[str, Any], rows: pl.LazyFrame, common: Mapping[str, str]) -> Iterator[Entry]:
+def _curves(sweep: StoredSweep, common: Mapping[str, str]) -> Iterator[Entry]:
     from orchestrator.mirror.curves import axis, curves, labels
 
-    columns = store.describe(record["workload"])
+    record, rows = sweep.record, sweep.measured.lazy()
+    columns = sweep.store.describe(record["workload"])
     params = [c["name"] for c in columns if c["role"] == "param"]
     results = {c["name"]: c.get("aggregate", "mean") for c in columns if c["role"] == "result" and c["type"] != "string"}
     if (record.get("spec") or {}).get("track", {}).get("points"):
         x: str | None = "step"
-        kind, made = "point", curves(rows, "step", params, results, keep=["seed"])
+        kind, table = "point", curves(rows, "step", params, results, keep=["seed"])
     else:
         x = record.get("x") or axis(rows, params)
-        lines = boundary_curves.boundaries(store, record, x, params)
+        lines = boundary_curves.boundaries(sweep, x, params)
         for line, label in zip(lines, labels(lines), strict=True):
             yield _curve(line, f"boundary: {label}", "boundary", x, common)
-        rows, held = boundary_curves.along(record, boundary_curves.unsearched(store, record, rows), x, params)
+        rows, constant = boundary_curves.along(sweep.spec, boundary_curves.unsearched(sweep), x, params)
         # A spec that cannot be read any more derives nothing.
         x = x if x in rows.collect_schema().names() else axis(rows, params)
-        kind, made = "curve", curves(rows, x, held, results)
-    for curve, label in zip(made, labels(made), strict=True):
+        kind, table = "curve", curves(rows, x, constant, results)
+    for curve, label in zip(table, labels(table), strict=True):
         yield _curve(curve, label, kind, x, common)
 
 
@@ -179,7 +170,7 @@ def _says_nothing(table: pl.DataFrame, name: str) -> bool:
 def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], identity: str, judged: Sequence[Any]) -> Entry:
     """The entry of an invocation; `identity` is that of the sweep's rows where it is the one that shows them."""
     told = {f"verdict.{v['id']}": str(v["verdict"]) for v in judged if identity}
-    tags = {**common, **dict(_said(run)), **told, "dashboard": page(common["sweep"], common["size"])}
+    tags = {**common, **dict(_run_notes(run)), **told, "dashboard": page(common["sweep"], common["size"])}
     return Entry(
         kind="invocation",
         name=f"{common['sweep']} {common['size']}, run {number}",
@@ -189,7 +180,7 @@ def _invocation(number: int, common: Mapping[str, str], run: Mapping[str, Any], 
     )
 
 
-def _said(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _run_notes(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What a run's record says, as tags: the note on what was searched too; nothing that is empty or said elsewhere."""
     for key, value in run.items():
         if key in ("note", "failures") and isinstance(value, dict):

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
 from orchestrator.mirror.entries import Drawn, Entries, Entry, entries
+from orchestrator.results.stored_sweep import StoredSweep
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -83,7 +84,7 @@ def imported() -> None:
 def prepare(store: Store, uri: str | None = None) -> None:
     """Make MLflow's database where it is new, which takes a second; TrackError where nobody answers."""
     where = address(store, uri)
-    with _told(where):
+    with _errors_explained(where):
         _connect(where)
 
 
@@ -93,16 +94,17 @@ def mirror(
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
     Without `files` only the curves: for a first call while the claims are still being judged. `made` is a folder with what
-    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `parcel.tables`.
+    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `sweep_files.tables`.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()
-    wanted = entries(store, store.latest(sweep, size), Drawn.read(made / sweep_files.CURVES) if made else None)
-    with _told(where):
+    stored = StoredSweep(store=store, record=store.latest(sweep, size))
+    expected = entries(stored, Drawn.read(made / sweep_files.CURVES) if made else None)
+    with _errors_explained(where):
         client = _connect(where)
-        written, kept, removed = _reconcile(client, store, wanted, files, made)
+        new, unchanged, removed = _reconcile(client, expected, files, made)
     return Mirrored(
-        uri=shown(where), sweep=sweep, size=wanted.size, written=written, kept=kept, removed=removed,
+        uri=shown(where), sweep=sweep, size=stored.size, written=new, kept=unchanged, removed=removed,
         seconds=time.monotonic() - start,
     )  # fmt: skip
 
@@ -121,16 +123,16 @@ def import_store(uri: str, target: Path) -> tuple[str, ...]:
 
     store = open_store(target, create=True)
     with tempfile.TemporaryDirectory() as folder:
-        with _told(uri):
+        with _errors_explained(uri):
             client = _connect(uri)
-            found = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
-        taken = [sweep_files.unpack(files, store) for files in found]
-    if not taken:
+            downloads = [_fetch(client, run, Path(folder) / run.info.run_id) for run in _holders(client)]
+        sweeps = [sweep_files.unpack(files, store) for files in downloads]
+    if not sweeps:
         raise TrackError(
             f"tracking server {shown(uri)}: it must hold a sweep that lawsweep mirrored, but no run carries "
             f"{sweep_files.ROWS}; give 'lawsweep sync' where the store is."
         )
-    return tuple(sorted(set(taken)))
+    return tuple(sorted(set(sweeps)))
 
 
 def ui(store: Store, port: int = 5000, uri: str | None = None) -> tuple[list[str], dict[str, str]]:
@@ -150,7 +152,7 @@ def shown(uri: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(uri: str) -> Iterator[None]:
+def _errors_explained(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into a TrackError that says which server and what to do."""
     imported()
     import mlflow.exceptions
@@ -160,10 +162,10 @@ def _told(uri: str) -> Iterator[None]:
         yield
     except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         secret = urlsplit(uri).netloc.rpartition("@")[0]
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        said = said.replace(f"{secret}@", "") if secret else said
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = message.replace(f"{secret}@", "") if secret else message
         raise TrackError(
-            f"tracking server {shown(uri)}: it must take what it is sent, but got '{said}'; "
+            f"tracking server {shown(uri)}: it must take what it is sent, but got '{message}'; "
             "the store has every row: give 'lawsweep sync' when the server is there."
         ) from error
 
@@ -207,74 +209,77 @@ def _experiment(client: MlflowClient, sweep: str) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(sweep)
-    if found is None:
+    experiment = client.get_experiment_by_name(sweep)
+    if experiment is None:
         local = _files_beside(client.tracking_uri)
         try:
             return str(client.create_experiment(sweep, artifact_location=f"{SCHEME}{sweep}" if local else None))
         except MlflowException:
             # Another mirror may have made it in between.
-            found = client.get_experiment_by_name(sweep)
-            if found is None:
+            experiment = client.get_experiment_by_name(sweep)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
-def _describe(client: MlflowClient, experiment: str, wanted: Entries) -> None:
+def _describe(client: MlflowClient, experiment: str, expected: Entries) -> None:
     """Let the experiment say its question, and have MLflow show its pages for curves, not those for language models."""
-    there = client.get_experiment(experiment).tags
-    note = f"{notes.headline(wanted.record)} · {compare_page.link(experiment, wanted.size)}"
-    page = {compare_page.STATE + compare_page.key(wanted.size): compare_page.state(wanted.size, wanted.curves)}
+    tags = client.get_experiment(experiment).tags
+    size = expected.sweep.size
+    note = f"{notes.headline(expected.sweep)} · {compare_page.link(experiment, size)}"
+    page = {compare_page.STATE + compare_page.key(size): compare_page.state(size, expected.curves)}
     for key, value in {NOTE: note, KIND: "custom_model_development", **page}.items():
-        if there.get(key) != value:
+        if tags.get(key) != value:
             client.set_experiment_tag(experiment, key, value)
 
 
 def _search(client: MlflowClient, experiments: Sequence[str], condition: str) -> list[Run]:
-    found: list[Run] = []
+    runs: list[Run] = []
     token = None
     while True:
         page = client.search_runs(list(experiments), condition, max_results=PAGE, page_token=token)
-        found += page
+        runs += page
         token = page.token
         if not token:
-            return found
+            return runs
 
 
-def _reconcile(client: MlflowClient, store: Store, wanted: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
+def _reconcile(client: MlflowClient, expected: Entries, files: bool, made: Path | None) -> tuple[int, int, int]:
     """Write, keep and remove runs until the experiment holds what is wanted; how many curves of each."""
-    experiment = _experiment(client, wanted.sweep)
-    _describe(client, experiment, wanted)
-    there = _search(client, [experiment], f"tags.`{PREFIX}size` = '{wanted.size}'")
-    known = {r.data.tags[PREFIX + "generation"]: r for r in there if r.data.tags.get(PREFIX + "kind") == "invocation"}
-    runs = {e.generation: known.get(str(e.generation)) or _begin(client, experiment, e) for e in wanted.invocations}
-    kept, stale = _compare(wanted.curves, [r for r in there if r.data.tags.get(PREFIX + "kind") != "invocation"])
-    new = [entry for entry in wanted.curves if entry.digest not in kept]
+    experiment = _experiment(client, expected.sweep.name)
+    _describe(client, experiment, expected)
+    curve_runs = _search(client, [experiment], f"tags.`{PREFIX}size` = '{expected.sweep.size}'")
+    invocations = {
+        r.data.tags[PREFIX + "generation"]: r for r in curve_runs if r.data.tags.get(PREFIX + "kind") == "invocation"
+    }
+    runs = {e.generation: invocations.get(str(e.generation)) or _begin(client, experiment, e) for e in expected.invocations}
+    unchanged, stale = _compare(expected.curves, [r for r in curve_runs if r.data.tags.get(PREFIX + "kind") != "invocation"])
+    new = [entry for entry in expected.curves if entry.digest not in unchanged]
     _all(client, [lambda run=run: client.delete_run(run) for run in stale])
     _all(client, [lambda e=e: _curve(client, experiment, e, runs[e.generation].info.run_id) for e in new])
-    for entry in wanted.invocations if files else ():
+    for entry in expected.invocations if files else ():
         run = runs[entry.generation]
-        if entry.generation == wanted.whole and run.data.tags.get(PREFIX + "rows") != wanted.digest:
-            _carry(client, store, wanted, run, made)
+        if entry.generation == expected.whole and run.data.tags.get(PREFIX + "rows") != expected.digest:
+            _carry(client, expected, run, made)
         if run.data.tags.get(PREFIX + "digest") != entry.digest or run.info.status not in DONE:
-            _invocation(client, store, wanted, entry, run)
-    return len(new), len(kept), len(stale)
+            _invocation(client, expected, entry, run)
+    return len(new), len(unchanged), len(stale)
 
 
-def _compare(wanted: Iterable[Entry], there: Iterable[Run]) -> tuple[set[str], list[str]]:
+def _compare(expected: Iterable[Entry], runs: Iterable[Run]) -> tuple[set[str], list[str]]:
     """Digests of the curves that stand there once and whole, and ids of the runs that must go."""
-    digests = {entry.digest for entry in wanted}
-    kept: set[str] = set()
+    digests = {entry.digest for entry in expected}
+    unchanged: set[str] = set()
     stale = []
-    for run in there:
+    for run in runs:
         digest = run.data.tags.get(PREFIX + "digest", "")
-        if digest in digests and digest not in kept and run.info.status in DONE:
-            kept.add(digest)
+        if digest in digests and digest not in unchanged and run.info.status in DONE:
+            unchanged.add(digest)
         else:
             stale.append(run.info.run_id)
-    return kept, stale
+    return unchanged, stale
 
 
 def _all(client: MlflowClient, calls: Sequence[Any]) -> None:
@@ -315,20 +320,22 @@ def _begin(client: MlflowClient, experiment: str, entry: Entry) -> Run:
     return client.create_run(experiment, start_time=int(time.time() * 1000), tags=_tags(entry), run_name=entry.name)
 
 
-def _carry(client: MlflowClient, store: Store, wanted: Entries, run: Run, made: Path | None) -> None:
+def _carry(client: MlflowClient, expected: Entries, run: Run, made: Path | None) -> None:
     """Put the sweep's rows and plan among the files of a run."""
     with tempfile.TemporaryDirectory() as folder:
-        _attach(client, run, sweep_files.made(made) if made else sweep_files.tables(store, wanted.record, Path(folder)))
-    _tag(client, run.info.run_id, {PREFIX + "rows": wanted.digest})
+        if made is None:
+            sweep_files.tables(expected.sweep, Path(folder))
+        _attach(client, run, {name: (made or Path(folder)) / name for name in sweep_files.TABLES})
+    _tag(client, run.info.run_id, {PREFIX + "rows": expected.digest})
 
 
-def _invocation(client: MlflowClient, store: Store, wanted: Entries, entry: Entry, run: Run) -> None:
+def _invocation(client: MlflowClient, expected: Entries, entry: Entry, run: Run) -> None:
     """Make an invocation's run say what the entry says; written in place, for curves hang under it."""
-    whole = {PREFIX + "carries": sweep_files.ROWS} if entry.generation == wanted.whole else {}
+    whole = {PREFIX + "carries": sweep_files.ROWS} if entry.generation == expected.whole else {}
     if whole:
         with tempfile.TemporaryDirectory() as folder:
-            _attach(client, run, sweep_files.told(store, wanted, Path(folder)))
-    note = notes.note(store, wanted.record, compare_page.link(run.info.experiment_id, wanted.size))
+            _attach(client, run, sweep_files.told(expected.sweep, Path(folder)))
+    note = notes.note(expected.sweep, compare_page.link(run.info.experiment_id, expected.sweep.size))
     _tag(client, run.info.run_id, {**_tags(entry), **whole, NAME: entry.name, NOTE: note})
     _tag(client, run.info.run_id, {PREFIX + "digest": entry.digest})
     client.set_terminated(run.info.run_id)
@@ -362,9 +369,9 @@ def _folder(client: MlflowClient, run: Run) -> Path | None:
 def _holders(client: MlflowClient) -> list[Run]:
     """The runs that carry a sweep's tables: of every experiment and size the latest."""
     experiments = [e.experiment_id for e in client.search_experiments()]
-    found = _search(client, experiments, f"tags.`{PREFIX}carries` = '{sweep_files.ROWS}'")
+    runs = _search(client, experiments, f"tags.`{PREFIX}carries` = '{sweep_files.ROWS}'")
     latest: dict[tuple[str, str], Run] = {}
-    for run in sorted(found, key=lambda r: int(r.data.tags[PREFIX + "generation"])):
+    for run in sorted(runs, key=lambda r: int(r.data.tags[PREFIX + "generation"])):
         latest[run.info.experiment_id, run.data.tags[PREFIX + "size"]] = run
     return list(latest.values())
 
@@ -375,8 +382,8 @@ def _fetch(client: MlflowClient, run: Run, folder: Path) -> Path:
     if local is not None:
         return local
     folder.mkdir()
-    there = {item.path for item in client.list_artifacts(run.info.run_id)}
+    paths = {item.path for item in client.list_artifacts(run.info.run_id)}
     for name in sweep_files.FILES:
-        if name in there:
+        if name in paths:
             client.download_artifacts(run.info.run_id, name, str(folder))
     return folder

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
-    from orchestrator.store import Store
+    from orchestrator.results.stored_sweep import StoredSweep
 
 DASHBOARD_VARIABLE, DASHBOARD = "LAWSWEEP_DASHBOARD", "http://127.0.0.1:8765"  # where `lawsweep dashboard` serves
-
-
-def verdicts(store: Store, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Verdicts on the sweep at the size of the record; none where another size was judged last."""
-    judged = store.load("verdicts", str(record["sweep"])) or []
-    return [verdict for verdict in judged if verdict.get("size", record["size"]) == record["size"]]
 
 
 def page(sweep: str, size: str, arm: str | None = None) -> str:
@@ -26,22 +20,22 @@ def page(sweep: str, size: str, arm: str | None = None) -> str:
     return f"{os.environ.get(DASHBOARD_VARIABLE, DASHBOARD).rstrip('/')}/sweep/{quote(sweep)}?{urlencode(query)}"
 
 
-def note(store: Store, record: Mapping[str, Any], beside: str = "") -> str:
+def note(sweep: StoredSweep, beside: str = "") -> str:
     """The sweep's question and its verdicts in Markdown, for MLflow's description of a run; a link to its page too.
 
     `beside` is another link, that to the page which compares its curves.
     """
-    lines = [_plain(record.get("question") or ""), "", f"Source: {_plain(record.get('source') or 'none given')}", ""]
-    links = [f"[Open on the dashboard]({page(str(record['sweep']), str(record['size']))})", beside]
-    lines += [" · ".join(one for one in links if one), ""]
-    lines += [f"- **{v['verdict']}** {v['id']}: {_plain(v.get('says', ''))}" for v in verdicts(store, record)]
+    about = sweep.record
+    lines = [_plain(about.get("question") or ""), "", f"Source: {_plain(about.get('source') or 'none given')}", ""]
+    links = [f"[Open on the dashboard]({page(sweep.name, sweep.size)})", beside]
+    lines += [" · ".join(link for link in links if link), ""]
+    lines += [f"- **{v['verdict']}** {v['id']}: {_plain(v.get('says', ''))}" for v in sweep.verdicts]
     return "\n".join(lines)[:5000]
 
 
-def headline(record: Mapping[str, Any]) -> str:
+def headline(sweep: StoredSweep) -> str:
     """The sweep's question and a link to its page in Markdown, for MLflow's description of an experiment."""
-    asked = _plain(record.get("question") or record["sweep"])
-    return f"{asked}\n\n[Dashboard]({page(str(record['sweep']), str(record['size']))})"
+    return f"{_plain(sweep.record.get('question') or sweep.name)}\n\n[Dashboard]({page(sweep.name, sweep.size)})"
 
 
 def described(tags: Mapping[str, str], points: str) -> str:

@@ -1,4 +1,4 @@
-"""Turns requests to mirror a sweep into work of a second process, so that MLflow's seconds are nobody's."""
+"""Mirrors sweeps to MLflow in a second process, so that a run does not wait for MLflow's slow import and writes."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     gc.freeze()
     gc.enable()
     for line in requests:
-        sweep, size, files, made = json.loads(line)
+        sweep, size, files, folder = json.loads(line)
         try:
-            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(made) if made else None))
+            answer = dataclasses.asdict(mirror(store, sweep, size, files=files, made=Path(folder) if folder else None))
         except SweepError as error:
             answer = {"error": str(error)}
         answers.write(json.dumps(answer) + "\n")

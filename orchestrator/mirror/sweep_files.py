@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
-from orchestrator.mirror.notes import verdicts
 from orchestrator.store import counting_rule, durable, parts, point_ids, row_format
 
 if TYPE_CHECKING:
-    import polars as pl
     import pyarrow as pa
 
-    from orchestrator.mirror.entries import Entries
+    from orchestrator.results.stored_sweep import StoredSweep
     from orchestrator.store import Store
 
 ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
-FILES = (ROWS, PLAN, ABOUT)
+TABLES = (ROWS, PLAN)
+FILES = (*TABLES, ABOUT)
 BOUNDARIES = "boundaries.parquet"
 CURVES = "curves.json"
 SAID = ("claims", "verdicts")
@@ -28,60 +27,50 @@ PIECE = 65_536  # rows written at once
 LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before those of its workload
 
 
-def tables(store: Store, record: Mapping[str, Any], folder: Path, rows: pl.DataFrame | None = None) -> dict[str, Path]:
-    """Files with the sweep's rows and plan, by the name they should have; written into the folder.
+def tables(sweep: StoredSweep, folder: Path) -> None:
+    """Write the sweep's rows and plan into the folder, as the files TABLES.
 
-    People open them, so ids are letters, as in a store of format 1, and lawsweep of any version takes them in. `rows` are all
-    of the sweep's, where they were read already.
+    People open them, so ids are letters, as in a store of format 1, and lawsweep of any version takes them in.
     """
     import pyarrow.parquet as pq
 
-    from orchestrator.results import frames
-
-    found = frames.judged(store, record["sweep"], record["size"]) if rows is None else rows
-    _write(found, store, record, folder / ROWS)
-    pq.write_table(point_ids.readable(store.planned(record)), folder / PLAN, compression="zstd")
-    return made(folder)
+    _write(sweep, folder / ROWS)
+    pq.write_table(point_ids.readable(sweep.store.planned(sweep.record)), folder / PLAN, compression="zstd")
 
 
-def made(folder: Path) -> dict[str, Path]:
-    """The files that `tables` has written into the folder."""
-    return {name: folder / name for name in (ROWS, PLAN)}
-
-
-def told(store: Store, wanted: Entries, folder: Path) -> dict[str, Path]:
+def told(sweep: StoredSweep, folder: Path) -> dict[str, Path]:
     """Files with what is known and said of the sweep, and its report, by the name they should have."""
-    sweep = wanted.sweep
+    store, name = sweep.store, sweep.name
     about = {
-        "plan": dict(wanted.record),
-        "runs": [run for run in store.runs() if run.get("sweep") in (None, sweep)],
-        "claims": store.load("claims", sweep),
-        "verdicts": verdicts(store, wanted.record) or None,
+        "plan": dict(sweep.record),
+        "runs": [run for run in store.runs() if run.get("sweep") in (None, name)],
+        "claims": store.load("claims", name),
+        "verdicts": list(sweep.verdicts) or None,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
-    found = store.boundaries_path(sweep, wanted.size)
-    files = {ABOUT: folder / ABOUT, **({BOUNDARIES: found} if found.exists() else {})}
-    own = store.path / "reports" / f"{sweep}.{wanted.size}"
-    report = own if own.exists() else store.path / "reports" / sweep
+    boundaries = store.boundaries_path(name, sweep.size)
+    files = {ABOUT: folder / ABOUT, **({BOUNDARIES: boundaries} if boundaries.exists() else {})}
+    own = store.path / "reports" / f"{name}.{sweep.size}"
+    report = own if own.exists() else store.path / "reports" / name
     # A report that was not kept by its size is that of the size which was judged last.
-    ours = own.exists() or verdicts(store, wanted.record) or not store.load("verdicts", sweep)
-    shown = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
-    return {**files, **shown}
+    ours = own.exists() or sweep.verdicts or not sweep.verdicts_of_sizes
+    report_files = {f"report/{p.relative_to(report)}": p for p in sorted(report.rglob("*")) if ours and p.is_file()}
+    return {**files, **report_files}
 
 
-def _write(rows: pl.DataFrame, store: Store, record: Mapping[str, Any], file: Path) -> None:
+def _write(sweep: StoredSweep, file: Path) -> None:
     """The sweep's rows with `arm, sweep, size` before them and every description in the metadata, as one Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    workload = str(record["workload"])
+    store, workload = sweep.store, str(sweep.record["workload"])
     schema = store.schema(workload) if store.parts(workload) else row_format.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
-    whole = pa.schema([*labels, *schema], metadata=_about(schema, record))
+    whole = pa.schema([*labels, *schema], metadata=_about(schema, sweep.record))
     settings = {"compression": "zstd", "use_dictionary": parts.repeating_columns(whole), "write_statistics": False}
     with pq.ParquetWriter(file, point_ids.in_letters(whole), **settings) as writer:
         # Piece by piece: as text, what is said in every row takes ten times the memory.
-        for piece in rows.iter_slices(PIECE):
+        for piece in sweep.measured.iter_slices(PIECE):
             writer.write_table(point_ids.readable(piece.to_arrow()).cast(point_ids.in_letters(whole)))
 
 

@@ -25,9 +25,9 @@ class Identity:
 
     def points(self, values: Mapping[str, Value | None], seeds: range) -> Iterator[str]:
         """Ids of the points with these params and seeds."""
-        others = [(f.name, canonical(values[f.name])) for f in self._fields if values[f.name] != f.default]
-        named = [f"{name}={text}" for name, text in others if text != self._defaults.get(name)]
-        base = hashlib.blake2b("\n".join([self._head, *named, ""]).encode(), digest_size=8)
+        differing = [(f.name, canonical(values[f.name])) for f in self._fields if values[f.name] != f.default]
+        texts = [f"{name}={text}" for name, text in differing if text != self._defaults.get(name)]
+        base = hashlib.blake2b("\n".join([self._head, *texts, ""]).encode(), digest_size=8)
         for seed in seeds:
             point = base.copy()
             point.update(str(seed).encode())

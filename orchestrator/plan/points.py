@@ -144,12 +144,12 @@ class Cast:
 
     def check_names(self) -> None:
         """Refuse names that are no params, and params without a value."""
-        known = [field.name for field in self.workload.params]
+        names = [field.name for field in self.workload.params]
         for name in (*self.grid.fixed, *(name for axis in self.grid.axes for name in axis.names)):
-            if name not in known:
+            if name not in names:
                 raise SpecError(
-                    f"{self.place(name)}: workload '{self.workload.name}' has no param '{name}'{nearest(name, known)} "
-                    f"It has {', '.join(known)}."
+                    f"{self.place(name)}: workload '{self.workload.name}' has no param '{name}'{nearest(name, names)} "
+                    f"It has {', '.join(names)}."
                 )
         for field in self.workload.params:
             if field.required and field.name not in self.grid.names:

@@ -17,10 +17,10 @@ def shape(plan: Plan, position: int) -> tuple[Any, ...]:
 def groups(plan: Plan, positions: Sequence[int]) -> list[list[int]]:
     """The positions in groups of equal shape, in the order in which the plan first names each shape."""
     columns = [plan.params[name] for name in plan.workload.shapes]
-    found: dict[tuple[Any, ...], list[int]] = {}
+    by_shape: dict[tuple[Any, ...], list[int]] = {}
     for i in positions:
-        found.setdefault(tuple([column[i] for column in columns]), []).append(i)
-    return list(found.values())
+        by_shape.setdefault(tuple([column[i] for column in columns]), []).append(i)
+    return list(by_shape.values())
 
 
 def longest_first(plan: Plan, groups: Sequence[Sequence[int]], rates: Sequence[float | None]) -> list[int]:
@@ -35,8 +35,8 @@ def longest_first(plan: Plan, groups: Sequence[Sequence[int]], rates: Sequence[f
 
 def estimate(groups: Sequence[Sequence[int]], rates: Sequence[float | None]) -> float | None:
     """Worker-seconds that the groups will take; a shape never measured costs the mean of the others, None where all are new."""
-    known = [rate for rate in rates if rate is not None]
-    if not known:
+    measured = [rate for rate in rates if rate is not None]
+    if not measured:
         return None if groups else 0.0
-    mean = sum(known) / len(known)
+    mean = sum(measured) / len(measured)
     return sum(len(group) * (mean if rate is None else rate) for group, rate in zip(groups, rates, strict=True))

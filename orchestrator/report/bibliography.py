@@ -14,9 +14,11 @@ ENTRY = re.compile(r"^@\w+\{.*?^\}$", re.M | re.S)
 
 def citations(spec: Spec) -> str:
     """The BibTeX entries of all arXiv papers that the sweep file names, in the order of their numbers."""
-    wanted = set(ARXIV.findall(spec.text or "")) | set(ARXIV.findall(spec.source or ""))
-    known = {match[1]: entry for entry in ENTRY.findall(bibliography()) if (match := re.search(r"eprint *= *\{(.+?)\}", entry))}
-    return "\n\n".join(known[paper] for paper in sorted(wanted & known.keys())) + "\n"
+    numbers = set(ARXIV.findall(spec.text or "")) | set(ARXIV.findall(spec.source or ""))
+    entries = {
+        match[1]: entry for entry in ENTRY.findall(bibliography()) if (match := re.search(r"eprint *= *\{(.+?)\}", entry))
+    }
+    return "\n\n".join(entries[paper] for paper in sorted(numbers & entries.keys())) + "\n"
 
 
 def bibliography() -> str:

@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims.verdict import told
 from orchestrator.columns import OK
-from orchestrator.figures.draw import Drawing, printed
+from orchestrator.figures.draw import printed
+from orchestrator.figures.drawing import Drawing
 from orchestrator.figures.of_sweep import drawings
 from orchestrator.fitting.aggregates import expression
 from orchestrator.report import latex
 from orchestrator.report.bibliography import citations
-from orchestrator.results.derived_columns import measured
+from orchestrator.results import frames
 from orchestrator.results.described import Columns, aggregate
-from orchestrator.results.sweep_rows import rows_of
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import durable
-from orchestrator.store.store import BASE
 
 if TYPE_CHECKING:
     import polars as pl
 
     from orchestrator.claims import Verdict
-    from orchestrator.results.sweep_rows import Rows
     from orchestrator.spec import Spec
-    from orchestrator.store import Store
 
 PRINTED = ("says", "verdict", "basis", "found", "expected")
 """What a paper prints of the verdicts; the files for machines hold all."""
@@ -46,38 +44,30 @@ class Source:
         return "".join(f"{commit}\n" for commit in self.commits)
 
 
-def write(
-    spec: Spec, store: Store, verdicts: Sequence[Verdict], out: Path, *, bundle: bool = False, found: Rows | None = None
-) -> tuple[Path, ...]:
+def write(sweep: StoredSweep, verdicts: Sequence[Verdict], out: Path, *, bundle: bool = False) -> tuple[Path, ...]:
     """Write tables and figures into the folder; with `bundle` also captions, data, spec, commit, environment and BibTeX.
 
-    What was there under other names stays. Gives the files back, sorted. `found` is what `rows_of` gives.
+    What was there under other names stays. Gives the files back, sorted.
     """
-    rows, fields = found or rows_of(spec, store)
-    files = dict(_tables(spec, store, verdicts, rows, fields))
-    figures = drawings(spec, store, rows, fields, verdicts)
+    files = dict(_tables(sweep, verdicts))
+    figures = drawings(sweep, verdicts)
     files |= {f"{drawing.name}.pdf": printed(drawing) for drawing in figures}
     if bundle:
-        files |= {name: text.encode() for name, text in _bundle(spec, store, verdicts, rows, figures)}
+        files |= {name: text.encode() for name, text in _bundle(sweep, verdicts, figures)}
     for name, data in files.items():
         durable.write(out / name, data)
     return tuple(sorted(out / name for name in files))
 
 
-def _tables(
-    spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, fields: Columns
-) -> Iterator[tuple[str, bytes]]:
+def _tables(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, bytes]]:
     """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
-    from orchestrator.results import frames
-
-    yield from _files("results", frames.shown(measured(rows).lazy()).collect())
-    boundaries = frames.boundaries(store, spec.name, spec.size or BASE)
-    named = {"summary": summary(rows, fields), "verdicts": judged(verdicts), "boundaries": boundaries}
-    for name, table in named.items():
+    yield from _files("results", frames.shown(sweep.measured))
+    tables = {"summary": summary(sweep.rows, sweep.fields), "verdicts": judged(verdicts), "boundaries": sweep.boundaries}
+    for name, table in tables.items():
         if table is not None and table.width:
             yield from _files(name, table)
             short = table.select(PRINTED) if name == "verdicts" else table
-            yield f"{name}.tex", latex.table(short.columns, short.rows(), f"{spec.name}: {name}").encode()
+            yield f"{name}.tex", latex.table(short.columns, short.rows(), f"{sweep.name}: {name}").encode()
 
 
 def _files(name: str, table: pl.DataFrame) -> Iterator[tuple[str, bytes]]:
@@ -108,30 +98,28 @@ def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     import polars as pl
 
     keys = ("id", "says", "verdict", "basis", "source", "found", "expected", "rows", "seeds", "reasons", "sql")
-    found = []
+    records = []
     for v in verdicts:
         numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in told(finding.numbers)))
         row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": " ".join(v.reasons)}
-        found.append(row)
-    return pl.DataFrame(found, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
+        records.append(row)
+    return pl.DataFrame(records, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
 
 
-def _bundle(
-    spec: Spec, store: Store, verdicts: Sequence[Verdict], rows: pl.DataFrame, figures: Sequence[Drawing]
-) -> Iterator[tuple[str, str]]:
+def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[Drawing]) -> Iterator[tuple[str, str]]:
     """What stands beside the figures in a paper's folder."""
     import polars as pl
 
-    source, cited = sourced(store, spec, rows), citations(spec)
+    source, cited = sourced(sweep), citations(sweep.spec)
     for drawing in figures:
         yield f"{drawing.name}.tex", latex.figure(drawing.name, drawing.title, drawing.caption)
         yield f"{drawing.name}.csv", pl.DataFrame(drawing.data, infer_schema_length=None).write_csv() if drawing.data else ""
-    yield "spec.yaml", spec.text
+    yield "spec.yaml", sweep.spec.text
     yield "commit.txt", source.text
     yield "environment.json", json.dumps(list(source.runs), indent=1, default=str) + "\n"
     yield "sources.bib", cited
     yield "claims.sql", "".join(f"-- {v.id}: {v.verdict}\n{v.sql};\n\n" for v in verdicts)
-    yield "README.md", _readme(spec, source, figures)
+    yield "README.md", _readme(sweep.spec, source, figures)
 
 
 def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
@@ -143,12 +131,12 @@ def _readme(spec: Spec, source: Source, figures: Sequence[Drawing]) -> str:
     return "\n".join([*lines, f"    lawsweep run spec.yaml{option}", ""])
 
 
-def sourced(store: Store, spec: Spec, rows: pl.DataFrame) -> Source:
+def sourced(sweep: StoredSweep) -> Source:
     """Commits and runs of the rows of the sweep."""
     import polars as pl
 
-    there = measured(rows)
-    commits = there["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in there.columns else []
-    numbers = set(there["generation"].drop_nulls().to_list()) if "generation" in there.columns else set()
-    runs = [run for run in store.runs() if run.get("generation") in numbers]
+    rows = sweep.measured
+    commits = rows["commit"].cast(pl.String).drop_nulls().unique().sort().to_list() if "commit" in rows.columns else []
+    numbers = set(rows["generation"].drop_nulls().to_list()) if "generation" in rows.columns else set()
+    runs = [run for run in sweep.store.runs() if run.get("generation") in numbers]
     return Source(commits=tuple(commits), runs=tuple(runs))

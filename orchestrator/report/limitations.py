@@ -14,8 +14,8 @@ from orchestrator.store.store import BASE
 if TYPE_CHECKING:
     import polars as pl
 
+    from orchestrator.results.stored_sweep import StoredSweep
     from orchestrator.spec import Spec
-    from orchestrator.store import Store
 
 NOTES = {
     "rounds": "rounds of proposals", "studies": "searches", "full": "ended by the limit on points",
@@ -24,10 +24,10 @@ NOTES = {
 }  # fmt: skip
 
 
-def limitations(spec: Spec, rows: pl.DataFrame, verdicts: Sequence[Verdict], audit: Mapping[str, Any] | None) -> list[str]:
+def limitations(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> list[str]:
     """Sentences on what the results do not show."""
     return [
-        *_size(spec),
+        *_size(sweep.spec),
         *_bases(verdicts),
         *_open(verdicts),
         *(
@@ -35,11 +35,11 @@ def limitations(spec: Spec, rows: pl.DataFrame, verdicts: Sequence[Verdict], aud
             for v in verdicts
             if v.foreseen and v.foreseen != v.verdict
         ),
-        *_lost(rows),
-        *substitutes(rows),
+        *_lost(sweep.rows),
+        *substitutes(sweep.rows),
         *(f"Claim '{v.id}': {v.changed}." for v in verdicts if v.changed),
-        *_code(rows),
-        *_audited(audit),
+        *_code(sweep.rows),
+        *_audited(sweep.audit),
     ]
 
 
@@ -84,12 +84,6 @@ def _audited(audit: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"An audit found {audit['points'] - audit['agreeing']} of {audit['points']} points otherwise."
 
 
-def audited(store: Store, spec: Spec) -> dict[str, Any] | None:
-    """The audit of the sweep at its size, as it was saved; None where there is none."""
-    found = store.load("audits", spec.name)
-    return found if found and found.get("size", spec.size or BASE) == (spec.size or BASE) else None
-
-
 def audit_text(audit: Mapping[str, Any] | None) -> str:
     """What the audit found, in one sentence."""
     if audit is None:
@@ -108,17 +102,17 @@ def _compared(measures: str, way: Mapping[str, Any]) -> str:
     return {"sample": "by the signs of their differences", "cost": "by their steps"}.get(measures, how)
 
 
-def spent(store: Store, spec: Spec) -> list[tuple[str, str]]:
+def spent(sweep: StoredSweep) -> list[tuple[str, str]]:
     """What the sweep's latest run that proposed points spent, as its record notes it; nothing where no run did."""
-    wanted = (spec.name, spec.size or BASE)
-    noted = [r for r in store.runs() if (r.get("sweep"), r.get("size") or BASE) == wanted and r.get("note")]
-    if not noted:
+    runs = (r for r in sweep.store.runs() if (r.get("sweep"), r.get("size") or BASE) == (sweep.name, sweep.size))
+    with_notes = [run for run in runs if run.get("note")]
+    if not with_notes:
         return []
-    run = max(noted, key=lambda r: int(r["generation"]))
+    run = max(with_notes, key=lambda r: int(r["generation"]))
     words = {True: "yes", False: "no"}
     order = sorted(run["note"].items(), key=lambda item: [*NOTES, item[0]].index(item[0]))
-    told = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in order]
-    return [("points measured by the run", str(run.get("measured", ""))), *told]
+    lines = [(NOTES.get(key, key), words[v] if isinstance(v, bool) else str(v)) for key, v in order]
+    return [("points measured by the run", str(run.get("measured", ""))), *lines]
 
 
 def headline(rows: pl.DataFrame) -> str:

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.claims import Verdict
-from orchestrator.claims.queries import select
+from orchestrator.claims.queries import select_rows
 from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import Finding, owner, told
 from orchestrator.columns import ENGINE_NAMES, OK
-from orchestrator.figures.draw import Drawing, render
+from orchestrator.figures.draw import render
+from orchestrator.figures.drawing import Drawing
+from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.figures.of_sweep import drawings, saved
 from orchestrator.figures.theme import NIGHT
 from orchestrator.report import limitations
 from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns, Described
-from orchestrator.results.sweep_rows import rows_of
-from orchestrator.spec.claim_model import Claim
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import durable
-from orchestrator.store.store import BASE
 from orchestrator.wording import level_text, shown, span
 from orchestrator.workload.describe import table_name
 
@@ -31,15 +31,14 @@ if TYPE_CHECKING:
     import polars as pl
     from jinja2 import Template
 
-    from orchestrator.results.sweep_rows import Rows
     from orchestrator.spec import Spec
-    from orchestrator.store import Store
 
 COUNTS = (
     f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
     "WHERE final GROUP BY arm ORDER BY arm"
 )
 FORMS = ("html", "md")
+GEOMETRY = Geometry(indent=4, width=172, margin=0.25, thinnest=1.5)
 SEVERAL = 3
 """Groups of a claim that one paragraph tells of; more are a list."""
 MANY = 8
@@ -55,39 +54,26 @@ class Report:
     figures: tuple[Path, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What a store knows of a sweep beside its rows: the latest audit, and what its search or its seeds spent."""
-
-    audit: Mapping[str, Any] | None = None
-    spent: Sequence[tuple[str, str]] = ()
-
-
-NOTHING = Known()
-
-
 def prepare() -> None:
     """Read the templates, so that the first report need not wait for that."""
     for form in FORMS:
         _template(form)
 
 
-def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | None = None) -> Report:
+def write(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Report:
     """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
 
-    That of each size is kept beside it too, under `reports/<sweep>.<size>/`. `found` is what `rows_of` gives.
+    That of each size is kept beside it too, under `reports/<sweep>.<size>/`.
     """
-    rows, fields = found or rows_of(spec, store)
-    folder = store.path / "reports" / spec.name
-    rendered = [(drawing, *render(drawing)) for drawing in drawings(spec, store, rows, fields, verdicts)]
-    known = Known(audit=limitations.audited(store, spec), spent=limitations.spent(store, spec))
-    view = page(spec, rows, fields, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered], known)
+    folder = sweep.store.path / "reports" / sweep.name
+    rendered = [(drawing, *render(drawing)) for drawing in drawings(sweep, verdicts)]
+    view = page(sweep, verdicts, [(drawing, inline(svg)) for drawing, _, svg in rendered])
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
     files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
     files |= {f"report.{form}": _template(form).render(view).encode() for form in FORMS}
-    for place in (folder.with_name(f"{spec.name}.{spec.size or BASE}"), folder):
+    for target in (folder.with_name(f"{sweep.name}.{sweep.size}"), folder):
         for name, data in files.items():
-            durable.write(place / name, data)
+            durable.write(target / name, data)
     return Report(
         page=folder / "report.html",
         markdown=folder / "report.md",
@@ -95,10 +81,10 @@ def write(spec: Spec, store: Store, verdicts: Sequence[Verdict], found: Rows | N
     )
 
 
-def refresh(spec: Spec, store: Store) -> Report | None:
+def refresh(sweep: StoredSweep) -> Report | None:
     """The report once more from the verdicts as they were saved, where there is one; None where nothing was judged yet."""
-    verdicts = saved(spec, store)
-    return write(spec, store, verdicts) if verdicts else None
+    verdicts = saved(sweep)
+    return write(sweep, verdicts) if verdicts else None
 
 
 def paths(report: Report) -> dict[str, str]:
@@ -107,23 +93,16 @@ def paths(report: Report) -> dict[str, str]:
     return {"report": str(report.page), "markdown": str(report.markdown), **figures}
 
 
-def page(
-    spec: Spec,
-    rows: pl.DataFrame,
-    fields: Columns,
-    verdicts: Sequence[Verdict],
-    figures: Sequence[tuple[Drawing, str]],
-    known: Known = NOTHING,
-) -> dict[str, Any]:
+def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tuple[Drawing, str]]) -> dict[str, Any]:
     """All that the templates print, as plain values; figures come with their SVG."""
-    size = spec.size or BASE
+    spec, rows, fields, audit = sweep.spec, sweep.rows, sweep.fields, sweep.audit or {}
     option = f" --size {spec.size}" if spec.size else ""
     arms = _arms(rows)
     params = [_params(rows, fields, mine) for _, mine in arms]
     shared = _shared(params)
     return {
         "name": spec.name,
-        "size": size,
+        "size": sweep.size,
         "question": spec.question,
         "source": spec.source,
         "workload": spec.workload,
@@ -131,10 +110,10 @@ def page(
         "tally": _tally(verdicts),
         "level": level_text(verdicts[0].level) if verdicts else "",
         "headline": limitations.headline(rows),
-        "limitations": limitations.limitations(spec, rows, verdicts, known.audit),
-        "audit": limitations.audit_text(known.audit),
-        "mismatches": [_mismatch(row) for row in (known.audit or {}).get("mismatches", [])[:MANY]],
-        "spent": list(known.spent),
+        "limitations": limitations.limitations(sweep, verdicts),
+        "audit": limitations.audit_text(sweep.audit),
+        "mismatches": [_mismatch(row) for row in audit.get("mismatches", [])[:MANY]],
+        "spent": limitations.spent(sweep),
         "measured": _measured(rows, arms, params, dict(shared)),
         "shared": shared,
         "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
@@ -196,7 +175,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "source": verdict.source,
         "sentence": verdict.sentence,
         "owner": f"{owner(verdict.basis, verdict.source)} is {verdict.verdict}:",
-        "each": [_told(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
+        "each": [_finding_text(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
         "foreseen": _foreseen(verdict),
         "reasons": verdict.reasons,
         "groups": groups,
@@ -210,7 +189,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _told(finding: Finding) -> str:
+def _finding_text(finding: Finding) -> str:
     """What the rows of one group say, as a sentence."""
     head = f"{label(finding.group)} ({finding.verdict}): " if finding.group else ""
     return f"{head}{finding.sentence}."
@@ -231,23 +210,15 @@ def _group(verdict: Verdict, group: Mapping[str, Any], word: str, numbers: Mappi
 
 def bar(numbers: Mapping[str, Any]) -> str:
     """A small SVG: the expected region as a band, the interval as a line with its estimate as a dot."""
-    low, high = numbers["low"], numbers["high"]
-    wanted = [e for e in (numbers["expected_low"], numbers["expected_high"]) if e is not None and abs(e) != float("inf")]
-    ends = [low, high, *wanted]
-    if not all(abs(end) < float("inf") for end in ends):
+    places = interval_bar(numbers, GEOMETRY)
+    if places is None:
         return ""
-    room = (max(ends) - min(ends)) or abs(high) or 1.0
-    first, last = min(ends) - 0.25 * room, max(ends) + 0.25 * room
-
-    def at(value: float) -> float:
-        return round(4 + 172 * float((min(max(value, first), last) - first) / (last - first)), 1)
-
-    start, stop = at(max(numbers["expected_low"], first)), at(min(numbers["expected_high"], last))
     return (
-        f'<svg class="bar" width="180" height="22" role="img" aria-label="interval {span(low, high)}">'
-        f'<rect x="{start}" y="3" width="{round(max(stop - start, 1.5), 1)}" height="16" class="wanted" fill="#cfe3f2"/>'
-        f'<line x1="{at(low)}" x2="{at(high)}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
-        f'<circle cx="{at(numbers["estimate"])}" cy="11" r="3.6" fill="#D55E00"/></svg>'
+        '<svg class="bar" width="180" height="22" role="img" '
+        f'aria-label="interval {span(numbers["low"], numbers["high"])}">'
+        f'<rect x="{places.start}" y="3" width="{places.width}" height="16" class="wanted" fill="#cfe3f2"/>'
+        f'<line x1="{places.low}" x2="{places.high}" y1="11" y2="11" class="span" stroke="#222" stroke-width="2"/>'
+        f'<circle cx="{places.estimate}" cy="11" r="3.6" fill="#D55E00"/></svg>'
     )
 
 
@@ -265,10 +236,9 @@ def figure_sql(spec: Spec, index: int, rows: pl.DataFrame | None = None) -> str:
     """The query that gives the rows of a figure; of the sweep's `rows` it may know the values."""
     figure = spec.figures[index]
     names = [name for name in (figure.x, figure.y, figure.color, figure.facet) if name]
-    meant = Claim.model_construct(where=figure.where, holds=None, floor=None)
-    table = "boundaries" if figure.kind == "boundary" else "sweeps"
-    shown = rows if table == "sweeps" else None
-    return select(spec, meant, names, f"{table}.{table_name(spec.name)}", shown)
+    table = "boundaries" if figure.about.source == "boundary" else "sweeps"
+    own_rows = rows if table == "sweeps" else None
+    return select_rows(spec, names, figure.where, f"{table}.{table_name(spec.name)}", own_rows)
 
 
 def _mismatch(row: Mapping[str, Any]) -> str:
@@ -283,13 +253,13 @@ def _measured(
     rows: pl.DataFrame, arms: Arms, each: Sequence[dict[str, str]], shared: Mapping[str, str]
 ) -> list[dict[str, str]]:
     """One line an arm: its points, its seeds and the values of those params that the arms do not share."""
-    found = []
+    lines = []
     for (arm, mine), params in zip(arms, each, strict=True):
         points, seeds = (rows[name].filter(mine).n_unique() for name in ("point", "seed"))
         ok = int((mine & (rows["status"] == OK)).sum())
         values = ", ".join(f"{name} = {text}" for name, text in params.items() if name not in shared)
-        found.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
-    return found
+        lines.append({"arm": arm, "points": f"{points:,}", "ok": f"{ok:,}", "seeds": str(seeds), "params": values})
+    return lines
 
 
 def _arms(rows: pl.DataFrame) -> Arms:
@@ -302,7 +272,7 @@ def _params(rows: pl.DataFrame, fields: Columns, mine: pl.Series) -> dict[str, s
     """The values of each param in these rows, as text."""
     names = [name for name, field in fields.items() if field.role == "param" and name in rows.columns]
     values = {name: rows[name].filter(mine).drop_nulls().unique().sort().to_list() for name in names}
-    return {name: _values(found) for name, found in values.items() if found}
+    return {name: _values(listed_values) for name, listed_values in values.items() if listed_values}
 
 
 def _shared(arms: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -331,13 +301,13 @@ def _failures(rows: pl.DataFrame) -> list[dict[str, Any]]:
     import polars as pl
 
     lost = rows.filter(pl.col("final") & (pl.col("status") != OK))
-    found = []
+    lines = []
     for status, part in lost.group_by("status", maintain_order=True):
         errors = part["error"].drop_nulls().to_list() if "error" in part.columns else []
         last = [str(error).strip().splitlines()[-1][:200] for error in errors if str(error).strip()]
-        said = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
-        found.append({"status": str(status[0]), "points": len(part), "error": said})
-    return sorted(found, key=lambda f: -int(f["points"]))
+        message = max(set(last), key=last.count) if last else "not measured yet" if status[0] == ABSENT else ""
+        lines.append({"status": str(status[0]), "points": len(part), "error": message})
+    return sorted(lines, key=lambda f: -int(f["points"]))
 
 
 def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
@@ -350,18 +320,21 @@ def _provenance(rows: pl.DataFrame) -> list[tuple[str, str]]:
     return [(name, text) for name, text in _sources(rows, once) if text] if once.any() else []
 
 
-def _sources(rows: pl.DataFrame, chosen: pl.Series) -> Iterator[tuple[str, str]]:
+def _sources(rows: pl.DataFrame, mine: pl.Series) -> Iterator[tuple[str, str]]:
     names = {
         "workload": "workload", "version": "version of the workload", "commit": "commit", "host": "host", "device": "device",
         "threads": "threads", "torch": "torch", "generation": "run",
     }  # fmt: skip
     for column, name in names.items():
         if column in rows.columns and column in ENGINE_NAMES:
-            yield name, ", ".join(str(v) for v in rows[column].filter(chosen).drop_nulls().unique().sort().to_list()[:MANY])
-    if "dirty" in rows.columns and rows["dirty"].filter(chosen).any():
+            yield (
+                name,
+                ", ".join(str(v) for v in rows[column].filter(mine).drop_nulls().unique().sort().to_list()[:MANY]),
+            )
+    if "dirty" in rows.columns and rows["dirty"].filter(mine).any():
         yield "working tree", "changed since the commit"
-    if "started" in rows.columns and (started := rows["started"].filter(chosen).drop_nulls()).len():
+    if "started" in rows.columns and (started := rows["started"].filter(mine).drop_nulls()).len():
         first, last = (str(t)[:16] for t in (started.min(), started.max()))
         yield "measured", f"{first} to {last} UTC"
     if "seconds" in rows.columns:
-        yield "time of all points", f"{float(rows['seconds'].filter(chosen).sum() or 0):.3g} s"
+        yield "time of all points", f"{float(rows['seconds'].filter(mine).sum() or 0):.3g} s"

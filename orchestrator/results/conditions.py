@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
 
 from orchestrator.errors import SpecError, nearest
-
-if TYPE_CHECKING:
-    import duckdb
-    import polars as pl
+from orchestrator.results import sql_engine
+from orchestrator.results.sql_engine import Tree
 
 RELAXED = {"COMPARE_LESSTHANOREQUALTO": "<=", "COMPARE_GREATERTHANOREQUALTO": ">=", "COMPARE_EQUAL": "="}
 PLACE = "lawsweep row"  # no column has a space in its name
@@ -23,16 +22,11 @@ SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
 @contextlib.contextmanager
 def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
-    import duckdb
-
-    connection = duckdb.connect(config={"enable_external_access": "false", "threads": "2"})
-    try:
+    with contextlib.closing(sql_engine.connection(threads=2)) as connection:
         named = [name for name in rows.columns if name.lower() in term.lower()]
         connection.register("rows", rows.select(named).with_row_index(PLACE).to_arrow())
-        connection.execute("SET lock_configuration = true")
+        sql_engine.shut(connection)
         yield connection
-    finally:
-        connection.close()
 
 
 def truths(rows: pl.DataFrame, condition: str, where: str) -> pl.Series:
@@ -46,9 +40,6 @@ def numbers(rows: pl.DataFrame, term: str, where: str) -> pl.Series:
 
 
 def _values(rows: pl.DataFrame, term: str, said: str, where: str) -> pl.Series:
-    import duckdb
-    import polars as pl
-
     try:
         with locked(rows, term) as connection:
             # Without it DuckDB 2.0 has given rows in another order: two threads, `IN` with five texts.
@@ -96,61 +87,38 @@ def replaced(condition: str, names: Iterable[str], write: Callable[[str], str]) 
     """
     spelt = {name.lower(): name for name in names}  # SQL takes no notice of capitals
     tree, whole = _tree(condition) if spelt else None, condition.encode()
-    for start, name in sorted(_columns(tree, frozenset()), reverse=True):
+    for start, name in sorted(_columns(tree), reverse=True):
         match = NAME.match(whole, start - len("SELECT "))
         if match is not None and name.lower() in spelt:
             whole = whole[: match.start()] + write(spelt[name.lower()]).encode() + whole[match.end() :]
     return whole.decode()
 
 
-def _columns(tree: Any, bound: frozenset[str]) -> Iterator[tuple[int, str]]:
+def _columns(tree: Tree | None) -> Iterator[tuple[int, str]]:
     """Where the tree names a column without a table, and which; names that a lambda binds are none."""
-    if isinstance(tree, list):
-        for child in tree:
-            yield from _columns(child, bound)
-    if not isinstance(tree, dict):
-        return
-    if tree.get("class") == "COLUMN_REF" and len(tree["column_names"]) == 1:
-        if tree["column_names"][0].lower() not in bound:
-            yield tree["query_location"], tree["column_names"][0]
-        return
-    if tree.get("class") == "LAMBDA":
-        bound |= {name.lower() for _, name in _columns(tree["lhs"], frozenset())}
-    for child in tree.values():
-        yield from _columns(child, bound)
+    for node, bound in sql_engine.nodes(tree):
+        name = sql_engine.column(node)
+        if name and name.lower() not in bound:
+            yield node["query_location"], name
 
 
-def _tree(condition: str) -> dict[str, Any] | None:
+def _tree(condition: str) -> Tree | None:
     """The condition parsed by DuckDB; None where it does not parse."""
-    parsed = json.loads(_ask("SELECT json_serialize_sql(?)", f"SELECT {condition}"))
+    parsed = sql_engine.parsed(f"SELECT {condition}")
     if parsed.get("error"):
         return None
-    chosen = parsed["statements"][0]["node"]["select_list"]
-    return chosen[0] if len(chosen) == 1 else None
+    columns: list[Tree] = parsed["statements"][0]["node"]["select_list"]
+    return columns[0] if len(columns) == 1 else None
 
 
-def _text(tree: dict[str, Any]) -> str:
+def _text(tree: Tree) -> str:
     """A parsed expression as SQL."""
-    parsed = json.loads(_ask("SELECT json_serialize_sql(?)", "SELECT 1"))
+    parsed = sql_engine.parsed("SELECT 1")
     parsed["statements"][0]["node"]["select_list"] = [tree]
-    return _ask("SELECT json_deserialize_sql(?)", json.dumps(parsed)).removeprefix("SELECT ")
+    return sql_engine.text(parsed).removeprefix("SELECT ")
 
 
-def _ask(query: str, argument: str) -> str:
-    row = _parser().execute(query, [argument]).fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-@lru_cache(maxsize=1)
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that has no tables and only reads the text of conditions."""
-    import duckdb
-
-    return duckdb.connect(config={"enable_external_access": "false", "threads": "1"})
-
-
-def _relax(tree: dict[str, Any], tolerance: float) -> str:
+def _relax(tree: Tree, tolerance: float) -> str:
     if tree["class"] == "CONJUNCTION":
         word = " AND " if tree["type"] == "CONJUNCTION_AND" else " OR "
         return "(" + word.join(_relax(child, tolerance) for child in tree["children"]) + ")"
@@ -162,7 +130,7 @@ def _relax(tree: dict[str, Any], tolerance: float) -> str:
     return f"({_text(tree)})"
 
 
-def _is_text(*trees: dict[str, Any]) -> bool:
+def _is_text(*trees: Tree) -> bool:
     return any(tree["class"] == "CONSTANT" and tree.get("literal", {}).get("kind") == "STRING" for tree in trees)
 
 

@@ -47,10 +47,10 @@ def derived(spec: Spec, rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts, how="diagonal_relaxed")
 
 
-def _derive(rows: pl.DataFrame, name: str, formula: Expression, others: Mapping[str, Expression]) -> pl.DataFrame:
-    for needed in sorted(formula.names & others.keys()):
+def _derive(rows: pl.DataFrame, name: str, formula: Expression, formulas: Mapping[str, Expression]) -> pl.DataFrame:
+    for needed in sorted(formula.names & formulas.keys()):
         if needed not in rows.columns:
-            rows = _derive(rows, needed, others[needed], others)
+            rows = _derive(rows, needed, formulas[needed], formulas)
     return rows.with_columns(computed(rows, formula, f"derive.{name}").alias(name))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.spec.expressions import Expression
 
@@ -34,21 +34,17 @@ def aggregate(fields: Columns, column: str) -> str:
 
 def bound(fields: Columns, column: str) -> str:
     """Whether a column is exact, a lower or an upper bound of what it is named after; a formula is as its one bounded name."""
-    found = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
-    return found.pop() if len(found) == 1 else "exact"
+    bounds = {fields[name].bound for name in Expression(column).names if name in fields} - {"exact"}
+    return bounds.pop() if len(bounds) == 1 else "exact"
 
 
 def fields_of(store: Store, workload: str) -> dict[str, Described]:
     """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
-    if workload not in store.workloads():
-        return {}
-    return dict(_field(f) for f in store.schema(workload) if _said(f, "role") in ("param", "result"))
+    return fields(store.describe(workload)) if workload in store.workloads() else {}
 
 
-def _field(column: Any) -> tuple[str, Described]:
-    said = {key: _said(column, key) for key in ("role", "says", "unit", "aggregate", "bound")}
-    return column.name, Described(name=column.name, **{key: value for key, value in said.items() if value})
-
-
-def _said(column: Any, key: str) -> str:
-    return str((column.metadata or {}).get(key.encode(), b"").decode())
+def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:
+    """Params and results among described columns, as `Store.describe` gives them."""
+    keys = tuple(Described.__dataclass_fields__)
+    own = [column for column in columns if column.get("role") in ("param", "result")]
+    return {column["name"]: Described(**{key: column[key] for key in keys if column.get(key)}) for column in own}

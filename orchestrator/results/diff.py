@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import QueryError, nearest
-from orchestrator.results.described import fields_of
 from orchestrator.results.paired_differences import Differences, paired
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class Side:
         """How the side is written."""
         return f"{self.store.path}:{self.sweep}" + "".join(f"@{key}={value}" for key, value in self.only)
 
-    def judged(self) -> list[dict[str, Any]]:
-        """The verdicts on the sweep at the size that is compared."""
-        size = self.store.latest(self.sweep, self.size)["size"]
-        return [v for v in self.store.load("verdicts", self.sweep) or [] if v.get("size", size) == size]
+    @cached_property
+    def stored(self) -> StoredSweep:
+        """The sweep at the size that is compared."""
+        return StoredSweep(store=self.store, record=self.store.latest(self.sweep, self.size))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Diff:
 
     def rows(self) -> list[dict[str, Any]]:
         """A line for each result: the mean difference, its interval, and in how many settings it leaves zero out."""
-        return [_line(found) for found in self.columns]
+        return [_line(differences) for differences in self.columns]
 
 
 def side(text: str, store: str, size: str | None = None) -> Side:
@@ -60,14 +61,14 @@ def side(text: str, store: str, size: str | None = None) -> Side:
 
     Raises QueryError for a filter that is none, StoreError for what is not there.
     """
-    where, _, rest = text.rpartition(":")
-    sweep, *filters = rest.split("@")
+    where, _, name = text.rpartition(":")
+    sweep, *filters = name.split("@")
     only = []
-    for given in filters:
-        column, equals, value = given.partition("=")
+    for condition in filters:
+        column, equals, value = condition.partition("=")
         if not equals or column not in ENGINE_NAMES:
             raise QueryError(
-                f"{text}: after '@' must stand COLUMN=VALUE with a column of the engine, but got '{given}'"
+                f"{text}: after '@' must stand COLUMN=VALUE with a column of the engine, but got '{condition}'"
                 f"{nearest(column, ENGINE_NAMES)} For example {sweep}@device=cpu or {sweep}@commit=3f2a."
             )
         only.append((column, value))
@@ -76,40 +77,39 @@ def side(text: str, store: str, size: str | None = None) -> Side:
 
 def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
     """What tells the two sides apart, left minus right, in these results; without any, in all that both have."""
-    tables = [_rows(one) for one in (left, right)]
-    workload = left.store.latest(left.sweep, left.size)["workload"]
-    fields = fields_of(left.store, workload)
+    tables = [_rows(chosen_side) for chosen_side in (left, right)]
+    fields = left.stored.fields
     results = [name for name, f in fields.items() if f.role == "result" and all(name in t.columns for t in tables)]
-    wanted = list(columns) or [name for name in results if tables[0][name].dtype.is_numeric()]
+    names_shown = list(columns) or [name for name in results if tables[0][name].dtype.is_numeric()]
     return Diff(
         left=left.name,
         right=right.name,
-        columns=tuple(paired(tables[0], tables[1], column, fields) for column in wanted),
+        columns=tuple(paired(tables[0], tables[1], column, fields) for column in names_shown),
         boundaries=_boundaries(left, right),
         verdicts=_verdicts(left, right),
     )
 
 
-def _rows(one: Side) -> pl.DataFrame:
+def _rows(asked_side: Side) -> pl.DataFrame:
     """The sweep's final rows that the side asks for; a value that begins like the one given is taken."""
     import polars as pl
 
     from orchestrator.results import frames
 
-    rows = _all_rows(one) if one.only else frames.sweep(one.store, one.sweep, one.size)
-    for column, value in one.only:
+    rows = _all_rows(asked_side) if asked_side.only else frames.of_plan(asked_side.store, asked_side.stored.record)
+    for column, value in asked_side.only:
         rows = rows.filter(pl.col(column).cast(pl.String).str.starts_with(value))
-    found = rows.filter(pl.col("final")).sort("generation").unique("point", keep="last", maintain_order=True).collect()
-    if not len(found):
-        raise QueryError(f"{one.name}: it must have rows, but has none; see what there is with 'lawsweep query'.")
-    return found
+    finals = rows.filter(pl.col("final")).sort("generation").unique("point", keep="last", maintain_order=True).collect()
+    if not len(finals):
+        raise QueryError(f"{asked_side.name}: it must have rows, but has none; see what there is with 'lawsweep query'.")
+    return finals
 
 
-def _all_rows(one: Side) -> pl.LazyFrame:
+def _all_rows(asked_side: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
     from orchestrator.results import frames
 
-    return frames.every(one.store, one.sweep, one.size)
+    return frames.every(asked_side.store, asked_side.stored.record)
 
 
 def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
@@ -117,40 +117,39 @@ def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     import polars as pl
 
     tables = []
-    for one in (left, right):
-        path = one.store.boundaries_path(one.sweep, one.store.latest(one.sweep, one.size)["size"])
-        if not path.exists():
+    for compared_side in (left, right):
+        table = compared_side.stored.boundaries
+        if table is None:
             return ()
-        table = pl.read_parquet(path)
         along = table["along"][0]
         if f"{along}_lower" not in table.columns:
             return ()
         names = {along: "position", f"{along}_lower": "lower", f"{along}_upper": "upper"}
         tables.append(table.select("arm", "curve", *(pl.col(name).alias(to) for name, to in names.items()), "status"))
-    both = tables[0].join(tables[1], on=["arm", "curve"], how="inner", suffix="_right")
+    joined = tables[0].join(tables[1], on=["arm", "curve"], how="inner", suffix="_right")
     moved = pl.col("position") - pl.col("position_right")
     apart = (pl.col("lower") > pl.col("upper_right")) | (pl.col("upper") < pl.col("lower_right"))
-    return tuple(both.with_columns(moved=moved, apart=apart.fill_null(False)).sort("arm", "curve").to_dicts())
+    return tuple(joined.with_columns(moved=moved, apart=apart.fill_null(False)).sort("arm", "curve").to_dicts())
 
 
 def _verdicts(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
     """Claims with their verdict on each side, where they differ or one side has none."""
-    sides = [{v["id"]: v["verdict"] for v in one.judged()} for one in (left, right)]
+    sides = [{v["id"]: v["verdict"] for v in compared_side.stored.verdicts} for compared_side in (left, right)]
     names = sorted(sides[0].keys() | sides[1].keys())
-    found = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
-    return tuple(row for row in found if row["left"] != row["right"])
+    changes = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
+    return tuple(row for row in changes if row["left"] != row["right"])
 
 
-def _line(found: Differences) -> dict[str, Any]:
-    whole, settings = found.whole, found.settings
+def _line(differences: Differences) -> dict[str, Any]:
+    whole, settings = differences.whole, differences.settings
     interval = "" if whole is None or whole.low is None else f"{whole.low:.4g} to {whole.high:.4g}"
     return {
-        "result": found.column,
-        "pairs": sum(one.pairs for one in settings),
+        "result": differences.column,
+        "pairs": sum(setting.pairs for setting in settings),
         "left": None if whole is None else f"{whole.left:.6g}",
         "right": None if whole is None else f"{whole.right:.6g}",
         "difference": None if whole is None else f"{whole.estimate:.4g}",
         "interval": interval,
-        "settings apart": f"{sum(one.apart for one in settings)} of {len(settings)}",
-        "one side only": found.only_left + found.only_right,
+        "settings apart": f"{sum(setting.apart for setting in settings)} of {len(settings)}",
+        "one side only": differences.only_left + differences.only_right,
     }

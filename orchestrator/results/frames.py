@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
+from polars import selectors
 
-from orchestrator.store import parts, point_ids, row_format
-from orchestrator.store.counted_rows import View
+from orchestrator.store import counting_rule, parts, point_ids, row_format
+from orchestrator.store.counted_rows import View, table, view
 from orchestrator.store.parts import Part
 
 if TYPE_CHECKING:
     from orchestrator.store import Store
 
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 LABELS = ("workload", "pack", "commit", "host", "device", "torch")
 """Columns of text that say where a row comes from, the same in many rows."""
 MOSTLY = 1.2  # rows a planned point: with more, most may be another sweep's, and are dropped before the others are read
@@ -26,9 +27,10 @@ def rows(store: Store, workload: str) -> pl.LazyFrame:
     return shown(_counted(store.view(workload)))
 
 
-def shown(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """The frame with ids as people read them; the work is done when collected, and only where `point` is asked for."""
-    return frame.with_columns(pl.col("point").map_batches(_letters, return_dtype=pl.String, is_elementwise=True))
+def shown(frame: Frame) -> Frame:
+    """The frame with ids as people read them; of a lazy one, when it is collected, and only where `point` is asked for."""
+    numbers = selectors.by_name("point", require_all=False) & selectors.by_dtype(pl.UInt64)
+    return frame.with_columns(numbers.map_batches(_letters, return_dtype=pl.String, is_elementwise=True))
 
 
 def _letters(points: pl.Series) -> pl.Series:
@@ -78,31 +80,40 @@ def sweep(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
 
     A point that has no row yet is not there; a sweep without any row has the engine's columns and no rows.
     """
-    record = store.latest(name, size)
-    plan = _frame(store.planned(record, ["arm", "point"])).lazy()
-    plan = plan.with_columns(pl.lit(name).alias("sweep"), pl.lit(record["size"]).alias("size"))
+    return of_plan(store, store.latest(name, size))
+
+
+def of_plan(store: Store, record: Mapping[str, Any]) -> pl.LazyFrame:
+    """The same rows, of the plan of that record."""
+    labels = [pl.lit(record[name]).alias(name) for name in ("sweep", "size")]
+    plan = _frame(store.planned(record, ["arm", "point"])).lazy().with_columns(*labels)
     measured = _measured(store, record["workload"])
     names = measured.collect_schema().names()
     return shown(plan.join(measured, on="point", how="inner").select("arm", "sweep", "size", *names))
 
 
-def every(store: Store, name: str, size: str | None = None) -> pl.LazyFrame:
-    """Every row of a sweep's points, also those that a later measurement has replaced."""
-    record = store.latest(name, size)
-    found = store.parts(record["workload"])
-    schema = parts.unify(found)
-    rows = pl.concat([_scan(group, parts.readable(group, schema)) for group in parts.by_file(found)], how="diagonal")
+def every(store: Store, record: Mapping[str, Any]) -> pl.LazyFrame:
+    """Every row of a plan's points, also those that a later measurement has replaced."""
+    written = store.parts(record["workload"])
+    schema = parts.unify(written)
+    rows = pl.concat([_scan(group, parts.readable(group, schema)) for group in parts.by_file(written)], how="diagonal")
     plan = _frame(store.planned(record, ["point"])).lazy()
     return shown(rows.join(plan.unique(), on="point", how="semi"))
 
 
-def judged(store: Store, name: str, size: str) -> pl.DataFrame:
-    """The same rows, read and in order of arm, point and step; ids stay numbers, which nobody reads here.
+def arms(store: Store, record: Mapping[str, Any], point: str) -> list[str]:
+    """The arms of a plan that have the point."""
+    plan = store.planned(record, ["arm", "point"])
+    return [str(arm) for arm in plan.filter(point_ids.equal(point))["arm"].to_pylist()]
 
-    A label that stands in a million rows is kept once, and a number in each; arms come last. So they need half the memory.
+
+def judged(store: Store, record: Mapping[str, Any], table: pa.Table) -> pl.DataFrame:
+    """The same rows, read and in order of arm, point and step; `table` is the plan of the record, read already.
+
+    Ids stay numbers: `shown` makes letters of them where people read them. A label that stands in a million rows is kept once,
+    and a number in each; arms come last. So they need half the memory.
     """
-    record = store.latest(name, size)
-    plan = _frame(store.planned(record, ["arm", "point"]))
+    plan = _frame(table.select(["arm", "point"]))
     lazy = _measured(store, record["workload"])
     names = lazy.collect_schema().names()
     lazy = lazy.with_columns(pl.col(name).cast(pl.Categorical) for name in LABELS if name in names)
@@ -111,15 +122,10 @@ def judged(store: Store, name: str, size: str) -> pl.DataFrame:
     measured = lazy.collect()
     places = measured.select("point", "step").with_row_index("row")
     order = plan.join(places, on="point", how="inner").sort("arm", "point", "step")
-    found = measured[order["row"]]
+    ordered = measured[order["row"]]
     del measured
-    own = [pl.lit(text, pl.Categorical).alias(label) for label, text in (("sweep", name), ("size", record["size"]))]
-    return found.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
-
-
-def planned(store: Store, name: str, size: str) -> int:
-    """How many rows a sweep's plan has, a point once for each arm it is in."""
-    return int(pq.read_metadata(store.plan_path(store.latest(name, size))).num_rows)
+    own = [pl.lit(record[label], pl.Categorical).alias(label) for label in ("sweep", "size")]
+    return ordered.with_columns(order["arm"], *own).select("arm", "sweep", "size", *names)
 
 
 def _measured(store: Store, workload: str) -> pl.LazyFrame:
@@ -127,7 +133,52 @@ def _measured(store: Store, workload: str) -> pl.LazyFrame:
     return _counted(store.view(workload)) if store.parts(workload) else pl.LazyFrame(schema=_types(row_format.engine_schema()))
 
 
-def boundaries(store: Store, name: str, size: str) -> pl.DataFrame | None:
-    """What a sweep's search found at a size, a row a curve; None where it has found nothing yet."""
-    path = store.boundaries_path(name, size)
+def boundaries(store: Store, record: Mapping[str, Any]) -> pl.DataFrame | None:
+    """What the search of a planned sweep found, a row a curve; None where it has found nothing yet."""
+    path = store.boundaries_path(record["sweep"], record["size"])
     return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
+
+
+Descriptions = tuple[dict[str, str], ...]
+"""Every column of a workload's rows: name, type, role, unit and sentence."""
+
+
+def planned_rows(store: Store, record: Mapping[str, Any], paths: Collection[str]) -> tuple[pl.DataFrame, Descriptions]:
+    """The rows of a plan's points that count, in order of arm, params, seed and step, and what describes their columns.
+
+    `paths` are the parts that hold them; without one, the columns are the engine's and nothing describes them.
+    """
+    return parts.settled(lambda: _planned_rows(store, record, paths))
+
+
+def _planned_rows(store: Store, record: Mapping[str, Any], paths: Collection[str]) -> tuple[pl.DataFrame, Descriptions]:
+    holders = [part for part in store.parts(record["workload"]) if str(part.path) in paths]
+    if not holders:
+        return shown(pl.DataFrame(schema=_types(row_format.engine_schema()))).with_columns(arm=pl.lit("")), ()
+    plan = _frame(store.planned(record, ["arm", "point"]))
+    counted = view(holders)
+    measured = _frame(table(counted, counted.schema.names))
+    described = tuple(row_format.describe(counted.schema))
+    params = [column["name"] for column in described if column["role"] == "param"]
+    frame = shown(plan.join(measured, on="point", how="inner").sort("arm", *params, "seed", "step"))
+    return frame.with_columns(pl.col(name).cast(pl.Categorical) for name in ("arm", *LABELS, "status")), described
+
+
+def every_row(store: Store, point: str, paths: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """All rows ever written of a point, repeats too, the first written first; `counts` says which of them count.
+
+    `paths` are the parts that hold them.
+    """
+    return parts.settled(lambda: _every_row(store, point, paths))
+
+
+def _every_row(store: Store, point: str, paths: Collection[str]) -> tuple[dict[str, Any], ...]:
+    holders = [part for name in store.workloads() for part in store.parts(name) if str(part.path) in paths]
+    if not holders:
+        return ()
+    schema = parts.unify(holders)
+    rows = parts.read(holders, schema, schema.names, point_ids.equal(point))
+    numbered = rows.append_column("number", pa.array(range(rows.num_rows)))
+    counting = set(counting_rule.settle(numbered)["number"].to_pylist())
+    marked = [{**row, "counts": number in counting} for number, row in enumerate(point_ids.readable(rows).to_pylist())]
+    return tuple(sorted(marked, key=lambda row: (row["generation"], row["step"])))

@@ -72,9 +72,9 @@ def paired(left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns
     aggregate = fields[column].aggregate if column in fields else "mean"
     keys, notes = _keys(left, right, column, fields, on)
     sides = [_values(table, column, keys, aggregate) for table in (left, right)]
-    both = sides[0].join(sides[1], on=[*keys, "seed"], how="full", suffix="_right", nulls_equal=True, coalesce=True)
-    here, there = (both["there"].fill_null(False), both["there_right"].fill_null(False))
-    shared = both.filter(here & there)
+    joined = sides[0].join(sides[1], on=[*keys, "seed"], how="full", suffix="_right", nulls_equal=True, coalesce=True)
+    in_left, in_right = (joined["there"].fill_null(False), joined["there_right"].fill_null(False))
+    shared = joined.filter(in_left & in_right)
     groups = list(_groups(shared, keys))
     level = 1 - (1 - LEVEL) / max(len(groups), 1)
     settings = tuple(_difference(setting, part, aggregate, level) for setting, part in groups)
@@ -85,8 +85,8 @@ def paired(left: pl.DataFrame, right: pl.DataFrame, column: str, fields: Columns
         settings=settings,
         whole=_whole(shared, keys, aggregate),
         level=level,
-        only_left=int((here & ~there).sum()),
-        only_right=int((there & ~here).sum()),
+        only_left=int((in_left & ~in_right).sum()),
+        only_right=int((in_right & ~in_left).sum()),
         notes=notes,
     )
 
@@ -105,14 +105,15 @@ def _keys(
     apart = {name for name in params if name in shared and _apart(left, right, name)}
     free = [name for name in params if name in shared and name not in apart]
     keys = list(on) or [name for name in free if pl.concat([left[name], right[name]]).n_unique() > 1]
-    told = [
-        f"{name} is {_one(left, name)} on the left and {_one(right, name)} on the right" for name in sorted(apart - {*keys})
+    varying = [
+        f"{name} is {_only_value(left, name)} on the left and {_only_value(right, name)} on the right"
+        for name in sorted(apart - {*keys})
     ]
     for name in params:
         sides = [s for s, t in (("left", left), ("right", right)) if name in t.columns and t[name].n_unique() > 1]
         if name not in keys and name not in apart and sides:
-            told.append(f"{name} varies on the {' and the '.join(sides)} and is averaged over")
-    return keys, tuple(told)
+            varying.append(f"{name} varies on the {' and the '.join(sides)} and is averaged over")
+    return keys, tuple(varying)
 
 
 def _apart(left: pl.DataFrame, right: pl.DataFrame, name: str) -> bool:
@@ -120,7 +121,7 @@ def _apart(left: pl.DataFrame, right: pl.DataFrame, name: str) -> bool:
     return [len(v) for v in values] == [1, 1] and values[0] != values[1]
 
 
-def _one(table: pl.DataFrame, name: str) -> str:
+def _only_value(table: pl.DataFrame, name: str) -> str:
     return str(table[name][0])
 
 
@@ -144,18 +145,18 @@ def _groups(shared: pl.DataFrame, keys: Sequence[str]) -> Any:
 
 
 def _difference(setting: Mapping[str, Any], part: pl.DataFrame, aggregate: str, level: float) -> Difference:
-    both = part.drop_nulls(["value", "value_right"])
-    left, right = both["value"].to_numpy(), both["value_right"].to_numpy()
+    complete = part.drop_nulls(["value", "value_right"])
+    left, right = complete["value"].to_numpy(), complete["value_right"].to_numpy()
     estimate, low, high = _interval(left, right, aggregate, level)
     return Difference(
         setting=dict(setting),
-        left=float(combine(left, aggregate)) if len(both) else float("nan"),
-        right=float(combine(right, aggregate)) if len(both) else float("nan"),
+        left=float(combine(left, aggregate)) if len(complete) else float("nan"),
+        right=float(combine(right, aggregate)) if len(complete) else float("nan"),
         estimate=estimate,
         low=low,
         high=high,
-        pairs=len(both),
-        lost=len(part) - len(both),
+        pairs=len(complete),
+        lost=len(part) - len(complete),
     )
 
 
@@ -167,8 +168,8 @@ def _interval(left: Array, right: Array, aggregate: str, level: float) -> tuple[
         return float(combine(left, aggregate) - combine(right, aggregate)), None, None
     if aggregate == "rms":
         return _jackknife(left, right, level)
-    found = interval(left - right, "median" if aggregate == "median" else "mean", level)
-    return found.estimate, *((found.low, found.high) if len(left) > 1 else (None, None))
+    estimate_interval = interval(left - right, "median" if aggregate == "median" else "mean", level)
+    return estimate_interval.estimate, *((estimate_interval.low, estimate_interval.high) if len(left) > 1 else (None, None))
 
 
 def _jackknife(left: Array, right: Array, level: float) -> tuple[float, float | None, float | None]:
@@ -185,9 +186,9 @@ def _whole(shared: pl.DataFrame, keys: Sequence[str], aggregate: str) -> Differe
     """The mean over settings of the difference, seeds as units, from seeds that have a result in every setting."""
     import polars as pl
 
-    known = shared.drop_nulls(["value", "value_right"])
-    settings = known.select(keys).n_unique() if keys and len(known) else 1
-    seeds = known.group_by("seed").agg(pl.len().alias("n"), pl.col("value", "value_right").mean()).sort("seed")
+    complete = shared.drop_nulls(["value", "value_right"])
+    settings = complete.select(keys).n_unique() if keys and len(complete) else 1
+    seeds = complete.group_by("seed").agg(pl.len().alias("n"), pl.col("value", "value_right").mean()).sort("seed")
     seeds = seeds.filter(pl.col("n") == settings)
     if not len(seeds) or named(aggregate).extreme:
         return None

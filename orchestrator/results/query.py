@@ -8,36 +8,18 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 
 from orchestrator.errors import QueryError, nearest
-from orchestrator.results import sql_views
+from orchestrator.results import frames, sql_engine, sql_views
 from orchestrator.store import Store, open_store, parts
 
-if TYPE_CHECKING:
-    import duckdb
-    import polars as pl
-
 SECONDS = 60.0
-MEMORY = "4GB"
-# Set while a connection is made: none of it can be undone by SQL once the configuration is locked.
 SCHEMAS = ("workloads", "sweeps", "boundaries")
-STARTED_WITH: dict[str, str | bool | int | float | list[str]] = {
-    "temp_directory": "",
-    "python_enable_replacements": "false",
-    "autoinstall_known_extensions": "false",
-}
-THEN_SET = (
-    "autoload_known_extensions = false",
-    "allow_community_extensions = false",
-    "allow_persistent_secrets = false",
-    f"memory_limit = '{MEMORY}'",
-    "search_path = 'main,sweeps,workloads'",
-    "enable_external_access = false",
-    "lock_configuration = true",
-)
+SEARCHED = "main,sweeps,workloads"
 MISSING_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
 MISSING_TABLE = re.compile(r'(?:Table with name "?([\w.]+)"? does not exist|Referenced table "([^"]+)" not found)')
 
@@ -50,20 +32,14 @@ class Results:
 
     def table(self, workload: str) -> pl.LazyFrame:
         """The rows of a workload that count: `table("khm.capacity")`."""
-        from orchestrator.results import frames
-
         return frames.rows(self.store, workload)
 
     def sweep(self, name: str, size: str | None = None) -> pl.LazyFrame:
         """The rows of a sweep's points, with `arm`; of one size, or of the latest run's."""
-        from orchestrator.results import frames
-
         return frames.sweep(self.store, name, size)
 
     def sql(self, text: str) -> pl.DataFrame:
         """What an SQL query gives; see `run`."""
-        import polars as pl
-
         frame = pl.from_arrow(run(self.store, text))
         assert isinstance(frame, pl.DataFrame)
         return frame
@@ -80,18 +56,13 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     Tables: `points, plans, boundaries, claims, runs`, each workload in schema `workloads`, each sweep in schema `sweeps`, what
     each search found in schema `boundaries`; a plain name is looked for in that order: tables, sweeps, workloads.
     """
-    import duckdb
-
-    connection = duckdb.connect(":memory:", config=STARTED_WITH)
+    connection = sql_engine.connection()
     sources, views = sql_views.views(store)
     for name, source in sources.items():
         connection.register(name, source)
-    for statement in (
-        *(f"create schema {name}" for name in ("workloads", "sweeps", "boundaries")),
-        *views,
-        *(f"set {s}" for s in THEN_SET),
-    ):
+    for statement in (*(f"create schema {name}" for name in SCHEMAS), *views, f"set search_path = '{SEARCHED}'"):
         connection.execute(statement)
+    sql_engine.shut(connection)
     return connection
 
 
@@ -107,15 +78,15 @@ def run(store: Store, sql: str, seconds: float = SECONDS) -> pa.Table:
 def _once(store: Store, sql: str, seconds: float) -> pa.Table:
     with contextlib.closing(connect(store)) as connection:
         with _complaining(connection, sql, seconds):
-            _refuse_other(connection, sql)
+            _refuse_other(sql)
             # What a SELECT may change (a variable, a table in memory) goes with the transaction.
             connection.begin()
         with _limit(connection, seconds), _complaining(connection, sql, seconds):
             return connection.sql(sql).to_arrow_table()
 
 
-def _refuse_other(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    statements = connection.extract_statements(sql)
+def _refuse_other(sql: str) -> None:
+    statements = sql_engine.statements(sql)
     if len(statements) != 1:
         raise QueryError(f"query: it must be one statement, but got {len(statements)}; write one SELECT.")
     kind = _kind(statements[0])
@@ -143,18 +114,16 @@ def _limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[No
 
 @contextlib.contextmanager
 def _complaining(connection: duckdb.DuckDBPyConnection, sql: str, seconds: float) -> Iterator[None]:
-    import duckdb
-
     try:
         yield
     except duckdb.InterruptException as error:
         raise QueryError(f"query: it must end within {seconds:g} s, but did not; ask for less, or raise the limit.") from error
     except duckdb.Error as error:
-        _gone(error)
+        _raise_if_gone(error)
         raise _explained(str(error), connection, sql) from error
 
 
-def _gone(error: Exception) -> None:
+def _raise_if_gone(error: Exception) -> None:
     """A part that `compact` replaced meanwhile is looked for anew by the caller."""
     if "No such file or directory" in str(error) and ".parquet" in str(error):
         raise FileNotFoundError(str(error)) from error
@@ -164,15 +133,15 @@ def _explained(message: str, connection: duckdb.DuckDBPyConnection, sql: str) ->
     """DuckDB's complaint as ours: the nearest right name of all there are, and what to do."""
     with contextlib.suppress(Exception):
         connection.rollback()
-    if found := MISSING_COLUMN.search(message):
-        name, known = next(g for g in found.groups() if g), _columns(connection, sql)
+    if match := MISSING_COLUMN.search(message):
+        name, names = next(g for g in match.groups() if g), _columns(connection, sql)
         return QueryError(
-            f"query: column '{name}' must be in the tables asked, but is not{nearest(name, known)} There are {_list(known)}."
+            f"query: column '{name}' must be in the tables asked, but is not{nearest(name, names)} There are {_list(names)}."
         )
-    if found := MISSING_TABLE.search(message):
-        name, known = next(g for g in found.groups() if g), _tables(connection)
+    if match := MISSING_TABLE.search(message):
+        name, names = next(g for g in match.groups() if g), _tables(connection)
         return QueryError(
-            f"query: table '{name}' must be in the store, but is not{nearest(name, known)} There are {_list(known)}."
+            f"query: table '{name}' must be in the store, but is not{nearest(name, names)} There are {_list(names)}."
         )
     if "Permission Error" in message or "configuration has been locked" in message:
         return QueryError(
@@ -197,8 +166,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
         "order by table_oid, column_index"
     ).fetchall()
     words = set(re.findall(r"\w+", sql.lower()))
-    named = [column for table, column in rows if table.lower() in words]
-    return list(dict.fromkeys(named or [column for _, column in rows]))
+    columns = [column for table, column in rows if table.lower() in words]
+    return list(dict.fromkeys(columns or [column for _, column in rows]))
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from orchestrator.errors import QueryError, nearest
+from orchestrator.results import text_table
 from orchestrator.store.parts import part_bytes
 
 FORMATS = ("table", "json", "csv", "parquet")
@@ -49,16 +50,11 @@ def _plain(value: Any) -> Any:
 
 def _grid(table: pa.Table) -> str:
     """Columns under their names, numbers to the right, and the number of rows at the end."""
-    columns = [[_cell(v) for v in column.to_pylist()] for column in table.columns]
-    widths = [max(map(len, [name, *cells])) for name, cells in zip(table.column_names, columns, strict=True)]
-    right = [pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type) for f in table.schema]
-    lines = [table.column_names, ["-" * width for width in widths], *zip(*columns, strict=True)]
-    text = ["  ".join(_padded(*cell) for cell in zip(line, widths, right, strict=True)).rstrip() for line in lines]
-    return "\n".join([*text, f"({table.num_rows:,} row{'' if table.num_rows == 1 else 's'})"])
-
-
-def _padded(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
+    rows = list(zip(*([_cell(value) for value in column.to_pylist()] for column in table.columns), strict=True))
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    right = [field.name for field in table.schema if any(kind(field.type) for kind in kinds)]
+    lines = text_table.lines(table.column_names, rows, right=right, rule=True)
+    return "\n".join([*lines, f"({table.num_rows:,} row{'' if table.num_rows == 1 else 's'})"])
 
 
 def _cell(value: Any) -> str:
@@ -67,5 +63,4 @@ def _cell(value: Any) -> str:
         return "null"
     if isinstance(value, float):
         return f"{value:.6g}"
-    # Control characters in an error text could redraw the terminal.
-    return "".join(c if c.isprintable() else " " for c in str(value))
+    return text_table.plain(str(value))

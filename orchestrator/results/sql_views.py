@@ -194,8 +194,7 @@ def _claims(store: Store) -> pa.Table:
     """The verdicts on all sweeps' claims."""
     found = []
     for path in sorted((store.path / "verdicts").glob("[!.]*.json")):
-        said = durable.load(path)
-        for verdict in said if isinstance(said, list) else said.get("verdicts", []):
+        for verdict in store.verdicts(path.stem):
             found.append({**verdict, "sweep": path.stem})
     return _records(found, CLAIMS)
 

@@ -1,15 +1,23 @@
-"""Tells of each sweep in a store how far it is, and why points failed."""
+"""Tells of each sweep in a store how far it is, why points failed, and whether a run goes on."""
 
 from __future__ import annotations
 
-from collections import Counter
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from time import time
 from typing import Any
 
-import pyarrow.compute as pc
+import polars as pl
 
 from orchestrator.columns import NO_FAILURES, failures, unfinished
-from orchestrator.store import Store
+from orchestrator.results import frames
+from orchestrator.results.standing import Standing, StandingIndex
+from orchestrator.store import Store, durable
+
+SILENCE = 30.0
+"""Seconds without a new part after which a run on another machine counts as ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,40 +51,67 @@ class Status:
 
 def status(store: Store, sweep: str | None = None) -> tuple[Status, ...]:
     """The status of every plan in the store, or of one sweep's; StoreError where it has none."""
-    records = [record for record in store.plans() if sweep in (None, record["sweep"])]
+    records = store.plans(sweep)
     if not records and sweep is not None:
         store.latest(sweep)
-    return tuple(_one(store, record, errors=sweep is not None) for record in records)
+    indexes = {only: StandingIndex(store, only) for only in map(_measured_by, records)}
+    for only, index in indexes.items():
+        index.refresh()
+        index.match(store.plan_path(record) for record in records if _measured_by(record) == only)
+    standings = [indexes[_measured_by(record)].standing(store.plan_path(record)) for record in records]
+    return tuple(
+        _status(record, standing, _failures(store, record) if sweep is not None else ())
+        for record, standing in zip(records, standings, strict=True)
+    )
 
 
-def _one(store: Store, record: dict[str, Any], errors: bool) -> Status:
-    points = pc.unique(store.planned(record, ["point"])["point"])
-    finals = store.finals(record["workload"], record["version"])
-    mine = finals.filter(pc.is_in(finals["point"], value_set=points))
+def _measured_by(record: Mapping[str, Any]) -> tuple[str, int]:
+    """The workload and the VERSION of it that a plan is for."""
+    return str(record["workload"]), int(record["version"])
+
+
+def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> Status:
     return Status(
         sweep=record["sweep"],
         size=record["size"],
         workload=record["workload"],
-        points=len(points),
-        done=mine.num_rows,
-        statuses=dict(Counter(mine["status"].to_pylist())),
-        failures=_failures(store, record) if errors else (),
+        points=standing.points,
+        done=standing.done,
+        statuses=dict(standing.statuses),
+        failures=failures,
         changed=str(record["created"])[:19].replace("T", " "),
     )
 
 
 def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Each kind of failure with how often it came, one point and its text."""
-    import polars as pl
-
-    from orchestrator.results import frames
-
-    rows = (
-        frames.sweep(store, record["sweep"], record["size"])
-        .filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES))
-        .collect()
-    )
+    rows = frames.of_plan(store, record).filter(pl.col("final") & ~pl.col("status").is_in(NO_FAILURES)).collect()
     kinds = rows.group_by("status").agg(
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )
     return tuple(kinds.sort("status").to_dicts())
+
+
+def is_running(
+    store: Store, record: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], locks: frozenset[int], changed: float
+) -> bool:
+    """Whether a process holds the sweep, or one elsewhere has not said that it ended and has just written.
+
+    `runs` are those of the sweep, `locks` is what `held_locks` gives, `changed` is when the last row came.
+    """
+    if not runs or runs[-1].get("ended") or runs[-1]["generation"] != record.get("generation"):
+        return False
+    lock = store.path / "locks" / f"{record['sweep']}.lock"
+    holder = durable.load(lock) if lock.exists() else {}
+    if holder.get("host") == socket.gethostname():
+        return lock.stat().st_ino in locks
+    return time() - changed < SILENCE
+
+
+def held_locks() -> frozenset[int]:
+    """Inodes of the files that a process of this machine holds locked; none where the system does not tell."""
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(int(word.split(":")[-1]) for line in lines for word in line.split()[5:6] if word.count(":") == 2)

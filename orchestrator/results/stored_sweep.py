@@ -1,49 +1,147 @@
-"""Finds the spec of a sweep that a store has run: by its file, or by its name from the store itself."""
+"""Turns a name or a file into the sweep as a store holds it: one object, each file of which is read once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
+
 from orchestrator.errors import SpecError
+from orchestrator.results import frames, sweep_rows
+from orchestrator.results.described import Described, fields_of
 from orchestrator.spec import Spec, parse, read
 from orchestrator.store import Store, open_store
+from orchestrator.store.store import BASE
 
 
-def open_sweep(reference: str, size: str | None, store: str | Path) -> tuple[Spec, Store]:
-    """The spec and the store it was run in, at the size asked for, else at the size of the latest run.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredSweep:
+    """One sweep at one size as a store holds it; whatever is asked of it is read when it is asked first, and then kept.
+
+    `record` is that of its plan. `file_spec` is the spec where it was read already; else the one saved with the plan is meant.
+    """
+
+    store: Store
+    record: Mapping[str, Any]
+    file_spec: Spec | None = None
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return str(self.record["sweep"])
+
+    @property
+    def size(self) -> str:
+        """The size, `base` where the file names none."""
+        return str(self.record["size"])
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The spec of the file, else the one that the plan was saved with."""
+        return self.file_spec or saved_spec(self.record)
+
+    @cached_property
+    def plan(self) -> pa.Table:
+        """The plan without its params, `arm, point, seed`; ids are numbers, here and in the rows."""
+        return self.store.planned(self.record, sweep_rows.PLAIN)
+
+    @cached_property
+    def measured(self) -> pl.DataFrame:
+        """The rows of the plan's points that count, in order of arm, point and step."""
+        return frames.judged(self.store, self.record, self.plan)
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """The measured rows, and a row of status `absent` for each planned point without one."""
+        if self.measured["final"].sum() >= self.plan.num_rows:
+            return self.measured
+        return sweep_rows.completed(self.spec, self.measured, self.store.planned(self.record))
+
+    @cached_property
+    def fields(self) -> dict[str, Described]:
+        """What the params and results are, by the names of their columns."""
+        return fields_of(self.store, str(self.record["workload"]))
+
+    @cached_property
+    def verdicts_of_sizes(self) -> tuple[dict[str, Any], ...]:
+        """The verdicts on its claims at all sizes, as they were saved last."""
+        return self.store.verdicts(self.name)
+
+    @property
+    def verdicts(self) -> tuple[dict[str, Any], ...]:
+        """The verdicts at this size; one that names none is of each, as older versions judged one size alone."""
+        return tuple(verdict for verdict in self.verdicts_of_sizes if verdict.get("size", self.size) == self.size)
+
+    @cached_property
+    def boundaries(self) -> pl.DataFrame | None:
+        """What its search found, a row a curve; None where it has found nothing yet."""
+        return frames.boundaries(self.store, self.record)
+
+    @cached_property
+    def audit(self) -> dict[str, Any] | None:
+        """What came of measuring a sample once more; None where that was not done at this size."""
+        saved = self.store.load("audits", self.name)
+        return saved if saved and saved.get("size", self.size) == self.size else None
+
+    def save_verdicts(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
+        """Save the verdicts beside those of other sizes, which are read now: they may have been judged meanwhile."""
+        others = [v for v in self.store.verdicts(self.name) if v.get("size", self.size) != self.size]
+        self.store.save("verdicts", self.name, [*others, *verdicts])
+
+    def neighbour(self, name: str) -> StoredSweep | None:
+        """Another sweep of the store, at this one's size where it has that, else at that of its latest run."""
+        records = {str(record["size"]): record for record in self.store.plans(name)}
+        if not records:
+            return None
+        record = records.get(self.size) or records[next(reversed(records))]
+        # Claims speak of what the other derives: a spec that cannot be read must say so.
+        return StoredSweep(store=self.store, record=record, file_spec=_parsed(record) if record.get("spec") else None)
+
+
+def in_store(spec: Spec, store: Store) -> StoredSweep:
+    """The sweep of that spec, at its size, as the store holds it; StoreError where it was never run there."""
+    return StoredSweep(store=store, record=store.latest(spec.name, spec.size or BASE), file_spec=spec)
+
+
+def open_sweep(reference: str, size: str | None, store: str | Path) -> StoredSweep:
+    """The sweep that a file, or a name, means in a store, at the size asked for, else at the size of the latest run.
 
     Raises SpecError where neither a file nor the store knows the sweep, StoreError where it was never run there.
     """
-    kept = open_store(store)
+    opened = open_store(store)
     name = Path(reference).stem if reference.endswith((".yaml", ".yml")) else reference
-    size = size or _latest_size(kept, name)
+    records = {str(record["size"]): record for record in opened.plans(name)}
+    latest = next(reversed(records), BASE)
+    size = size or (None if latest == BASE else latest)
+    spec: Spec | None = None
     try:
-        return read(reference, size=size), kept
+        spec = read(reference, size=size)
     except SpecError:
-        if reference != name or not any(plan["sweep"] == name for plan in kept.plans()):
+        if reference != name or not records:
             raise
-    found = parse(json.dumps(kept.latest(name, size)["spec"]), name)
-    return found.model_copy(update={"size": size}), kept
+    record = records.get(size or BASE) or opened.latest(name, size or BASE)  # the latter says what sizes there are
+    return StoredSweep(store=opened, record=record, file_spec=spec or _parsed(record))
 
 
-def _latest_size(store: Store, name: str) -> str | None:
-    """The size that was run last; None for the base, and for a sweep that the store does not know."""
-    from orchestrator.store.store import BASE
-
-    if not any(plan["sweep"] == name for plan in store.plans()):
-        return None
-    size = store.latest(name)["size"]
-    return None if size == BASE else str(size)
-
-
-def spec_of(record: Mapping[str, Any]) -> Spec:
-    """The spec that a plan was saved with; one without claims and figures where an older version wrote it."""
-    said = record.get("spec") or {}
+def saved_spec(record: Mapping[str, Any]) -> Spec:
+    """The spec that a plan was saved with, at the plan's size; without claims and figures where it cannot be read any more."""
     try:
-        return parse(json.dumps(said), str(record["sweep"]))
+        return _parsed(record)
     except SpecError:
         least = {"question": str(record.get("question") or "none"), "workload": str(record["workload"]), "axes": {"any": [0]}}
-        return parse(json.dumps(least), "sweep")
+        return _sized(parse(json.dumps(least), "sweep"), record)
+
+
+def _parsed(record: Mapping[str, Any]) -> Spec:
+    """The spec that a plan was saved with, at the plan's size; SpecError where it cannot be read any more."""
+    return _sized(parse(json.dumps(record.get("spec") or {}), str(record["sweep"])), record)
+
+
+def _sized(spec: Spec, record: Mapping[str, Any]) -> Spec:
+    return spec.model_copy(update={"size": None if record.get("size") in (None, BASE) else record["size"]})

@@ -6,8 +6,11 @@ the points are the same with one worker or ten, and a resumed run replays its ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.spec.expressions import Expression
 
 Value = float | int | str | bool
 
@@ -21,6 +24,10 @@ class Seen:
 
     values: Mapping[str, Value]
     results: Mapping[str, tuple[float | None, ...]]
+
+    def numbers(self, column: str) -> tuple[float, ...]:
+        """The column's values that are numbers, in the order of the seeds; empty where all seeds failed."""
+        return tuple(float(value) for value in self.results[column] if value is not None and value == value)
 
 
 Round = Sequence[Seen]
@@ -43,3 +50,60 @@ class Found:
     upper: float | None = None
     points: tuple[dict[str, Value], ...] = ()
     brackets: tuple[Mapping[str, tuple[Value, Value]], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One row that a finding gives the table of boundaries: where on the searched params it lies, and between which ends.
+
+    `point` has the params that the table's derived columns are computed from; empty where the table has none.
+    """
+
+    along: str  # the searched params, as a reader of the table sees them
+    of: str
+    level: float
+    columns: Mapping[str, float | None]  # values of the searched params, and NAME_lower and NAME_upper of each
+    point: Mapping[str, Value] = field(default_factory=dict)
+
+
+def bracketed(along: str, of: str, level: float, finding: Found) -> Place:
+    """The row of a position with its bracket; null where there is none."""
+    ends = {along: finding.position, f"{along}_lower": finding.lower, f"{along}_upper": finding.upper}
+    columns = {name: None if value is None else float(value) for name, value in ends.items()}
+    return Place(along=along, of=of, level=float(level), columns=columns)
+
+
+class Proposer(Protocol):
+    """What proposes the points of one curve; a frozen value, which `proposer` of its module makes of the spec's model."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+
+    def propose(self, rounds: Rounds) -> Proposal:
+        """The next round, a function of the rounds alone; empty where the study is finished."""
+
+    def conclude(self, rounds: Rounds) -> Found | None:
+        """What the study came to by these rounds; None where it looks for best points, which the rows tell."""
+
+    def places(self, finding: Found) -> Iterator[Place]:
+        """The rows of the table of boundaries that tell what the study came to."""
+
+    def forecast(self) -> tuple[int, int]:
+        """How many assignments the study usually takes, and at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What a proposer's module is told of the curve that it searches, beside the spec's model."""
+
+    value: Callable[[float | Expression], float]
+    """The value of a number or expression of the spec on this curve."""
+    aggregates: Mapping[str, str] = field(default_factory=dict)
+    """How seeds combine, by result of the workload."""
+    axes: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    """Values of the arm's own axes, where the search names no params and takes these as its space."""
+
+    def aggregate(self, column: str) -> str:
+        """How the seeds of a column combine; by the mean where the workload does not say."""
+        return self.aggregates.get(column, "mean")

@@ -8,14 +8,17 @@ from itertools import islice
 
 import numpy as np
 
+from orchestrator import kinds
 from orchestrator.fitting.aggregates import combine
 from orchestrator.plan import Plan
-from orchestrator.search.proposers import halving
+from orchestrator.search.rungs import StopRule
 from orchestrator.search.seen_rows import Readings
 from orchestrator.spec import Spec
 from orchestrator.spec.grids import Grid
 from orchestrator.store import Store
 from orchestrator.worker.batch import Failure
+
+RULES = "orchestrator.search.stop_rules"
 
 
 @dataclass
@@ -37,12 +40,13 @@ class Stopping:
 
     def __init__(self, spec: Spec, plan: Plan, store: Store, retry: bool = False) -> None:
         assert spec.stop is not None
-        self._plan, self._task = plan, halving.task(spec.stop)
+        self._plan = plan
+        self._rule: StopRule = kinds.module_of(RULES, spec.stop.kind).rule(spec.stop.model)
         grids = {grid.arm: grid for grid in spec.grids()}
-        wanted = frozenset().union(*(grid.needs(self._task.of) for grid in grids.values()))
-        columns = [f.name for f in plan.workload.results if f.name in wanted]
+        names = frozenset().union(*(grid.needs(self._rule.of) for grid in grids.values()))
+        columns = [f.name for f in plan.workload.results if f.name in names]
         aggregates = {f.name: f.aggregate for f in plan.workload.results}
-        self._aggregate = aggregates.get(self._task.of, "mean")
+        self._aggregate = aggregates.get(self._rule.of, "mean")
         self._readings = Readings(store, plan.workload, columns, retry)
         self._races = [_Race(grids[arm], self._assignments(members)) for arm, members in plan.arms]
         self._stopped: list[Failure] = []
@@ -79,10 +83,10 @@ class Stopping:
     def _assignments(self, members: Sequence[int]) -> dict[str, list[int]]:
         """Positions of an arm's points by assignment."""
         columns = list(self._plan.params.values())
-        found: dict[tuple[object, ...], list[int]] = {}
+        by_params: dict[tuple[object, ...], list[int]] = {}
         for i in members:
-            found.setdefault(tuple(column[i] for column in columns), []).append(i)
-        return {self._plan.ids[index[0]]: index for index in found.values()}
+            by_params.setdefault(tuple(column[i] for column in columns), []).append(i)
+        return {self._plan.ids[index[0]]: index for index in by_params.values()}
 
     def _advance(self, race: _Race) -> tuple[int | None, list[int]]:
         """Decide the rungs that are complete; the next step, and the points that are yet to come to it."""
@@ -102,18 +106,18 @@ class Stopping:
 
     def _decide(self, race: _Race, step: int) -> None:
         """Keep the survivors of a rung; points of the others that still run are stopped."""
-        survivors = halving.survivors(self._task, {name: self._value(race, index, step) for name, index in race.alive.items()})
+        survivors = self._rule.survivors({name: self._value(race, index, step) for name, index in race.alive.items()})
         for name in sorted(race.alive.keys() - set(survivors)):
             for i in race.alive[name]:
                 if not self._readings.ended(self._plan.ids[i]):
-                    error = f"stopped at step {step}: others of arm '{race.grid.arm}' were ahead in {self._task.of}."
+                    error = f"stopped at step {step}: others of arm '{race.grid.arm}' were ahead in {self._rule.of}."
                     self._stopped.append(Failure(index=i, status="stopped", error=error))
         race.alive = {name: race.alive[name] for name in race.alive if name in set(survivors)}
         race.rung += 1
 
     def _step(self, race: _Race) -> int | None:
         """The step of the rung that the race is on; None where nobody is left to compare with."""
-        return next(islice(halving.rungs(self._task), race.rung, None)) if len(race.alive) > 1 else None
+        return next(islice(self._rule.rungs(), race.rung, None)) if len(race.alive) > 1 else None
 
     def _value(self, race: _Race, index: Sequence[int], step: int) -> float | None:
         """What the points came to at the step, their seeds combined; None where one of them failed."""
@@ -123,5 +127,5 @@ class Stopping:
     def _reached(self, race: _Race, i: int, step: int) -> float | None:
         """What a point came to at a step, or at the last one before it that has a row."""
         params, curve = self._plan.point(i), self._readings.upto(self._plan.ids[i], step)
-        values = {at: race.grid.value(self._task.of, {**params, **row}) for at, row in curve.items()}
-        return halving.best(self._task, values, max(values)) if values else None
+        values = {at: race.grid.value(self._rule.of, {**params, **row}) for at, row in curve.items()}
+        return self._rule.best(values, max(values)) if values else None

@@ -31,8 +31,8 @@ class Replicating:
         self._builder, self._metric = builder, spec.seeds.until.metric
         workload = builder.plan.workload
         grids = {grid.arm: grid for grid in spec.grids()}
-        wanted = frozenset().union(*(grid.needs(self._metric) for grid in grids.values()))
-        columns = [f.name for f in workload.results if f.name in wanted]
+        names = frozenset().union(*(grid.needs(self._metric) for grid in grids.values()))
+        columns = [f.name for f in workload.results if f.name in names]
         aggregates = {f.name: f.aggregate for f in workload.results}
         task = replicate.task(spec.seeds, aggregates.get(self._metric, "mean"))
         assert task is not None
@@ -61,10 +61,10 @@ class Replicating:
     def note(self) -> dict[str, object]:
         """How many seeds were spent, on how many assignments they did not suffice, and what a fixed number would have spent."""
         spent, values = [len(cell.index) for cell in self._cells], [self._values(cell) for cell in self._cells]
-        wide = sum(1 for one in values if self._wide(one))
-        told = {"assignments": len(spent), "seeds": sum(spent), "least": min(spent), "most": max(spent), "too_wide": wide}
+        wide = sum(1 for sample in values if self._wide(sample))
+        counts = {"assignments": len(spent), "seeds": sum(spent), "least": min(spent), "most": max(spent), "too_wide": wide}
         fixed = replicate.fixed(self._task, values) * len(spent)
-        return {**told, "fixed": fixed, "fixed_ratio": round(fixed / sum(spent), 2)}
+        return {**counts, "fixed": fixed, "fixed_ratio": round(fixed / sum(spent), 2)}
 
     def _values(self, cell: _Cell) -> list[float | None]:
         """The metric of each seed of an assignment; None where the point failed."""
@@ -97,8 +97,8 @@ class Replicating:
 def _cells(builder: Builder, members: Sequence[int]) -> list[list[int]]:
     """The positions of each assignment of an arm, seed by seed."""
     plan = builder.plan
-    found: dict[tuple[object, ...], list[int]] = {}
+    by_params: dict[tuple[object, ...], list[int]] = {}
     columns = list(plan.params.values())
     for i in members:
-        found.setdefault(tuple(column[i] for column in columns), []).append(i)
-    return list(found.values())
+        by_params.setdefault(tuple(column[i] for column in columns), []).append(i)
+    return list(by_params.values())

@@ -50,7 +50,7 @@ class Searching:
 
     def forecast(self) -> tuple[int, int]:
         """How many points the plan usually comes to, and at most: points that studies share are counted for each."""
-        each = [live.study.forecast() for live in self._live]
+        each = [live.study.proposer.forecast() for live in self._live]
         seeds, limit = self._spec.seeds.count, self._spec.limits.points
         return min(sum(usual for usual, _ in each) * seeds, limit), min(sum(most for _, most in each) * seeds, limit)
 
@@ -64,13 +64,15 @@ class Searching:
 
     def concluded(self) -> tuple[tuple[Study, Found], ...]:
         """What each study has come to by its completed rounds; nothing of a search for best points."""
-        found = ((live.study, live.study.conclude(live.rounds)) for live in self._live)
-        return tuple((study, conclusion) for study, conclusion in found if conclusion is not None)
+        findings = ((live.study, live.study.proposer.conclude(live.rounds)) for live in self._live)
+        return tuple((study, conclusion) for study, conclusion in findings if conclusion is not None)
 
     def _columns(self) -> list[str]:
         """Results that the proposers' columns need, derived ones among them."""
-        wanted = {name for live in self._live for column in live.study.columns for name in live.study.grid.needs(column)}
-        return [name for name in self._results if name in wanted]
+        names = {
+            name for live in self._live for column in live.study.proposer.columns for name in live.study.grid.needs(column)
+        }
+        return [name for name in self._results if name in names]
 
     def _advance(self, live: _Live) -> list[int]:
         """Take in the study's round if it is complete, and begin the next; the positions of it that are to be measured."""
@@ -78,7 +80,7 @@ class Searching:
         while not live.over and all(self._readings.ended(ids[i]) for group in live.open for i in group):
             if live.open:
                 live.rounds.append(tuple(self._seen(live, at) for at in range(len(live.open))))
-            live.asked = live.study.propose(live.rounds)
+            live.asked = live.study.proposer.propose(live.rounds)
             live.over = not live.asked or self._overfull(len(live.asked))
             live.open = [] if live.over else [self._points(live.study, values) for values in live.asked]
             new = [i for group in live.open for i in group if i not in self._asked and not self._readings.ended(ids[i])]
@@ -102,6 +104,6 @@ class Searching:
         rows = [(plan.point(i), self._readings.last(plan.ids[i])) for i in live.open[at]]
         results = {
             column: tuple(None if last is None else live.study.grid.value(column, {**params, **last}) for params, last in rows)
-            for column in live.study.columns
+            for column in live.study.proposer.columns
         }
         return Seen(values=live.asked[at], results=results)

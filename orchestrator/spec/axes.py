@@ -198,13 +198,13 @@ def _listed(raw: list[Any], *keys: str | int, repeats: bool = False) -> Axis:
 
 
 def _check_repeats(cells: Sequence[Any], *keys: str | int) -> None:
-    seen: dict[Any, int] = {}
+    first_index: dict[Any, int] = {}
     for index, cell in enumerate(cells):
         key = (isinstance(cell, bool), cell)
-        if key in seen:
-            text = f"an axis must have different values, but {_plain(cell)!r} stands at [{seen[key]}] too; remove one."
+        if key in first_index:
+            text = f"an axis must have different values, but {_plain(cell)!r} stands at [{first_index[key]}] too; remove one."
             raise Wrong(text, *keys, index)
-        seen[key] = index
+        first_index[key] = index
 
 
 def _plain(cell: Any) -> Any:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import SpecError, nearest
-from orchestrator.fitting.law_names import LAWS, PARAMETERS
-from orchestrator.spec.axes import Axis
-from orchestrator.spec.claim_model import Claim, Compare
+from orchestrator.spec.axes import Axis, Wrong
+from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.columns_used import columns_used
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Misplaced
-from orchestrator.spec.search_model import Interval
 from orchestrator.spec.yaml_tree import Keys
 
 if TYPE_CHECKING:
@@ -28,109 +26,87 @@ def check_claims(spec: Spec) -> None:
         if claim.id in ids:
             raise Misplaced((*at, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one.")
         ids[claim.id] = index
-        if claim.from_ == "boundary" and (spec.search is None or spec.search.optuna is not None):
-            has = "has none" if spec.search is None else "searches by optuna, which finds none"
+        if claim.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
+            has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
             text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
             raise Misplaced((*at, "from"), text)
-        _check_trend(spec, index)
-        for keys, name, known in _named(spec, claim):
-            if name not in known:
-                has = ", ".join(sorted(known)) or "none"
-                text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, known)} It has {has}."
+        try:
+            claim.model_among(spec.claims)
+        except Wrong as fault:
+            raise Misplaced((*at, claim.kind, *fault.keys), fault.text) from fault
+        for keys, name, allowed in _named(spec, claim):
+            if name not in allowed:
+                has = ", ".join(sorted(allowed)) or "none"
+                text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, allowed)} It has {has}."
                 raise Misplaced((*at, *keys), text)
-
-
-def _check_trend(spec: Spec, index: int) -> None:
-    """Refuse a trend of a fitted parameter that no earlier claim's fit has."""
-    trend = spec.claims[index].trend
-    if trend is None or trend.of not in PARAMETERS:
-        return
-    earlier = [claim.fit.law for claim in spec.claims[:index] if claim.fit is not None]
-    if not any(trend.of in LAWS[law] for law in earlier):
-        fits = f"fits {', '.join(earlier)}" if earlier else "has no fit"
-        text = f"a trend of '{trend.of}' must have a claim before it whose fit gives it, but what stands there {fits}; add one."
-        raise Misplaced(("claims", index, "trend", "of"), text)
 
 
 def check_search(spec: Spec) -> None:
     """Refuse an end of a searched interval that needs what some arm has not."""
-    for keys, interval in _intervals(spec):
-        for grid in spec.grids():
-            known = sorted({*grid.names} - {*grid.searched})
-            for name in sorted({n for end in (interval.low, interval.high) if isinstance(end, Expression) for n in end.names}):
-                if name not in known:
-                    has = f"It has {', '.join(known) or 'nothing'}."
-                    text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, known)} {has}"
-                    raise Misplaced(("search", *keys), text)
-
-
-def _intervals(spec: Spec) -> Iterator[tuple[Keys, Interval]]:
     search = spec.search
-    if search is not None and search.boundary is not None and search.boundary.between is not None:
-        yield ("boundary", "between"), search.boundary.between
-    for name in ("level_set", "optuna"):
-        region = getattr(getattr(search, name, None), "over", None) or {}
-        yield from (((name, "over", param), interval) for param, interval in region.items())
+    if search is None:
+        return
+    for keys, interval in search.model.intervals():
+        for grid in spec.grids():
+            available = sorted({*grid.names} - {*grid.searched})
+            for name in sorted({n for end in (interval.low, interval.high) if isinstance(end, Expression) for n in end.names}):
+                if name not in available:
+                    has = f"It has {', '.join(available) or 'nothing'}."
+                    text = f"an interval must be of what arm '{grid.arm}' has, but got '{name}'{nearest(name, available)} {has}"
+                    raise Misplaced(("search", search.kind, *keys), text)
 
 
 def _named(spec: Spec, claim: Claim) -> Iterator[tuple[Keys, str, set[str]]]:
     """Names of arms and groups in a claim, with the keys that lead to each and the names there are."""
-    arms = set(spec.arms)
     if claim.floor is not None:
-        yield ("floor", "arm"), claim.floor.arm, arms
-    compare = claim.compare
-    if compare is not None and compare.interaction is not None:
-        yield ("compare", "interaction"), compare.interaction, arms
-    known = None if compare is None else arms if compare.paired else _groups(spec, claim.by or ("arm",))
-    if compare is not None and known is not None:
-        yield from ((("compare", _key(compare)), name, known) for name in (compare.left, compare.right))
-
-
-def _key(compare: Compare) -> str:
-    return "arms" if compare.paired else compare.of
+        yield ("floor", "arm"), claim.floor.arm, set(spec.arms)
+    for keys, name, columns in claim.labels():
+        allowed = _groups(spec, columns)
+        if allowed is not None:
+            yield keys, name, allowed
 
 
 def _groups(spec: Spec, by: tuple[str, ...]) -> set[str] | None:
     """Values of the columns that fits are grouped by, as text; None where the file does not list them."""
-    found: set[str] = set(spec.arms) if "arm" in by else set()
+    names: set[str] = set(spec.arms) if "arm" in by else set()
     for name in by:
         values = set() if name == "arm" else _values(spec, name)
         if values is None:
             return None
-        found |= values
-    return found
+        names |= values
+    return names
 
 
 def _values(spec: Spec, name: str) -> set[str] | None:
     """Values of a param that the file lists, over all arms."""
-    found: set[str] = set()
+    texts: set[str] = set()
     for grid in spec.grids():
         axes = [axis for group in grid.axes for n, axis in zip(group.names, group.columns, strict=True) if n == name]
-        cells = _listed(axes[0]) if axes else [grid.fixed[name]] if name in grid.fixed else None
+        cells = _listed_cells(axes[0]) if axes else [grid.fixed[name]] if name in grid.fixed else None
         if cells is None or any(isinstance(cell, Expression) for cell in cells):
             return None
-        found |= {str(cell) for cell in cells}
-    return found
+        texts |= {str(cell) for cell in cells}
+    return texts
 
 
-def _listed(axis: Axis) -> list[object] | None:
+def _listed_cells(axis: Axis) -> list[object] | None:
     return [axis.at(index) for index in range(axis.count)] if isinstance(axis.written, list) else None
 
 
 def check_columns(spec: Spec, columns: Iterable[str]) -> None:
     """Refuse a name that is none of the workload's params and results, the engine's columns or the derived ones."""
     columns, derived = set(columns), {name for grid in spec.grids() for name in grid.derive}
-    known = sorted({*columns, *derived, *ENGINE_NAMES})
+    names = sorted({*columns, *derived, *ENGINE_NAMES})
     must = f"a column must be of workload '{spec.workload}' or derived"
     faults = [
-        f"{spec.where(*keys)}: {must}, but got '{name}'{nearest(name, known)}"
+        f"{spec.where(*keys)}: {must}, but got '{name}'{nearest(name, names)}"
         for keys, name in columns_used(spec)
-        if name not in known
+        if name not in names
     ]
     late = {(name, grid.places[name]) for grid in spec.grids() for name in columns.intersection(grid.derive) - {*grid.order}}
     faults += [
-        f"{place}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
-        for name, place in sorted(late)
+        f"{where}: a column derived from results must have a name of its own, but '{name}' is the workload's; rename it."
+        for name, where in sorted(late)
     ]
     if faults:
         raise SpecError("\n".join(faults))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.fitting.law_names import PARAMETERS
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.figure_model import Figure
@@ -15,6 +14,10 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Spec
 
 Named = Iterator[tuple[Keys, str]]
+ENDS = ("lower", "upper")
+"""Ends of a bracket, after the name of its param."""
+OF_A_CURVE = ("curve", "along", "of", "level", "evaluations", "status")
+"""Columns of every table of boundaries."""
 
 
 def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
@@ -24,24 +27,15 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
-    boundary, level_set = (spec.search.boundary, spec.search.level_set) if spec.search is not None else (None, None)
-    along = [boundary.along] if boundary is not None else list(level_set.over) if level_set is not None else []
-    return (
-        *(f"{name}_{end}" for name in along for end in ("lower", "upper")),
-        "curve",
-        "along",
-        "of",
-        "level",
-        "evaluations",
-        "status",
-    )
+    names = spec.search.names if spec.search is not None and spec.search.model.FINDS else ()
+    return (*(f"{name}_{end}" for name in names for end in ENDS), *OF_A_CURVE)
 
 
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            given = boundary_columns(spec) if claim.from_ == "boundary" else ()
-            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in given)
+            of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
+            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
     for index, figure in enumerate(spec.figures):
         yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
     yield from _of_search(spec)
@@ -59,12 +53,7 @@ def _of_derived(spec: Spec) -> Named:
 
 
 def _of_claim(claim: Claim) -> Named:
-    for kind, fields in (("fit", "xy"), ("prefer", "xy"), ("collapse", ("x", "y", "curves")), ("trend", ("of", "along"))):
-        model = getattr(claim, kind)
-        for field in fields if model is not None else ():
-            # a trend may run over a fitted parameter, which is no column
-            if not (kind == "trend" and field == "of" and model.of in PARAMETERS):
-                yield (kind, field), getattr(model, field)
+    yield from claim.columns()
     yield from _list(("by",), claim.by)
     for key in ("se", "unit"):
         if getattr(claim, key) is not None:
@@ -72,16 +61,6 @@ def _of_claim(claim: Claim) -> Named:
     if claim.choose is not None:
         yield ("choose", "of"), claim.choose.of
         yield from _list(("choose", "over"), claim.choose.over)
-    yield from _of_rows(claim)
-
-
-def _of_rows(claim: Claim) -> Named:
-    """Columns that pair, match or identify rows, and those that an expectation depends on."""
-    if claim.compare is not None and claim.compare.paired:
-        yield ("compare", "y"), claim.compare.of
-        yield from _list(("compare", "pair"), claim.compare.pair)
-    if claim.equals is not None:
-        yield from ((("equals", "table", 0, name), name) for name in claim.equals.table[0])
     if claim.floor is not None:
         yield from _list(("floor", "match"), claim.floor.match)
     yield from ((("require", "matched", name), name) for name in claim.require.matched)
@@ -94,8 +73,8 @@ def _list(keys: Keys, names: tuple[str, ...]) -> Named:
 
 
 def _of_figure(figure: Figure) -> Named:
-    # the x of slopes is a fitted parameter, which is no column
-    for field in ("x", "y", "color", "facet") if figure.kind != "slopes" else ():
+    # the x of what claims fitted is a parameter, which is no column
+    for field in ("x", "y", "color", "facet") if not figure.about.shows_claims else ():
         if getattr(figure, field):
             yield (field,), getattr(figure, field)
     for index, line in enumerate(figure.lines):
@@ -108,14 +87,7 @@ def _of_search(spec: Spec) -> Named:
         yield ("seeds", "until", "metric"), spec.seeds.until.metric
     if spec.track.x is not None:
         yield ("track", "x"), spec.track.x
-    for outer, inner in (("search", spec.search), ("stop", spec.stop)):
-        for name in type(inner).model_fields if inner is not None else ():
-            yield from (((outer, name, *keys), text) for keys, text in _goals(getattr(inner, name)))
-
-
-def _goals(model: Any) -> Named:
-    """Columns that a search or a stop looks at."""
-    if hasattr(model, "of"):
-        yield ("of",), model.of
-    for goal in ("minimize", "maximize"):
-        yield from _list((goal,), getattr(model, goal, ()))
+    if spec.search is not None:
+        yield from ((("search", spec.search.kind, *keys), text) for keys, text in spec.search.model.looks_at())
+    if spec.stop is not None:
+        yield ("stop", spec.stop.kind, "of"), spec.stop.model.of

@@ -101,8 +101,8 @@ class Expression:
             value: Value = finished(_compiled(self.text).closure(values))
             return value
         except Fault as fault:
-            given = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names & values.keys()))
-            at = f" at {given}" if given else ""
+            operands = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names & values.keys()))
+            at = f" at {operands}" if operands else ""
             raise SpecError(f"{self._place}'{self.text}' must have a value{at}, but {fault}") from fault
 
     def __str__(self) -> str:
@@ -226,10 +226,10 @@ def _compare(node: ast.Compare, text: str) -> Closure:
     parts = [_closure(part, text) for part in (node.left, *node.comparators)]
 
     def check(values: Mapping[str, Any]) -> bool:
-        found = [part(values) for part in parts]
-        if len({isinstance(value, str) for value in found}) > 1:
-            raise Fault(f"{found!r} compares text with a number; compare like with like.")
-        return all(op(a, b) for op, a, b in zip(operators, found, found[1:], strict=False) if op is not None)
+        operands = [part(values) for part in parts]
+        if len({isinstance(value, str) for value in operands}) > 1:
+            raise Fault(f"{operands!r} compares text with a number; compare like with like.")
+        return all(op(a, b) for op, a, b in zip(operators, operands, operands[1:], strict=False) if op is not None)
 
     return check
 
@@ -287,8 +287,8 @@ def number(function: Callable[..., Any], *arguments: Any) -> Any:
     except OverflowError as error:
         raise Fault("a number grows too large; keep it below 1e308.") from error
     except (ValueError, TypeError) as error:
-        shown = ", ".join(repr(argument) for argument in arguments)
-        raise Fault(f"{getattr(function, '__name__', 'it')} has no value at {shown}; stay inside its domain.") from error
+        listing = ", ".join(repr(argument) for argument in arguments)
+        raise Fault(f"{getattr(function, '__name__', 'it')} has no value at {listing}; stay inside its domain.") from error
 
 
 def finished(value: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Turns the scalars of a sweep file into typed terms (numbers, names, columns, durations), each with its own complaint."""
+"""Turns scalars of a sweep file into typed terms (numbers, names, columns, durations, intervals), each with its complaint."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from orchestrator.errors import SpecError, nearest
+from orchestrator.fitting.law_names import LAWS
 from orchestrator.spec.axes import (
     AxisGroup,
     Cell,
@@ -32,11 +34,15 @@ from orchestrator.spec.axes import (
 )
 from orchestrator.spec.expressions import Expression
 
+BOUNDS = ("at_least", "at_most", "between")
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
 CELL_SCHEMA = {"type": ["number", "boolean", "string"]}
 NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
+SCALES = {"lin": ("lin", False), "geom": ("geom", False), "int": ("lin", True), "geom_int": ("geom", True)}
+FORMS = "[a, b], {lin: [a, b]}, {geom: [a, b]}, {int: [a, b]} or {geom_int: [a, b]}"
+SPAN_SCHEMA = {"type": "array", "items": NUMBER_SCHEMA, "minItems": 2, "maxItems": 2}
 LATER = "x-definition"  # names a definition that the schema adds in the end
 AXIS_SCHEMA = {LATER: "Axis"}
 AXES_SCHEMA = {
@@ -56,11 +62,11 @@ class Section(BaseModel):
     @classmethod
     def _known_keys(cls, raw: Any) -> Any:
         if isinstance(raw, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
+            keys = [field.alias or name for name, field in cls.model_fields.items()]
             for key in raw:
-                if key not in known:
-                    mend = nearest(key, known)
-                    raise wrong(f"a key must be one of {', '.join(known)}, but got '{key}'{mend}", key)
+                if key not in keys:
+                    mend = nearest(key, keys)
+                    raise wrong(f"a key must be one of {', '.join(keys)}, but got '{key}'{mend}", key)
         return raw
 
 
@@ -133,28 +139,88 @@ def duration(raw: Any) -> float:
 
 def params(raw: Any) -> dict[str, Cell]:
     """Values of params by name."""
-    found = {}
+    cells = {}
     for name, value in read_mapping(raw, "fixed", "values").items():
         check_name(name)
         try:
-            found[name] = read_cell(value)
+            cells[name] = read_cell(value)
         except Wrong as fault:
             raise Wrong(fault.text, name, *fault.keys) from fault
-    return found
+    return cells
 
 
 def formulas(raw: Any) -> dict[str, Expression]:
     """Formulas by the name of what they define; the `=` may be left out."""
-    found = {}
+    by_name = {}
     for name, value in read_mapping(raw, "derive", "expressions").items():
         check_name(name)
         if isinstance(value, bool) or not isinstance(value, (int, float, str, Expression)):
             raise Wrong(f"'{name}' must be an expression, but got {value!r}; write one such as sqrt(ln(n)).", name)
         try:
-            found[name] = value if isinstance(value, Expression) else Expression(str(value))
+            by_name[name] = value if isinstance(value, Expression) else Expression(str(value))
         except SpecError as error:
             raise Wrong(str(error), name) from error
-    return found
+    return by_name
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is expected: at least `low`, at most `high`; None where that end is open.
+
+    An end may be an expression over the claim's `by` columns and the fixed params.
+    """
+
+    low: float | Expression | None = None
+    high: float | Expression | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Columns that the ends need."""
+        return frozenset(name for end in (self.low, self.high) if isinstance(end, Expression) for name in end.names)
+
+
+def read_bound(raw: Any) -> Bound:
+    """A bound of `{at_least: a}`, `{at_most: b}`, both, or `{between: [a, b]}`."""
+    if not isinstance(raw, dict) or not raw:
+        raise Wrong(
+            f"an expectation must be {{at_least: a}}, {{at_most: b}} or {{between: [a, b]}}, but got {raw!r}; write one."
+        )
+    for key in raw:
+        if key not in BOUNDS:
+            raise Wrong(f"an expectation must be one of {', '.join(BOUNDS)}, but got '{key}'{nearest(key, BOUNDS)}", key)
+    if "between" in raw:
+        low, high = _ends(raw)
+    else:
+        low, high = raw.get("at_least"), raw.get("at_most")
+    return _ordered(*(None if end is None else read_number(end) for end in (low, high)))
+
+
+def _ends(raw: dict[str, Any]) -> list[Any]:
+    ends = raw["between"]
+    if len(raw) > 1 or not isinstance(ends, list) or len(ends) != 2:
+        raise Wrong(f"'between' must stand alone and have two ends [a, b], but got {raw!r}; mend it.", "between")
+    return ends
+
+
+def _ordered(low: float | Expression | None, high: float | Expression | None) -> Bound:
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise Wrong(f"an expectation must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    return Bound(low, high)
+
+
+def read_expect(raw: Any) -> dict[str, Bound]:
+    """Bounds by the quantity they hold for; one bound without a name is that of the `difference`."""
+    if isinstance(raw, dict) and raw.keys() & set(BOUNDS):
+        return {"difference": read_bound(raw)}
+    bounds = {}
+    for name, bound in read_mapping(raw, "expect", "bounds").items():
+        try:
+            bounds[name] = read_bound(bound)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not bounds:
+        raise Wrong("'expect' must name a quantity, but is empty; write {exponent: {at_least: 1}}.")
+    return bounds
 
 
 def written(value: Any) -> Any:
@@ -166,6 +232,12 @@ def written(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [written(inner) for inner in value]
     return value
+
+
+def write_expect(expect: dict[str, Bound]) -> dict[str, Any]:
+    """The bounds as a file would say them."""
+    ends = {name: {"at_least": written(bound.low), "at_most": written(bound.high)} for name, bound in expect.items()}
+    return {name: {key: end for key, end in bound.items() if end is not None} for name, bound in ends.items()}
 
 
 Write = PlainSerializer(written)
@@ -192,4 +264,118 @@ Formulas = Annotated[
 ]
 Axes = Annotated[
     tuple[AxisGroup, ...], PlainValidator(told(read_axes)), PlainSerializer(write_axes), WithJsonSchema(AXES_SCHEMA)
+]
+Expect = Annotated[
+    dict[str, Bound],
+    PlainValidator(told(read_expect)),
+    PlainSerializer(write_expect),
+    WithJsonSchema({"anyOf": [{LATER: "Bound"}, {"type": "object", "additionalProperties": {LATER: "Bound"}}]}),
+]
+if TYPE_CHECKING:
+    LawName = str
+else:
+    LawName = Literal[tuple(LAWS)]  # a type checker reads only a Literal that is written out
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a param is searched: from `low` to `high`, evenly (`lin`) or by equal factors (`geom`), perhaps whole numbers."""
+
+    low: float | Expression
+    high: float | Expression
+    scale: str = "lin"
+    integer: bool = False
+
+
+def read_interval(raw: Any) -> Interval:
+    """An interval of `[a, b]`, `{lin: [a, b]}`, `{geom: [a, b]}`; of whole numbers `{int: [a, b]}`, `{geom_int: [a, b]}`."""
+    scale, ends = "lin", raw
+    if isinstance(raw, dict) and len(raw) == 1:
+        ((scale, ends),) = raw.items()
+    if scale not in SCALES:
+        raise Wrong(f"an interval must be {FORMS}, but got '{scale}'{nearest(scale, SCALES)}")
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise Wrong(f"an interval must be {FORMS}, but got {raw!r}; write its two ends.")
+    interval = Interval(read_number(ends[0]), read_number(ends[1]), *SCALES[scale])
+    _check_interval(interval)
+    return interval
+
+
+def _check_interval(interval: Interval) -> None:
+    low, high = interval.low, interval.high
+    if isinstance(low, Expression):
+        return
+    if not isinstance(high, Expression) and not low < high:
+        raise Wrong(f"an interval must go from the smaller to the larger end, but got {low} to {high}; swap them.")
+    if interval.scale == "geom" and low <= 0:
+        raise Wrong(f"a geom interval must lie above 0, but begins at {low}; use lin.")
+
+
+def write_interval(interval: Interval) -> Any:
+    """The interval as a file would say it."""
+    ends = [written(interval.low), written(interval.high)]
+    form = next(name for name, kind in SCALES.items() if kind == (interval.scale, interval.integer))
+    return ends if form == "lin" else {form: ends}
+
+
+def read_region(raw: Any) -> dict[str, Interval]:
+    """Intervals by param."""
+    region = {}
+    for name, ends in read_mapping(raw, "over", "intervals").items():
+        check_name(name)
+        try:
+            region[name] = read_interval(ends)
+        except Wrong as fault:
+            raise Wrong(fault.text, name, *fault.keys) from fault
+    if not region:
+        raise Wrong("'over' must name a param, but is empty; write {param: [a, b]}.")
+    return region
+
+
+def write_region(region: dict[str, Interval]) -> dict[str, Any]:
+    """The region as a file would say it."""
+    return {name: write_interval(interval) for name, interval in region.items()}
+
+
+def read_conditions(raw: Any) -> dict[str, dict[str, tuple[Cell, ...]]]:
+    """For each param, the values of other params for which it is searched; one value stands for a list of itself."""
+    conditions: dict[str, dict[str, tuple[Cell, ...]]] = {}
+    for name, needs in read_mapping(raw, "when", "conditions").items():
+        conditions[name] = {}
+        for other, values in read_mapping(needs, name, "values of another param").items():
+            cells = values if isinstance(values, (list, tuple)) else [values]
+            if not cells:
+                raise Wrong("a condition must name a value, but got []; write one or remove it.", name, other)
+            conditions[name][other] = tuple(read_cell(cell) for cell in cells)
+    return conditions
+
+
+INTERVAL_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        SPAN_SCHEMA,
+        *({"type": "object", "properties": {s: SPAN_SCHEMA}, "required": [s], "additionalProperties": False} for s in SCALES),
+    ]
+}
+Between = Annotated[
+    Interval, PlainValidator(told(read_interval)), PlainSerializer(write_interval), WithJsonSchema(INTERVAL_SCHEMA)
+]
+Region = Annotated[
+    dict[str, Interval],
+    PlainValidator(told(read_region)),
+    PlainSerializer(write_region),
+    WithJsonSchema({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1}),
+]
+Conditions = Annotated[
+    dict[str, dict[str, tuple[Cell, ...]]],
+    PlainValidator(told(read_conditions)),
+    PlainSerializer(written),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [CELL_SCHEMA, {"type": "array", "items": CELL_SCHEMA, "minItems": 1}]},
+            },
+        }
+    ),
 ]

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from orchestrator import kinds
 from orchestrator.spec.field_types import Column, Number, Section, Text, column, several, told, wrong
+from orchestrator.spec.figure_kinds import FigureKind
+
+FIGURES = "orchestrator.spec.figure_kinds"
+
+
+def figure_kinds() -> dict[str, FigureKind]:
+    """Every kind of figure by its name, the usual ones first."""
+    every = {name: kinds.module_of(FIGURES, name).KIND for name in kinds.names_in(FIGURES)}
+    return dict(sorted(every.items(), key=lambda pair: (pair[1].rank, pair[0])))
+
+
+KINDS = figure_kinds()
 
 
 def _read_axis(raw: Any) -> str:
@@ -16,13 +29,17 @@ def _read_axis(raw: Any) -> str:
 
 Axis = Annotated[str, BeforeValidator(told(_read_axis))]
 Better = Literal["low", "high"]
+if TYPE_CHECKING:  # which kinds there are is known at run time alone
+    Kind = str
+else:
+    Kind = Literal[*KINDS]
 
 
 class Line(Section):
     """A theory line of a figure: y as a number or a formula of the columns."""
 
-    y: Number
-    label: str = ""
+    y: Number = Field(description="a number, or a formula of columns after =")
+    label: str = Field(default="", description="what stands beside the line")
 
 
 class Figure(Section):
@@ -32,26 +49,31 @@ class Figure(Section):
     which end of x and y a `pareto` front seeks; `residuals` adds a panel of what a fitted law leaves.
     """
 
-    kind: Literal["curve", "points", "heatmap", "collapse", "boundary", "pareto", "slopes", "cost"]
-    x: Axis = ""
-    y: Axis = ""
-    color: Column | None = None
-    facet: Column | None = None
-    where: Text | None = None
-    log: Annotated[tuple[Literal["x", "y", "color"], ...], BeforeValidator(several)] = ()
-    lines: tuple[Line, ...] = ()
-    residuals: bool = False
-    best: tuple[Better, Better] = ("low", "low")
-    title: str = ""
+    kind: Kind = Field(description="; ".join(f"{name}: {kind.says}" for name, kind in KINDS.items()))
+    x: Axis = Field(default="", description="column, or formula of columns, to the right")
+    y: Axis = Field(default="", description="column, or formula of columns, upwards")
+    color: Column | None = Field(default=None, description="column whose values have a colour each; of a heatmap, its cells")
+    facet: Column | None = Field(default=None, description="column whose values have a panel each")
+    where: Text | None = Field(default=None, description="SQL condition: the rows that are drawn")
+    log: Annotated[tuple[Literal["x", "y", "color"], ...], BeforeValidator(several)] = Field(
+        default=(), description="which of x, y and color have a logarithmic scale"
+    )
+    lines: tuple[Line, ...] = Field(default=(), description="theory lines")
+    residuals: bool = Field(default=False, description="whether a panel shows what the fitted law leaves")
+    best: tuple[Better, Better] = Field(default=("low", "low"), description="which end of x and of y a pareto front seeks")
+    title: str = Field(default="", description="stands above the figure")
+
+    @property
+    def about(self) -> FigureKind:
+        """What its kind needs and is drawn from."""
+        return KINDS[self.kind]
 
     @model_validator(mode="after")
     def _has_axes(self) -> Self:
-        needed = {"slopes": (), "cost": ("x",)}.get(self.kind, ("x", "y"))
-        for axis in needed:
+        for axis in self.about.needs:
             if not getattr(self, axis):
-                raise wrong(f"a figure of kind '{self.kind}' must have '{axis}', but has none; name a column.", axis)
-        if self.kind == "heatmap" and self.color is None:
-            raise wrong("a heatmap must have 'color', but has none; name the column that its cells show.", "color")
+                usual = f"a figure of kind '{self.kind}' must have '{axis}', but has none; name a column."
+                raise wrong(self.about.complaints.get(axis, usual), axis)
         if self.residuals and self.facet is not None:
             raise wrong("'residuals' must stand without 'facet', but both are there; remove one.", "residuals")
         return self

@@ -98,7 +98,7 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
 
     Raises Misplaced for a name given twice, an expression that needs an unknown name, and expressions that need each other.
     """
-    places = [place for block in blocks for place in block.places()]
+    places = [entry for block in blocks for entry in block.places()]
     _check_once(arm, places, searched)
     at = dict(places)
     grid = replace(_joined(arm, blocks, searched), places={name: where(keys) for name, keys in places})
@@ -107,7 +107,7 @@ def make_grid(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...], wh
     rows_only = _rows_only(grid, needs, order)
     of_params = {name: names for name, names in needs.items() if name not in rows_only}
     _check_known(replace(grid, order=order), of_params, rows_only, at)
-    return replace(_told(grid), order=tuple(name for name in order if name not in rows_only))
+    return replace(_placed_grid(grid), order=tuple(name for name in order if name not in rows_only))
 
 
 def _joined(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...]) -> Grid:
@@ -118,7 +118,7 @@ def _joined(arm: str, blocks: tuple[Block, ...], searched: tuple[str, ...]) -> G
     return Grid(arm=arm, fixed=fixed, derive=derive, axes=tuple(axes), searched=searched)
 
 
-def _told(grid: Grid) -> Grid:
+def _placed_grid(grid: Grid) -> Grid:
     """The grid with expressions that know where they stand."""
     fixed = {name: _placed(cell, grid.places[name]) for name, cell in grid.fixed.items()}
     derive = {name: Expression(formula.text, grid.places[name]) for name, formula in grid.derive.items()}
@@ -133,9 +133,11 @@ def _check_once(arm: str, places: list[tuple[str, Keys]], searched: tuple[str, .
     counts = Counter(name for name, _ in places)
     for name, keys in reversed(places):
         if counts[name] > 1 or name in searched:
-            others = [".".join(map(str, other)) for found, other in places if found == name and other != keys] or ["'search'"]
+            twins = [".".join(map(str, other)) for other_name, other in places if other_name == name and other != keys] or [
+                "'search'"
+            ]
             raise Misplaced(
-                keys, f"a param must be given once in arm '{arm}', but '{name}' stands in {others[0]} too; remove one."
+                keys, f"a param must be given once in arm '{arm}', but '{name}' stands in {twins[0]} too; remove one."
             )
 
 
@@ -144,35 +146,37 @@ def _needs(grid: Grid) -> dict[str, frozenset[str]]:
     cells: dict[str, list[Any]] = {name: [cell] for name, cell in {**grid.fixed, **grid.derive}.items()}
     for group in grid.axes:
         cells |= {name: _cells(column) for name, column in zip(group.names, group.columns, strict=True)}
-    found = {name: [cell for cell in column if isinstance(cell, Expression)] for name, column in cells.items()}
-    return {name: frozenset().union(*(e.names for e in column)) for name, column in found.items() if column}
+    expressions = {name: [cell for cell in column if isinstance(cell, Expression)] for name, column in cells.items()}
+    return {name: frozenset().union(*(e.names for e in column)) for name, column in expressions.items() if column}
 
 
 def _cells(axis: Axis) -> list[Cell]:
-    """Cells of an axis that may hold expressions: all that the file lists, else one, since a formula makes the others alike."""
+    """The cells to inspect for expressions: each listed value, or the first of an axis that one formula generates."""
     return [axis.at(index) for index in range(axis.count if isinstance(axis.written, list) else 1)]
 
 
 def _rows_only(grid: Grid, needs: Mapping[str, frozenset[str]], order: tuple[str, ...]) -> frozenset[str]:
     """Derived names that need, by themselves or through another, what no assignment has."""
-    known = {*grid.fixed, *grid.searched, *(name for group in grid.axes for name in group.names)}
-    found: set[str] = set()
+    available = {*grid.fixed, *grid.searched, *(name for group in grid.axes for name in group.names)}
+    names: set[str] = set()
     for name in order:
-        if name in grid.derive and needs[name] - known:
-            found.add(name)
+        if name in grid.derive and needs[name] - available:
+            names.add(name)
         elif name in grid.derive:
-            known.add(name)
-    return frozenset(found)
+            available.add(name)
+    return frozenset(names)
 
 
 def _check_known(grid: Grid, needs: Mapping[str, frozenset[str]], rows_only: frozenset[str], at: Mapping[str, Keys]) -> None:
     """Refuse a param whose expression needs what no assignment of the arm has."""
-    known = set(grid.names) - rows_only
+    available = set(grid.names) - rows_only
     for name, names in sorted(needs.items()):
-        for missing in sorted(names - known):
-            others = sorted(known - {name})
-            has = f"It has {', '.join(others) or 'nothing else'}."
-            text = f"an expression must name what arm '{grid.arm}' has, but got '{missing}'{nearest(missing, others)} {has}"
+        for missing in sorted(names - available):
+            alternatives = sorted(available - {name})
+            has = f"It has {', '.join(alternatives) or 'nothing else'}."
+            text = (
+                f"an expression must name what arm '{grid.arm}' has, but got '{missing}'{nearest(missing, alternatives)} {has}"
+            )
             raise Misplaced(at[name], text)
 
 

@@ -44,8 +44,8 @@ DO: Mapping[str, str] = {
 
 def place(root: Node, name: str, keys: Keys) -> str:
     """Where a value stands: `sweeps/x.yaml:12: claims[0].fit.x`; the file alone for the whole of it."""
-    line, found = root.find(keys)
-    return f"{name}:{line}: {shown(found)}" if found else f"{name}:{line}"
+    line, reached = root.find(keys)
+    return f"{name}:{line}: {shown(reached)}" if reached else f"{name}:{line}"
 
 
 def complaint(error: ValidationError, root: Node, name: str) -> SpecError:
@@ -67,7 +67,7 @@ def _text(details: ErrorDetails, context: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"a value must stand here, but '{details['loc'][-1]}' is missing; write it."
     if kind == "literal_error":
-        known = re.findall(r"'([^']*)'", context["expected"])
-        return f"a value must be one of {', '.join(known)}, but got {came}{nearest(str(details['input']), known)}"
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        return f"a value must be one of {', '.join(allowed)}, but got {came}{nearest(str(details['input']), allowed)}"
     must = MUST.get(kind, details["msg"]).format(**context)
     return f"{must}, but got {came}; {DO.get(kind, 'change it')}."

@@ -23,27 +23,27 @@ def parse(text: str, name: str, size: str | None = None, path: Path | None = Non
 
     Raises SpecError, one line for each fault: file, line, key path, what must hold, what came, what to do.
     """
-    place = shown_name(name, path)
-    root = yaml_tree.parse(text, place)
+    where = shown_name(name, path)
+    root = yaml_tree.parse(text, where)
     if not LABEL.fullmatch(name) or "-" in name:
         raise SpecError(
-            f"{place}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
+            f"{where}: a sweep's name must be letters, digits and _ (SQL uses it), but got '{name}'; rename the file."
         )
-    found: dict[str | None, Spec] = {None: _spec(root, text, name, None, path)}
+    specs: dict[str | None, Spec] = {None: _spec(root, text, name, None, path)}
     sizes = root.value["sizes"].value if "sizes" in root.value else {}
     for key in sizes:
-        found[key] = _spec(overlay(root, key, place), text, name, key, path)
-    if size not in found:
-        overlay(root, str(size), place)
-    return found[size]
+        specs[key] = _spec(overlay(root, key, where), text, name, key, path)
+    if size not in specs:
+        overlay(root, str(size), where)
+    return specs[size]
 
 
 def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:
-    place = shown_name(name, path)
+    where = shown_name(name, path)
     try:
         sweep = Sweep.model_validate(root.plain())
     except ValidationError as error:
-        raise messages.complaint(error, root, place) from error
+        raise messages.complaint(error, root, where) from error
     spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
     spec._root = root
     try:
@@ -51,7 +51,7 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
         check_claims(spec)
         check_search(spec)
     except Misplaced as fault:
-        raise SpecError(f"{messages.place(root, place, fault.keys)}: {fault.text}") from fault
+        raise SpecError(f"{messages.place(root, where, fault.keys)}: {fault.text}") from fault
     return spec
 
 
@@ -60,7 +60,7 @@ def _grids(spec: Spec) -> tuple[Grid, ...]:
     arms = {key: Block(("arms", key), arm.fixed, arm.derive, arm.axes) for key, arm in sorted(spec.arms.items())}
     searched = spec.search.names if spec.search is not None else ()
     blocks: dict[str, tuple[Block, ...]] = {key: (base, block) for key, block in arms.items()} or {ONE_ARM: (base,)}
-    return tuple(make_grid(arm, found, searched, lambda keys: spec.where(*keys)) for arm, found in blocks.items())
+    return tuple(make_grid(arm, stack, searched, lambda keys: spec.where(*keys)) for arm, stack in blocks.items())
 
 
 def shipped() -> tuple[str, ...]:
@@ -84,11 +84,11 @@ def find(reference: str | Path) -> Path:
         return local
     if str(reference) in shipped():
         return Path(str(resources.files("sweeps") / f"{reference}.yaml"))
-    known = shipped()
+    names = shipped()
     stem = path.stem if path.suffix else str(reference)
     raise SpecError(
-        f"{reference}: a sweep must be a file or the name of a shipped sweep, but nothing is here{nearest(stem, known)} "
-        f"Shipped: {', '.join(known) or 'none'}."
+        f"{reference}: a sweep must be a file or the name of a shipped sweep, but nothing is here{nearest(stem, names)} "
+        f"Shipped: {', '.join(names) or 'none'}."
     )
 
 

@@ -17,11 +17,11 @@ def overlay(root: Node, size: str, name: str) -> Node:
     what was there; so does a mapping where a scalar stood. `null` deletes the key. A size may not change KEPT keys.
     """
     sizes = root.value.get("sizes")
-    known = sizes.value if sizes is not None and isinstance(sizes.value, dict) else {}
-    if size not in known:
-        has = f"has {', '.join(known)}" if known else "has no sizes"
-        raise SpecError(f"{name}: a size must be one of the file's, but got '{size}'{nearest(size, known)} The sweep {has}.")
-    over = known[size]
+    by_name = sizes.value if sizes is not None and isinstance(sizes.value, dict) else {}
+    if size not in by_name:
+        has = f"has {', '.join(by_name)}" if by_name else "has no sizes"
+        raise SpecError(f"{name}: a size must be one of the file's, but got '{size}'{nearest(size, by_name)} The sweep {has}.")
+    over = by_name[size]
     if not isinstance(over.value, dict):
         raise _fault(name, over, f"a size must be a mapping laid over the sweep, but got {over.plain()!r}; write {{seeds: 2}}.")
     for key in KEPT:

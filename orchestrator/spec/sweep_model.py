@@ -44,25 +44,25 @@ TRANSPORT = frozenset(
 class Arm(Section):
     """A labelled sub-grid: what it adds to the sweep's own params."""
 
-    fixed: Params = Field(default_factory=dict)
-    derive: Formulas = Field(default_factory=dict)
-    axes: Axes = ()
+    fixed: Params = Field(default_factory=dict, description="params with one value in this arm")
+    derive: Formulas = Field(default_factory=dict, description="names computed in this arm")
+    axes: Annotated[Axes, Field(description="params whose product is measured in this arm")] = ()
 
 
 class Until(Section):
     """When a point has seeds enough: its metric's interval is narrower than `rel_halfwidth` of the mean."""
 
-    metric: Column
-    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1)]
-    confidence: Annotated[Real, Field(gt=0, lt=1)] = 0.95
+    metric: Annotated[Column, Field(description="the result whose mean must be known")]
+    rel_halfwidth: Annotated[Real, Field(gt=0, lt=1, description="half the width of its interval, as a share of the mean")]
+    confidence: Annotated[Real, Field(gt=0, lt=1, description="confidence of that interval")] = 0.95
 
 
 class Seeds(Section):
     """How often each assignment is measured: `min` times, and up to `max` until the interval is narrow."""
 
-    min: Count = 1
-    max: Count
-    until: Until | None = None
+    min: Annotated[Count, Field(description="seeds that each assignment has at first")] = 1
+    max: Annotated[Count, Field(description="seeds that an assignment has at most")]
+    until: Annotated[Until | None, Field(description="when an assignment has seeds enough")] = None
 
     @property
     def count(self) -> int:
@@ -81,8 +81,8 @@ class Seeds(Section):
 class Needs(Section):
     """What one trial takes of a machine; fractions of a GPU are allowed below 1."""
 
-    cpu: Annotated[Real, Field(gt=0)] = 1.0
-    gpu: Annotated[Real, Field(ge=0)] = 0.0
+    cpu: Annotated[Real, Field(gt=0, description="CPUs of one trial")] = 1.0
+    gpu: Annotated[Real, Field(ge=0, description="GPUs of one trial; below 1 a share of one")] = 0.0
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
@@ -94,24 +94,24 @@ class Needs(Section):
 class Pack(Section):
     """How long one trial should take, or how many points of one shape it holds and measures together."""
 
-    seconds: Seconds = 5.0
-    points: Count | None = None
+    seconds: Annotated[Seconds, Field(description="how long one trial should take")] = 5.0
+    points: Annotated[Count | None, Field(description="how many points of one shape a trial measures together")] = None
 
 
 class Limits(Section):
     """Where a run stops: `seconds` a point, `points` a plan, `gpu_hours` and `deadline` (seconds) a run."""
 
-    seconds: Seconds | None = None
-    points: Count = 100_000
-    gpu_hours: Annotated[Real, Field(gt=0)] | None = None
-    deadline: Seconds | None = None
+    seconds: Annotated[Seconds | None, Field(description="how long one point may take")] = None
+    points: Annotated[Count, Field(description="how many points a plan may have")] = 100_000
+    gpu_hours: Annotated[Annotated[Real, Field(gt=0)] | None, Field(description="GPU hours after which a run stops")] = None
+    deadline: Annotated[Seconds | None, Field(description="time after which a run stops")] = None
 
 
 class Track(Section):
     """What MLflow gets: a run for each curve over `x`, or for each point."""
 
-    x: Label | None = None
-    points: bool = False
+    x: Annotated[Label | None, Field(description="the param along which MLflow draws a curve")] = None
+    points: Annotated[bool, Field(description="whether each point is a run of its own")] = False
 
 
 def _seeds(raw: Any) -> Any:
@@ -132,23 +132,39 @@ def _track(raw: Any) -> Any:
 class Sweep(Section):
     """What a sweep file holds, of one size."""
 
-    question: Text
-    source: Text = "none given"
-    workload: Text
-    fixed: Params = Field(default_factory=dict)
-    derive: Formulas = Field(default_factory=dict)
-    axes: Axes = ()
-    arms: dict[Label, Arm] = Field(default_factory=dict)
-    seeds: Annotated[Seeds, BeforeValidator(told(_seeds))] = Seeds(min=1, max=1)
-    needs: Needs = Needs()
-    pack: Pack = Pack()
-    limits: Limits = Limits()
-    track: Annotated[Track, BeforeValidator(told(_track))] = Track()
-    search: Search | None = None
-    stop: Stop | None = None
-    claims: tuple[Claim, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(default_factory=dict)
+    question: Annotated[Text, Field(description="the one question that the sweep answers")]
+    source: Annotated[Text, Field(description="where the theory stands: paper, theorem, equation")] = "none given"
+    workload: Annotated[Text, Field(description="what is measured: paper.measurement, an importable module or a .py path")]
+    fixed: Params = Field(
+        default_factory=dict, description="params with one value; a value may be an =expression over other params"
+    )
+    derive: Formulas = Field(
+        default_factory=dict, description="names computed from params (or from results, for claims and figures alone)"
+    )
+    axes: Annotated[Axes, Field(description="params whose product is measured; those under zip move together")] = ()
+    arms: dict[Label, Arm] = Field(
+        default_factory=dict, description="labelled sub-grids: each adds its params to the sweep's own"
+    )
+    seeds: Annotated[
+        Seeds,
+        BeforeValidator(told(_seeds)),
+        Field(description="how often each assignment is measured, or {min, max, until}"),
+    ] = Seeds(min=1, max=1)
+    needs: Annotated[Needs, Field(description="CPUs and GPUs of one trial")] = Needs()
+    pack: Annotated[Pack, Field(description="how long one trial should take")] = Pack()
+    limits: Annotated[Limits, Field(description="where a run stops; times as 90s, 5m, 8h, 2d")] = Limits()
+    track: Annotated[
+        Track,
+        BeforeValidator(told(_track)),
+        Field(description="the x axis of MLflow's curves, or points for a run a point"),
+    ] = Track()
+    search: Annotated[Search | None, Field(description="propose points instead of taking the product of axes")] = None
+    stop: Annotated[Stop | None, Field(description="end points early")] = None
+    claims: Annotated[tuple[Claim, ...], Field(description="what theory predicts of the rows, and what would refute it")] = ()
+    figures: Annotated[tuple[Figure, ...], Field(description="what the report draws")] = ()
+    sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(
+        default_factory=dict, description="named overlays such as smoke, paper and gpu"
+    )
 
 
 class Spec(Sweep):

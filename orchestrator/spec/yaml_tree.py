@@ -55,8 +55,8 @@ class Node:
         if isinstance(self.value, dict):
             return self.value.get(key)
         if isinstance(self.value, list) and isinstance(key, int) and key < len(self.value):
-            found: Node = self.value[key]
-            return found
+            node: Node = self.value[key]
+            return node
         return None
 
 
@@ -120,16 +120,16 @@ class _Builder:
 
     def document(self) -> Node:
         """The one document of the stream."""
-        found: Node | None = None
+        root: Node | None = None
         for event in self.events:
             line = _line(event)
             if isinstance(event, yaml.DocumentStartEvent):
-                if found is not None:
+                if root is not None:
                     raise self.fault(line, (), "a sweep file must hold one document, but got a second; split the file.")
-                found = self.node(next(self.events), ())
-        if found is None:
+                root = self.node(next(self.events), ())
+        if root is None:
             raise self.fault(1, (), "a sweep file must say something, but it is empty; start with 'question:'.")
-        return found
+        return root
 
     def node(self, event: yaml.Event, keys: Keys, line: int = 0) -> Node:
         line = line or _line(event)
@@ -137,15 +137,15 @@ class _Builder:
             return self.alias(str(event.anchor), keys, line)
         self.check(event, keys, line)
         if isinstance(event, yaml.MappingStartEvent):
-            found = self.mapping(keys, line)
+            tree = self.mapping(keys, line)
         elif isinstance(event, yaml.SequenceStartEvent):
-            found = self.sequence(keys, line)
+            tree = self.sequence(keys, line)
         else:
             assert isinstance(event, yaml.ScalarEvent)
-            found = Node(event.value if event.style else self.scalar(event.value, keys, line), line, keys)
+            tree = Node(event.value if event.style else self.scalar(event.value, keys, line), line, keys)
         if event.anchor:
-            self.anchors[event.anchor] = found
-        return found
+            self.anchors[event.anchor] = tree
+        return tree
 
     def check(self, event: Any, keys: Keys, line: int) -> None:
         if event.tag is not None and event.tag != "!":

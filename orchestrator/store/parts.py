@@ -242,7 +242,7 @@ def _scan(source: ds.Dataset, parts: Sequence[Part], columns: list[str], keep: d
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _culprit(parts, error) from error
+        raise culprit((part.path for part in parts), error) from error
 
 
 def _turned(source: ds.Dataset) -> pa.Table:
@@ -250,13 +250,13 @@ def _turned(source: ds.Dataset) -> pa.Table:
     return point_ids.numbered(source.to_table())
 
 
-def _culprit(parts: Sequence[Part], error: Exception) -> Exception:
+def culprit(paths: Iterable[Path], error: Exception) -> Exception:
     """The StoreError that names the damaged part among those of a failed scan."""
-    for part in parts:
+    for path in paths:
         try:
-            point_ids.numbered(pq.read_table(part.path))
+            point_ids.numbered(pq.read_table(path))
         except FileNotFoundError as gone:
             return gone
         except (pa.ArrowException, OSError, ValueError) as reason:
-            return unreadable(part.path, reason)
+            return unreadable(path, reason)
     return error

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 NUMBER = pa.uint64()
@@ -22,6 +23,11 @@ PAIRS = np.frombuffer(b"".join(f"{byte:02x}".encode() for byte in range(256)), n
 def number(letters: str) -> int | None:
     """The number of one id; None where the text is no id."""
     return int(letters, LETTERS) if len(letters) == LETTERS and set(letters.encode()) <= set(DIGITS) else None
+
+
+def equal(letters: str) -> pc.Expression:
+    """The condition that a row is of the point with that id; no row meets it where the text is no id."""
+    return pc.field(POINT) == pa.scalar(number(letters), NUMBER)
 
 
 def numbers(letters: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -127,30 +127,34 @@ class Store:
         durable.write(file.with_suffix(".parquet"), part_bytes(table, repeating=repeating))
         durable.write(file.with_suffix(".json"), durable.json_bytes({"created": _now(), **record, "size": size}))
 
-    def plans(self) -> list[dict[str, Any]]:
-        """Records of all plans, the earliest first."""
-        records = [
-            durable.load(path) for path in sorted((self.path / "plans").glob("*/*.json")) if not path.name.startswith(".")
-        ]
+    def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
+        """Records of all plans, or of those of one sweep alone, the earliest first."""
+        if sweep is not None and not NAME.fullmatch(sweep):
+            return []  # no plan is saved under such a name, and it may lead out of the store
+        paths = sorted((self.path / "plans").glob(f"{sweep or '*'}/*.json"))
+        records = [durable.load(path) for path in paths if not path.name.startswith(".")]
         return sorted(records, key=lambda r: (r.get("generation") or 0, r["created"]))
 
     def latest(self, sweep: str, size: str | None = None) -> dict[str, Any]:
         """Record of a sweep's plan, of that size or of the latest run; StoreError where the sweep has none."""
-        records = self.plans()
-        fits = [r for r in records if r["sweep"] == sweep and size in (None, r["size"])]
+        records = self.plans(sweep)
+        fits = [record for record in records if size in (None, record["size"])]
         if not fits:
-            known = {r["sweep"] for r in records}
-            sizes = [r["size"] for r in records if r["sweep"] == sweep]
-            if sizes:
-                raise StoreError(
-                    f"store {self.path}: it must hold a plan of sweep '{sweep}' at size {size}, but it has only "
-                    f"{', '.join(sizes)}{nearest(str(size), sizes)} Run it at that size, or name another with --size."
-                )
-            raise StoreError(
-                f"store {self.path}: it must hold a plan of sweep '{sweep}', but has none"
-                f"{nearest(sweep, known)} It holds {', '.join(sorted(known)) or 'no plan yet'}."
-            )
+            raise self._no_plan(sweep, size, [record["size"] for record in records])
         return fits[-1]
+
+    def _no_plan(self, sweep: str, size: str | None, sizes: list[str]) -> StoreError:
+        """What is wrong where a sweep has no plan of that size, but of `sizes`."""
+        if sizes:
+            return StoreError(
+                f"store {self.path}: it must hold a plan of sweep '{sweep}' at size {size}, but it has only "
+                f"{', '.join(sizes)}{nearest(str(size), sizes)} Run it at that size, or name another with --size."
+            )
+        sweeps = {record["sweep"] for record in self.plans()}
+        return StoreError(
+            f"store {self.path}: it must hold a plan of sweep '{sweep}', but has none"
+            f"{nearest(sweep, sweeps)} It holds {', '.join(sorted(sweeps)) or 'no plan yet'}."
+        )
 
     def plan_path(self, record: Mapping[str, Any]) -> Path:
         """Where the plan of that record lies."""
@@ -164,7 +168,7 @@ class Store:
         """The plan of that record, or columns of it; one of format 1 has no params."""
         path = self.plan_path(record)
         try:
-            return point_ids.numbered(pq.read_table(path, columns=columns))
+            return point_ids.numbered(pq.read_table(path, columns=None if columns is None else list(columns)))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
                 f"plan {path}: it must be a whole Parquet file, but got '{error}'; run the sweep again."
@@ -218,6 +222,12 @@ class Store:
         """The JSON value of that kind about a sweep; None where there is none."""
         path = self.path / kind / f"{_name(sweep, 'a sweep')}.json"
         return durable.load(path) if path.exists() else None
+
+    def verdicts(self, sweep: str) -> tuple[dict[str, Any], ...]:
+        """The verdicts on a sweep's claims at all sizes, as they were saved last; older versions wrote them in other forms."""
+        saved = self.load("verdicts", sweep) or []
+        verdicts = saved if isinstance(saved, list) else saved.get("verdicts", [])
+        return tuple(verdict for verdict in verdicts if isinstance(verdict, dict))
 
 
 def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:

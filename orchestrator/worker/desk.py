@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from orchestrator.store.parts import part_bytes, part_name
+from orchestrator.worker.batch import Batch
+from orchestrator.worker.row_table import underway
+from orchestrator.workload.describe import Workload
 
 
 class Desk(Protocol):
     """Where a worker reports: what it is about to measure, what it has measured, and whether to go on."""
 
-    def mark(self, start: int, stop: int) -> None:
+    def mark(self, start: int, stop: int, /) -> None:
         """The points from `start` up to `stop` of the batch are measured next."""
 
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
@@ -23,3 +29,36 @@ class Desk(Protocol):
 
     def kept(self, point: str) -> bytes | None:
         """The latest checkpoint that holds the point."""
+
+
+Ask = Callable[..., Any]
+"""Calls a method of the run's recorder, wherever that is: `ask("write", ...)` returns once the rows are on disk."""
+
+
+@dataclass(frozen=True)
+class PackDesk:
+    """The desk of one pack: its rows go to the recorder as a part, its states as checkpoints of the workload.
+
+    `mark` and `stopping` are fields, so that a cheap point pays for one call and not for two.
+    """
+
+    ask: Ask
+    workload: Workload
+    batch: Batch
+    mark: Callable[[int, int], None]
+    stopping: Callable[[], bool]
+
+    def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
+        """Hand rows over and wait until they are on disk."""
+        tally = {"failures": failures, "underway": underway(table, self.batch, self.workload)}
+        index = [self.batch.index[at] for at in places]
+        self.ask("write", self.workload.name, part_name(table), part_bytes(table), self.batch.pack, index, tally)
+
+    def keep(self, points: Sequence[str], data: bytes) -> None:
+        """Hand states over and wait until they are on disk."""
+        self.ask("keep", self.workload.name, self.workload.version, list(points), data)
+
+    def kept(self, point: str) -> bytes | None:
+        """The latest states that hold the point's, whichever process wrote them."""
+        states: bytes | None = self.ask("kept", self.workload.name, self.workload.version, point)
+        return states

@@ -32,18 +32,18 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
     A workload that raises, hangs or returns nonsense gives failure rows; errors of the desk are not caught.
     """
     run = _Run(workload, batch, terms, desk, watchdog, pace)
-    place = 0
+    position = 0
     try:
         for start, stop, shape in _stretches(batch, workload.shapes):
-            place = start
-            while place < stop and not run.over():
-                place = run.advance(place, stop, shape)
-            if place < stop:
+            position = start
+            while position < stop and not run.over():
+                position = run.advance(position, stop, shape)
+            if position < stop:
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
     watchdog.rest()
-    run.hand_back(place)
+    run.hand_back(position)
     run.flush()
     run.outcome.seconds = time.monotonic() - run.begun
     return run.outcome
@@ -113,12 +113,12 @@ class _Run:
             self.flush()
         return stop
 
-    def hand_back(self, place: int) -> None:
+    def hand_back(self, position: int) -> None:
         """Leave to another pack what is not measured from `place` on; an abandoned call may have measured some of it."""
         waiting = (at for block in self._blocks for at, final in zip(block.at, block.final, strict=True) if final)
-        measured = {at for at in chain(self._ended, waiting) if at >= place}
+        measured = {at for at in chain(self._ended, waiting) if at >= position}
         self.outcome.done += len(measured)
-        self.outcome.left = [i for at, i in enumerate(self.batch.index) if at >= place and at not in measured]
+        self.outcome.left = [i for at, i in enumerate(self.batch.index) if at >= position and at not in measured]
 
     def flush(self) -> None:
         """Deliver what was measured so far."""
@@ -139,7 +139,7 @@ class _Run:
         return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
 
     def _lone_call(self, at: int) -> _Call:
-        """A call on one point; the last one again where nothing came of it: a cheap point does not pay for a new one."""
+        """A call on one point. An empty call object is used again, because creating one costs as much as a cheap point."""
         call = self._spare
         if call is None or call.shelf.busy or call.intake:
             call = self._spare = self._call(at, at + 1)
@@ -287,19 +287,19 @@ class _Call:
         """Whether every point has come to the step at which it is to pause."""
         return until is not None and bool((self.intake.steps() >= until).all())
 
-    def block(self, taken: Taken) -> Block:
+    def block(self, collected: Taken) -> Block:
         """The rows as a block; each took an equal share of the time so far."""
         share = (time.perf_counter() - self.begun) / (self.stop - self.start)
-        n = len(taken.index)
+        n = len(collected.index)
         return Block(
             started=self.started,
-            at=(taken.index + self.start).tolist(),
-            step=taken.step.tolist(),
-            final=taken.final.tolist(),
+            at=(collected.index + self.start).tolist(),
+            step=collected.step.tolist(),
+            final=collected.final.tolist(),
             status=[OK] * n,
             error=[None] * n,
             seconds=[share] * n,
-            values=taken.values,
+            values=collected.values,
         )
 
 
@@ -314,8 +314,8 @@ def _maker(params: type, names: Sequence[str]) -> Callable[..., Any]:
 def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """A function from a result to its values in declared order."""
     if len(names) == 1:
-        one = attrgetter(names[0])
-        return lambda result: (one(result),)
+        get = attrgetter(names[0])
+        return lambda result: (get(result),)
     return attrgetter(*names)
 
 

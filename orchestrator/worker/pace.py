@@ -21,9 +21,9 @@ class Pace:
     caps: dict[Any, int] = field(default_factory=dict)
     warm: bool = False
 
-    def size(self, shape: Any, wanted: int | None = None) -> int:
+    def size(self, shape: Any, most: int | None = None) -> int:
         """How many points of the shape to measure in the next call: as many as wanted, or as fit half a second."""
-        return min(wanted or self.sizes.get(shape, FIRST_CHUNK), self.caps.get(shape, sys.maxsize))
+        return min(most or self.sizes.get(shape, FIRST_CHUNK), self.caps.get(shape, sys.maxsize))
 
     def cap(self, shape: Any, n: int) -> None:
         """A call on more than `n` points of the shape ran out of memory."""

@@ -26,8 +26,8 @@ class Taken:
 class Intake:
     """Collects the rows of one call on `n` points; `values` reads a result's fields, `names` in order.
 
-    The last row of each point is kept back, for it may be the final one. What has been given out as partial because a
-    checkpoint was made after it is given out once more as final where nothing follows.
+    The last row of each point is kept back, for it may be the final one. A row sent as partial before a checkpoint is sent
+    again as final if it turns out to be the point's last.
     """
 
     def __init__(self, n: int, names: Sequence[str], values: Callable[[Any], tuple[Any, ...]]) -> None:
@@ -68,19 +68,26 @@ class Intake:
     def partial(self, everything: bool) -> Taken:
         """The rows collected so far as partial ones; the last of each point only with `everything`."""
         index, step, columns = self._gathered()
-        last, told = _last(index, self._n), self._all_told(len(index))
-        given = ~told & (everything | ~last)
+        last, sent = _last(index, self._n), self._all_told(len(index))
+        chosen_rows = ~sent & (everything | ~last)
         self._items = [_columns_of(self._names, index[last], step[last], [_at(c, last) for c in columns])]
-        self._told = told[last] | everything
-        return Taken(index[given], step[given], np.zeros(int(given.sum()), dtype=bool), [_at(c, given) for c in columns])
+        self._told = sent[last] | everything
+        return Taken(
+            index[chosen_rows],
+            step[chosen_rows],
+            np.zeros(int(chosen_rows.sum()), dtype=bool),
+            [_at(c, chosen_rows) for c in columns],
+        )
 
     def whole(self) -> Taken:
         """All rows not given out yet, the last of each point as final; ValueError where a point has none."""
         index, step, columns = self._gathered()
         _check_index(index, self._n)
         last = _last(index, self._n)
-        given = ~self._all_told(len(index)) | last
-        return Taken(index, step, last, columns) if given.all() else _select(Taken(index, step, last, columns), given)
+        chosen_rows = ~self._all_told(len(index)) | last
+        return (
+            Taken(index, step, last, columns) if chosen_rows.all() else _select(Taken(index, step, last, columns), chosen_rows)
+        )
 
     def __bool__(self) -> bool:
         return bool(self._items)
@@ -102,9 +109,9 @@ class Intake:
 
     def _all_told(self, rows: int) -> Flags:
         """Whether each row was given out: only rows kept back may have been, and they come first."""
-        told = np.zeros(rows, dtype=bool)
-        told[: len(self._told)] = self._told
-        return told
+        sent = np.zeros(rows, dtype=bool)
+        sent[: len(self._told)] = self._told
+        return sent
 
 
 def _plain(value: Any) -> Any:
@@ -119,15 +126,15 @@ def _columns_of(names: Sequence[str], index: Any, step: Any, values: Sequence[An
     return {"index": index, "step": step, **dict(zip(names, values, strict=True))}
 
 
-def _select(taken: Taken, rows: Flags) -> Taken:
-    return Taken(taken.index[rows], taken.step[rows], taken.final[rows], [_at(c, rows) for c in taken.values])
+def _select(collected: Taken, rows: Flags) -> Taken:
+    return Taken(collected.index[rows], collected.step[rows], collected.final[rows], [_at(c, rows) for c in collected.values])
 
 
 def _at(column: Any, rows: Flags) -> Any:
     """The rows of a column that are flagged."""
     if isinstance(column, np.ndarray):
         return column[rows]
-    return [value for value, wanted in zip(column, rows, strict=True) if wanted]
+    return [value for value, keep in zip(column, rows, strict=True) if keep]
 
 
 def _last(index: Whole, n: int) -> Flags:
@@ -139,16 +146,16 @@ def _last(index: Whole, n: int) -> Flags:
     return flags
 
 
-def _joined_columns(given: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
+def _joined_columns(tables: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
     """The columns of all parts, joined; ValueError where a part lacks one or has them of different lengths."""
-    for part in given:
+    for part in tables:
         lengths = {name: len(part[name]) for name in names if name in part}
         if len(lengths) < len(names) or len(set(lengths.values())) > 1:
             raise ValueError(
                 f"run_pack must give the columns {list(names)}, all of one length, but got {lengths}; "
                 f"{list(part)} stand in what it gave."
             )
-    return [joined([part[name] for part in given]) for name in names]
+    return [joined([part[name] for part in tables]) for name in names]
 
 
 def _whole(column: Any, what: str) -> Whole:

@@ -89,10 +89,10 @@ def underway(table: pa.Table, batch: Batch, workload: Workload) -> dict[int, flo
     steps = batch.params.get(getattr(workload.module, "STEPS", ""))
     if steps is None or bool(table["final"].to_numpy().all()):
         return {}
-    place = {point: at for at, point in enumerate(point_ids.numbers(batch.ids).to_pylist())}
+    positions = {point: at for at, point in enumerate(point_ids.numbers(batch.ids).to_pylist())}
     reached: dict[int, int] = {}
     for point, step in zip(table["point"].to_pylist(), table["step"].to_pylist(), strict=True):
-        reached[place[point]] = max(step, reached.get(place[point], 0))
+        reached[positions[point]] = max(step, reached.get(positions[point], 0))
     return {batch.index[at]: min(1.0, step / max(1.0, float(steps[at] or 1))) for at, step in reached.items()}
 
 
@@ -162,11 +162,11 @@ def _typed(column: Sequence[Any], field: Field) -> pa.Array:
     kind = _arrow(field)
     if field.kind not in (int, bool):
         return pa.array(column, kind, from_pandas=False)
-    found = pa.array(column, from_pandas=False)
-    number = field.kind is int and (pa.types.is_integer(found.type) or pa.types.is_floating(found.type))
-    if not (number or found.type == kind or pa.types.is_null(found.type)):
-        raise TypeError(f"{found.type} is no {kind}")
-    return found.cast(kind)
+    array = pa.array(column, from_pandas=False)
+    number = field.kind is int and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type))
+    if not (number or array.type == kind or pa.types.is_null(array.type)):
+        raise TypeError(f"{array.type} is no {kind}")
+    return array.cast(kind)
 
 
 def _fitting(block: Block, row: int, value: Any, field: Field) -> Any:

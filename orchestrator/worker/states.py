@@ -37,27 +37,27 @@ class Shelf:
     _cost: float = 0.0
     busy: bool = False  # whether the workload saves its states, or has gone on from one
 
-    def put(self, place: int, state: Any) -> None:
+    def put(self, position: int, state: Any) -> None:
         """Take the state of a point; it is read when the workload next yields, so it need not be copied."""
-        self._pending[place] = state
+        self._pending[position] = state
         self.busy = True
 
-    def get(self, place: int) -> Any:
+    def get(self, position: int) -> Any:
         """The state a point saved last; None where it saved none."""
-        point = self.ids[place]
+        point = self.ids[position]
         if point not in self._found:
             data = self.vault.kept(point)
             self._found |= {point: None, **_unpacked(data)} if data else {point: None}
-        kept = self._found[point]
-        self.busy = self.busy or kept is not None
-        return None if kept is None else kept["state"]
+        saved = self._found[point]
+        self.busy = self.busy or saved is not None
+        return None if saved is None else saved["state"]
 
     def rows(self) -> dict[int, Row]:
         """The row at which each point that goes on was saved, by its place in the call."""
         if not self._found:
             return {}
-        found = {place: self._found.get(point) for place, point in enumerate(self.ids)}
-        return {place: (kept["step"], kept["values"]) for place, kept in found.items() if kept is not None}
+        states = {position: self._found.get(point) for position, point in enumerate(self.ids)}
+        return {position: (saved["step"], saved["values"]) for position, saved in states.items() if saved is not None}
 
     def due(self) -> bool:
         """Whether states wait to be written, and the last time is long enough ago."""
@@ -67,9 +67,9 @@ class Shelf:
         """Make the waiting states durable as one checkpoint, each with the row its point has come to."""
         begun = time.monotonic()
         states = {
-            self.ids[place]: {"state": state, "step": rows[place][0], "values": rows[place][1]}
-            for place, state in self._pending.items()
-            if place in rows
+            self.ids[position]: {"state": state, "step": rows[position][0], "values": rows[position][1]}
+            for position, state in self._pending.items()
+            if position in rows
         }
         if states:
             self.vault.keep(list(states), _packed(states))
@@ -89,5 +89,5 @@ def _packed(states: dict[str, Any]) -> bytes:
 def _unpacked(data: bytes) -> dict[str, Any]:
     import torch
 
-    found: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return found
+    states: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return states

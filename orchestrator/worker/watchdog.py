@@ -91,7 +91,7 @@ class Watchdog:
         """Let the limit count anew, from now on."""
         self._began = time.monotonic()
         if self._limit:
-            # One timer runs on from point to point; where it finds a younger one it waits for the rest of that one's time.
+            # One timer serves all points: if it fires for a later point, it is set again for that point's remaining time.
             if self._main and not self._timing:
                 self._timing = True
                 signal.setitimer(signal.ITIMER_REAL, self._limit)
@@ -130,8 +130,8 @@ class Watchdog:
         self._timing = False
         if not (self._watching and self._limit):
             return
-        left = self._limit - (time.monotonic() - self._began)
-        if left <= 0:
+        remaining = self._limit - (time.monotonic() - self._began)
+        if remaining <= 0:
             raise PointTimeout
         self._timing = True
-        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.setitimer(signal.ITIMER_REAL, remaining)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class States(Protocol):
     """Where the states of the points of one call are kept, by a point's place in the call."""
 
-    def get(self, place: int) -> Any:
+    def get(self, position: int) -> Any:
         """The state a point saved last; None where it saved none."""
 
-    def put(self, place: int, state: Any) -> None:
+    def put(self, position: int, state: Any) -> None:
         """Take the state of a point; it is read when the workload next yields, so it need not be copied."""
 
 

@@ -131,21 +131,21 @@ class Workload:
         """The param of that name."""
         return next(f for f in self.params if f.name == name)
 
-    def resolve(self, given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def resolve(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
         """All params in declared order, given values cast to their types and defaults filled in.
 
         Raises WorkloadError for an unknown name, a wrong type or a missing value.
         """
-        known = [f.name for f in self.params]
-        for name in given:
-            if name not in known:
+        names = [f.name for f in self.params]
+        for name in values:
+            if name not in names:
                 raise WorkloadError(
-                    f"{where}: workload '{self.name}' has no param '{name}'{nearest(name, known)} It has {', '.join(known)}."
+                    f"{where}: workload '{self.name}' has no param '{name}'{nearest(name, names)} It has {', '.join(names)}."
                 )
         full: dict[str, Any] = {}
         for field in self.params:
-            if field.name in given:
-                full[field.name] = field.cast(given[field.name], where)
+            if field.name in values:
+                full[field.name] = field.cast(values[field.name], where)
             elif field.required:
                 raise WorkloadError(
                     f"{where}: workload '{self.name}' needs param '{field.name}' ({field.says}), but it was not given; "
@@ -177,8 +177,8 @@ def shipped() -> tuple[str, ...]:
     """Names of all workloads in the package `workloads` and of group `lawsweep.workloads`, sorted, none imported."""
     import workloads
 
-    found = [f"{paper}.{measurement}" for paper, measurement in _measurements(workloads.__path__)]
-    return tuple(sorted({*found, *_entry_points()}))
+    names = [f"{paper}.{measurement}" for paper, measurement in _measurements(workloads.__path__)]
+    return tuple(sorted({*names, *_entry_points()}))
 
 
 def _measurements(path: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -227,7 +227,9 @@ def _imported(module: str, name: str) -> types.ModuleType:
     try:
         return importlib.import_module(module)
     except FAULTS as error:
-        raise WorkloadError(f"workload '{name}': its module must import, but {_told(error)}; mend or install it.") from error
+        raise WorkloadError(
+            f"workload '{name}': its module must import, but {_error_text(error)}; mend or install it."
+        ) from error
 
 
 def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
@@ -245,11 +247,13 @@ def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
     try:
         spec.loader.exec_module(module)
     except FAULTS as error:
-        raise WorkloadError(f"workload '{reference}': its file must import, but {_told(error)}; mend {path.name}.") from error
+        raise WorkloadError(
+            f"workload '{reference}': its file must import, but {_error_text(error)}; mend {path.name}."
+        ) from error
     return module
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """The error's text, with its kind where that says more."""
     return str(error) if isinstance(error, (ImportError, SyntaxError)) else f"{type(error).__name__}: {error}"
 
@@ -276,10 +280,10 @@ def describe(module: types.ModuleType, name: str) -> Workload:
 def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...]) -> None:
     names = [f.name for f in (*params, *results)]
     twice = sorted({n for n in names if names.count(n) > 1})
-    taken = sorted(set(names) & ENGINE_NAMES)
-    if twice or taken:
+    reserved = sorted(set(names) & ENGINE_NAMES)
+    if twice or reserved:
         raise WorkloadError(
-            f"{name}: columns must have different names, but {twice or taken} "
+            f"{name}: columns must have different names, but {twice or reserved} "
             f"{'stand twice' if twice else 'are kept by the engine'}; rename them. The engine keeps {sorted(ENGINE_NAMES)}."
         )
 

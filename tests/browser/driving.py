@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 import uvicorn
-from install import executable
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import orchestrator
 from dashboards.app import build
-from dashboards.security import LOOPBACK
+from dashboards.web.door import LOOPBACK
 from orchestrator.results.query import results
+from tests.browser.install import executable
 
 SHOTS = Path(__file__).parent / "shots"
 PATIENCE = 40_000

@@ -11,14 +11,15 @@ import pytest
 
 from orchestrator.check import conditions
 from orchestrator.claims import Verdict, judging
+from orchestrator.claims.case import Region
 from orchestrator.claims.ledger import claim_hash
 from orchestrator.claims.placing import weighed
-from orchestrator.claims.region import Region
 from orchestrator.claims.verdict import alarming, restore
 from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Interval
 from orchestrator.results import query
 from orchestrator.results.described import Described
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.spec import Spec
 from tests.helpers.judging import FIELDS, KISSING, SATURATING, judged, rows_of, spec_of, stored, toy
 
@@ -280,22 +281,30 @@ def kissing(d: float, seed: int) -> float:
 def test_a_verdicts_sql_gives_its_rows(tmp_path: Path) -> None:
     spec = spec_of({"id": "c", **EXPONENTIAL, "where": "d > 2"})
     store = stored(tmp_path, spec, kissing)
-    found = judging.judge(spec, store)[0]
+    found = judging.judge(in_store(spec, store))[0]
     assert query.run(store, found.sql).num_rows == found.rows == 48
 
 
 def test_points_that_were_not_measured_leave_a_condition_undecided(tmp_path: Path) -> None:
     spec = spec_of({"id": "c", "holds": "y > 0"})
     store = stored(tmp_path, spec, kissing, keep=lambda d, seed: None if d == 8 else "ok")
-    found = judging.judge(spec, store)[0]
+    found = judging.judge(in_store(spec, store))[0]
     assert (found.verdict, found.failed) == ("undecided", {"absent": 8})
+
+
+def test_rows_that_break_a_condition_are_named_as_people_read_them(tmp_path: Path) -> None:
+    spec = spec_of({"id": "c", "holds": "y < 0"})
+    store = stored(tmp_path, spec, kissing)
+    (finding,) = judging.judge(in_store(spec, store))[0].findings
+    broken = {row["point"] for row in finding.numbers["offenders"]}
+    assert broken and broken <= set(query.results(store.path).table("toy.law").collect()["point"])
 
 
 def rejudged(tmp_path: Path, first: Spec, then: Spec) -> str:
     """What the second spec's verdict says has changed."""
     store = stored(tmp_path, first, kissing)
-    judging.judge(first, store)
-    return judging.judge(then, store)[0].changed
+    judging.judge(in_store(first, store))
+    return judging.judge(in_store(then, store))[0].changed
 
 
 def test_judging_again_changes_nothing(tmp_path: Path) -> None:
@@ -316,8 +325,8 @@ def test_a_claim_added_after_data_were_seen_is_told(tmp_path: Path) -> None:
 def test_a_claim_changed_before_data_were_seen_is_not_told(tmp_path: Path) -> None:
     first, then = spec_of({"id": "c", **EXPONENTIAL}), spec_of({"id": "c", **POWER})
     store = stored(tmp_path, first, kissing, keep=lambda d, seed: None)
-    judging.register(first, store)
-    assert judging.judge(then, store)[0].changed == ""
+    judging.register(in_store(first, store))
+    assert judging.judge(in_store(then, store))[0].changed == ""
 
 
 def test_verdicts_of_every_size_are_kept(tmp_path: Path) -> None:
@@ -327,8 +336,8 @@ def test_verdicts_of_every_size_are_kept(tmp_path: Path) -> None:
     plan = {"sweep": spec.name, "size": "smoke", "workload": "toy.law", "generation": 2}
     store.save_plan(store.plan(spec.name, "base").slice(0, 3), plan)
     for _ in range(2):
-        judging.judge(small, store)
-        judging.judge(spec, store)
+        judging.judge(in_store(small, store))
+        judging.judge(in_store(spec, store))
     kept = store.load("verdicts", spec.name)
     assert [(v["size"], v["rows"]) for v in kept] == [("smoke", 3), ("base", 56)]
 

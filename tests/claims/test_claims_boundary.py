@@ -21,6 +21,7 @@ from orchestrator.fitting.fits import fit
 from orchestrator.fitting.laws import law
 from orchestrator.fitting.series import Series
 from orchestrator.results import query
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.spec import Spec
 from tests.helpers.judging import FIELDS, fill, rows_of, spec_of, stored, toy
 
@@ -200,7 +201,7 @@ def test_a_stored_table_of_boundaries_is_judged(tmp_path: Path) -> None:
     plain = spec_of({"id": "c", "holds": "y > 0"})
     store = stored(tmp_path, plain, lambda d, seed: 1.0)
     store.save_boundaries(spec.name, None, pa.table(table(lambda d: 0.34 * math.sqrt(math.log(d))).to_arrow()))
-    found = judging.judge(spec, store)[0]
+    found = judging.judge(in_store(spec, store))[0]
     assert (found.verdict, found.rows) == ("supported", 9) and query.run(store, found.sql).num_rows == 9
 
 
@@ -214,11 +215,11 @@ def test_another_sweeps_rows_are_judged_by_its_own_names(tmp_path: Path) -> None
     fill(store, spec_of(name="mine"), lambda d, seed: float(d))
     record = {**store.latest("toy_sweep"), "spec": theirs.resolved()}
     store.save_plan(store.plan("toy_sweep"), record)
-    found = judging.judge(renamed, store)[0]
+    found = judging.judge(in_store(renamed, store))[0]
     assert found.verdict == "supported" and "FROM sweeps.toy_sweep" in found.sql and "(2*d)" in found.sql
 
 
 def test_a_sweep_that_was_not_run_yet_is_unmet(tmp_path: Path) -> None:
     spec = spec_of({"id": "c", "from": "sweep:elsewhere", "holds": "y > 0"})
-    found = judging.judge(spec, stored(tmp_path, spec, lambda d, seed: 1.0))[0]
+    found = judging.judge(in_store(spec, stored(tmp_path, spec, lambda d, seed: 1.0)))[0]
     assert found.verdict == "unmet" and "no rows of sweep 'elsewhere'" in found.sentence

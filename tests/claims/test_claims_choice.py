@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.claims import judging, verdict
 from orchestrator.errors import SpecError
-from orchestrator.results import query, sweep_rows
+from orchestrator.results import query
+from orchestrator.results.stored_sweep import in_store
 from tests.helpers.judging import FIELDS, judged, spec_of, stored
 
 CHOOSE = {"over": ["beta"], "of": "y", "goal": "maximize"}
@@ -65,7 +66,7 @@ def test_the_sql_of_a_choice_gives_the_rows_it_rests_on(tmp_path: Path, goal: st
     spec = spec_of({"id": "c", **claim, "expect": {"exponent": {"at_least": 0}}})
     store = stored(tmp_path, spec, lambda d, seed: float(noise[int(d), seed]))
     fields = {**FIELDS, "0 - y": FIELDS["y"].__class__(name="0 - y", role="result", aggregate=how)}
-    found = judging.judge(spec, store, (sweep_rows.rows_of(spec, store)[0], fields))[0]
+    found = judging.judge_rows(spec, in_store(spec, store).rows, fields)[0]
     assert query.run(store, found.sql).num_rows == found.rows == 5
     assert set(query.run(store, found.sql)["seed"].to_pylist()) == {3, 4, 5, 6, 7}
     assert f"d = {query.run(store, found.sql)['d'][0].as_py()}" in found.reasons[-1]

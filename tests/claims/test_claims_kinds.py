@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.claims import Verdict
 from orchestrator.claims.kinds.collapse import overlap
-from orchestrator.claims.kinds.paired import difference
+from orchestrator.claims.paired_arms import difference
 from orchestrator.errors import SpecError
 from orchestrator.results.described import Described
 from tests.helpers.judging import FIELDS, judged, rows_of, spec_of

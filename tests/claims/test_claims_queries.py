@@ -13,7 +13,6 @@ import pytest
 
 from orchestrator.claims.evidence import gather
 from orchestrator.claims.judging import _columns
-from orchestrator.claims.kinds import trend
 from orchestrator.claims.queries import names, select
 from orchestrator.claims.sources import own
 from orchestrator.plan import expand
@@ -40,7 +39,7 @@ def queried(text: str, rows: pl.DataFrame) -> list[tuple[Any, ...]]:
 def compare(spec: Spec, rows: pl.DataFrame) -> Iterator[tuple[str, bool]]:
     """For each claim on the sweep's own rows whether its SQL gives what it is judged on."""
     source = own(spec, rows, None)
-    meant = [trend.merged(spec.claims, claim) or claim if trend.fitted(claim) else claim for claim in spec.claims]
+    meant = [claim.model_among(spec.claims) or claim for claim in spec.claims]
     for claim in (claim for claim in meant if claim.from_ == "rows" and claim.choose is None):
         columns = _columns(claim)
         evidence = gather(spec, claim, source.rows, columns, "rows")

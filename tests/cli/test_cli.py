@@ -63,7 +63,7 @@ def lawsweep(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sweep `halves`, and a store with its three points, two of which failed."""
     made = tmp_path_factory.mktemp("cli")
-    measure.run(read(home(made, ODD, SIZED)), made / "store", Where(inline=True, progress="quiet"))
+    measure.run(read(home(made, ODD, SIZED)), made / "store", Where(executor="inline", progress="quiet"))
     return made
 
 
@@ -273,7 +273,7 @@ def test_run_strict_leaves_with_one_where_a_claim_is_refuted(lawsweep: Lawsweep,
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store whose three points are measured."""
     made = tmp_path_factory.mktemp("good")
-    measure.run(read(home(made)), made / "store", Where(inline=True, progress="quiet"))
+    measure.run(read(home(made)), made / "store", Where(executor="inline", progress="quiet"))
     return made
 
 
@@ -360,7 +360,7 @@ def test_stores_are_merged_and_compacted(lawsweep: Lawsweep, good: Path, tmp_pat
 
 def test_conflicts_of_a_merge_are_listed_and_leave_with_three(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     other = home(tmp_path, RUN.replace("/ 2", "/ 4"))
-    measure.run(read(other), tmp_path / "store", Where(inline=True, progress="quiet"))
+    measure.run(read(other), tmp_path / "store", Where(executor="inline", progress="quiet"))
     said = lawsweep("merge", good / "store", "--store", tmp_path / "store")
     assert said.code == 3 and "half" in said.out
 

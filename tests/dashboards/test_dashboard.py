@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from dashboards.pages import again
-from dashboards.security import HEADERS, POLICY, allowed, loopback, names
-from dashboards.serve import place
-from dashboards.shelf import Shelf
+from dashboards.blocks.spec_text import again
+from dashboards.data.cache import Cache
+from dashboards.serve import endpoint
+from dashboards.web.door import HEADERS, POLICY, allowed, loopback, names
 from orchestrator.errors import QueryError, StoreError
 from orchestrator.plan import expand
 from orchestrator.results.query import results
@@ -25,6 +25,7 @@ from orchestrator.spec import read as spec_read
 from orchestrator.store import Store, open_store
 from orchestrator.workload.describe import load
 from tests.browser.driving import get, serving
+from tests.helpers.points import id_of
 from tests.helpers.running import home
 from tests.helpers.toy_store import add, grid, plan, toy_rows
 
@@ -94,11 +95,11 @@ def test_the_token_is_taken_as_a_header(shut: str) -> None:
 
 
 def test_a_host_that_others_reach_demands_a_token() -> None:
-    assert place("127.0.0.1", 1, None).token == ""
-    assert len(place("0.0.0.0", 1, None).token) >= 32
-    assert place("0.0.0.0", 1, None).token != place("0.0.0.0", 1, None).token
+    assert endpoint("127.0.0.1", 1, None).token == ""
+    assert len(endpoint("0.0.0.0", 1, None).token) >= 32
+    assert endpoint("0.0.0.0", 1, None).token != endpoint("0.0.0.0", 1, None).token
     with pytest.raises(QueryError, match=r"at least 16 characters, but has 5"):
-        place("0.0.0.0", 1, "short")
+        endpoint("0.0.0.0", 1, "short")
 
 
 def test_loopback_is_what_only_this_machine_reaches() -> None:
@@ -156,32 +157,32 @@ def test_rows_come_as_parquet(url: str, tmp_path: Path) -> None:
 
 
 def test_the_standing_of_sweeps_is_that_of_the_command_status(kept: Store) -> None:
-    shelf = Shelf(results(kept.path))
-    shelf.warm()
+    cache = Cache(results(kept.path))
+    cache.warm()
     told = {s.sweep: (s.points, s.done, s.statuses) for s in status(kept)}
     assert {
-        s.name: (s.standing.points, s.standing.done, dict(s.standing.statuses)) for s in shelf.sweeps() if s.standing
+        s.name: (s.standing.points, s.standing.done, dict(s.standing.statuses)) for s in cache.sweeps() if s.standing
     } == told
 
 
 def test_parts_that_come_and_go_are_noticed(store: Store) -> None:
-    shelf = Shelf(results(store.path))
-    shelf.warm()
+    cache = Cache(results(store.path))
+    cache.warm()
     lost = toy_rows([{**p, "status": "error"} for p in grid((2,))], generation=2)
     add(store, lost)
-    assert shelf.sweep("toy_capacity").standing.statuses == {"ok": 18}  # type: ignore[union-attr]
+    assert cache.sweep("toy_capacity").standing.statuses == {"ok": 18}  # type: ignore[union-attr]
     for path in store.folder("toy.capacity").glob("*.parquet"):
         if pq.read_table(path).num_rows == 18:
             path.unlink()
-    assert shelf.sweep("toy_capacity").standing.statuses == {"error": 6}  # type: ignore[union-attr]
+    assert cache.sweep("toy_capacity").standing.statuses == {"error": 6}  # type: ignore[union-attr]
 
 
 def test_a_point_measured_twice_shows_both_rows_and_counts_once(store: Store) -> None:
     add(store, toy_rows(grid((2,)), generation=2))
-    shelf = Shelf(results(store.path))
-    shelf.warm()
-    assert [row["generation"] for row in shelf.point("2/1.0/0")] == [1, 2]
-    assert len(shelf.rows(shelf.sweep("toy_capacity")).frame) == 18
+    cache = Cache(results(store.path))
+    cache.warm()
+    assert [row["generation"] for row in cache.point(id_of("2/1.0/0"))] == [1, 2]
+    assert len(cache.rows(cache.sweep("toy_capacity")).frame) == 18
 
 
 def test_an_audit_is_shown_with_what_differs(store: Store) -> None:
@@ -195,11 +196,11 @@ def test_an_audit_is_shown_with_what_differs(store: Store) -> None:
         "host": "h",
         "when": "now",
     }
-    store.save("audits", "toy_capacity", {**said, "mismatches": [{"point": "2/1.0/0", "column": "capacity"}]})
+    store.save("audits", "toy_capacity", {**said, "mismatches": [{"point": id_of("2/1.0/0"), "column": "capacity"}]})
     with serving(store.path) as url:
         body = get(f"{url}/sweep/toy_capacity")[2].decode()
     assert "1 of 2 points that were measured again agree" in body
-    assert 'href="/point/2%2F1.0%2F0"' in body
+    assert f'href="/point/{id_of("2/1.0/0")}"' in body
 
 
 def test_a_sweep_without_rows_has_a_page(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_pilot_that_fails_knows_nothing(tmp_path: Path, limit: str) -> None:
 
 
 def test_recorded_seconds_are_the_estimate(tmp_path: Path) -> None:
-    run(read(home(tmp_path, SLEEPY)), tmp_path / "store", Where(inline=True, progress="quiet"))
+    run(read(home(tmp_path, SLEEPY)), tmp_path / "store", Where(executor="inline", progress="quiet"))
     found = told(tmp_path, SLEEPY, SWEEP + "seeds: 11\n")
     assert (found.done, found.todo, found.basis) == (3, 30, "recorded")
     assert found.worker_seconds is not None and 0.3 <= found.worker_seconds < 1.0
@@ -71,7 +71,7 @@ def test_recorded_seconds_are_the_estimate(tmp_path: Path) -> None:
 
 
 def test_where_all_is_done_nothing_is_left_to_cost(tmp_path: Path) -> None:
-    run(read(home(tmp_path)), tmp_path / "store", Where(inline=True, progress="quiet"))
+    run(read(home(tmp_path)), tmp_path / "store", Where(executor="inline", progress="quiet"))
     found = told(tmp_path, pilot=True)
     assert (found.done, found.todo, found.packs, found.wall_seconds) == (3, 0, 0, 0.0)
     assert found.as_json()["points"] == 3

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from orchestrator.driver.recorder import Recorder, Where
+from orchestrator.driver.recorder import Recorder, Whereabouts
 from orchestrator.errors import StoreError
 from orchestrator.results import frames
 from orchestrator.store import open_store
@@ -18,7 +18,7 @@ from orchestrator.store.parts import part_bytes, part_name
 from tests.helpers.running import RUN, Basket, batch_of, made, measured
 
 HALVES = made(RUN)
-HERE = Where(node="n", folder="f")
+HERE = Whereabouts(node="n", folder="f")
 
 
 @pytest.fixture

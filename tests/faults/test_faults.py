@@ -14,17 +14,19 @@ import pytest
 from orchestrator.driver import measure
 from orchestrator.driver.measure import Where
 from orchestrator.spec import parsing
+from orchestrator.spec.sweep_model import Needs
 
 HERE = Path(__file__).parent
 BAD, POINTS = 3, 8
-INLINE, RAY = Where(inline=True, progress="quiet"), Where(cpus=2, progress="quiet")
+INLINE, RAY = Where(executor="inline", progress="quiet"), Where(cpus=2, progress="quiet")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One local Ray for all tests that need one."""
-    with measure.connect(RAY, ()) as connection:
-        connection.wait()
+    with RAY.new_executor() as ray:
+        ray.begin(())
+        ray.slots(Needs())
         yield
 
 

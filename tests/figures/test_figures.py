@@ -11,7 +11,8 @@ import pytest
 from orchestrator.claims import judge_rows
 from orchestrator.errors import SpecError
 from orchestrator.figures.data import Drawn, collect
-from orchestrator.figures.draw import Drawing, draw, render
+from orchestrator.figures.draw import draw, render
+from orchestrator.figures.drawing import Drawing
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
 
 CLAIM = {"id": "c", "fit": {"law": "exponential", "x": "d", "y": "y"}, "expect": {"rate": {"at_least": 0}}}

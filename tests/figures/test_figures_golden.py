@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestrator.figures.draw import NOTHING, Drawing, Found, draw
+from orchestrator.figures.draw import draw
+from orchestrator.figures.drawing import NOTHING, Drawing, Found
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "figures"

@@ -10,9 +10,10 @@ import pytest
 from orchestrator.claims import judge_rows
 from orchestrator.errors import SpecError
 from orchestrator.figures.data import collect
-from orchestrator.figures.draw import Drawing, Found, draw, printed, render
-from orchestrator.figures.estimates import estimates
-from orchestrator.figures.pareto import front
+from orchestrator.figures.draw import draw, printed, render
+from orchestrator.figures.drawing import Drawing, Found
+from orchestrator.figures.kinds.pareto import front
+from orchestrator.figures.kinds.slopes import estimates
 from tests.helpers.judging import FIELDS, KISSING, rows_of, spec_of
 
 FIT = {"law": "exponential", "x": "d", "y": "y"}

@@ -14,16 +14,16 @@ from orchestrator.claims import Verdict, judge_rows, judging
 from orchestrator.claims.judged_law import JudgedLaw, laws_of
 from orchestrator.claims.verdict import restore
 from orchestrator.figures import of_sweep
-from orchestrator.figures.draw import Drawing, Found, draw
+from orchestrator.figures.draw import draw
+from orchestrator.figures.drawing import Drawing, Found
 from orchestrator.figures.law_lines import concerned
-from orchestrator.figures.of_sweep import drawing
 from orchestrator.fitting import fits, laws
 from orchestrator.fitting.intervals import Array
 from orchestrator.plan import expand
 from orchestrator.report import export, page
 from orchestrator.results import stored_sweep
 from orchestrator.results.described import Described
-from orchestrator.results.sweep_rows import rows_of as stored_rows
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store
 from orchestrator.wording import text
@@ -146,23 +146,24 @@ def sweep(tmp_path: Path) -> tuple[Spec, Store]:
 
 def test_whoever_draws_from_a_store_takes_its_verdicts(sweep: tuple[Spec, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     spec, store = sweep
-    rows = stored_rows(spec, store)
-    unjudged = drawn(drawing(spec, 0, store, *rows))
-    verdicts = judging.judge(spec, store, rows)
-    monkeypatch.setattr(fits, "_solve", lambda *_: pytest.fail("a law was fitted a second time"))
     record = {
         "sweep": spec.name,
         "size": "base",
         "workload": spec.workload,
         "spec": spec.model_dump(mode="json", by_alias=True),
     }
-    monkeypatch.setattr(stored_sweep, "spec_of", lambda _: spec)
+    stored = StoredSweep(store=store, record=record, file_spec=spec)
+    rows = stored.rows, stored.fields
+    unjudged = drawn(of_sweep.drawings(stored)[0])
+    verdicts = judging.judge(stored)
+    monkeypatch.setattr(fits, "_solve", lambda *_: pytest.fail("a law was fitted a second time"))
+    monkeypatch.setattr(stored_sweep, "saved_spec", lambda _: spec)
     again = of_sweep.redraw(store, record, 0, *rows)
-    assert drawn(again) == drawn(drawing(spec, 0, store, *rows, verdicts)) == unjudged and unjudged
+    assert drawn(again) == drawn(of_sweep.drawings(stored, verdicts)[0]) == unjudged and unjudged
     assert drawn(of_sweep.explore(store, record, {"x": "d", "y": "y", "log": ["y"]}, *rows)) == unjudged
     assert drawn(of_sweep.redraw(store, record, 1, *rows), "estimate")
-    page.write(spec, store, verdicts, rows)
-    export.write(spec, store, verdicts, store.path / "paper", found=rows)
+    page.write(stored, verdicts)
+    export.write(stored, verdicts, store.path / "paper")
 
 
 @pytest.mark.parametrize("name", laws.LAWS)

@@ -22,13 +22,12 @@ from orchestrator.fitting.aggregates import AGGREGATES, Aggregate
 from orchestrator.fitting.intervals import interval, without_each
 from orchestrator.results import paired_differences
 from orchestrator.results.described import Described
-from orchestrator.search.proposal import Seen
-from orchestrator.search.proposers import optuna_sampler
-from orchestrator.search.proposers.boundary import BoundaryTask
-from orchestrator.search.proposers.boundary import propose as propose_boundary
+from orchestrator.search.proposal import Curve, Seen
+from orchestrator.search.proposers import optuna
+from orchestrator.search.proposers.boundary import BoundarySearch
 from orchestrator.search.studies import studies
 from orchestrator.spec import read
-from orchestrator.spec.search_model import Optuna
+from orchestrator.spec.search_kinds.optuna import Optuna
 from orchestrator.workload import describe
 from tests.helpers.judging import FIELDS, judged
 from tests.helpers.running import HEAD
@@ -158,7 +157,7 @@ STEADY, WILD = (2.0, 2.0), (0.0, 3.0)  # the mean is less where it is wild, and 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
 def test_a_search_combines_seeds_as_the_column_says(aggregate: str, best: str, goal: str) -> None:
     model = Optuna(trials=2, choices={"kind": ["steady", "wild"]}, **{goal: "loss"})
-    task = optuna_sampler.task(model, float, {}, {"loss": aggregate, "other": "median"})
+    task = optuna.proposer(model, Curve(value=float, aggregates={"loss": aggregate, "other": "median"}))
     sign = 1 if goal == "minimize" else -1
     points = [
         Seen(values={"kind": kind}, results={"loss": tuple(sign * y for y in ys)})
@@ -166,7 +165,7 @@ def test_a_search_combines_seeds_as_the_column_says(aggregate: str, best: str, g
     ]
     if goal == "maximize" and aggregate in ("rms", "max"):
         best = {"rms": "wild", "max": "wild"}[aggregate]  # squares of negative numbers, and the maximum of them: 0 above -2
-    assert min(points, key=lambda point: optuna_sampler._scores(task, point) or ()).values["kind"] == best
+    assert min(points, key=lambda point: optuna._scores(task, point) or ()).values["kind"] == best
 
 
 def test_the_studies_of_a_sweep_are_told_the_aggregates(tmp_path: Path) -> None:
@@ -180,7 +179,7 @@ search: {{optuna: {{sampler: random, trials: 2, {goals}, over: {{i: {{int: [1, 8
 """
     (tmp_path / "best.yaml").write_text(text)
     (study,) = studies(read(tmp_path / "best.yaml"), describe.load("halves.py", tmp_path))
-    assert study.task.aggregates == {"half": "rms", "whole": "mean"}
+    assert study.proposer.aggregates == {"half": "rms", "whole": "mean"}
 
 
 RACE = """
@@ -210,7 +209,7 @@ def test_stopping_combines_seeds_as_the_column_says(
         "question: Which is less?\nworkload: ./halves.py\nfixed: {i: 9}\nseeds: 3\n"
         f"axes: {{label: [steady, wild]}}\nstop: {{{rule}}}\n"
     )
-    measure.run(read("race.yaml"), "store", Where(inline=True, progress="quiet"))
+    measure.run(read("race.yaml"), "store", Where(executor="inline", progress="quiet"))
     final = orchestrator.open("store").sweep("race").filter(pl.col("final"), status="ok").collect()
     assert set(final["label"]) == {ahead} and len(final) == 3
 
@@ -219,10 +218,10 @@ def test_a_boundary_search_goes_where_the_aggregate_comes_nearer() -> None:
     # Both means are 0: only the roots of the mean squares tell that the right end is nearer to the level.
     beyond = {}
     for aggregate in ("mean", "rms"):
-        task = BoundaryTask(along="b", of="y", level=9.0, low=1.0, high=2.0, least=-8.0, most=16.0, aggregate=aggregate)
-        places = [float(values["b"]) for values in propose_boundary(task, [])]
+        search = BoundarySearch(along="b", of="y", level=9.0, low=1.0, high=2.0, least=-8.0, most=16.0, aggregate=aggregate)
+        places = [float(values["b"]) for values in search.propose([])]
         measured = [Seen(values={"b": b}, results={"y": (-b, b)}) for b in places]
-        beyond[aggregate] = {float(values["b"]) > 2 for values in propose_boundary(task, [measured])}
+        beyond[aggregate] = {float(values["b"]) > 2 for values in search.propose([measured])}
     assert beyond == {"mean": {True, False}, "rms": {True}}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -41,7 +44,12 @@ def test_a_start_is_near_the_truth(name: str) -> None:
 
 @pytest.mark.parametrize("name", LAWS)
 def test_a_claim_may_expect_what_its_law_has(name: str) -> None:
-    assert {p.name for p in law(name).parameters} == set(NAMED[name])
+    assert {p.name for p in law(name).parameters} == set(NAMED[name].parameters)
+
+
+def test_a_law_has_its_text_and_the_readme_lists_it() -> None:
+    listed = re.search(r"Laws: ([\w,\s]+)\.", (Path(__file__).parents[2] / "README.md").read_text())
+    assert listed is not None and sorted(re.split(r",\s+", listed[1])) == sorted(LAWS) == sorted(NAMED)
 
 
 def test_decay_is_the_negative_of_the_exponent() -> None:

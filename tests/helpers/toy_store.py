@@ -54,9 +54,9 @@ def toy_rows(points: Sequence[Mapping[str, Any]], generation: int = 1) -> pa.Tab
     rows = []
     for p in points:
         made = {"capacity": 2.0 ** p["d"] + p["seed"], "distance": p.get("beta", 1.0), "ok_code": True, "beta": 1.0}
-        name = number_of(f"{p['d']}/{p.get('beta', 1.0)}/{p['seed']}")
-        engine = {"point": name, "workload": "toy.capacity", "version": 1, "final": True, "status": "ok", "error": None}
-        rows.append({**blank, **engine, "generation": generation, **made, **p})
+        point = number_of(p.get("point", f"{p['d']}/{p.get('beta', 1.0)}/{p['seed']}"))
+        engine = {"workload": "toy.capacity", "version": 1, "final": True, "status": "ok", "error": None}
+        rows.append({**blank, **engine, "generation": generation, **made, **p, "point": point})
     return pa.table({f.name: pa.array([r[f.name] for r in rows], f.type) for f in schema}, schema=schema)
 
 

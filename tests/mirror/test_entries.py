@@ -9,6 +9,7 @@ import pytest
 from orchestrator.mirror import notes, sweep_files
 from orchestrator.mirror.entries import Entries, entries
 from orchestrator.results import frames
+from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, counting_rule, open_store
 from tests.helpers.toy_store import add, grid, plan, toy_rows
 
@@ -17,7 +18,12 @@ SWEEP = "toy_capacity"
 
 def of(store: Store, sweep: str = SWEEP) -> Entries:
     """The entries of a sweep's latest plan."""
-    return entries(store, store.latest(sweep))
+    return entries(latest(store, sweep))
+
+
+def latest(store: Store, sweep: str = SWEEP) -> StoredSweep:
+    """A sweep at the size of its latest plan."""
+    return StoredSweep(store=store, record=store.latest(sweep))
 
 
 def test_the_same_rows_make_the_same_entries(store: Store) -> None:
@@ -66,8 +72,8 @@ def test_the_latest_invocation_carries_the_files(store: Store) -> None:
 
 def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    sweep_files.tables(store, of(store).record, tmp_path / "files")
-    sweep_files.told(store, of(store), tmp_path / "files")
+    sweep_files.tables(latest(store), tmp_path / "files")
+    sweep_files.told(latest(store), tmp_path / "files")
     copy = open_store(tmp_path / "copy", create=True)
     sweep_files.unpack(tmp_path / "files", copy)
     assert frames.sweep(copy, SWEEP).collect().sort("point").equals(frames.sweep(store, SWEEP).collect().sort("point"))
@@ -75,8 +81,8 @@ def test_the_files_say_all_of_a_sweep(store: Store, tmp_path: Path) -> None:
 
 def test_what_a_store_says_of_a_sweep_outlives_an_import(store: Store, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
-    sweep_files.tables(store, of(store).record, tmp_path / "files")
-    sweep_files.told(store, of(store), tmp_path / "files")
+    sweep_files.tables(latest(store), tmp_path / "files")
+    sweep_files.told(latest(store), tmp_path / "files")
     store.save("verdicts", SWEEP, [])
     sweep_files.unpack(tmp_path / "files", store)
     assert store.load("verdicts", SWEEP) == []
@@ -90,7 +96,7 @@ def test_a_point_of_two_arms_is_kept_once() -> None:
 
 
 def test_the_note_lists_the_verdicts(store: Store) -> None:
-    assert "- **supported** grows: capacity grows" in notes.note(store, store.latest(SWEEP))
+    assert "- **supported** grows: capacity grows" in notes.note(latest(store))
 
 
 @pytest.mark.parametrize("points", [True, False])
@@ -101,7 +107,7 @@ def test_a_spec_may_ask_for_an_entry_a_point(store: Store, points: bool) -> None
 
 def test_verdicts_of_another_size_are_not_this_ones(store: Store) -> None:
     store.save("verdicts", SWEEP, [{"id": "grows", "verdict": "refuted", "size": "paper"}])
-    assert notes.verdicts(store, store.latest(SWEEP)) == []
+    assert latest(store).verdicts == ()
 
 
 def test_what_a_search_found_is_a_curve_in_place_of_its_evaluations(store: Store) -> None:
@@ -140,7 +146,7 @@ def test_a_curve_leads_to_its_rows_on_the_dashboard(store: Store, monkeypatch: p
 
 def test_markup_in_a_question_is_shown_as_text(store: Store) -> None:
     record = {**store.latest(SWEEP), "question": "is [this](http://x) <b>bold</b>?"}
-    assert notes.note(store, record).startswith(r"is \[this\](http://x) \<b\>bold\</b\>?")
+    assert notes.note(StoredSweep(store=store, record=record)).startswith(r"is \[this\](http://x) \<b\>bold\</b\>?")
 
 
 def test_a_run_says_what_its_search_noted(store: Store) -> None:

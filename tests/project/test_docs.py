@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 GUIDE = ROOT / "docs" / "adding-a-workload.md"
+EXECUTOR_PAGE = ROOT / "docs" / "adding-an-executor.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
 FILE = re.compile(r"# (\S+\.(?:py|yaml))(, continued)?\n")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
@@ -178,6 +179,21 @@ def test_the_guides_inline_run_imports_nothing_heavy(guide: Path) -> None:
     run = "from orchestrator.sweep import run; run('birthday.yaml', size='smoke', store='again', inline=True, progress='quiet')"
     done = typed(f'python -c "import sys; {run}; print(*[n for n in {HEAVY!r} if n in sys.modules])"', guide)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_the_page_on_executors_shows_the_one_that_is_tested() -> None:
+    shown, used = blocks(EXECUTOR_PAGE, "python")
+    assert shown == "# process_pool.py\n" + (ROOT / "tests" / "helpers" / "process_pool.py").read_text()
+    assert used.startswith("# pooled.py\n")
+
+
+@pytest.mark.slow
+def test_the_page_on_executors_can_be_typed(tmp_path: Path) -> None:
+    for body in blocks(EXECUTOR_PAGE, "python"):
+        assert written(tmp_path, body)
+    for command in commands(EXECUTOR_PAGE):
+        done = typed(command, tmp_path)
+        assert (done.returncode, done.stdout.split(", ")[-1].strip()) == (0, "0 missing"), done.stderr
 
 
 @pytest.fixture(scope="module")

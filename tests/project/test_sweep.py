@@ -22,7 +22,7 @@ from orchestrator.store import open_store
 from orchestrator.sweep import Result
 from tests.helpers.running import HEAD, RUN, SWEEP, home, made
 
-HERE = Where(inline=True, progress="quiet")
+HERE = Where(executor="inline", progress="quiet")
 COUNTED = "def run(params, ctx):\n    open('CALLS', 'a').write(f'{params.i} ')\n    yield 0, Result(half=params.i / 2)\n"
 ODD = "def run(params, ctx):\n    assert params.i % 2 == 0\n    yield 0, Result(half=params.i / 2)\n"
 SLOW = "def run(params, ctx):\n    time.sleep(0.05)\n    yield 0, Result(half=params.i / 2)\n"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from orchestrator.claims import judging
 from orchestrator.cli import cli
 from orchestrator.report import bibliography, export, latex
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.spec import read
 from tests.helpers.judging import KISSING, spec_of, stored
 
@@ -40,7 +41,8 @@ BUNDLE = {
 def exported(tmp_path: Path, bundle: bool) -> Path:
     store = stored(tmp_path / "store", SPEC, lambda d, seed: KISSING[int(d)] * (1 + 0.01 * seed))
     store.begin({"sweep": SPEC.name, "size": "base", "packages": {"torch": "2.13"}})
-    export.write(SPEC, store, judging.judge(SPEC, store), tmp_path / "out", bundle=bundle)
+    sweep = in_store(SPEC, store)
+    export.write(sweep, judging.judge(sweep), tmp_path / "out", bundle=bundle)
     return tmp_path / "out"
 
 

@@ -17,6 +17,8 @@ from orchestrator.figures.draw import substitutes
 from orchestrator.report.limitations import spent
 from orchestrator.report.page import COUNTS, Report, bar, figure_sql, paths, write
 from orchestrator.results import query
+from orchestrator.results.stored_sweep import in_store
+from orchestrator.store import Store
 from tests.helpers.judging import KISSING, spec_of, stored
 
 SPEC = spec_of(
@@ -32,6 +34,12 @@ SPEC = spec_of(
 )
 
 
+def reported(store: Store) -> Report:
+    """The report of the sweep, judged now."""
+    sweep = in_store(SPEC, store)
+    return write(sweep, judging.judge(sweep))
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of a small sweep, one point of which failed."""
@@ -41,7 +49,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
         lambda d, seed: KISSING[int(d)] * (1 + 0.01 * seed),
         keep=lambda d, seed: "error" if (d, seed) == (4, 1) else "ok",
     )
-    return write(SPEC, store, judging.judge(SPEC, store))
+    return reported(store)
 
 
 def test_all_files_are_there(written: Report) -> None:
@@ -114,7 +122,7 @@ def test_an_audit_is_told_with_what_came_out_otherwise(tmp_path: Path) -> None:
         "mismatches": [wrong],
     }
     store.save("audits", SPEC.name, {**found, "size": "base", "when": "2026-01-02T03:04:05+00:00"})
-    page = write(SPEC, store, judging.judge(SPEC, store)).page.read_text()
+    page = reported(store).page.read_text()
     assert "3 of 4 points, a random 0.05 of all, came out the same when measured again on cpu (2026-01-02 03:04 UTC)" in page
     assert "y was 6.0 and came out 7.0 at d = 2, seed 0" in page and "1 of 4 points otherwise" in page
 
@@ -125,7 +133,7 @@ def test_what_a_search_spent_is_told(tmp_path: Path) -> None:
     store.finish(
         number, {"generation": number, "sweep": SPEC.name, "size": "base", "measured": 12, "note": {"rounds": 7, "full": False}}
     )
-    assert spent(store, SPEC) == [
+    assert spent(in_store(SPEC, store)) == [
         ("points measured by the run", "12"), ("rounds of proposals", "7"), ("ended by the limit on points", "no"),
     ]  # fmt: skip
 
@@ -152,13 +160,13 @@ def test_a_report_never_says_proved(written: Report) -> None:
 
 def test_a_report_of_the_same_rows_is_the_same(tmp_path: Path) -> None:
     store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
-    first = write(SPEC, store, judging.judge(SPEC, store)).page.read_bytes()
-    assert write(SPEC, store, judging.judge(SPEC, store)).page.read_bytes() == first
+    first = reported(store).page.read_bytes()
+    assert reported(store).page.read_bytes() == first
 
 
 def test_a_sweep_without_rows_has_a_report(tmp_path: Path) -> None:
     store = stored(tmp_path, SPEC, lambda d, seed: 1.0, keep=lambda d, seed: None)
-    page = write(SPEC, store, judging.judge(SPEC, store)).page.read_text()
+    page = reported(store).page.read_text()
     assert "absent" in page and "not measured yet" in page
 
 
@@ -182,5 +190,5 @@ print(sorted({heavy} & {{*sys.modules}}))
 def test_verdicts_and_report_take_seconds(tmp_path: Path) -> None:
     store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
     start = time.process_time()
-    write(SPEC, store, judging.judge(SPEC, store))
+    reported(store)
     assert time.process_time() - start < 6

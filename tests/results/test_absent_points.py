@@ -14,12 +14,12 @@ import pytest
 from orchestrator.driver import measure
 from orchestrator.driver.measure import Where
 from orchestrator.results.derived_columns import ABSENT
-from orchestrator.results.sweep_rows import rows_of
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from tests.helpers.running import HEAD, RUN, SWEEP, home
 
-HERE = Where(inline=True, progress="quiet")
+HERE = Where(executor="inline", progress="quiet")
 SEARCH = """\
 question: Where does it cross?
 workload: ./halves.py
@@ -31,8 +31,7 @@ UNTIL = SWEEP.replace("[1, 2, 3]", "[1, 2]") + "seeds: {min: 2, max: 4, until: {
 
 def absent(spec: Spec, store: Store) -> pl.DataFrame:
     """The sweep's planned points without a row."""
-    rows, _ = rows_of(spec, store)
-    return rows.filter(pl.col("status").cast(pl.String) == ABSENT)
+    return in_store(spec, store).rows.filter(pl.col("status").cast(pl.String) == ABSENT)
 
 
 def lost(store: Store) -> list[dict[str, object]]:
@@ -71,7 +70,7 @@ def test_params_of_a_module_given_by_hand_are_known(tmp_path: Path) -> None:
         table = pq.read_table(part.path)
         pq.write_table(table.filter(pc.not_equal(table["i"], 1)), part.path)
     del sys.modules["by_hand"]
-    rows, _ = rows_of(spec, store)
+    rows = in_store(spec, store).rows
     known = {(row["i"], row["status"]) for row in rows.with_columns(pl.col("status").cast(pl.String)).to_dicts()}
     assert known == {(1, ABSENT), (2, "ok"), (3, "error")}
 

@@ -18,6 +18,7 @@ from orchestrator.driver.measure import Where
 from orchestrator.errors import QueryError, SpecError
 from orchestrator.report.page import write
 from orchestrator.results.diff import diff, side
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.spec import read
 from orchestrator.store import open_store
 from tests.helpers.running import HEAD, RUN, SWEEP
@@ -36,12 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def swept(folder: Path, store: str = "store") -> None:
-    measure.run(read(folder / "halves.yaml"), folder / store, Where(inline=True, progress="quiet"))
+    measure.run(read(folder / "halves.yaml"), folder / store, Where(executor="inline", progress="quiet"))
 
 
 def judged(folder: Path, store: str) -> None:
     swept(folder, store)
-    judging.judge(read(folder / "halves.yaml"), open_store(folder / store))
+    judging.judge(in_store(read(folder / "halves.yaml"), open_store(folder / store)))
 
 
 def audited(folder: Path, **options: Any) -> Any:
@@ -114,8 +115,8 @@ def test_a_sample_is_measured_on_the_other_device_too(
 
 
 def test_an_audit_stands_in_the_report_at_once(folder: Path) -> None:
-    spec, store = read(folder / "halves.yaml"), open_store(folder / "store")
-    page = write(spec, store, judging.judge(spec, store)).markdown
+    sweep = in_store(read(folder / "halves.yaml"), open_store(folder / "store"))
+    page = write(sweep, judging.judge(sweep)).markdown
     assert "No sample was measured again" in page.read_text()
     said = CliRunner().invoke(cli, ["audit", "halves.yaml", "--store", "store"])
     assert said.exit_code == 0 and "each point alone on cpu: 1 of 1, bit for bit" in said.output

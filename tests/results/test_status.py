@@ -19,7 +19,7 @@ SIZES = SWEEP + "sizes: {more: {axes: {i: [1, 2, 3, 4]}}}\n"
 
 def ran(folder: Path, text: str = ODD, size: str | None = None) -> Store:
     """The store of a sweep that ran."""
-    run(read(home(folder, text, SIZES), size=size), folder / "store", Where(inline=True, progress="quiet"))
+    run(read(home(folder, text, SIZES), size=size), folder / "store", Where(executor="inline", progress="quiet"))
     return open_store(folder / "store")
 
 
@@ -59,6 +59,15 @@ def test_points_that_were_not_measured_are_missing(tmp_path: Path) -> None:
     kept = ran(tmp_path, RUN)
     kept.save_plan(kept.plan("halves"), {**kept.latest("halves"), "version": 2})
     assert status(kept)[0].row()["state"] == "3 missing"
+
+
+def test_a_part_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
+    store = ran(tmp_path, RUN)
+    path = next(store.folder("halves").glob("*.parquet"))
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + bytes(400) + data[404:])
+    with pytest.raises(StoreError, match=rf"{path.name}: it must be a whole Parquet file"):
+        status(store)
 
 
 def test_a_sweep_that_never_ran_is_answered_with_the_nearest(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from test_growth import HALVING, LEARN
 
-from dashboards import pages, sheet
-from dashboards.shelf import Shelf
+from dashboards.blocks import row_table, sweep_card
+from dashboards.data.cache import Cache
+from dashboards.pages import point
 from orchestrator.cli import cli
 from orchestrator.columns import ENGINE_COLUMNS, OK, STATUSES, failures, unfinished
 from orchestrator.driver import measure
@@ -21,13 +21,14 @@ from orchestrator.results.status import status
 from orchestrator.spec import read
 from orchestrator.store import Store, open_store, point_ids
 from tests.helpers.running import HEAD
+from tests.search.test_growth import HALVING, LEARN
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "orchestrator/claims/sources.py": 1,
     "orchestrator/columns.py": 2,
-    "orchestrator/duplicates.py": 2,
-    "orchestrator/report.py": 1,
+    "orchestrator/store/counting_rule.py": 2,
+    "orchestrator/report/page.py": 1,
 }
 """Literals 'ok' that are no status to be compared with: the table itself, how a search ends, names of columns."""
 
@@ -57,7 +58,7 @@ def test_no_module_decides_by_itself_what_a_status_means() -> None:
             if number:
                 found[str(path.relative_to(ROOT))] = number
     assert found == ELSEWHERE
-    templates = [path.name for path in (ROOT / "dashboards" / "templates").glob("*.j2") if '"ok"' in path.read_text()]
+    templates = [path.name for path in (ROOT / "dashboards").rglob("*.j2") if '"ok"' in path.read_text()]
     assert templates == []
 
 
@@ -68,7 +69,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[measure.Summary, me
     (folder / "halves.py").write_text(HEAD + LEARN)
     (folder / "cross.yaml").write_text(HALVING)
     first, again = (
-        measure.run(read(folder / "cross.yaml"), folder / "store", Where(inline=True, progress="quiet")) for _ in "12"
+        measure.run(read(folder / "cross.yaml"), folder / "store", Where(executor="inline", progress="quiet")) for _ in "12"
     )
     return first, again, open_store(folder / "store")
 
@@ -80,11 +81,11 @@ def test_points_that_were_stopped_failed_for_nobody(raced: tuple[measure.Summary
     (one,) = status(store, "cross")
     assert (one.statuses, one.failures) == ({"ok": 1, "stopped": 8}, ())
     assert (one.row()["state"], one.row()["failed"]) == ("complete, 8 stopped", "none")
-    shelf = Shelf(query.results(store.path))
-    shelf.warm()
-    card = pages.card(shelf.sweep("cross"))
+    cache = Cache(query.results(store.path))
+    cache.warm()
+    card = sweep_card.card(cache.sweep("cross"))
     assert (card["done"], card["failed"], card["unfinished"]) == (9, {}, {"stopped": 8})
-    assert sheet.failures(shelf.rows(shelf.sweep("cross")).frame) == []
+    assert row_table.failures(cache.rows(cache.sweep("cross")).frame) == []
     counted = query.run(store, "select status, count(*) n from halves where final group by status order by status").to_pylist()
     assert {row["status"]: row["n"] for row in counted} == one.statuses
 
@@ -101,6 +102,6 @@ def test_the_command_tells_of_stopped_points_without_calling_them_failed(
 def test_the_page_of_a_stopped_point_offers_no_retry(raced: tuple[measure.Summary, measure.Summary, Store]) -> None:
     store = raced[2]
     ended = {row["status"]: row["point"] for row in point_ids.readable(store.finals("halves")).to_pylist()}
-    shelf = Shelf(query.results(store.path))
-    shelf.warm()
-    assert pages.point(shelf, ended["stopped"])["failed"] is False
+    cache = Cache(query.results(store.path))
+    cache.warm()
+    assert point.point(cache, ended["stopped"])["failed"] is False

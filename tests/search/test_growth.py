@@ -15,6 +15,7 @@ from orchestrator.driver.measure import Summary, Where
 from orchestrator.errors import SpecError
 from orchestrator.report import limitations
 from orchestrator.results import query
+from orchestrator.results.stored_sweep import in_store
 from orchestrator.search.seen_rows import Readings
 from orchestrator.spec import read
 from orchestrator.store import Store, open_store, point_ids
@@ -60,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def swept(folder: Path, text: str) -> Summary:
     (folder / "cross.yaml").write_text(text)
-    return measure.run(read(folder / "cross.yaml"), folder / "store", Where(inline=True, progress="quiet"))
+    return measure.run(read(folder / "cross.yaml"), folder / "store", Where(executor="inline", progress="quiet"))
 
 
 def calls(folder: Path) -> list[str]:
@@ -168,7 +169,7 @@ seeds: {min: 4, max: 60, until: {metric: half, rel_halfwidth: 0.1}}
     assert seeds["0.001"] == 4 and 20 < seeds["10"] <= 60 and len(calls(folder)) == sum(seeds.values())
     note = result.note
     assert 40 < note["fixed"] <= 120 and note["fixed_ratio"] == round(note["fixed"] / note["seeds"], 2)
-    told = dict(limitations.spent(open_store(folder / "store"), read(folder / "cross.yaml")))
+    told = dict(limitations.spent(in_store(read(folder / "cross.yaml"), open_store(folder / "store"))))
     assert (told["seeds spent"], told["times as many"]) == (str(note["seeds"]), str(note["fixed_ratio"]))
     assert note["seeds"] == sum(seeds.values()) and swept(folder, text).measured == 0
 

@@ -10,24 +10,25 @@ from typing import Any
 import pytest
 
 from benchmarks.search import LENGTHS, TOLERANCE, evaluations, failure, interval, searched
-from orchestrator.search.proposal import Found, Seen, Value
+from orchestrator.search.proposal import Curve, Found, Seen, Value
 from orchestrator.search.proposers import boundary
-from orchestrator.search.proposers.boundary import BoundaryTask
+from orchestrator.search.proposers.boundary import BoundarySearch
 from orchestrator.search.proposers.boundary_belief import believe
 from orchestrator.search.proposers.line import Line
-from orchestrator.spec.search_model import Boundary, Interval
+from orchestrator.spec.field_types import Interval
+from orchestrator.spec.search_kinds.boundary import Boundary
 from workloads.shared.attention import degree
 
 Measure = Callable[[float, int], float | None]
 
 
-def task(**given: Any) -> BoundaryTask:
-    return BoundaryTask(**{"along": "b", "of": "y", "level": 0.0, "low": 0.0, "high": 1.0, **given})
+def task(**given: Any) -> BoundarySearch:
+    return BoundarySearch(**{"along": "b", "of": "y", "level": 0.0, "low": 0.0, "high": 1.0, **given})
 
 
-def rounds_of(given: BoundaryTask, measure: Measure, seeds: int = 1) -> list[list[Seen]]:
+def rounds_of(given: BoundarySearch, measure: Measure, seeds: int = 1) -> list[list[Seen]]:
     rounds: list[list[Seen]] = []
-    while proposal := boundary.propose(given, rounds):
+    while proposal := given.propose(rounds):
         rounds.append([seen(values, measure, seeds) for values in proposal])
     return rounds
 
@@ -36,8 +37,8 @@ def seen(values: dict[str, Value], measure: Measure, seeds: int) -> Seen:
     return Seen(values=values, results={"y": tuple(measure(float(values["b"]), seed) for seed in range(seeds))})
 
 
-def found(given: BoundaryTask, measure: Measure, seeds: int = 1) -> Found:
-    return boundary.conclude(given, rounds_of(given, measure, seeds))
+def found(given: BoundarySearch, measure: Measure, seeds: int = 1) -> Found:
+    return given.conclude(rounds_of(given, measure, seeds))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 50])
@@ -59,7 +60,7 @@ def test_a_round_of_one_is_bisection() -> None:
 def test_a_round_of_eight_shrinks_the_bracket_nine_times() -> None:
     given = task(round=8, tolerance=1e-4)
     rounds = rounds_of(given, lambda b, _: b - 0.3217)
-    widths = [ends.upper - ends.lower for k in range(1, 4) if (ends := boundary.conclude(given, rounds[:k])).lower is not None]
+    widths = [ends.upper - ends.lower for k in range(1, 4) if (ends := given.conclude(rounds[:k])).lower is not None]
     assert widths == pytest.approx([1 / 7, 1 / 63, 1 / 567], rel=1e-6)
 
 
@@ -69,14 +70,14 @@ def test_the_points_are_a_function_of_the_set_of_those_seen() -> None:
     for k in range(1, len(rounds)):
         shuffled = [one for r in rounds[:k] for one in r]
         random.Random(k).shuffle(shuffled)
-        assert boundary.propose(given, [shuffled]) == tuple(dict(one.values) for one in rounds[k])
+        assert given.propose([shuffled]) == tuple(dict(one.values) for one in rounds[k])
 
 
 def test_a_value_that_came_back_from_the_store_is_the_same() -> None:
     given = task(low=0.1, high=7.0, scale="geom", round=5)
     rounds = rounds_of(given, lambda b, _: b - 2.7)
     kept = [[Seen(values={"b": float(f"{one.values['b']:.12g}")}, results=one.results) for one in r] for r in rounds]
-    assert boundary.propose(given, kept) == () and boundary.conclude(given, kept) == boundary.conclude(given, rounds)
+    assert given.propose(kept) == () and given.conclude(kept) == given.conclude(rounds)
 
 
 @pytest.mark.parametrize(("low", "high", "root"), [(1, 2, 7.77), (1, 2, 0.2), (-1, 2, 20), (-1, 2, -9), (0.1, 0.2, 0.9)])
@@ -103,7 +104,7 @@ def test_an_integer_boundary_lies_between_two_neighbours() -> None:
     given = task(low=1, high=16, integer=True, most=2**20, round=8)
     rounds = rounds_of(given, lambda n, _: 371 - n - 0.5)
     values = [one.values["b"] for r in rounds for one in r]
-    ends = boundary.conclude(given, rounds)
+    ends = given.conclude(rounds)
     assert (ends.lower, ends.upper, ends.position) == (370, 371, 370.5)
     assert all(isinstance(value, int) for value in values) and len(values) == len(set(values)) < 40
 
@@ -153,15 +154,15 @@ def test_nan_says_nothing_and_infinity_says_its_side() -> None:
 def test_a_study_that_runs_out_of_points_says_so() -> None:
     given = task(round=4, points=10)
     rounds = rounds_of(given, lambda b, _: b - 0.3)
-    assert sum(map(len, rounds)) == 10 and boundary.conclude(given, rounds).status == "unresolved"
-    assert boundary.conclude(given, rounds[:1]).status == "open"
+    assert sum(map(len, rounds)) == 10 and given.conclude(rounds).status == "unresolved"
+    assert given.conclude(rounds[:1]).status == "open"
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
 @pytest.mark.parametrize("scale", ["lin", "geom"])
 def test_the_forecast_is_what_a_plain_search_takes(size: int, scale: str) -> None:
     given = task(low=0.5, high=3.0, scale=scale, tolerance=0.002, round=size)
-    usual, most = boundary.forecast(given)
+    usual, most = given.forecast()
     assert usual == found(given, lambda b, _: b - 0.9571).evaluations < most == 64
 
 
@@ -212,12 +213,12 @@ def test_a_taken_place_is_not_proposed_again() -> None:
     assert Line(integer=True).even(0, 4, 8, taken={2}) == [1, 3]
 
 
-def test_a_model_becomes_a_task_with_its_numbers() -> None:
+def test_a_model_becomes_a_search_with_its_numbers() -> None:
     model = Boundary(along="n", of="y", level=0.5, integer=True)
-    given = boundary.task(model, float)
+    given = boundary.proposer(model, Curve(value=float))
     assert (given.low, given.high, given.most, given.integer, given.points) == (1, 16, 2**20, True, 64)
     spanned = Boundary(along="b", of="y", level=0, between={"geom": [1, 9]}, within=[0.5, 20])
-    assert spanned.between == Interval(1, 9, "geom") and boundary.task(spanned, float).most == 20
+    assert spanned.between == Interval(1, 9, "geom") and boundary.proposer(spanned, Curve(value=float)).most == 20
 
 
 @pytest.mark.parametrize("length", [2**6, 2**9, 2**14])

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import SpecError
-from orchestrator.search.proposal import Seen, Value
-from orchestrator.search.proposers import optuna_sampler
-from orchestrator.search.proposers.optuna_sampler import Choice, OptunaTask, Span
+from orchestrator.search.proposal import Curve, Seen, Value
+from orchestrator.search.proposers import optuna
+from orchestrator.search.proposers.line import Span
+from orchestrator.search.proposers.optuna import Choice, OptunaSearch
 from orchestrator.spec import parse
-from orchestrator.spec.search_model import Optuna
+from orchestrator.spec.search_kinds.optuna import Optuna
 
 SPACE = {
     "rate": Span(low=1e-4, high=1.0, scale="geom"),
@@ -24,8 +25,10 @@ ONLY_SGD = {"momentum": {"method": ("sgd",)}}
 HEAD = "question: q\nworkload: khm.capacity\n"
 
 
-def task(**given: Any) -> OptunaTask:
-    return OptunaTask(**{"sampler": "tpe", "trials": 24, "over": SPACE, "minimize": ("loss",), "conditions": ONLY_SGD, **given})
+def task(**given: Any) -> OptunaSearch:
+    return OptunaSearch(
+        **{"sampler": "tpe", "trials": 24, "over": SPACE, "minimize": ("loss",), "conditions": ONLY_SGD, **given}
+    )
 
 
 def loss(values: dict[str, Value]) -> float:
@@ -36,9 +39,9 @@ def measured(values: dict[str, Value]) -> Seen:
     return Seen(values=values, results={"loss": (loss(values),), "speed": (16.0 - float(values["depth"]),)})
 
 
-def rounds_of(given: OptunaTask, before: list[list[Seen]] | None = None) -> list[list[Seen]]:
+def rounds_of(given: OptunaSearch, before: list[list[Seen]] | None = None) -> list[list[Seen]]:
     rounds = list(before or [])
-    while proposal := optuna_sampler.propose(given, rounds):
+    while proposal := given.propose(rounds):
         rounds.append([measured(values) for values in proposal])
     return rounds
 
@@ -56,8 +59,8 @@ def test_a_gaussian_process_goes_on_from_its_rows_too() -> None:
     over = {"x": Span(low=0.0, high=1.0)}
     given = task(sampler="gp", over=over, conditions={}, round=4, trials=16)
     filled = [[Seen(values={"x": k / 11}, results={"loss": ((k / 11 - 0.3) ** 2,)}) for k in range(12)]]
-    proposal = optuna_sampler.propose(given, filled)
-    assert proposal == optuna_sampler.propose(given, filled) and len(proposal) == 4
+    proposal = given.propose(filled)
+    assert proposal == given.propose(filled) and len(proposal) == 4
     assert min(abs(float(values["x"]) - 0.3) for values in proposal) < 0.05
 
 
@@ -79,29 +82,29 @@ def test_a_sampler_that_learns_is_better_than_chance() -> None:
 
 
 def test_another_seed_gives_another_search() -> None:
-    assert optuna_sampler.propose(task(seed=1), []) != optuna_sampler.propose(task(seed=2), [])
+    assert task(seed=1).propose([]) != task(seed=2).propose([])
 
 
 def test_several_goals_are_looked_at_together() -> None:
     given = task(sampler="nsgaii", maximize=("speed",))
-    assert optuna_sampler.columns(given) == ("loss", "speed") and sum(map(len, rounds_of(given))) == 24
+    assert given.columns == ("loss", "speed") and sum(map(len, rounds_of(given))) == 24
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsgaii", "qmc"])
 def test_failed_points_count_and_say_nothing(sampler: str) -> None:
     given = task(sampler=sampler, round=6, trials=12)
-    first = [Seen(values=values, results={"loss": (None, math.nan)}) for values in optuna_sampler.propose(given, [])]
-    second = [Seen(values=values, results={"loss": (None,)}) for values in optuna_sampler.propose(given, [first])]
-    assert len(second) == 6 and optuna_sampler.propose(given, [first, second]) == ()
+    first = [Seen(values=values, results={"loss": (None, math.nan)}) for values in given.propose([])]
+    second = [Seen(values=values, results={"loss": (None,)}) for values in given.propose([first])]
+    assert len(second) == 6 and given.propose([first, second]) == ()
 
 
 def test_a_space_that_is_used_up_ends_the_search() -> None:
     given = task(over={"method": Choice(values=("a", "b", "c"))}, conditions={}, trials=50, round=2)
     rounds: list[list[Seen]] = []
-    while proposal := optuna_sampler.propose(given, rounds):
+    while proposal := given.propose(rounds):
         rounds.append([Seen(values=values, results={"loss": (1.0,)}) for values in proposal])
     assert sorted(str(one.values["method"]) for r in rounds for one in r) == ["a", "b", "c"]
-    assert optuna_sampler.forecast(given) == (3, 3)
+    assert given.forecast() == (3, 3)
 
 
 def test_seeds_are_averaged() -> None:
@@ -110,22 +113,22 @@ def test_seeds_are_averaged() -> None:
     def proposed(spread: float, slope: float = 1.0) -> object:
         ys = {k / 16: slope * k for k in range(16)}
         seen = [Seen(values={"x": x}, results={"loss": (y - spread, None, y + spread)}) for x, y in ys.items()]
-        return optuna_sampler.propose(given, [seen])
+        return given.propose([seen])
 
     assert proposed(0.0) == proposed(40.0) != proposed(0.0, slope=-1.0)
 
 
-def test_a_model_becomes_a_task() -> None:
+def test_a_model_becomes_a_search() -> None:
     model = Optuna(trials=9, minimize="loss", over={"rate": {"geom": [1, 8]}, "n": {"int": [1, 4]}}, choices={"m": ["a", "b"]},
                    when={"rate": {"m": "a"}})  # fmt: skip
-    given = optuna_sampler.task(model, float, {})
+    given = optuna.proposer(model, Curve(value=float))
     assert given.over == {
         "rate": Span(low=1, high=8, scale="geom"),
         "n": Span(low=1, high=4, integer=True),
         "m": Choice(values=("a", "b")),
     }
     assert given.conditions == {"rate": {"m": ("a",)}} and model.names == ("m", "n", "rate")
-    assert optuna_sampler.columns(given) == ("loss",)
+    assert given.columns == ("loss",)
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,17 @@ from orchestrator.errors import StoreError
 from orchestrator.mirror import sweep_files
 from orchestrator.results import frames
 from orchestrator.results.status import status
+from orchestrator.results.stored_sweep import StoredSweep, in_store
 from orchestrator.spec import read
 from orchestrator.store import Store, open_store, point_ids
 from orchestrator.store.compact import compact
 from orchestrator.store.merge import merge
 from orchestrator.store.parts import part_bytes, part_name
+from tests.helpers import storing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "store_format_1"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
-HERE = Where(inline=True, progress="quiet")
+HERE = Where(executor="inline", progress="quiet")
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_a_store_of_format_1_reads_as_it_did(old: Store) -> None:
 
 
 def test_verdicts_are_what_they_were(old: Store) -> None:
-    judging.judge(read(old.path.parent / "wells.yaml"), old)
+    judging.judge(in_store(read(old.path.parent / "wells.yaml"), old))
     assert [verdict_of(v) for v in old.load("verdicts", "wells")] == [verdict_of(v) for v in EXPECTED["verdicts"]]
 
 
@@ -130,7 +132,7 @@ def test_stores_of_both_formats_are_merged(old: Store, tmp_path: Path, first: st
 def test_files_of_a_sweep_go_from_either_format_to_the_other(old: Store, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     record = old.latest("wells")
-    sweep_files.tables(old, record, tmp_path / "files")
+    sweep_files.tables(StoredSweep(store=old, record=record), tmp_path / "files")
     for name in (sweep_files.ROWS, sweep_files.PLAN):  # as an older lawsweep reads them
         assert pq.read_schema(tmp_path / "files" / name).field("point").type == pa.string()
     about = {"plan": record, "runs": old.runs(), "claims": None, "verdicts": None}
@@ -158,6 +160,15 @@ def test_ids_are_the_same_as_letters_and_numbers(letters: str) -> None:
     ]
     shown = frames.shown(pl.LazyFrame({"point": pl.Series(numbers.to_pylist(), dtype=pl.UInt64)})).collect()
     assert shown["point"].to_list() == ["00000000000000aa", letters]
+
+
+@pytest.mark.parametrize("letters", ["0123456789abcdef", "ffffffffffffffff", "0000000000000000", "8000000000000000"])
+def test_a_point_is_looked_up_by_its_letters(tmp_path: Path, letters: str) -> None:
+    path = storing.put(store := storing.new(tmp_path / "s"), storing.row(letters), storing.row("another"))
+    storing.plan(store, {"all": [letters, "another"], "some": [letters], "none": ["another"]})
+    assert [row["point"] for row in frames.every_row(store, letters, {str(path)})] == [letters]
+    assert frames.arms(store, store.latest("well"), letters) == ["all", "some"]
+    assert frames.every_row(store, "no id", {str(path)}) == () and frames.arms(store, store.latest("well"), "no id") == []
 
 
 @pytest.mark.parametrize("wrong", ["", "abc", "0123456789abcdeF", "0123456789abcdeg", "0123456789abcdef0"])

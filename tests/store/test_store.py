@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from dashboards.shelf import Shelf
+from dashboards.data.cache import Cache
 from orchestrator.columns import ENGINE_COLUMNS, STATUSES
 from orchestrator.errors import StoreError
 from orchestrator.results import frames, query
@@ -104,9 +104,9 @@ def looked_up(wanted: list[Row]) -> dict[str, Any]:
 def on_pages(store: Store) -> dict[str, int]:
     """Points by status as the pages count them."""
     plan(store, {"all": "abz"}, version=1)
-    shelf = Shelf(query.results(store.path))
-    shelf.warm()
-    (sweep,) = shelf.sweeps()
+    cache = Cache(query.results(store.path))
+    cache.warm()
+    (sweep,) = cache.sweeps()
     assert sweep.standing is not None
     return dict(sweep.standing.statuses)
 
@@ -148,9 +148,9 @@ def test_of_two_ok_rows_a_search_takes_the_one_that_all_others_take(tmp_path: Pa
 def test_a_status_that_no_version_writes_any_more_is_read_as_a_failure(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a", status="censored"), row("b"))
     plan(store, {"all": "ab"}, version=1)
-    shelf = Shelf(query.results(store.path))
-    shelf.warm()
-    standing = shelf.sweep("well").standing
+    cache = Cache(query.results(store.path))
+    cache.warm()
+    standing = cache.sweep("well").standing
     assert standing is not None and standing.failed == {"censored": 1}
     assert status(store, "well")[0].row()["failed"] == "1 censored"
     assert query.run(store, "select status from echo_sound order by point")["status"].to_pylist() == ["censored", "ok"]

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims import matched_sides
-from orchestrator.claims.case import Case, said
+from orchestrator.claims import matched_sides, paired_arms
+from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
-from orchestrator.claims.kinds import paired
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
@@ -22,12 +20,14 @@ from orchestrator.fitting.intervals import Interval, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.fitting.staircases import stepped, unrounded
+from orchestrator.spec.claim_kinds.compare import KIND
+from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.wording import level_text, shown, span
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Compare
+    from orchestrator.spec.claim_kinds.compare import Compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,74 +41,77 @@ class Sides:
 
 def judge(case: Case) -> list[Finding]:
     """A finding for each outer group: the columns of `by` but the one whose values the comparison names."""
-    asked = case.claim.compare
-    assert asked is not None
-    if asked.paired:
-        return paired.judge(case, asked)
-    assert case.claim.fit is not None
-    law = laws.law(case.claim.fit.law)
-    return [_fitted(case, asked, law, side) for side in sides(case, asked)]
+    model = KIND.of(case.claim)
+    if model.paired:
+        return paired_arms.judge(case, model)
+    law = laws.law(MODEL.of(case.claim).law)
+    return [_fitted(case, model, law, side) for side in sides(case, model)]
 
 
-def sides(case: Case, asked: Compare) -> list[Sides]:
+def intervals(case: Case) -> int:
+    """One for each two groups whose fits are compared; of paired arms one, or two with a third arm, for each group."""
+    model, groups = KIND.of(case.claim), case.evidence.count(case.claim.by)
+    return groups * (2 if model.interaction else 1) if model.paired else max(1, groups // 2)
+
+
+def sides(case: Case, model: Compare) -> list[Sides]:
     """The two groups of the comparison in each outer group; SpecError where a label is no value of a `by` column."""
     import polars as pl
 
     by = case.claim.by
-    named = _named(case, by or ("arm",), asked)
-    outer = tuple(name for name in by if name != named)
+    column = _column_of_groups(case, by or ("arm",), model)
+    outer = tuple(name for name in by if name != column)
     split = []
     for group, part in case.evidence.groups(outer):
-        label = part[named].cast(pl.String)
-        split.append(Sides(group=group, left=part.filter(label == asked.left), right=part.filter(label == asked.right)))
+        label = part[column].cast(pl.String)
+        split.append(Sides(group=group, left=part.filter(label == model.left), right=part.filter(label == model.right)))
     return split
 
 
-def _named(case: Case, by: tuple[str, ...], asked: Compare) -> str:
+def _column_of_groups(case: Case, by: tuple[str, ...], model: Compare) -> str:
     import polars as pl
 
     every = [rows for rows in (case.evidence.rows, case.evidence.limited) if rows is not None]
     values = {name: {v for rows in every for v in rows[name].cast(pl.String).drop_nulls().unique()} for name in by}
-    for name, known in values.items():
-        if {asked.left, asked.right} <= known:
+    for name, texts in values.items():
+        if {model.left, model.right} <= texts:
             return name
     labels = sorted(set().union(*values.values()))
-    wrong = next(label for label in (asked.left, asked.right, asked.left) if label not in labels or label is asked.right)
+    wrong = next(label for label in (model.left, model.right, model.left) if label not in labels or label is model.right)
     raise SpecError(
         f"claims.{case.claim.id}.compare: both sides must be values of one of {', '.join(by)}, but got '{wrong}'"
         f"{nearest(wrong, labels)} They are {', '.join(labels) or 'none yet'}."
     )
 
 
-def _fitted(case: Case, asked: Compare, law: Law, side: Sides) -> Finding:
-    assert case.claim.fit is not None
-    x, y = case.claim.fit.x, case.claim.fit.y
+def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
+    x, y = MODEL.of(case.claim).x, MODEL.of(case.claim).y
     pair = case.series(side.left, x, y, law), case.series(side.right, x, y, law)
     short = [
         f"{label}: {text}"
-        for label, found in zip((asked.left, asked.right), pair, strict=True)
-        for text in lacking(case.claim, found.series, (law,), least(law))
+        for label, curve in zip((model.left, model.right), pair, strict=True)
+        for text in lacking(case.claim, curve.series, (law,), least(law))
     ]
-    short += matched_sides.by_x(case.claim, x, {asked.left: side.left, asked.right: side.right}, case.fields)
+    short += matched_sides.by_x(case.claim, x, {model.left: side.left, model.right: side.right}, case.fields)
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
     region = _region(case, side)
-    placed = place(pair[0].series, pair[1].series, law, asked.of, region, case.level)
-    others = [place(a, b, law, asked.of, region, case.level).word for a, b in _extremes(*pair)]
+    placed = place(pair[0].series, pair[1].series, law, model.of, region, case.level)
+    words = [place(a, b, law, model.of, region, case.level).word for a, b in _extremes(*pair)]
     bounded = case.bound(y)
     guard = f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
-    word, reason = settle(placed.word, placed.reason, others, guard)
-    less = [case.without_floor(found, rows, x, y) for found, rows in zip(pair, (side.left, side.right), strict=True)]
-    beneath = [place(a, b, law, asked.of, region, case.level).word for a, b in zip(*less, strict=False)]
+    word, reason = settle(placed.word, placed.reason, words, guard)
+    less = [case.without_floor(curve, rows, x, y) for curve, rows in zip(pair, (side.left, side.right), strict=True)]
+    beneath = [place(a, b, law, model.of, region, case.level).word for a, b in zip(*less, strict=False)]
     word, reason = settle(word, reason, beneath, why=FLOOR)
     numbers = {
         "difference": reported(placed, region),
-        asked.left: drawable(fit(law, pair[0].series), case, side.left),
-        asked.right: drawable(fit(law, pair[1].series), case, side.right),
+        model.left: drawable(fit(law, pair[0].series), case, side.left),
+        model.right: drawable(fit(law, pair[1].series), case, side.right),
     }
-    told = f"{asked.of} of {y} in {x} ({law.formula}), {_sentence(asked, placed, region, case.level)}"
+    sentence = f"{model.of} of {y} in {x} ({law.formula}), {_sentence(model, placed, region, case.level)}"
     reasons = tuple(text for text in (*said(pair[0]), *said(pair[1]), reason) if text)
-    return Finding(verdict=word, sentence=told, group=side.group, numbers=numbers, reasons=reasons)
+    return Finding(verdict=word, sentence=sentence, group=side.group, numbers=numbers, reasons=reasons)
 
 
 def _region(case: Case, side: Sides) -> Region:
@@ -126,17 +129,17 @@ def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
 def place(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """The difference of a parameter against its region, the smallest one and two x dropped and rounding to steps included."""
     full = fit(law, left), fit(law, right)
-    found = difference(*full, name, level)
+    measured_interval = difference(*full, name, level)
     windows = tuple(
         fit(law, left.window(drop)).estimate(name) - fit(law, right.window(drop)).estimate(name) for drop in WINDOWS
     )
-    placed = weighed("the difference", found, windows, region, left.noisy and right.noisy)
+    placed = weighed("the difference", measured_interval, windows, region, left.noisy and right.noisy)
     read: list[list[float]] = []
-    for one in full:
-        values = unrounded(one, name) if stepped(one) else ()
+    for fitted in full:
+        values = unrounded(fitted, name) if stepped(fitted) else ()
         if values is None:
-            return stuck(placed, one.series)
-        read.append([one.estimate(name), *values])
+            return stuck(placed, fitted.series)
+        read.append([fitted.estimate(name), *values])
     apart = tuple(a - b for a in read[0] for b in read[1])
     return rounded(placed, apart, region) if len(apart) > 1 else placed
 
@@ -165,25 +168,25 @@ def _loose(*fits: Fit) -> bool:
     return any(f.lack is not None and f.lack < MISFIT for f in fits)
 
 
-def _outer(found: Fit, name: str) -> Any:
+def _outer(fitted: Fit, name: str) -> Any:
     """The parameter as reported in each replica, `(B,)`; None without noise."""
-    if found.replicas is None:
+    if fitted.replicas is None:
         return None
-    parameter = found.law.parameter(name)
-    return np.array([parameter.outer(float(value)) for value in found.replicas[:, parameter.index]])
+    parameter = fitted.law.parameter(name)
+    return np.array([parameter.outer(float(value)) for value in fitted.replicas[:, parameter.index]])
 
 
-def _error(found: Fit, name: str) -> tuple[float, float]:
+def _error(fitted: Fit, name: str) -> tuple[float, float]:
     """Standard error of a parameter and its degrees of freedom: over seeds, or of the scatter where that is what limits it."""
-    half, freedom, _ = found.half(found.law.parameter(name).index, 0.95)
-    scale = abs(found.estimate(name)) if found.law.parameter(name).scale == "exp" else 1.0
+    half, freedom, _ = fitted.half(fitted.law.parameter(name).index, 0.95)
+    scale = abs(fitted.estimate(name)) if fitted.law.parameter(name).scale == "exp" else 1.0
     return scale * half / student(0.95, freedom), freedom
 
 
-def _sentence(asked: Compare, placed: Placed, region: Region, level: float) -> str:
-    found = placed.interval
+def _sentence(model: Compare, placed: Placed, region: Region, level: float) -> str:
+    interval = placed.interval
     dropped = f"; without the smallest one and two x: {' and '.join(map(shown, placed.windows))}" if placed.windows else ""
     return (
-        f"{asked.left} - {asked.right}: {shown(found.estimate)} {span(found.low, found.high)} at {level_text(level)} "
-        f"({found.method}), expected {region}{dropped}"
+        f"{model.left} - {model.right}: {shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(level)} "
+        f"({interval.method}), expected {region}{dropped}"
     )

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.claims.case import Case
+from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.region import Region
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting.intervals import interval
 from orchestrator.fitting.series import Series
 from orchestrator.results.described import aggregate
+from orchestrator.spec.claim_kinds.equals import KIND
 from orchestrator.spec.expressions import Expression
 from orchestrator.wording import count, level_text, shown, span, text
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from orchestrator.spec.claim_model import Equals
+    from orchestrator.spec.claim_kinds.equals import Equals
 
 LISTED = 20
 SHOWN = 3
@@ -45,11 +45,15 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """One for each group; its entries share it."""
+    return case.evidence.count(case.claim.by)
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    asked = case.claim.equals
-    assert asked is not None
-    level = 1 - (1 - case.level) / len(asked.table)
-    entries = [_entry(case, asked, {k: _cell(v) for k, v in row.items()}, rows, level) for row in asked.table]
+    model = KIND.of(case.claim)
+    level = 1 - (1 - case.level) / len(model.table)
+    entries = [_entry(case, model, {k: _cell(v) for k, v in row.items()}, rows, level) for row in model.table]
     words = [entry.word for entry in entries]
     word = next((w for w in ("refuted", "undecided", "unmet") if w in words), "supported")
     broken = [entry.said for entry in entries if entry.word == "refuted"]
@@ -59,55 +63,55 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
         "offenders": [jsonable(one) for one in broken[:LISTED]],
         "entries": [jsonable(entry.said) for entry in entries],
     }
-    told = _sentence(asked, entries, level)
+    sentence = _sentence(model, entries, level)
     reasons = tuple(dict.fromkeys(entry.reason for entry in entries if entry.reason))
-    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=reasons)
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
 
 
 def _cell(value: Any) -> Any:
     return value.evaluate({}) if isinstance(value, Expression) else value
 
 
-def _entry(case: Case, asked: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float) -> Entry:
-    keys = {name: value for name, value in row.items() if name != asked.y}
+def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float) -> Entry:
+    keys = {name: value for name, value in row.items() if name != model.y}
     meant = _meant(case, keys, rows)
     where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
-    wanted = row[asked.y]
-    ok = meant.filter(settled(meant) & meant[asked.y].is_not_null())
-    said: dict[str, Any] = {**keys, "expected": wanted}
+    expected = row[model.y]
+    ok = meant.filter(settled(meant) & meant[model.y].is_not_null())
+    said: dict[str, Any] = {**keys, "expected": expected}
     if not len(ok):
         return Entry(word="unmet", said={**said, "found": None}, reason=f"no row has {where}")
     lost = len(meant) - len(ok)
     reason = f"{count(lost, 'point')} no result at {where}, and could break it" if lost else ""
-    if isinstance(wanted, (str, bool)):
-        found = ok[asked.y].unique().to_list()
-        word = "supported" if found == [wanted] else "refuted"
-        return Entry(word=_less(word, lost), said={**said, "found": ", ".join(map(str, found))}, reason=reason)
-    return _number(case, asked, float(wanted), ok, level, lost, said, reason)
+    if isinstance(expected, (str, bool)):
+        values = ok[model.y].unique().to_list()
+        word = "supported" if values == [expected] else "refuted"
+        return Entry(word=_less(word, lost), said={**said, "found": ", ".join(map(str, values))}, reason=reason)
+    return _number(case, model, float(expected), ok, level, lost, said, reason)
 
 
 def _number(
-    case: Case, asked: Equals, wanted: float, ok: pl.DataFrame, level: float, lost: int, said: dict[str, Any], reason: str
+    case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, said: dict[str, Any], reason: str
 ) -> Entry:
     """A number against the values of its rows: each of them without noise, their interval with it."""
     import polars as pl
 
-    values = ok[asked.y].cast(pl.Float64).to_numpy()
-    room = asked.tolerance * (abs(wanted) or 1.0)
-    region = Region(low=wanted - room, high=wanted + room)
-    how, units = aggregate(case.fields, asked.y), ok[case.claim.unit or "seed"].n_unique()
-    one = Series(x=np.zeros(1), values=values[None, :], units=tuple(range(len(values))), aggregate=how)
-    if not one.noisy or units < 2:
-        worst = max(values.tolist(), key=lambda v: abs(v - wanted) if v == v else float("inf"))
-        word = "supported" if abs(worst - wanted) <= room * (1 + 1e-12) else "refuted"
+    values = ok[model.y].cast(pl.Float64).to_numpy()
+    room = model.tolerance * (abs(expected) or 1.0)
+    region = Region(low=expected - room, high=expected + room)
+    how, units = aggregate(case.fields, model.y), ok[case.claim.unit or "seed"].n_unique()
+    series = Series(x=np.zeros(1), values=values[None, :], units=tuple(range(len(values))), aggregate=how)
+    if not series.noisy or units < 2:
+        worst = max(values.tolist(), key=lambda v: abs(v - expected) if v == v else float("inf"))
+        word = "supported" if abs(worst - expected) <= room * (1 + 1e-12) else "refuted"
         if worst != worst:
             word, reason = "undecided", "a value is no number"
         return Entry(word=_less(word, lost), said={**said, "found": worst}, reason=reason)
     if units < max(2, case.claim.require.seeds or SEEDS):
-        return Entry(word="unmet", said={**said, "found": float(one.y[0])}, reason=f"it has {units} seeds")
-    found = interval(values, how, level)
-    ends = {"found": found.estimate, "low": found.low, "high": found.high}
-    return Entry(word=_less(region.place(found.low, found.high), lost), said={**said, **ends}, reason=reason)
+        return Entry(word="unmet", said={**said, "found": float(series.y[0])}, reason=f"it has {units} seeds")
+    combined = interval(values, how, level)
+    ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
+    return Entry(word=_less(region.place(combined.low, combined.high), lost), said={**said, **ends}, reason=reason)
 
 
 def _less(word: str, lost: int) -> str:
@@ -121,8 +125,8 @@ def _meant(case: Case, keys: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFr
 
     for name, value in keys.items():
         if name not in rows.columns:
-            place = f"claims.{case.claim.id}.equals.table"
-            raise SpecError(f"{place}: it must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}")
+            where = f"claims.{case.claim.id}.equals.table"
+            raise SpecError(f"{where}: it must name columns of the rows, but got '{name}'{nearest(name, rows.columns)}")
         if isinstance(value, (str, bool)):
             rows = rows.filter(pl.col(name).cast(pl.String) == (str(value).lower() if isinstance(value, bool) else value))
         else:
@@ -130,13 +134,13 @@ def _meant(case: Case, keys: Mapping[str, Any], rows: pl.DataFrame) -> pl.DataFr
     return rows
 
 
-def _sentence(asked: Equals, entries: list[Entry], level: float) -> str:
-    held = sum(entry.word == "supported" for entry in entries)
-    told = f"{asked.y} is the table's in {held} of {len(entries)} entries (relative tolerance {asked.tolerance:g})"
+def _sentence(model: Equals, entries: list[Entry], level: float) -> str:
+    supported = sum(entry.word == "supported" for entry in entries)
+    text = f"{model.y} is the table's in {supported} of {len(entries)} entries (relative tolerance {model.tolerance:g})"
     broken = [entry.said for entry in entries if entry.word == "refuted"][:SHOWN]
     if broken:
-        told += f", not where {'; '.join(_row(one, level) for one in broken)}"
-    return told
+        text += f", not where {'; '.join(_row(one, level) for one in broken)}"
+    return text
 
 
 def _row(said: Mapping[str, Any], level: float) -> str:
@@ -144,5 +148,5 @@ def _row(said: Mapping[str, Any], level: float) -> str:
         f"{name} = {text(value)}" for name, value in said.items() if name not in ("expected", "found", "low", "high")
     )
     ends = f" {span(said['low'], said['high'])} at {level_text(level)}" if "low" in said else ""
-    found = shown(said["found"], 8) if isinstance(said["found"], float) else str(said["found"])
-    return f"{keys or 'all rows'}: {found}{ends}, expected {text(said['expected'])}"
+    value_text = shown(said["found"], 8) if isinstance(said["found"], float) else str(said["found"])
+    return f"{keys or 'all rows'}: {value_text}{ends}, expected {text(said['expected'])}"

@@ -21,6 +21,7 @@ from orchestrator.fitting import laws
 from orchestrator.fitting.fits import EXACT, advantage, held_out, rivals
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
+from orchestrator.spec.claim_kinds.prefer import KIND
 from orchestrator.wording import shown
 
 if TYPE_CHECKING:
@@ -52,35 +53,35 @@ def least(contestants: tuple[Law, ...]) -> int:
     return max(sizes) + (3 if len(set(sizes)) == 1 else 5)
 
 
-def contests(found: Series, law: Law, over: tuple[Law, ...]) -> list[Contest]:
+def contests(curve: Series, law: Law, over: tuple[Law, ...]) -> list[Contest]:
     """The law against each rival, all fitted in one space with one set of weights."""
-    first, *others = rivals((law, *over), found)
-    missed = held_out(law, found, first.space, first.weights)
+    first, *rival_fits = rivals((law, *over), curve)
+    missed = held_out(law, curve, first.space, first.weights)
     return [
         Contest(
             rival=other.law.name,
             points=advantage(first, other),
             missed=missed,
-            rival_missed=held_out(other.law, found, first.space, first.weights),
+            rival_missed=held_out(other.law, curve, first.space, first.weights),
         )
-        for other in others
+        for other in rival_fits
     ]
 
 
-def decide(found: Series, law: Law, over: tuple[Law, ...], threshold: float) -> tuple[str, list[list[Contest]], str]:
+def decide(curve: Series, law: Law, over: tuple[Law, ...], threshold: float) -> tuple[str, list[list[Contest]], str]:
     """The verdict on a series, every contest (with all x, without the smallest one, two), and what unsettled it.
 
     The threshold is the same in every window, so a preference that rests on the smallest x alone falls.
     """
-    tried = [contests(found.window(drop), law, over) for drop in (0, *WINDOWS)]
-    words = [_word(part, threshold) for part in tried]
+    windows = [contests(curve.window(drop), law, over) for drop in (0, *WINDOWS)]
+    words = [_word(part, threshold) for part in windows]
     if words[0] in ("supported", "refuted") and set(words) != {words[0]}:
-        return "undecided", tried, f"{FINITE}: without the smallest one and two x it is {words[1]} and {words[2]}"
-    return words[0], tried, ""
+        return "undecided", windows, f"{FINITE}: without the smallest one and two x it is {words[1]} and {words[2]}"
+    return words[0], windows, ""
 
 
-def _word(tried: list[Contest], threshold: float) -> str:
-    words = [contest.word(threshold) for contest in tried]
+def _word(window: list[Contest], threshold: float) -> str:
+    words = [contest.word(threshold) for contest in window]
     return "refuted" if "refuted" in words else "supported" if set(words) == {"supported"} else "undecided"
 
 
@@ -89,29 +90,33 @@ def judge(case: Case) -> list[Finding]:
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
 
 
+def intervals(case: Case) -> int:
+    """None: information criteria decide."""
+    return 0
+
+
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    asked = case.claim.prefer
-    assert asked is not None
-    law, over = laws.law(asked.law), tuple(laws.law(name) for name in asked.over)
-    found = case.series(rows, asked.x, asked.y)
-    short = lacking(case.claim, found.series, (law, *over), least((law, *over)))
+    model = KIND.of(case.claim)
+    law, over = laws.law(model.law), tuple(laws.law(name) for name in model.over)
+    curve = case.series(rows, model.x, model.y)
+    short = lacking(case.claim, curve.series, (law, *over), least((law, *over)))
     if short:
         return Finding(
-            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(found))
+            verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(curve))
         )
-    word, tried, reason = decide(found.series, law, over, asked.aicc)
-    others = [decide(e, law, over, asked.aicc)[0] for e in found.extremes()]
-    word, reason = settle(word, reason, others, guarded(law, over, case.bound(asked.y)))
-    fitted = rivals((law, *over), found.series)
+    word, windows, reason = decide(curve.series, law, over, model.aicc)
+    words_at_extremes = [decide(e, law, over, model.aicc)[0] for e in curve.extremes()]
+    word, reason = settle(word, reason, words_at_extremes, guarded(law, over, case.bound(model.y)))
+    fitted = rivals((law, *over), curve.series)
     numbers = {
-        "aicc_threshold": asked.aicc,
+        "aicc_threshold": model.aicc,
         "fits": [drawable(fitted[0], case, rows), *(summary(rival) for rival in fitted[1:])],
-        "contests": [_reported(part) for part in tried],
+        "contests": [_reported(part) for part in windows],
     }
-    told = f"{asked.y} over {asked.x}, {law.name} against {', '.join(asked.over)}: "
-    told += _sentence(tried, law, fitted[0].space, found.series)
-    reasons = tuple(text for text in (*said(found), reason) if text)
-    return Finding(verdict=word, sentence=told, group=group, numbers=numbers, reasons=reasons)
+    sentence = f"{model.y} over {model.x}, {law.name} against {', '.join(model.over)}: "
+    sentence += _sentence(windows, law, fitted[0].space, curve.series)
+    reasons = tuple(text for text in (*said(curve), reason) if text)
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
 
 
 def guarded(law: Law, over: tuple[Law, ...], kind: str) -> str:
@@ -125,17 +130,17 @@ def guarded(law: Law, over: tuple[Law, ...], kind: str) -> str:
     return ""
 
 
-def _reported(tried: list[Contest]) -> list[dict[str, Any]]:
-    return [{"rival": c.rival, "aicc": c.points, "missed": c.missed, "rival_missed": c.rival_missed} for c in tried]
+def _reported(window: list[Contest]) -> list[dict[str, Any]]:
+    return [{"rival": c.rival, "aicc": c.points, "missed": c.missed, "rival_missed": c.rival_missed} for c in window]
 
 
-def _sentence(tried: list[list[Contest]], law: Law, space: str, found: Series) -> str:
+def _sentence(windows: list[list[Contest]], law: Law, space: str, curve: Series) -> str:
     parts = []
-    for index, contest in enumerate(tried[0]):
-        dropped = " and ".join(f"{part[index].points:+.1f}" for part in tried[1:])
+    for index, contest in enumerate(windows[0]):
+        dropped = " and ".join(f"{part[index].points:+.1f}" for part in windows[1:])
         parts.append(
             f"ΔAICc {contest.points:+.1f} for {law.name} over {contest.rival} ({dropped} without the smallest one and two x); "
-            f"from the smaller x, {law.name} misses the largest ({shown(float(found.x[-1]))}) "
+            f"from the smaller x, {law.name} misses the largest ({shown(float(curve.x[-1]))}) "
             f"by {_miss(contest.missed, space)} "
             f"and {contest.rival} by {_miss(contest.rival_missed, space)}"
         )

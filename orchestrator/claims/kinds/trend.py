@@ -6,7 +6,6 @@ no step between neighbours may go against it beyond its noise. Without noise eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,9 @@ from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import Fit, fit, replicas
 from orchestrator.fitting.intervals import Array, student
-from orchestrator.fitting.law_names import PARAMETERS
 from orchestrator.fitting.series import Series
+from orchestrator.spec.claim_kinds.fit import KIND as MODEL
+from orchestrator.spec.claim_kinds.trend import KIND
 from orchestrator.wording import level_text, shown, span, text
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class Path:
 
     def after(self, dropped: int) -> Path:
         """The path without its smallest places."""
-        left = None if self.replicas is None else self.replicas[:, dropped:]
+        remaining = None if self.replicas is None else self.replicas[:, dropped:]
         part = slice(dropped, None)
         return Path(
             at=self.at[part], values=self.values[part], errors=self.errors[part], freedom=self.freedom[part],
-            replicas=left, factor=self.factor, units=self.units,
+            replicas=remaining, factor=self.factor, units=self.units,
         )  # fmt: skip
 
 
@@ -82,54 +82,37 @@ class Slope:
     reason: str = ""
 
 
-def fitted(claim: Claim) -> bool:
-    """Whether the trend is one of a law's parameter, not of a column."""
-    return claim.trend is not None and claim.trend.of in PARAMETERS
-
-
-def merged(claims: Sequence[Claim], claim: Claim) -> Claim | None:
-    """The nearest earlier claim whose fit gives the trend's parameter, with what the trend itself says of rows laid over it.
-
-    Its groups are those along which the trend goes. None where no earlier fit has the parameter.
-    """
-    trend = claim.trend
-    if trend is None:
-        return None
-    before = claims[: next((i for i, c in enumerate(claims) if c.id == claim.id), 0)]
-    for one in reversed(before):
-        if one.fit is not None and any(p.name == trend.of for p in laws.law(one.fit.law).parameters):
-            outer = claim.by or tuple(name for name in one.by if name != trend.along)
-            own = {"where": claim.where, "floor": claim.floor, "unmet_if": claim.unmet_if, "unit": claim.unit}
-            own |= {"from_": claim.from_} if claim.from_ != "rows" else {}
-            said = {key: value for key, value in own.items() if value is not None}
-            return one.model_copy(update={"id": claim.id, "by": (*outer, trend.along), "require": claim.require, **said})
-    return None
-
-
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
-    assert case.claim.trend is not None
-    outer = case.claim.by if case.model is None else case.model.by[:-1]
-    return [_group(case, group, rows) for group, rows in case.evidence.groups(outer)]
+    return [_group(case, group, rows) for group, rows in case.evidence.groups(_outer_groups(case))]
+
+
+def intervals(case: Case) -> int:
+    """The contrast of each group."""
+    return case.evidence.count(_outer_groups(case))
+
+
+def _outer_groups(case: Case) -> tuple[str, ...]:
+    """The columns whose values have a trend each; those of a fit are grouped by what the trend goes along, too."""
+    return case.claim.by if case.model is None else case.model.by[:-1]
 
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    trend = case.claim.trend
-    assert trend is not None
+    trend = KIND.of(case.claim)
     if case.model is not None:
         paths, short, numbers, reasons = _parameters(case, case.model, rows)
     else:
-        found = case.series(rows, trend.along, trend.of)
-        short = list(lacking(case.claim, found.series, (), FEWEST))
-        paths = [] if short else [_measured(one) for one in (found.series, *found.extremes())]
-        numbers, reasons = {}, list(said(found))
+        curve = case.series(rows, trend.along, trend.of)
+        short = list(lacking(case.claim, curve.series, (), FEWEST))
+        paths = [] if short else [_measured(reading) for reading in (curve.series, *curve.extremes())]
+        numbers, reasons = {}, list(said(curve))
     if short:
-        told = f"too little data: {'; '.join(short)}"
-        return Finding(verdict="unmet", sentence=told, group=group, reasons=(*short, *reasons))
+        sentence = f"too little data: {'; '.join(short)}"
+        return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(*short, *reasons))
     sign = 1.0 if trend.is_ == "increasing" else -1.0
     slope = slope_of(paths[0], sign, case.level, case.claim.tolerance)
-    others = [slope_of(path, sign, case.level, case.claim.tolerance).word for path in paths[1:]]
-    word, reason = settle(slope.word, slope.reason, others, _bounded(case))
+    words_at_extremes = [slope_of(path, sign, case.level, case.claim.tolerance).word for path in paths[1:]]
+    word, reason = settle(slope.word, slope.reason, words_at_extremes, _bounded(case))
     reasons += [reason] if reason else []
     numbers |= {
         "trend": {
@@ -147,8 +130,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
 
 
 def _bounded(case: Case) -> str:
-    assert case.claim.trend is not None
-    column = case.claim.trend.of if case.model is None or case.model.fit is None else case.model.fit.y
+    column = KIND.of(case.claim).of if case.model is None else MODEL.of(case.model).y
     kind = case.bound(column)
     return f"the values are {kind} bounds found by search, which cannot support a trend" if kind != "exact" else ""
 
@@ -156,14 +138,14 @@ def _bounded(case: Case) -> str:
 def slope_of(path: Path, sign: float, level: float, tolerance: float) -> Slope:
     """The verdict on a path that should rise (sign 1) or fall (-1), the smallest one and two places dropped included."""
     whole = _slope(path, sign, level, tolerance)
-    left = [_slope(path.after(drop), sign, level, tolerance) for drop in WINDOWS if len(path.at) - drop >= FEWEST]
+    shorter = [_slope(path.after(drop), sign, level, tolerance) for drop in WINDOWS if len(path.at) - drop >= FEWEST]
     turned = {
-        "supported": any(sign * one.value <= 0 for one in left),
-        "refuted": any(one.word == "supported" for one in left),
+        "supported": any(sign * slope.value <= 0 for slope in shorter),
+        "refuted": any(slope.word == "supported" for slope in shorter),
     }
     if not turned.get(whole.word, False):
         return whole
-    reason = f"{FINITE}: without the smallest places it is {' and '.join(shown(one.value) for one in left)} a place"
+    reason = f"{FINITE}: without the smallest places it is {' and '.join(shown(slope.value) for slope in shorter)} a place"
     return Slope(word="undecided", value=whole.value, half=whole.half, against=whole.against, reason=reason)
 
 
@@ -186,66 +168,65 @@ def _unit(k: int, i: int) -> Array:
     return np.asarray(np.eye(k)[i])
 
 
-def _measured(found: Series) -> Path:
+def _measured(curve: Series) -> Path:
     """A column along x: noise from units, else the brackets of a search, else none."""
-    k = len(found.x)
-    halves = np.zeros(k) if found.halves is None else found.halves / np.sqrt(3)
-    left, factor = replicas(found, "linear")
+    k = len(curve.x)
+    halves = np.zeros(k) if curve.halves is None else curve.halves / np.sqrt(3)
+    resampled, factor = replicas(curve, "linear")
     return Path(
-        at=found.x, values=found.y, errors=halves, freedom=np.full(k, 1e6),
-        replicas=left, factor=factor, units=len(found.units),
+        at=curve.x, values=curve.y, errors=halves, freedom=np.full(k, 1e6),
+        replicas=resampled, factor=factor, units=len(curve.units),
     )  # fmt: skip
 
 
 def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path], list[str], dict[str, Any], list[str]]:
     """The parameter fitted at each place: paths (as measured, then as lost points could make it), what lacks, fits, reasons."""
-    assert model.fit is not None and case.claim.trend is not None
-    law, along = laws.law(model.fit.law), case.claim.trend.along
+    trend, model_fit = KIND.of(case.claim), MODEL.of(model)
+    law, along = laws.law(model_fit.law), trend.along
     series: list[Measured] = []
     at, short, reasons = [], [], []
     for key, part in rows.drop_nulls([along]).sort(along).group_by([along], maintain_order=True):
-        found = case.series(part, model.fit.x, model.fit.y, law)
-        short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, found.series, (law,), least(law))]
-        reasons += [f"at {along} = {text(key[0])}: {one}" for one in said(found)]
-        series.append(found)
+        curve = case.series(part, model_fit.x, model_fit.y, law)
+        short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, curve.series, (law,), least(law))]
+        reasons += [f"at {along} = {text(key[0])}: {item}" for item in said(curve)]
+        series.append(curve)
         at.append(float(key[0]))
     if len(at) < FEWEST:
         short.append(f"it has {len(at)} {along} and needs {FEWEST}")
     if short:
         return [], short, {}, reasons
-    readings = [[found.series for found in series]]
-    if any(found.lost for found in series):
-        ends = [found.extremes() or [found.series] for found in series]
-        readings += [[one[min(i, len(one) - 1)] for one in ends] for i in range(4)]
-    fits = [[fit(law, one) for one in reading] for reading in readings]
-    paths = [_path(np.array(at), one, case.claim.trend.of) for one in fits]
-    return paths, [], {"fits": [summary(one) for one in fits[0]]}, reasons
+    readings = [[curve.series for curve in series]]
+    if any(curve.lost for curve in series):
+        ends = [curve.extremes() or [curve.series] for curve in series]
+        readings += [[item[min(i, len(item) - 1)] for item in ends] for i in range(4)]
+    fits = [[fit(law, item) for item in reading] for reading in readings]
+    paths = [_path(np.array(at), item, trend.of) for item in fits]
+    return paths, [], {"fits": [summary(item) for item in fits[0]]}, reasons
 
 
 def _path(at: Array, fits: list[Fit], name: str) -> Path:
     """A parameter along places: over shared units where all fits have them, else each with its own standard error."""
-    values = np.array([one.estimate(name) for one in fits])
-    halves = [one.half(one.law.parameter(name).index, 0.95) for one in fits]
+    values = np.array([fitted.estimate(name) for fitted in fits])
+    halves = [fitted.half(fitted.law.parameter(name).index, 0.95) for fitted in fits]
     scale = np.abs(values) if fits[0].law.parameter(name).scale == "exp" else np.ones(len(fits))
     errors = scale * np.array([half / student(0.95, max(freedom, 1.0)) for half, freedom, _ in halves])
     freedom = np.array([max(freedom, 1.0) for _, freedom, _ in halves])
     units = fits[0].series.units
-    noisy = all(one.replicas is not None and one.series.units == units for one in fits)
+    noisy = all(fitted.replicas is not None and fitted.series.units == units for fitted in fits)
     if not noisy or not all("units" in method for *_, method in halves):
         return Path(at=at, values=values, errors=errors, freedom=freedom)
-    moved = np.column_stack([_outer(one, name) for one in fits])
+    moved = np.column_stack([_outer(fitted, name) for fitted in fits])
     return Path(at=at, values=values, errors=errors, freedom=freedom, replicas=moved, factor=fits[0].factor, units=len(units))
 
 
-def _outer(found: Fit, name: str) -> Array:
-    parameter = found.law.parameter(name)
-    assert found.replicas is not None
-    return np.array([parameter.outer(float(value)) for value in found.replicas[:, parameter.index]])
+def _outer(fitted: Fit, name: str) -> Array:
+    parameter = fitted.law.parameter(name)
+    assert fitted.replicas is not None
+    return np.array([parameter.outer(float(value)) for value in fitted.replicas[:, parameter.index]])
 
 
 def _sentence(case: Case, path: Path, slope: Slope) -> str:
-    trend = case.claim.trend
-    assert trend is not None
+    trend = KIND.of(case.claim)
     ends = f"from {shown(float(path.values[0]))} at {shown(float(path.at[0]))} to {shown(float(path.values[-1]))} at "
     ends += shown(float(path.at[-1]))
     low, high = slope.value - slope.half, slope.value + slope.half

@@ -9,23 +9,26 @@ from typing import Any
 
 import ray
 
-from orchestrator.driver.executors.executor import Cluster
+from orchestrator.driver.executors.executor import Resources
 from orchestrator.errors import SweepError
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[None]:
-    """While inside, Ray is there; a local one is started for it and ended after it, an existing one is only left."""
+def connected(resources: Resources, code: tuple[str, ...]) -> Iterator[None]:
+    """While inside, Ray is there: a local one, which ends afterwards, or a cluster, which gets `code` and stays.
+
+    A Ray that this process has begun already is used as it is.
+    """
     if ray.is_initialized():
         yield
         return
     try:
         with _bare():
-            ray.init(**_settings(cluster))
+            ray.init(**_settings(resources, code))
     except ConnectionError as error:
         raise SweepError(
-            f"--address: a Ray cluster must answer at '{cluster.address}', but {error}; begin one with 'ray start --head', or "
-            "leave --address out for a Ray of this machine."
+            f"--address: a Ray cluster must answer at '{resources.address}', but {error}; begin one with 'ray start --head', "
+            "or leave --address out for a Ray of this machine."
         ) from error
     _hush()
     try:
@@ -44,24 +47,24 @@ def _hush() -> None:
 
 @contextmanager
 def _bare() -> Iterator[None]:
-    """While inside, Ray starts without what serves clusters and lookers-on: it imports for seconds, and is slow to leave."""
+    """Start Ray without its monitor, log monitor and API server: each imports for seconds and delays shutdown."""
     node, names = ray._private.node.Node, ("start_monitor", "start_log_monitor", "start_api_server")
-    held = {name: getattr(node, name) for name in names if hasattr(node, name)}
-    for name in held:
+    attributes = {name: getattr(node, name) for name in names if hasattr(node, name)}
+    for name in attributes:
         setattr(node, name, lambda *args, **kwargs: None)
     try:
         yield
     finally:
-        for name, method in held.items():
+        for name, method in attributes.items():
             setattr(node, name, method)
 
 
-def _settings(cluster: Cluster) -> dict[str, Any]:
+def _settings(resources: Resources, code: tuple[str, ...]) -> dict[str, Any]:
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    if cluster.address:
-        return {**quiet, "address": cluster.address, "runtime_env": {"py_modules": list(cluster.code)}}
+    if resources.address:
+        return {**quiet, "address": resources.address, "runtime_env": {"py_modules": list(code)}}
     local = {"include_dashboard": False, "object_store_memory": 500_000_000}
-    return {**quiet, **local, "address": "local", "num_cpus": cluster.cpus, "num_gpus": cluster.gpus}
+    return {**quiet, **local, "address": "local", "num_cpus": resources.cpus, "num_gpus": resources.gpus}
 
 
 def slots(cpu: float, gpu: float) -> int:
@@ -76,14 +79,15 @@ def slots(cpu: float, gpu: float) -> int:
     return max(1, int(min(have["CPU"] / cpu if cpu else 10**6, have.get("GPU", 0) / gpu if gpu else 10**6)))
 
 
-def _local_servers() -> list[Any]:
+def local_servers() -> list[Any]:
     """Ray's own processes that this driver started."""
     import psutil
 
     return [p for p in psutil.Process().children() if p.name() in ("raylet", "gcs_server")]
 
 
-def _alive(servers: list[Any]) -> bool:
+def alive(servers: list[Any]) -> bool:
+    """Whether all these processes still run."""
     import psutil
 
     return all(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in servers)

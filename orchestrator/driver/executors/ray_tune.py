@@ -1,4 +1,4 @@
-"""Runs packs as trials of one Ray Tune run: the only file that knows Ray."""
+"""Runs the packs of one sweep as trials of one Ray Tune run, and hears of workers that die."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.driver.executors.ray_cluster import _alive, _local_servers
+from orchestrator.driver.executors.deaths import Relic, death
+from orchestrator.driver.executors.ray_cluster import alive, local_servers
 from orchestrator.driver.executors.ray_worker import PackTrial
-from orchestrator.driver.pack_queue import Death
 from orchestrator.driver.progress import Show
-from orchestrator.driver.recorder import Progress, Recorder, Where
+from orchestrator.driver.recorder import Progress, Recorder, Whereabouts
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED, interruptible
 from orchestrator.store import point_ids
@@ -52,7 +52,6 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 POLL = 0.25  # seconds between two looks at the recorder
 LAST = 10.0  # seconds after which a driver that is stopping leaves without its workers
 SILENT = 15.0  # seconds without the recorder or the raylet after which a driver leaves
-SAID = 1000  # characters kept of what Ray says of a dead worker
 MEMORY = ("running low on memory", "OutOfMemoryError")  # how Ray says that its memory monitor ended a worker
 
 
@@ -98,7 +97,7 @@ def run_packs(session: Session, show: Show) -> None:
         del _DRIVERS[driver.key]
         ray.kill(recorder)
         shutil.rmtree(folder, ignore_errors=True)
-        # Ray ends the process where a handle is let go after its shutdown, which may come any moment now.
+        # Drop every actor handle now: releasing one after `ray.shutdown` kills the process.
         del tuner, trainable, recorder, driver, monitor
         gc.collect()
         gc.unfreeze()
@@ -126,7 +125,7 @@ class _Driver:
         self._offered: dict[str, tuple[Batch, str]] = {}  # open packs and the recorder's life they were offered in
         self._seen = Progress(life=ray.get(recorder.progress.remote()).life)
         self._before = 0.0  # points that earlier lives of the recorder counted
-        self._raylet = _local_servers()
+        self._raylet = local_servers()
 
     # Tune's side, in the main thread
 
@@ -154,7 +153,8 @@ class _Driver:
             ended = self.session.store.finals(self.session.plan.workload.name)["point"]
             finals = set(point_ids.letters(ended).to_pylist())
             recorded = [i for i, point in zip(batch.index, batch.ids, strict=True) if point in finals]
-        self.session.died(pack, recorded, _death(where, error))
+        relic = _relic(where) if where is not None else None
+        self.session.died(pack, recorded, death(relic, error, memory=any(word in error for word in MEMORY)))
 
     # The monitor's side, in its own thread
 
@@ -169,7 +169,7 @@ class _Driver:
                 stopped = now
             elif now - stopped > LAST:
                 self._leave("a worker did not stop in time")
-            if now - heard > SILENT or not _alive(self._raylet):
+            if now - heard > SILENT or not alive(self._raylet):
                 self._leave("Ray has died under this run")
 
     def _look(self) -> bool:
@@ -240,27 +240,14 @@ def _packed(batches: Sequence[Batch]) -> dict[str, bytes]:
     return {batch.pack: pickle.dumps(batch) for batch in batches}
 
 
-def _death(where: Where | None, error: str) -> Death:
-    """What a dead worker left behind on its node; nobody is blamed where the node is gone too."""
-    text = "\n".join(line for line in error.splitlines() if line.strip())[:SAID] or "the worker died and left no word"
-    relic = _relic(where) if where is not None else None
-    if relic is None:
-        return Death(status="lost", error=text, blame=False)
-    mark, trace = relic
-    if trace:
-        main = trace.strip().split("\n\n")[-1]  # faulthandler writes the main thread last
-        return Death(status="timeout", error=f"the point took longer than limits.seconds and held on:\n{main}", suspects=mark)
-    return Death(status="oom" if any(word in error for word in MEMORY) else "lost", error=text, suspects=mark)
-
-
-def _relic(where: Where) -> tuple[tuple[int, int] | None, str] | None:
+def _relic(where: Whereabouts) -> Relic | None:
     """Mark and trace of a dead worker, read on its node; None where the node does not answer."""
     there = NodeAffinitySchedulingStrategy(where.node, soft=False)
     if where.node == ray.get_runtime_context().get_node_id():
         return read_relic(where.folder)
     read = _remote(read_relic, num_cpus=0, max_retries=0, scheduling_strategy=there)
     try:
-        found: tuple[tuple[int, int] | None, str] = ray.get(read.remote(where.folder), timeout=15)
-        return found
+        relic: Relic = ray.get(read.remote(where.folder), timeout=15)
+        return relic
     except ray.exceptions.RayError:
         return None

@@ -176,14 +176,14 @@ def _logic(node: ast.BoolOp, columns: Columns, height: int) -> pl.Series:
     """A later part counts only where the earlier ones leave it open, as in Python: `n > 0 and 1/n < 2` has a value at 0."""
     import polars as pl
 
-    first, *others = (_truth(_walk(part, columns, height)) for part in node.values)
+    first, *later = (_truth(_walk(part, columns, height)) for part in node.values)
     decided = isinstance(node.op, ast.Or)
 
     def joined(left: pl.Series, right: pl.Series) -> pl.Series:
         settled = left if decided else ~left
         return pl.select(pl.when(settled).then(pl.lit(decided)).when(~settled).then(right)).to_series()
 
-    return functools.reduce(joined, others, first)
+    return functools.reduce(joined, later, first)
 
 
 def _compare(node: ast.Compare, columns: Columns, height: int) -> pl.Series:
@@ -215,10 +215,10 @@ def _compared(op: ast.cmpop, left: pl.Series, right: pl.Series) -> pl.Series:
 
 def _choice(node: ast.IfExp, columns: Columns, height: int) -> pl.Series:
     test, yes, no = (_walk(part, columns, height) for part in (node.test, node.body, node.orelse))
-    return _chosen(_truth(test), yes, no)
+    return _select(_truth(test), yes, no)
 
 
-def _chosen(test: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
+def _select(test: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
     """The one where the test is true and the other where it is false."""
     import polars as pl
 
@@ -253,7 +253,7 @@ def _extreme(op: ast.cmpop, parts: list[pl.Series]) -> pl.Series:
         raise Inexact("a single number has no largest")
     if any(part.dtype == pl.String for part in parts):
         raise Inexact("text has no largest")
-    best = functools.reduce(lambda best, part: _chosen(_compared(op, part, best), part, best), parts)
+    best = functools.reduce(lambda best, part: _select(_compared(op, part, best), part, best), parts)
     return _finite(pl.select(pl.when(_whole(parts)).then(best)).to_series())
 
 
@@ -261,19 +261,19 @@ def _each(function: Callable[..., Any], *parts: pl.Series) -> pl.Series:
     """A function of Python's over the values one by one: Polars' own differ from it in the last digit."""
     lists = [part.to_list() for part in parts]
     try:
-        return _listed(list(map(function, *lists)))
+        return _series_of(list(map(function, *lists)))
     except (ArithmeticError, ValueError, TypeError, Fault):
-        return _listed([_tried(function, values) for values in zip(*lists, strict=True)])
+        return _series_of([_value_or_none(function, values) for values in zip(*lists, strict=True)])
 
 
-def _tried(function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+def _value_or_none(function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     try:
         return None if None in values else number(function, *values)
     except Fault:
         return None
 
 
-def _listed(values: list[Any]) -> pl.Series:
+def _series_of(values: list[Any]) -> pl.Series:
     """The values as a column; TypeError or OverflowError where one fits in none."""
     import polars as pl
 

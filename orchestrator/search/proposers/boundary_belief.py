@@ -27,19 +27,19 @@ class Belief:
 
     def quantile(self, share: float) -> float:
         """The place below which that share of the belief lies."""
-        left = share
+        remaining = share
         for low, high, mass in zip(self.places, self.places[1:], self.masses, strict=False):
-            if mass > 0 and left <= mass:
-                return low + (high - low) * left / mass
-            left -= mass
+            if mass > 0 and remaining <= mass:
+                return low + (high - low) * remaining / mass
+            remaining -= mass
         return self.places[-1]
 
 
-def believe(places: Sequence[float], found: Sequence[float]) -> Belief:
+def believe(places: Sequence[float], sides: Sequence[float]) -> Belief:
     """The belief after measuring sides `found` at sorted `places`, whichever way the measure runs; two places at least."""
-    doubted = [_tempered(side) for side in found]
+    doubted = [_tempered(side) for side in sides]
     rising, falling = (_logs(doubted, up) for up in (True, False))
-    # Both ways at once: a way that the sides speak against has no weight.
+    # Rising and falling crossings are summed; a direction that the data contradict gets negligible weight.
     most = max(*rising, *falling)
     gaps = [high - low for low, high in pairwise(places)]
     weights = [g * (math.exp(r - most) + math.exp(f - most)) for g, r, f in zip(gaps, rising, falling, strict=True)]
@@ -53,10 +53,10 @@ def _tempered(side: float) -> float:
     return min(max(side, 1 - limit), limit)
 
 
-def _logs(found: Sequence[float], rising: bool) -> list[float]:
+def _logs(sides: Sequence[float], rising: bool) -> list[float]:
     """Log-likelihood of a crossing in each gap: all before it on one side, all after it on the other."""
-    after = [math.log(side if rising else 1 - side) for side in found]
-    before = [math.log(1 - side if rising else side) for side in found]
+    after = [math.log(side if rising else 1 - side) for side in sides]
+    before = [math.log(1 - side if rising else side) for side in sides]
     ahead = list(accumulate(before))
     behind = list(accumulate(reversed(after)))[::-1]
-    return [ahead[k] + behind[k + 1] for k in range(len(found) - 1)]
+    return [ahead[k] + behind[k + 1] for k in range(len(sides) - 1)]

@@ -38,13 +38,13 @@ def cross(places: Sequence[float], samples: Samples, sides: Sequence[float], lev
     slope, intercept = (statistics.fmean(parts) for parts in zip(*lines, strict=True))
     if slope == 0:
         return None
-    place = min(max((level - intercept) / slope, min(xs)), max(xs))
+    position = min(max((level - intercept) / slope, min(xs)), max(xs))
     # The spread of lines is what seeds share, which more places leave as it is, and what each place adds of its own. A line
     # over few doubted places may be no line.
-    spread = statistics.variance([line.intercept + line.slope * place for line in lines])
-    own = statistics.fmean(_scatter(near, seed, line) for seed, line in enumerate(lines)) * _leverage(xs, place)
+    spread = statistics.variance([line.intercept + line.slope * position for line in lines])
+    own = statistics.fmean(_scatter(near, seed, line) for seed, line in enumerate(lines)) * _leverage(xs, position)
     half = _student(count) * math.sqrt(max(spread, own) / count) / abs(slope)
-    return Crossing(place=place, half=half, worth=inside < NEAR or own > spread / 2)
+    return Crossing(place=position, half=half, worth=inside < NEAR or own > spread / 2)
 
 
 def _full(places: Sequence[float], samples: Samples, count: int) -> Full:
@@ -79,6 +79,6 @@ def _scatter(near: Full, seed: int, line: tuple[float, float]) -> float:
 
 
 def _leverage(xs: Sequence[float], place: float) -> float:
-    """By what the variance of one value counts in the line's value at a place."""
+    """Leverage: the factor from the variance of one value to the variance of the fitted line at `place`."""
     mean = statistics.fmean(xs)
     return 1 / len(xs) + (place - mean) ** 2 / math.fsum((x - mean) ** 2 for x in xs)

@@ -9,22 +9,22 @@ and rounding cannot move a point by a little.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine
-from orchestrator.search.proposal import Found, Proposal, Rounds, Seen, Value
-from orchestrator.search.proposers.line import Line
+from orchestrator.search.proposal import Curve, Found, Place, Proposal, Rounds, Seen, Value
+from orchestrator.search.proposers.line import Span, spans
+from orchestrator.search.proposers.rounds import measured, room
+from orchestrator.spec.columns_used import ENDS
+from orchestrator.spec.search_kinds.level_set import LevelSet
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process import GaussianProcessRegressor
-
-    from orchestrator.spec.expressions import Expression
-    from orchestrator.spec.search_model import LevelSet
 
 SURE = 1.96  # deviations beyond which a side is not in doubt
 CANDIDATES = 1024
@@ -36,91 +36,94 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LevelSetTask:
-    """A curve (or surface) to find: `of` at `level` over params with (low, high, scale) each, in rounds, `points` at most.
+class LevelSetSearch:
+    """A curve (or surface) to find: `of` at `level` over params with a span each, in rounds, `points` at most.
 
-    `tolerance` is the share of the region that may stay in doubt; `integers` names params that take whole values; `aggregate`
-    combines seeds.
+    `tolerance` is the share of the region that may stay in doubt; `aggregate` combines seeds.
     """
 
-    over: Mapping[str, tuple[float, float, str]]
+    over: Mapping[str, Span]
     of: str
     level: float
     round: int = 8
     points: int = 64
     tolerance: float | None = None
-    integers: frozenset[str] = field(default_factory=frozenset)
     aggregate: str = "mean"
 
     @property
-    def lines(self) -> dict[str, Line]:
-        """How each param is searched, by name, sorted."""
-        return {n: Line(geom=self.over[n][2] == "geom", integer=n in self.integers) for n in sorted(self.over)}
+    def names(self) -> list[str]:
+        """The params, sorted: the order of axes in all arrays."""
+        return sorted(self.over)
 
     @property
     def start(self) -> int:
         """Points that fill the region before the first Gaussian process."""
         return min(max(self.round, 4 * len(self.over)), self.points)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that the search looks at."""
+        return (self.of,)
 
-def task(model: LevelSet, value: Callable[[float | Expression], float], aggregate: str = "mean") -> LevelSetTask:
-    """The task of a spec's model; `value` evaluates its expressions for the study."""
-    return LevelSetTask(
-        over={name: (value(given.low), value(given.high), given.scale) for name, given in model.over.items()},
+    def propose(self, rounds: Rounds) -> Proposal:
+        """The next round; empty where little is in doubt or `points` are measured."""
+        data = _measured(self, rounds)
+        most = room(data.count, self.round, self.points)
+        if not most:
+            return ()
+        free = _free(self, data)
+        if data.count < self.start or len(data.values) < 2:
+            return _values(self, free[: min(most, max(self.start - data.count, 1))])
+        process = _process(data)
+        return () if _finished(self, process) else _values(self, _straddle(process, data, free, most))
+
+    def conclude(self, rounds: Rounds) -> Found:
+        """Points of the curve, by `status`: found, unresolved (out of points), open (unfinished), absent (no crossing),
+        failed.
+        """
+        data = _measured(self, rounds)
+        out = data.count >= self.points
+        if len(data.values) < 2:
+            return Found(status="failed" if out else "open", evaluations=data.count)
+        process = _process(data)
+        curve = _curve(self, process)
+        status = "found" if data.count >= self.start and _finished(self, process) else "unresolved" if out else "open"
+        return Found(
+            status=status if curve or status == "open" else "absent",
+            evaluations=data.count,
+            points=tuple(point for point, _ in curve),
+            brackets=tuple(bracket for _, bracket in curve),
+        )
+
+    def places(self, finding: Found) -> Iterator[Place]:
+        """A row for each point of the curve."""
+        along = ", ".join(self.over)
+        for point, ends in zip(finding.points, finding.brackets, strict=True):
+            columns = {f"{name}_{end}": float(at) for name, both in ends.items() for end, at in zip(ENDS, both, strict=True)}
+            yield Place(along=along, of=self.of, level=float(self.level), columns=columns, point=point)
+
+    def forecast(self) -> tuple[int, int]:
+        """How many assignments a study usually takes (it may end earlier), and at most."""
+        return self.points, self.points
+
+
+def proposer(model: LevelSet, curve: Curve) -> LevelSetSearch:
+    """The search that a spec's model asks for on a curve."""
+    return LevelSetSearch(
+        over=spans(model.over, curve.value),
         of=model.of,
-        level=value(model.level),
+        level=curve.value(model.level),
         round=model.round,
         points=model.points,
         tolerance=model.tolerance,
-        integers=frozenset(name for name, given in model.over.items() if given.integer),
-        aggregate=aggregate,
+        aggregate=curve.aggregate(model.of),
     )
 
 
-def columns(task: LevelSetTask) -> tuple[str, ...]:
-    """The column that the search looks at."""
-    return (task.of,)
-
-
-def propose(task: LevelSetTask, rounds: Rounds) -> Proposal:
-    """The next round; empty where little is in doubt or `points` are measured."""
-    data = _measured(task, rounds)
-    wanted = min(task.round, task.points - data.count)
-    if wanted <= 0:
-        return ()
-    free = _free(task, data)
-    if data.count < task.start or len(data.values) < 2:
-        return _values(task, free[: min(wanted, max(task.start - data.count, 1))])
-    process = _process(data)
-    return () if _finished(task, process) else _values(task, _straddle(process, data, free, wanted))
-
-
-def conclude(task: LevelSetTask, rounds: Rounds) -> Found:
-    """Points of the curve, by `status`: found, unresolved (out of points), open (unfinished), absent (no crossing), failed."""
-    data = _measured(task, rounds)
-    out = data.count >= task.points
-    if len(data.values) < 2:
-        return Found(status="failed" if out else "open", evaluations=data.count)
-    process = _process(data)
-    curve = _curve(task, process)
-    status = "found" if data.count >= task.start and _finished(task, process) else "unresolved" if out else "open"
-    return Found(
-        status=status if curve or status == "open" else "absent",
-        evaluations=data.count,
-        points=tuple(point for point, _ in curve),
-        brackets=tuple(bracket for _, bracket in curve),
-    )
-
-
-def forecast(task: LevelSetTask) -> tuple[int, int]:
-    """How many assignments a study usually takes (it may end earlier), and at most."""
-    return task.points, task.points
-
-
-def classify(task: LevelSetTask, rounds: Rounds, at: Sequence[Mapping[str, Value]]) -> list[bool]:
+def classify(search: LevelSetSearch, rounds: Rounds, at: Sequence[Mapping[str, Value]]) -> list[bool]:
     """Whether the process that these rounds gave expects the measure at or above the level, at each assignment."""
-    data = _measured(task, rounds)
-    unit = np.array([[_unit(task, name, float(values[name])) for name in task.lines] for values in at])
+    data = _measured(search, rounds)
+    unit = np.array([[search.over[name].part(float(values[name])) for name in search.names] for values in at])
     return [bool(side) for side in _process(data).predict(unit) >= 0]
 
 
@@ -141,76 +144,64 @@ class _Data:
         return len(self.values) + len(self.failed)
 
 
-def _measured(task: LevelSetTask, rounds: Rounds) -> _Data:
-    size = len(task.over)
-    every = [(_place(task, one), _combined(task, one)) for found in rounds for one in found]
-    good = [(place, found) for place, found in every if found is not None]
-    failed = [place for place, found in every if found is None]
+def _measured(search: LevelSetSearch, rounds: Rounds) -> _Data:
+    size = len(search.over)
+    every = [(_position(search, assignment), _combined(search, assignment)) for assignment in measured(rounds)]
+    good = [(position, moments) for position, moments in every if moments is not None]
+    failed = [position for position, moments in every if moments is None]
     values = np.array([mean for _, (mean, _) in good])
     # A small distance, of the points that fill the region: later ones lie near the level.
-    first = [abs(float(value)) for value in values[: task.start] if np.isfinite(value) and value]
+    first = [abs(float(value)) for value in values[: search.start] if np.isfinite(value) and value]
     small = float(np.quantile(first, 0.25)) if first else 1.0
     bent = np.clip(np.arcsinh(values / small), -FAR, FAR)
     return _Data(
-        places=np.array([place for place, _ in good]).reshape(-1, size),
+        places=np.array([position for position, _ in good]).reshape(-1, size),
         values=bent,
         noise=np.array([noise for _, (_, noise) in good]) / (small * np.cosh(bent)) ** 2,
         failed=np.array(failed).reshape(-1, size),
     )
 
 
-def _place(task: LevelSetTask, one: Seen) -> list[float]:
-    return [_unit(task, name, float(one.values[name])) for name in task.lines]
+def _position(search: LevelSetSearch, assignment: Seen) -> list[float]:
+    return [search.over[name].part(float(assignment.values[name])) for name in search.names]
 
 
-def _combined(task: LevelSetTask, one: Seen) -> tuple[float, float] | None:
+def _combined(search: LevelSetSearch, assignment: Seen) -> tuple[float, float] | None:
     """How far an assignment's seeds lie from the level together, and the variance of that; None where all failed."""
-    good = np.array([float(y) for y in one.results[task.of] if y is not None and not math.isnan(y)])
+    good = np.array(assignment.numbers(search.of))
     if not len(good):
         return None
-    mean = float(combine(good, task.aggregate)) - task.level
+    mean = float(combine(good, search.aggregate)) - search.level
     noise = float(np.var(good, ddof=1)) / len(good) if len(good) > 1 and math.isfinite(mean) else 0.0
     return None if math.isnan(mean) else (mean, noise)
 
 
-def _unit(task: LevelSetTask, name: str, value: float) -> float:
-    low, high, _ = task.over[name]
-    line = task.lines[name]
-    return (line.place(value) - line.place(low)) / (line.place(high) - line.place(low))
+def _values(search: LevelSetSearch, places: Array) -> Proposal:
+    return tuple({name: search.over[name].value(position[k]) for k, name in enumerate(search.names)} for position in places)
 
 
-def _value(task: LevelSetTask, name: str, place: float) -> float | int:
-    low, high, _ = task.over[name]
-    line = task.lines[name]
-    return line.value(line.place(low) + float(place) * (line.place(high) - line.place(low)))
-
-
-def _values(task: LevelSetTask, places: Array) -> Proposal:
-    return tuple({name: _value(task, name, place[k]) for k, name in enumerate(task.lines)} for place in places)
-
-
-def _candidates(task: LevelSetTask) -> Array:
+def _candidates(search: LevelSetSearch) -> Array:
     """A Sobol set over the region, with its corners; places that stand for the same values stand once."""
     from scipy.stats import qmc
 
-    size = len(task.over)
+    size = len(search.over)
     spread = qmc.Sobol(size, scramble=True, seed=0).random(CANDIDATES)
     corners = np.array(list(product((0.0, 1.0), repeat=size))) if size <= 4 else np.empty((0, size))
     distinct: dict[tuple[Value, ...], Array] = {}
-    for place in (*spread, *corners):
-        values = {name: _value(task, name, place[k]) for k, name in enumerate(task.lines)}
-        kept = np.array([_unit(task, name, float(value)) for name, value in values.items()])
-        distinct.setdefault(tuple(values.values()), kept)
+    for position in (*spread, *corners):
+        values = {name: search.over[name].value(position[k]) for k, name in enumerate(search.names)}
+        parts = np.array([search.over[name].part(float(value)) for name, value in values.items()])
+        distinct.setdefault(tuple(values.values()), parts)
     return np.array(list(distinct.values()))
 
 
-def _free(task: LevelSetTask, data: _Data) -> Array:
+def _free(search: LevelSetSearch, data: _Data) -> Array:
     """Candidates that were not measured."""
-    every = _candidates(task)
-    taken = np.concatenate([data.places, data.failed])
-    if not len(taken):
+    every = _candidates(search)
+    measured_places = np.concatenate([data.places, data.failed])
+    if not len(measured_places):
         return every
-    apart: Array = np.abs(every[:, None, :] - taken[None, :, :]).max(axis=2).min(axis=1)
+    apart: Array = np.abs(every[:, None, :] - measured_places[None, :, :]).max(axis=2).min(axis=1)
     return every[apart > 1e-9]
 
 
@@ -226,39 +217,39 @@ def _process(data: _Data) -> GaussianProcessRegressor:
     kernel = ConstantKernel(1.0, (0.05, 50.0)) * Matern([0.5] * size, [(0.05, 10.0)] * size, nu=2.5) + WhiteKernel(
         1e-4, (JITTER, 0.3)
     )
-    made = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
+    process = GaussianProcessRegressor(kernel, alpha=JITTER + data.noise / scale**2, normalize_y=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a length scale at its bound is an answer
-        fitted = made.fit(data.places, data.values / scale)
+        fitted = process.fit(data.places, data.values / scale)
     # What another machine would fit differs in the last digits; rounded, the process is the same.
     fixed = fitted.kernel_.clone_with_theta(np.round(fitted.kernel_.theta, 2))
-    return GaussianProcessRegressor(fixed, alpha=made.alpha, optimizer=None).fit(data.places, data.values / scale)
+    return GaussianProcessRegressor(fixed, alpha=process.alpha, optimizer=None).fit(data.places, data.values / scale)
 
 
-def _finished(task: LevelSetTask, process: GaussianProcessRegressor) -> bool:
+def _finished(search: LevelSetSearch, process: GaussianProcessRegressor) -> bool:
     """Whether the share of the region whose side is in doubt is small enough."""
-    mean, deviation = process.predict(_candidates(task), return_std=True)
+    mean, deviation = process.predict(_candidates(search), return_std=True)
     share = float(np.mean(np.abs(mean) < SURE * deviation))
-    return share <= (AREA if task.tolerance is None else task.tolerance)
+    return share <= (AREA if search.tolerance is None else search.tolerance)
 
 
-def _straddle(process: GaussianProcessRegressor, data: _Data, free: Array, wanted: int) -> Array:
+def _straddle(process: GaussianProcessRegressor, data: _Data, free: Array, batch: int) -> Array:
     """The candidates most in doubt, one after the other, each as if those before it (and failed ones) met expectation."""
     mean, covariance = process.predict(np.concatenate([free, data.failed]), return_cov=True)
     covariance = np.array(covariance)
     for index in range(len(free), len(mean)):
-        covariance = _given(covariance, index)
-    chosen: list[int] = []
-    for _ in range(min(wanted, len(free))):
+        covariance = _conditioned(covariance, index)
+    picked: list[int] = []
+    for _ in range(min(batch, len(free))):
         doubt = SURE * np.sqrt(np.maximum(np.diag(covariance), 0.0)) - np.abs(mean)
-        doubt[[*chosen, *range(len(free), len(mean))]] = -np.inf
+        doubt[[*picked, *range(len(free), len(mean))]] = -np.inf
         best = int(np.argmax(np.round(doubt, 6)))
-        chosen.append(best)
-        covariance = _given(covariance, best)
-    return free[chosen]
+        picked.append(best)
+        covariance = _conditioned(covariance, best)
+    return free[picked]
 
 
-def _given(covariance: Array, index: int) -> Array:
+def _conditioned(covariance: Array, index: int) -> Array:
     """The covariance once the value at that index is known."""
     column = covariance[:, index]
     return covariance - np.outer(column, column) / max(float(covariance[index, index]), JITTER)
@@ -267,29 +258,34 @@ def _given(covariance: Array, index: int) -> Array:
 Bracket = dict[str, tuple[Value, Value]]
 
 
-def _curve(task: LevelSetTask, process: GaussianProcessRegressor) -> list[tuple[dict[str, Value], Bracket]]:
+def _curve(search: LevelSetSearch, process: GaussianProcessRegressor) -> list[tuple[dict[str, Value], Bracket]]:
     """Where the process meets the level on the lines of a grid, interpolated between neighbours, sorted; with the ends of what
     lies in doubt on that line about it, as far as the grid tells: the line's param has two, the others lie on the grid.
     """
-    size = len(task.over)
+    size = len(search.over)
     side = max(4, round(CELLS ** (1 / size)))
     steps = np.linspace(0.0, 1.0, side)
     grid = np.stack(np.meshgrid(*[steps] * size, indexing="ij"), axis=-1)
     mean, deviation = (part.reshape([side] * size) for part in process.predict(grid.reshape(-1, size), return_std=True))
     doubted = np.abs(mean) < SURE * deviation
-    found = []
+    crossings = []
     for axis in range(size):
         for index in np.argwhere(np.diff(mean >= 0, axis=axis)):
             line = tuple(slice(None) if k == axis else int(at) for k, at in enumerate(index))
             low, high = (float(y) for y in mean[line][index[axis] : index[axis] + 2])
-            place = grid[tuple(index)].copy()
-            place[axis] += low / (low - high) / (side - 1)
-            ends = [place.copy(), place.copy()]
+            position = grid[tuple(index)].copy()
+            position[axis] += low / (low - high) / (side - 1)
+            ends = [position.copy(), position.copy()]
             ends[0][axis], ends[1][axis] = (steps[k] for k in _spread(doubted[line], int(index[axis])))
-            found.append((tuple(place), *map(tuple, ends)))
-    bare = {name: Line(geom=line.geom) for name, line in task.lines.items()}
-    points = [[_bare(task, bare, place) for place in three] for three in sorted(found)]
+            crossings.append((tuple(position), *map(tuple, ends)))
+    # Whole params have values between whole ones too: the curve passes there.
+    lines = {name: replace(search.over[name], integer=False) for name in search.names}
+    points = [[_at(lines, position) for position in three] for three in sorted(crossings)]
     return [(at, {name: (low[name], high[name]) for name in at}) for at, low, high in points]
+
+
+def _at(lines: Mapping[str, Span], position: Sequence[float]) -> dict[str, Value]:
+    return {name: line.value(at) for (name, line), at in zip(lines.items(), position, strict=True)}
 
 
 def _spread(doubted: Any, start: int) -> tuple[int, int]:
@@ -300,12 +296,3 @@ def _spread(doubted: Any, start: int) -> tuple[int, int]:
     while last < len(doubted) - 1 and doubted[last]:
         last += 1
     return first, last
-
-
-def _bare(task: LevelSetTask, lines: Mapping[str, Line], place: Sequence[float]) -> dict[str, Value]:
-    """Values at a place, whole params between whole values too: the curve passes there."""
-    ends = {name: (line.place(task.over[name][0]), line.place(task.over[name][1])) for name, line in lines.items()}
-    return {
-        name: lines[name].value(low + float(at) * (high - low))
-        for (name, (low, high)), at in zip(ends.items(), place, strict=True)
-    }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+
+from orchestrator.spec.expressions import Expression
+from orchestrator.spec.field_types import Interval
 
 DIGITS = 12  # a point's id holds as many, so a value is the same when it comes back from the store
 
@@ -31,9 +34,9 @@ class Line:
         if self.integer and high - low <= count + 1:
             return [k for k in range(int(low) + 1, int(high)) if k not in taken]
         for parts in range(count + 1, count + 4 + len(taken)):
-            found = {self.value(a + (b - a) * k / parts) for k in range(1, parts)} - {low, high, *taken}
-            if len(found) >= count:
-                return _spread(sorted(found), count)
+            values = {self.value(a + (b - a) * k / parts) for k in range(1, parts)} - {low, high, *taken}
+            if len(values) >= count:
+                return _spread(sorted(values), count)
         return []
 
     def closed(self, low: float, high: float, tolerance: float) -> bool:
@@ -43,8 +46,41 @@ class Line:
     def parts(self, low: float, high: float, tolerance: float) -> int:
         """Into how many equal parts a bracket must fall for each to be narrow enough."""
         step = math.log1p(tolerance) if self.geom else tolerance
-        wanted = (self.place(high) - self.place(low)) / step if step else math.inf
-        return math.ceil(round(min(wanted, high - low) if self.integer else wanted, 9))
+        steps = (self.place(high) - self.place(low)) / step if step else math.inf
+        return math.ceil(round(min(steps, high - low) if self.integer else steps, 9))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Numbers from `low` to `high`, evenly or by equal factors (`geom`), perhaps whole ones."""
+
+    low: float
+    high: float
+    scale: str = "lin"
+    integer: bool = False
+
+    @property
+    def line(self) -> Line:
+        """How it is searched."""
+        return Line(geom=self.scale == "geom", integer=self.integer)
+
+    def part(self, value: float) -> float:
+        """At which part of the span a value lies: 0 at its low end, 1 at its high one."""
+        low, high = self.line.place(self.low), self.line.place(self.high)
+        return (self.line.place(value) - low) / (high - low)
+
+    def value(self, part: float) -> float | int:
+        """The value at a part of the span, as the store keeps it."""
+        low, high = self.line.place(self.low), self.line.place(self.high)
+        return self.line.value(low + float(part) * (high - low))
+
+
+def spans(region: Mapping[str, Interval], value: Callable[[float | Expression], float]) -> dict[str, Span]:
+    """The spans of a spec's region on a curve, where `value` evaluates its expressions."""
+    return {
+        name: Span(low=value(ends.low), high=value(ends.high), scale=ends.scale, integer=ends.integer)
+        for name, ends in region.items()
+    }
 
 
 def settled(value: float, integer: bool = False) -> float | int:

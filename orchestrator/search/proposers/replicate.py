@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Seeds
 
 STEP = 1.5  # each look has half as many replicates again: closer ones need a higher level, rarer ones overshoot
-GROWTH = 4.0  # a round makes at most so many of each replicate: a mean that is near 0 by chance foretells anything
-SPARED = 0.8  # of the error allowed is given to looks; the rest is for skewed values, whose spread and mean err together
+GROWTH = 4.0  # a round at most quadruples the replicates: near a mean of zero the predicted number is meaningless
+SPARED = 0.8  # of the error budget goes to repeated looks; the rest covers skewed values, whose mean and spread correlate
 CAREFUL = 0.8  # of the replicates that the spread foretells, so that a spread seen too large wastes few
 
 
@@ -60,19 +60,19 @@ def more(task: ReplicateTask, values: Sequence[float | None]) -> int:
 
     `values` are all so far, None for one that failed: it counts as spent and says nothing.
     """
-    good, left = _good(values), task.max - len(values)
-    if left <= 0:
+    good, remaining = _good(values), task.max - len(values)
+    if remaining <= 0:
         return 0
     numbers = schedule(task)
     if len(good) < numbers[0]:
-        return min(numbers[0] - len(good), left)
+        return min(numbers[0] - len(good), remaining)
     wide = _width(task, interval(task, values)) / task.rel_halfwidth
     if wide <= 1:
         return 0
     needed = len(good) * min(wide**2 * CAREFUL, GROWTH)
     ahead = [n for n in numbers if n > len(good)] or [task.max]
     goal = max([n for n in ahead if n <= needed], default=ahead[0])
-    return min(max(goal - len(good), 1), left)
+    return min(max(goal - len(good), 1), remaining)
 
 
 def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float, float, float]:
@@ -86,23 +86,23 @@ def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float
         estimate = good[0] if good else math.nan
         return -math.inf, estimate, math.inf
     sample = np.array(good)
-    found = intervals.interval(sample, task.aggregate, level(task))
+    measured_interval = intervals.interval(sample, task.aggregate, level(task))
     numbers = schedule(task)
-    stopped = numbers[0] < len(good) < numbers[-1] and found.high > found.low
-    estimate = _unbiased(sample, task.aggregate, found) if stopped else found.estimate
-    return float(found.low), float(estimate), float(found.high)
+    stopped = numbers[0] < len(good) < numbers[-1] and measured_interval.high > measured_interval.low
+    estimate = _unbiased(sample, task.aggregate, measured_interval) if stopped else measured_interval.estimate
+    return float(measured_interval.low), float(estimate), float(measured_interval.high)
 
 
-def _unbiased(sample: intervals.Array, aggregate: str, found: intervals.Interval) -> float:
+def _unbiased(sample: intervals.Array, aggregate: str, measured_interval: intervals.Interval) -> float:
     """The estimate less cov(mean, ln n), by which Wald's identity says it is off, n being as (deviation / mean)^2."""
     values = np.square(sample) if aggregate == "rms" else sample
     mean, spread = float(np.mean(values)), float(np.var(values))
     skew = float(np.mean((values - mean) ** 3))
     if mean == 0 or spread == 0:
-        return found.estimate
+        return measured_interval.estimate
     right = mean + (skew / spread - 2 * spread / mean) / len(values)
     estimate = math.sqrt(max(right, 0.0)) if aggregate == "rms" else right
-    return min(max(estimate, found.low), found.high)
+    return min(max(estimate, measured_interval.low), measured_interval.high)
 
 
 def fixed(task: ReplicateTask, assignments: Sequence[Sequence[float | None]]) -> int:
@@ -118,8 +118,8 @@ def _needed(task: ReplicateTask, values: Sequence[float | None]) -> int:
     sample = np.array(_good(values))
     if len(sample) < 2:
         return task.max
-    found = intervals.interval(sample, task.aggregate, task.confidence)
-    wide = _width(task, (found.low, found.estimate, found.high)) / task.rel_halfwidth
+    measured_interval = intervals.interval(sample, task.aggregate, task.confidence)
+    wide = _width(task, (measured_interval.low, measured_interval.estimate, measured_interval.high)) / task.rel_halfwidth
     if not math.isfinite(wide):
         return task.max
     spread = wide * math.sqrt(len(sample)) / intervals.quantile(task.confidence, len(sample))
@@ -145,9 +145,9 @@ def _good(values: Sequence[float | None]) -> list[float]:
     return [float(y) for y in values if y is not None and math.isfinite(y)]
 
 
-def _width(task: ReplicateTask, found: tuple[float, float, float]) -> float:
+def _width(task: ReplicateTask, ends: tuple[float, float, float]) -> float:
     """Half the interval as a share of the estimate; 0 for values that all agree, infinite about 0."""
-    low, estimate, high = found
+    low, estimate, high = ends
     if high == low:
         return 0.0
     return (high - low) / 2 / abs(estimate) if estimate else math.inf

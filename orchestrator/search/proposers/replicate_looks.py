@@ -31,7 +31,7 @@ def level(looks: tuple[int, ...], confidence: float) -> float:
     cells, moves = _spreads(looks)
     worst = partial(_worst, looks=looks, cells=cells, moves=moves)
     low, high = confidence, 1 - (1 - confidence) / 1000
-    return float(brentq(lambda found: worst(found) - confidence, low, high, xtol=1e-5)) if worst(low) < confidence else low
+    return float(brentq(lambda level: worst(level) - confidence, low, high, xtol=1e-5)) if worst(low) < confidence else low
 
 
 def _spreads(looks: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
@@ -45,7 +45,7 @@ def _spreads(looks: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
         np.exp(np.linspace(math.log(max(chdtri(n - 1, 1 - NEVER), 1e-12)), math.log(chdtri(n - 1, NEVER)), GRID + 1))
         for n in looks
     ]
-    cells = [np.sqrt(found[1:] * found[:-1]) for found in edges]
+    cells = [np.sqrt(edge[1:] * edge[:-1]) for edge in edges]
     moves = [np.diff(chdtr(looks[0] - 1, edges[0]))[None, :]]
     for (before, after), middles, ends in zip(pairwise(looks), cells, edges[1:], strict=False):
         grown = np.maximum(ends[None, :] - middles[:, None], 0.0)

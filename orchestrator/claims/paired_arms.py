@@ -1,0 +1,206 @@
+"""Turns the rows of two arms that are compared pair by pair into findings: the mean difference, and what a third arm changes.
+
+Rows of both arms with the same values of the `pair` columns belong together. The repeats that intervals rest on are the values
+of the claim's unit (the seed unless told): cells that share a seed are averaged first, so their noise is not counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.claims import matched_sides
+from orchestrator.claims.case import Case, Region
+from orchestrator.claims.evidence import settled
+from orchestrator.claims.placing import Placed, reported, settle
+from orchestrator.claims.series_of_rows import SEEDS
+from orchestrator.claims.verdict import Finding
+from orchestrator.fitting.aggregates import combine, expression
+from orchestrator.fitting.fits import DRAWS
+from orchestrator.fitting.intervals import Array, Interval, student, without_each
+from orchestrator.results.derived_columns import with_column
+from orchestrator.results.described import aggregate
+from orchestrator.wording import count, level_text, shown, span
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from orchestrator.spec.claim_kinds.compare import Compare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Values `(cells, units)` of one arm, NaN where a pair has none; the cells and units are those of all arms."""
+
+    values: Array
+    lost: int
+
+    def filled(self, high: bool) -> Array:
+        """The values with what is lost at an end of what its cell shows, or of all where it shows nothing."""
+        end = np.nanmax if high else np.nanmin
+        hollow = np.isnan(self.values).all(axis=1)
+        own = np.full(len(self.values), end(self.values))
+        if not hollow.all():
+            own[~hollow] = end(self.values[~hollow], axis=1)
+        return np.where(np.isnan(self.values), own[:, None], self.values)
+
+
+def judge(case: Case, model: Compare) -> list[Finding]:
+    """A finding for each group of the claim."""
+    return [_group(case, model, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
+
+
+def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
+    import polars as pl
+
+    arms = [model.left, model.right, *([model.interaction] if model.interaction else [])]
+    label = rows["arm"].cast(pl.String)
+    sides = {arm: rows.filter(label == arm) for arm in arms}
+    unit, keys = _keys(case, model)
+    short = [f"{arm} has no result" for arm, part in sides.items() if not settled(part).any()]
+    if short:
+        return _unmet(short, group)
+    cells, units = _cells(case, model.of, sides, unit, keys)
+    short = [*_few(case, cells, units), *matched_sides.unequal(case.claim, [*keys, unit], sides, case.fields)]
+    if short:
+        return _unmet(short, group)
+    how = aggregate(case.fields, model.of)
+    signs = {"difference": (arms[0], arms[1])} | ({"interaction": (arms[0], arms[2])} if model.interaction else {})
+    words, sentences, numbers, reasons = [], [], {}, _missing(sides, cells)
+    for name, (left, right) in signs.items():
+        region = _region(case, name, rows)
+        placed = _place(cells[left].values, cells[right].values, how, region, case.level)
+        others = [_place(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
+        word, reason = settle(placed.word, placed.reason, others, _guard(case, model.of))
+        words.append(word)
+        reasons += [reason] if reason else []
+        numbers[name] = reported(placed, region)
+        sentences.append(_sentence(model, name, placed, region, case.level))
+    sentence = f"{model.of} in {_pairs(cells[arms[0]], keys)}, {'; '.join(sentences)}"
+    return Finding(verdict=_all(words), sentence=sentence, group=group, numbers=numbers, reasons=tuple(reasons))
+
+
+def _unmet(short: Sequence[str], group: dict[str, Any]) -> Finding:
+    return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=tuple(short))
+
+
+def _all(words: list[str]) -> str:
+    """Refuted where one is, supported where all are."""
+    return "refuted" if "refuted" in words else "supported" if set(words) == {"supported"} else "undecided"
+
+
+def _keys(case: Case, model: Compare) -> tuple[str, list[str]]:
+    """The unit, and the other columns that make a pair; the first of them is the unit where no seed or unit is named."""
+    pair = list(model.pair) or [case.claim.unit or "seed"]
+    unit = case.claim.unit or ("seed" if "seed" in pair else pair[0])
+    return unit, [name for name in pair if name != unit]
+
+
+def _cells(
+    case: Case, y: str, sides: dict[str, pl.DataFrame], unit: str, keys: list[str]
+) -> tuple[dict[str, Cells], list[Any]]:
+    """The arms' values on the same cells and units: every pair that some arm has."""
+    import polars as pl
+
+    where = f"claims.{case.claim.id}.compare.pair"
+    columns_by_arm = {arm: _with_columns(rows, [*keys, unit], where) for arm, rows in sides.items()}
+    joined = pl.concat([part.select(*keys, unit) for part in columns_by_arm.values()])
+    units = joined[unit].drop_nulls().unique().sort()
+    cells = joined.select(keys).unique().sort(keys) if keys else pl.DataFrame({"cell": [0]})
+    found = {}
+    for arm, part in columns_by_arm.items():
+        ok = part.filter(settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite())
+        combined = ok.group_by(*keys, unit).agg(expression(pl.col(y), aggregate(case.fields, y)))
+        grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
+        column = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)[y]
+        values = column.fill_null(float("nan")).to_numpy().reshape(len(cells), len(units))
+        found[arm] = Cells(values=values, lost=int(np.isnan(values).sum()))
+    return found, units.to_list()
+
+
+def _with_columns(rows: pl.DataFrame, columns: list[str], where: str) -> pl.DataFrame:
+    for column in columns:
+        rows = with_column(rows, column, where)
+    return rows
+
+
+def _few(case: Case, cells: dict[str, Cells], units: list[Any]) -> list[str]:
+    """Too few units for an interval."""
+    noisy = any(_spread(c.values) for c in cells.values())
+    needs = case.claim.require.seeds or (SEEDS if noisy else 1)
+    needs = max(2, needs) if noisy else needs
+    return [f"it has {len(units)} {case.claim.unit or 'seed'}s and needs {needs}"] if len(units) < needs else []
+
+
+def _spread(values: Array) -> bool:
+    """Whether units differ by more than rounding anywhere."""
+    filled = values[~np.isnan(values).all(axis=1)]
+    if not len(filled):
+        return False
+    return bool(((np.nanmax(filled, axis=1) - np.nanmin(filled, axis=1)) > 1e-12 * np.nanmax(np.abs(filled))).any())
+
+
+def _region(case: Case, name: str, rows: pl.DataFrame) -> Region:
+    """The region of a difference; none below zero is expected where the claim gives no region."""
+    expected = (case.claim.expect or {}).get(name)
+    return Region(low=0.0) if expected is None else case.region(expected, rows)
+
+
+def _extremes(left: Cells, right: Cells) -> list[tuple[Array, Array]]:
+    if not left.lost and not right.lost:
+        return []
+    return [(left.filled(high), right.filled(not high)) for high in (False, True)]
+
+
+def _place(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
+    measured_interval = difference(left, right, how, level)
+    return Placed(word=region.place(measured_interval.low, measured_interval.high), interval=measured_interval, windows=())
+
+
+def difference(left: Array, right: Array, how: str, level: float) -> Interval:
+    """The mean over cells of left less right, units combined in each cell, with t over units, or the range over cells."""
+    complete = ~np.isnan(left) & ~np.isnan(right)
+    a, b = np.where(complete, left, np.nan), np.where(complete, right, np.nan)
+    filled = complete.any(axis=1)
+    a, b, present = a[filled], b[filled], complete[filled].any(axis=0)
+    a, b = a[:, present], b[:, present]
+    if not a.size:
+        return Interval(estimate=np.nan, low=-np.inf, high=np.inf, units=0, method="no pair")
+    each = combine(a, how) - combine(b, how)
+    value, n = float(np.mean(each)), a.shape[1]
+    if n < 2 or not _spread(a - b):
+        return Interval(estimate=value, low=float(each.min()), high=float(each.max()), units=n, method="range over pairs")
+    if how == "median":  # leaving one out misjudges a median
+        picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+        moved = np.mean(np.nanmedian(a[:, picks], axis=2) - np.nanmedian(b[:, picks], axis=2), axis=0)
+        factor = np.sqrt(n / (n - 1))
+    else:
+        moved, factor = np.mean(without_each(a, how) - without_each(b, how), axis=1), (n - 1) / np.sqrt(n)
+    half = student(level, n - 1) * float(factor) * float(np.std(moved, ddof=1))
+    return Interval(estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df")
+
+
+def _guard(case: Case, y: str) -> str:
+    bounded = case.bound(y)
+    return f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
+
+
+def _missing(sides: dict[str, pl.DataFrame], cells: dict[str, Cells]) -> list[str]:
+    return [f"{arm}: {count(cells[arm].lost, 'pair')} no result" for arm in sides if cells[arm].lost]
+
+
+def _pairs(cells: Cells, keys: list[str]) -> str:
+    n, m = cells.values.shape
+    return f"{n * m} pairs ({m} units, {n} of {' and '.join(keys)})" if keys else f"{m} pairs"
+
+
+def _sentence(model: Compare, name: str, placed: Placed, region: Region, level: float) -> str:
+    interval = placed.interval
+    what = f"{model.left} - {model.right}"
+    if name == "interaction":
+        what = f"({what}) - ({model.interaction} - {model.right})"
+    ends = f"{span(interval.low, interval.high)} at {level_text(level)} ({interval.method})"
+    return f"{what}: {shown(interval.estimate)} {ends}, expected {region}"
