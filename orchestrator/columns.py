@@ -52,7 +52,7 @@ def unfinished(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 ENGINE_COLUMNS = (
-    Column("point", "string", "", "Identity: hash of workload, version, params that differ from their defaults, and seed."),
+    Column("point", "uint64", "", "Identity: hash of workload, version, params that differ from their defaults, and seed."),
     Column("workload", "string", "", "Workload that measured the row, as paper.measurement."),
     Column("version", "int64", "", "VERSION of the workload when the row was measured."),
     Column("seed", "int64", "", "Seed of the point; every random stream of the point derives from it."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
 from starlette.requests import Request
 
 from dashboards.blocks.spec_text import again
@@ -10,6 +9,7 @@ from dashboards.blocks.view import View
 from dashboards.data.cache import Cache
 from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
 from orchestrator.errors import StoreError
+from orchestrator.results import frames
 
 PATH = "/point/{point:path}"
 
@@ -46,7 +46,6 @@ def _planned(cache: Cache, name: str) -> list[View]:
     """The sweeps whose plan has the point."""
     sweeps = []
     for sweep in cache.sweeps():
-        plan = pl.scan_parquet(cache.store.plan_path(sweep.record)).filter(pl.col("point") == name)
-        arms = plan.select("arm").collect()["arm"].to_list()
-        sweeps += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(map(str, arms))}] if arms else []
+        arms = frames.arms(cache.store, sweep.record, name)
+        sweeps += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(arms)}] if arms else []
     return sweeps

@@ -194,7 +194,7 @@ def measure(
     batch = Batch(
         pack="contract",
         index=list(range(len(points))),
-        ids=[str(i) for i in range(len(points))],
+        ids=[f"{i:016x}" for i in range(len(points))],
         seeds=[seed for _, seed in points],
         params={field.name: [params[field.name] for params, _ in points] for field in workload.params},
         seconds=float("inf"),
@@ -214,7 +214,7 @@ def measure(
     )
     execute(workload, batch, terms.here(), desk, Watchdog(LIMIT), pace or Pace())
     # A row that went out with a checkpoint comes once more where it turns out to be the last: a final row hides a partial one.
-    rows: dict[str, dict[int, dict[str, Any]]] = {point: {} for point in batch.ids}
+    rows: dict[int, dict[int, dict[str, Any]]] = {i: {} for i in range(len(points))}
     for row in desk.rows:
         rows[row["point"]][row["step"]] = row
     return [list(of_point.values()) for of_point in rows.values()]

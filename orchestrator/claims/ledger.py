@@ -13,7 +13,7 @@ import polars as pl
 
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
-from orchestrator.store import Store
+from orchestrator.store import Store, point_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,8 @@ def claim_hash(claim: Claim) -> str:
 def sample(plan: pa.Table) -> Sample:
     """The sample that a plan draws: a table with `point` and `seed`, in any order."""
     points = pl.Series(plan["point"]).unique().sort()
-    digest = hashlib.blake2b(str(points.str.join("").item()).encode(), digest_size=8).hexdigest()
+    letters = pl.Series(point_ids.letters(points.to_numpy()))
+    digest = hashlib.blake2b(str(letters.str.join("").item()).encode(), digest_size=8).hexdigest()
     return Sample(points=len(points), seeds=pl.Series(plan["seed"]).n_unique(), hash=digest)
 
 

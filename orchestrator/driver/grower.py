@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from orchestrator.driver import stored_plan
 from orchestrator.driver.session import Session, record
-from orchestrator.plan import Plan, shape_groups, stored_plan
+from orchestrator.plan import Plan, shape_groups
 from orchestrator.search.growth import Growth
 from orchestrator.spec import Spec
 from orchestrator.store import Store

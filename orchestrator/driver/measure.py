@@ -7,7 +7,7 @@ import types
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.driver import remaining, shipping
+from orchestrator.driver import remaining, shipping, stored_plan
 from orchestrator.driver.executors.choice import EXECUTORS
 from orchestrator.driver.executors.executor import Executor, Resources
 from orchestrator.driver.grower import Grower
@@ -17,7 +17,7 @@ from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SpecError, StoreError
-from orchestrator.plan import Plan, expand, shape_groups, stored_plan
+from orchestrator.plan import Plan, expand, shape_groups
 from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec

@@ -11,22 +11,22 @@ import pyarrow.compute as pc
 from orchestrator.columns import NO_FAILURES
 from orchestrator.plan import Plan
 from orchestrator.plan.shape_groups import shape
-from orchestrator.store import Store
+from orchestrator.store import Store, point_ids
 
 
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     """Positions of the points without a final row; with `retry` also of those that failed."""
     finals = store.finals(plan.workload.name, plan.workload.version)
     settled = finals.filter(_no_failures(finals)) if retry else finals
-    is_settled = pc.is_in(pa.array(plan.ids, pa.string()), value_set=settled["point"].combine_chunks())
+    is_settled = pc.is_in(point_ids.numbers(plan.ids), value_set=settled["point"].combine_chunks())
     return np.flatnonzero(~is_settled.to_numpy(zero_copy_only=False)).tolist()
 
 
 def failed(plan: Plan, store: Store) -> int:
     """How many of the plan's points have failed; to be stopped early is no failure."""
     finals = store.finals(plan.workload.name, plan.workload.version)
-    bad = finals.filter(pc.invert(_no_failures(finals)))["point"].to_pylist()
-    return len(set(bad) & set(plan.ids)) if bad else 0
+    bad = finals.filter(pc.invert(_no_failures(finals)))["point"].combine_chunks()
+    return int(pc.sum(pc.is_in(point_ids.numbers(plan.ids), value_set=bad)).as_py() or 0) if len(bad) else 0
 
 
 def _no_failures(finals: pa.Table) -> pa.Array:

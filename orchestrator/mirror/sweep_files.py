@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import StoreError
 from orchestrator.results.stored_sweep import StoredSweep
-from orchestrator.store import Store, counting_rule, durable, open_store, parts, row_format
+from orchestrator.store import Store, counting_rule, durable, open_store, parts, point_ids, row_format
 from orchestrator.store.merge import merge
 
 if TYPE_CHECKING:
@@ -29,9 +28,14 @@ LABELS = ("arm", "sweep", "size")  # columns that a sweep's rows have before tho
 
 
 def tables(sweep: StoredSweep, folder: Path) -> None:
-    """Write the sweep's rows and plan into the folder, as the files TABLES."""
+    """Write the sweep's rows and plan into the folder, as the files TABLES.
+
+    People open them, so ids are letters, as in a store of format 1, and lawsweep of any version takes them in.
+    """
+    import pyarrow.parquet as pq
+
     _write(sweep, folder / ROWS)
-    shutil.copyfile(sweep.store.plan_path(sweep.record), folder / PLAN)
+    pq.write_table(point_ids.readable(sweep.store.planned(sweep.record)), folder / PLAN, compression="zstd")
 
 
 def told(sweep: StoredSweep, folder: Path) -> dict[str, Path]:
@@ -63,11 +67,11 @@ def _write(sweep: StoredSweep, file: Path) -> None:
     schema = store.schema(workload) if store.parts(workload) else row_format.engine_schema()
     labels = [pa.field(name, pa.string(), metadata={"role": "engine"}) for name in LABELS]
     whole = pa.schema([*labels, *schema], metadata=_about(schema, sweep.record))
-    settings = {"compression": "zstd", "use_dictionary": parts.repeating(whole), "write_statistics": False}
-    with pq.ParquetWriter(file, whole, **settings) as writer:
+    settings = {"compression": "zstd", "use_dictionary": parts.repeating_columns(whole), "write_statistics": False}
+    with pq.ParquetWriter(file, point_ids.in_letters(whole), **settings) as writer:
         # Piece by piece: as text, what is said in every row takes ten times the memory.
         for piece in sweep.measured.iter_slices(PIECE):
-            writer.write_table(piece.to_arrow().cast(whole))
+            writer.write_table(point_ids.readable(piece.to_arrow()).cast(point_ids.in_letters(whole)))
 
 
 def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
@@ -77,6 +81,7 @@ def _about(schema: pa.Schema, record: Mapping[str, Any]) -> dict[bytes, bytes]:
         **about,
         "workload": record["workload"],
         "version": record.get("version", about.get("version")),
+        "format": 1,
         "deduplicated": False,
     }
     return {row_format.KEY: json.dumps(about).encode()}
@@ -112,7 +117,8 @@ def _rebuild(files: Path, store: Store) -> str:
             f"{files}: it must hold {', '.join(FILES)} as lawsweep wrote them, but got '{error}'; mirror the sweep again."
         ) from error
     # A point of two arms has its rows twice.
-    rows = counting_rule.once(rows.drop_columns([name for name in LABELS if name in rows.column_names]), counting_rule.settle)
+    rows = point_ids.numbered(rows.drop_columns([name for name in LABELS if name in rows.column_names]))
+    rows = counting_rule.once(rows, counting_rule.settle)
     if rows.num_rows:
         store.put(workload, parts.part_name(rows), parts.part_bytes(rows))
     for run in about["runs"]:

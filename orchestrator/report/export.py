@@ -19,6 +19,7 @@ from orchestrator.figures.of_sweep import drawings
 from orchestrator.fitting.aggregates import expression
 from orchestrator.report import latex
 from orchestrator.report.bibliography import citations
+from orchestrator.results import frames
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
@@ -58,7 +59,7 @@ def write(sweep: StoredSweep, verdicts: Sequence[Verdict], out: Path, *, bundle:
 
 def _tables(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, bytes]]:
     """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
-    yield from _files("results", sweep.measured)
+    yield from _files("results", frames.shown(sweep.measured))
     tables = {"summary": summary(sweep.rows, sweep.fields), "verdicts": judged(verdicts), "boundaries": sweep.boundaries}
     for name, table in tables.items():
         if table is not None and table.width:

@@ -103,10 +103,7 @@ def _rows(asked_side: Side) -> pl.DataFrame:
 
 def _all_rows(asked_side: Side) -> pl.LazyFrame:
     """Every row of the sweep's points, also those that a later measurement has replaced."""
-    record = asked_side.stored.record
-    plan = pl.scan_parquet(asked_side.store.plan_path(record)).select("point").unique()
-    parts = [str(part.path) for part in asked_side.store.parts(record["workload"])]
-    return pl.scan_parquet(parts, missing_columns="insert", extra_columns="ignore").join(plan, on="point", how="semi")
+    return frames.every(asked_side.store, asked_side.stored.record)
 
 
 def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:

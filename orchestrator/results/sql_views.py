@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from orchestrator.errors import QueryError
-from orchestrator.store import Store, durable, parts, row_format
+from orchestrator.store import Store, durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import View
 from orchestrator.workload.describe import table_name
 
@@ -53,7 +53,7 @@ def views(store: Store) -> tuple[Sources, list[str]]:
     statements = [f"create view {name} as select * from _{name}" for name in ("runs", "claims")]
     workloads = identifiers(store.workloads())
     for name, identifier in workloads.items():
-        statements.append(_workload_view(store.view(name), identifier, sources))
+        statements.extend(_workload_view(store.view(name), identifier, sources))
     statements += _sweep_views(store, workloads, sources)
     statements += _boundary_views(store, sources)
     statements.append(_points_view(workloads.values()))
@@ -72,8 +72,11 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
     return taken_names
 
 
-def _workload_view(view: View, identifier: str, sources: Sources) -> str:
-    """A view of the rows that count: what is read from the parts but for contested points, and what was settled of those."""
+def _workload_view(view: View, identifier: str, sources: Sources) -> list[str]:
+    """The views of the rows that count: what is read from the parts but for contested points, and what was settled of those.
+
+    `_<identifier>` has ids as numbers, for other views to join on; what a user sees has them as text.
+    """
     _refuse_one_name_twice(view.schema.names, identifier)
     key = f"_{identifier}"
     selects = []
@@ -84,9 +87,12 @@ def _workload_view(view: View, identifier: str, sources: Sources) -> str:
         selects.append(f"select * from {_quoted(key + '_settled')}")
     for number, (group, readable) in enumerate(view.groups):
         sources[f"{key}_{number}"] = parts.dataset(group, readable)
-        columns = ", ".join(_column(field, readable) for field in view.schema)
-        selects.append(f"select {columns} from {_quoted(f'{key}_{number}')}{without}")
-    return f"create view workloads.{_quoted(identifier)} as {' union all '.join(selects)}"
+        columns = ", ".join(_column(field, readable, group[0].lettered) for field in view.schema)
+        selects.append(f"select * from (select {columns} from {_quoted(f'{key}_{number}')}){without}")
+    return [
+        f"create temporary view {_quoted(f'{key}_rows')} as {' union all '.join(selects)}",
+        f"create view workloads.{_quoted(identifier)} as select * replace ({_letters('point')}) from {_quoted(f'{key}_rows')}",
+    ]
 
 
 def _refuse_one_name_twice(names: Sequence[str], identifier: str) -> None:
@@ -100,14 +106,27 @@ def _refuse_one_name_twice(names: Sequence[str], identifier: str) -> None:
         )
 
 
-def _column(field: pa.Field, readable: pa.Schema) -> str:
-    """The column, or its absence in the parts of an older version."""
+def _column(field: pa.Field, readable: pa.Schema, lettered: bool) -> str:
+    """The column, or its absence in the parts of an older version; ids as numbers."""
+    if field.name == "point" and lettered:
+        return f"{_number('point')} as point"
     if field.name in readable.names:
         return _quoted(field.name)
     return f"null::{SQL_TYPES[field.type]} as {_quoted(field.name)}"
 
 
-SQL_TYPES = {S: "varchar", F: "double", N: "bigint", pa.bool_(): "boolean", pa.timestamp("us", "UTC"): "timestamptz"}
+def _letters(column: str) -> str:
+    """An id of a point as text: sixteen letters."""
+    return f"lower(lpad(hex({column}), 16, '0')) as point"
+
+
+def _number(column: str) -> str:
+    """The number of an id that is stored as text, as format 1 has it."""
+    return f"('0x' || {column})::ubigint"
+
+
+SQL_TYPES = {S: "varchar", F: "double", N: "bigint", pa.bool_(): "boolean"}
+SQL_TYPES |= {pa.uint64(): "ubigint", pa.timestamp("us", "UTC"): "timestamptz"}
 
 
 def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -> list[str]:
@@ -117,17 +136,26 @@ def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -
     statements, all_plans = [], ["select * from _plans"]
     for record in plans:
         key = f"_plan_{len(all_plans)}"
-        sources[key] = ds.dataset(str(store.plan_path(record)), format="parquet")
+        sources[key], number = _plan(store, record)
         labels = {name: _literal(record[name]) for name in ("sweep", "size", "workload")}
-        all_plans.append(f"select {labels['sweep']}, {labels['size']}, {labels['workload']}, arm, point, seed from {key}")
+        columns = f"{labels['sweep']}, {labels['size']}, {labels['workload']}, arm, {_letters(number)}, seed"
+        all_plans.append(f"select {columns} from {key}")
         if latest[record["sweep"]] is record:
-            rows = f"workloads.{_quoted(workloads[record['workload']])}" if record["workload"] in workloads else "_points"
+            rows = _quoted(f"_{workloads[record['workload']]}_rows") if record["workload"] in workloads else "_points"
             name = _quoted(identifiers(latest)[record["sweep"]])
             statements.append(
-                f"create view sweeps.{name} as select p.arm, {labels['sweep']} as sweep, {labels['size']} as size, r.* "
-                f"from {key} p join {rows} r on p.point = r.point"
+                f"create view sweeps.{name} as select p.arm, {labels['sweep']} as sweep, {labels['size']} as size, "
+                f"r.* replace ({_letters('r.point')}) from (select arm, {number} as point from {key}) p "
+                f"join {rows} r on p.point = r.point"
             )
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]
+
+
+def _plan(store: Store, record: Mapping[str, Any]) -> tuple[ds.Dataset, str]:
+    """The points of a plan without their params, which the rows have too, and their ids as numbers in SQL."""
+    plan = ds.dataset(str(store.plan_path(record)), format="parquet")
+    points = plan.replace_schema(pa.schema([plan.schema.field(name) for name in ("arm", "point", "seed")]))
+    return points, _number("point") if point_ids.lettered(plan.schema) else "point"
 
 
 def _boundary_views(store: Store, sources: Sources) -> list[str]:
@@ -157,9 +185,9 @@ def _bracket(names: Sequence[str]) -> str:
 
 def _points_view(identifiers: Iterable[str]) -> str:
     """One row for each point that has ended, with what the engine knows of it."""
-    columns = ", ".join(_quoted(f.name) for f in row_format.engine_schema())
-    selects = [f"select {columns} from workloads.{_quoted(i)} where final" for i in identifiers]
-    return f"create view points as {' union all '.join(['select * from _points', *selects])}"
+    columns = ", ".join(_letters("point") if f.name == "point" else _quoted(f.name) for f in row_format.engine_schema())
+    tables = ["_points", *(f"_{i}_rows" for i in identifiers)]
+    return f"create view points as {' union all '.join(f'select {columns} from {_quoted(t)} where final' for t in tables)}"
 
 
 def _claims(store: Store) -> pa.Table:

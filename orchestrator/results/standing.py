@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from orchestrator.columns import STATUSES, failures, unfinished
-from orchestrator.store import Store, counting_rule, parts, row_format
+from orchestrator.store import Store, counting_rule, parts, point_ids, row_format
 
 READ = pa.schema([row_format.engine_schema().field(name).remove_metadata() for name in (*counting_rule.COLUMNS, "seconds")])
 NUMBERS = {"step": np.int64, "generation": np.int64, "started": np.int64, "seconds": np.float64}
@@ -119,8 +118,8 @@ class StandingIndex:
     def holders(self, point: str) -> tuple[str, ...]:
         """Paths of the parts that hold rows of a point."""
         with self.guard:
-            (key,) = _keys(pa.chunked_array([[point]], pa.string()))
-            holders = set(self.rows["part"][self.rows["key"] == key].tolist())
+            key = point_ids.number(point)
+            holders = set(self.rows["part"][self.rows["key"] == np.uint64(key)].tolist()) if key is not None else set()
             return tuple(sorted(path for path, number in self.numbers.items() if number in holders))
 
     def _plan(self, path: Path) -> _PlannedPoints:
@@ -177,20 +176,21 @@ def _joined(first: Columns, second: Columns) -> Columns:
 def _read(paths: Sequence[str], first: int, words: dict[str, int]) -> Columns:
     """What the index keeps of these parts' rows, the parts numbered from `first`; new words are added to `words`."""
     numbers = {path: first + i for i, path in enumerate(paths)}
-    batches, places = [], []
+    tables, places = [READ.empty_table()], []
     try:
-        for tagged in ds.dataset(list(paths), schema=READ, format="parquet").scanner(columns=READ.names).scan_batches():
-            batches.append(tagged.record_batch)
-            places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
+        for group, schema in _by_format(paths):
+            for tagged in ds.dataset(group, schema=schema, format="parquet").scanner(columns=READ.names).scan_batches():
+                tables.append(point_ids.numbered(pa.Table.from_batches([tagged.record_batch])))
+                places.append(np.full(tagged.record_batch.num_rows, numbers[tagged.fragment.path], np.int32))
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise parts.culprit(map(Path, paths), error) from error
-    table = pa.Table.from_batches(batches, READ)
+    table = pa.concat_tables(tables)
     table = table.set_column(table.schema.get_field_index("started"), "started", pc.cast(table["started"], pa.int64()))
     return {
         "part": np.concatenate([np.zeros(0, np.int32), *places]),
-        "key": _keys(table["point"]),
+        "key": table["point"].to_numpy(),
         "final": table["final"].to_numpy(),
         **{name: pc.fill_null(table[name], 0).to_numpy().astype(kind) for name, kind in NUMBERS.items()},
         **{name: _numbers(table[name], words) for name in TEXTS},
@@ -205,11 +205,12 @@ def _numbers(texts: pa.ChunkedArray, words: dict[str, int]) -> NDArray[np.int32]
     return each
 
 
-def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """A number for each id, the same for the same id as long as this process lives."""
-    series = pl.from_arrow(points)
-    assert isinstance(series, pl.Series)
-    return series.hash(seed=0).to_numpy()
+def _by_format(paths: Sequence[str]) -> Iterator[tuple[list[str], pa.Schema]]:
+    """The parts that hold ids in one way, with the schema that they are read by."""
+    lettered = {path: parts.of(Path(path)).lettered for path in paths}
+    for schema, letters in ((READ, False), (point_ids.in_letters(READ), True)):
+        if found := [path for path in paths if lettered[path] is letters]:
+            yield found, schema
 
 
 def _matches(keys: NDArray[np.uint64], rows: Columns) -> Columns:
@@ -236,7 +237,7 @@ def _counting(finals: Columns, words: Sequence[str]) -> Columns:
 
 def _points(path: Path) -> NDArray[np.uint64]:
     """The points of a plan, sorted."""
-    keys = np.sort(_keys(pq.read_table(path, columns=["point"])["point"]))
+    keys = np.sort(point_ids.numbered(pq.read_table(path, columns=["point"]))["point"].to_numpy())
     return keys[_firsts(keys)]
 
 

@@ -48,8 +48,8 @@ class StoredSweep:
 
     @cached_property
     def plan(self) -> pa.Table:
-        """The plan, `arm, point, seed`."""
-        return self.store.planned(self.record)
+        """The plan without its params, `arm, point, seed`; ids are numbers, here and in the rows."""
+        return self.store.planned(self.record, sweep_rows.PLAIN)
 
     @cached_property
     def measured(self) -> pl.DataFrame:
@@ -59,7 +59,9 @@ class StoredSweep:
     @cached_property
     def rows(self) -> pl.DataFrame:
         """The measured rows, and a row of status `absent` for each planned point without one."""
-        return sweep_rows.completed(self.spec, self.measured, self.plan)
+        if self.measured["final"].sum() >= self.plan.num_rows:
+            return self.measured
+        return sweep_rows.completed(self.spec, self.measured, self.store.planned(self.record))
 
     @cached_property
     def fields(self) -> dict[str, Described]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.columns import OK
-from orchestrator.store import Store, counting_rule, parts, row_format
+from orchestrator.store import Store, counting_rule, parts, point_ids, row_format
 from orchestrator.workload.describe import Workload
 
 
@@ -86,8 +86,8 @@ class Readings:
         among = pc.is_in(self._rows["point"], value_set=pc.unique(new["point"]))
         rows = counting_rule.once(pa.concat_tables([self._rows.filter(among), new]), counting_rule.survivors)
         self._rows = pa.concat_tables([self._rows.filter(pc.invert(among)), rows]).combine_chunks()
-        counting = counting_rule.once(rows, counting_rule.settle)
         fresh: dict[str, Reading] = {}
+        counting = point_ids.readable(counting_rule.once(rows, counting_rule.settle))
         each = zip(*(counting[name].to_pylist() for name in ("point", "step", "final", "status")), strict=True)
         values = zip(*(counting[name].to_pylist() for name in self._columns), strict=True)
         results = values if self._columns else [()] * counting.num_rows

@@ -1,4 +1,4 @@
-"""Turns a store's many parts into one for each workload and version."""
+"""Turns a store's many parts into one for each workload and version, of the newest format."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Compacted:
 def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
     """Write one part for each workload and version, sorted and without repeats, and drop the parts it was made of.
 
+    What an older lawsweep wrote is of the newest format then; plans become so at their next run.
+
     Readers and writers may go on meanwhile: the new part is durable before an old one goes, and only parts it was made of go.
     Raises StoreError where a part is damaged or the disk is full; nothing is lost then.
     """
@@ -44,6 +46,7 @@ def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
     for name in names:
         done.extend(parts.settled(partial(_workload, store, name)))
         _sweep_out(store.folder(name))
+    store.raise_format()
     return tuple(done)
 
 
@@ -57,7 +60,7 @@ def _version(store: Store, workload: str, found: Sequence[Part]) -> Compacted:
     before = sum(p.rows for p in found)
     report = partial(Compacted, workload=workload, version=found[0].version, parts_before=len(found), rows_before=before)
     schema = parts.unify(found)
-    if parts.alone(found):
+    if parts.alone(found) and not found[0].lettered:
         return report(rows=before)
     rows = counting_rule.once(parts.read(found, schema, schema.names), counting_rule.survivors)
     deduplicated = len(counting_rule.contested(rows)) == 0
@@ -80,7 +83,7 @@ def _sorted(rows: pa.Table) -> pa.Table:
 
 def _about(schema: pa.Schema, deduplicated: bool) -> dict[bytes, bytes]:
     about = json.loads(schema.metadata[KEY])
-    return {KEY: json.dumps({**about, "deduplicated": deduplicated}).encode()}
+    return {KEY: json.dumps({**about, "format": row_format.FORMAT, "deduplicated": deduplicated}).encode()}
 
 
 def _sweep_out(folder: Path) -> None:

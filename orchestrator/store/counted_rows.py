@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.store import counting_rule, parts
+from orchestrator.store import counting_rule, parts, point_ids
 from orchestrator.store.parts import Part
 
 
@@ -16,7 +16,7 @@ from orchestrator.store.parts import Part
 class View:
     """The rows that count: those of all `groups` but the `contested` points', and the `settled` ones.
 
-    A group is the parts of one version with the columns of the schema that can be read from them.
+    A group is the parts of one version and format with the columns of the schema that can be read from them.
     """
 
     schema: pa.Schema
@@ -28,8 +28,8 @@ class View:
 def view(found: Sequence[Part]) -> View:
     """The rows of these parts that count; reads `point, step, final` to know which points are there twice."""
     schema = parts.unify(found)
-    groups = tuple((group, parts.readable(group, schema)) for group in parts.by_version(found))
-    nobody = pa.array([], pa.string())
+    groups = tuple((group, parts.readable(group, schema)) for group in parts.by_file(found))
+    nobody = pa.array([], point_ids.NUMBER)
     contested = nobody if parts.alone(found) else counting_rule.contested(parts.read(found, schema, counting_rule.WATCHED))
     pa.default_memory_pool().release_unused()  # who reads on does so by another allocator
     rows = parts.read(found, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None

@@ -8,7 +8,6 @@ counts. Rows that tie in all of that are told apart by start, pack and host, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from orchestrator.columns import OK
+from orchestrator.store import point_ids
 
 WATCHED = ("point", "step", "final")
 COLUMNS = ("point", "step", "final", "status", "generation", "started", "pack", "host")
@@ -25,7 +25,7 @@ RANK = ("ok", "generation", "started", "pack", "host")
 def contested(table: pa.Table) -> pa.Array:
     """Points with more than one final row, or with two rows for one step; needs `point, step, final`."""
     if distinct(table):
-        return pa.array([], pa.string())
+        return pa.array([], point_ids.NUMBER)
     points = pc.dictionary_encode(table["point"]).combine_chunks()
     codes = pc.cast(points.indices, pa.int64())
     repeated = [
@@ -38,32 +38,15 @@ def contested(table: pa.Table) -> pa.Array:
 def distinct(table: pa.Table) -> bool:
     """Whether it is certain at a glance that no point is contested; False where only a full look can tell.
 
-    Ids become numbers of 64 bits, and numbers are sorted ten times as fast as text: a million rows in a tenth of a second.
+    Numbers are sorted ten times as fast as rows are grouped: a million of them in a tenth of a second.
     """
-    keys = _keys(table["point"])
-    if keys is None:
-        return False
+    keys = table["point"].to_numpy()
     final = table["final"].combine_chunks().to_numpy(zero_copy_only=False)
     if not final.all():
         steps = table["step"].combine_chunks().to_numpy().astype(np.uint64)
         if not _unlike(keys + steps * np.uint64(0x9E3779B97F4A7C15)):
             return False
     return _unlike(keys[final])
-
-
-def _keys(points: pa.ChunkedArray) -> NDArray[np.uint64] | None:
-    """A number for each id, equal for equal ids; None where an id is not of sixteen characters."""
-    keys = [np.zeros(0, np.uint64)]
-    for chunk in points.chunks:
-        if not len(chunk):
-            continue
-        _, offsets, letters = chunk.buffers()
-        places: NDArray[Any] = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-        if chunk.null_count or (np.diff(places) != 16).any():
-            return None
-        words = np.frombuffer(letters, np.uint8)[places[0] : places[-1]].view(np.uint64).reshape(-1, 2)
-        keys.append(words[:, 0] * np.uint64(0xFF51AFD7ED558CCD) + words[:, 1])
-    return np.concatenate(keys)
 
 
 def _unlike(keys: NDArray[np.uint64]) -> bool:
@@ -122,7 +105,6 @@ def _first(table: pa.Table, by: list[str]) -> pa.Table:
     if table.num_rows < 2:
         return table
     keys = {name: table[name] for name in by}
-    keys["point"] = pc.dictionary_encode(table["point"]).combine_chunks().indices
     rank = {"last": pc.cast(table["final"], pa.int8()), "ok": pc.cast(pc.equal(table["status"], OK), pa.int8())}
     rank |= {name: table[name] for name in (*RANK[1:], "step")}
     order = [(name, "ascending") for name in keys] + [(f"_{name}", "descending") for name in rank]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from orchestrator.columns import OK
 from orchestrator.errors import StoreError
-from orchestrator.store import durable, parts, row_format
+from orchestrator.store import durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import table, view
 from orchestrator.store.parts import Part
 from orchestrator.store.store import Store
@@ -91,9 +91,8 @@ def _measured(found: Sequence[Part]) -> pa.Table:
 
 
 def _clashes(both: pa.Table, name: str, workload: str) -> Iterator[Conflict]:
-    different = both.filter(pc.invert(_same(both[name], both[f"{name}.other"]))).sort_by(
-        [("point", "ascending"), ("step", "ascending")]
-    )
+    different = both.filter(pc.invert(_same(both[name], both[f"{name}.other"])))
+    different = point_ids.readable(different).sort_by([("point", "ascending"), ("step", "ascending")])
     columns = ("point", "step", name, f"{name}.other", "host", "host.other")
     for point, step, value, other, host, other_host in zip(*(different[c].to_pylist() for c in columns), strict=True):
         yield Conflict(

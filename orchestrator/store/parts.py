@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.columns import ENGINE_COLUMNS
 from orchestrator.errors import StoreError
+from orchestrator.store import point_ids
 from orchestrator.store.row_format import KEY, ROLES, _plain, role
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One immutable Parquet file of rows, as its footer describes it."""
+    """One immutable Parquet file of rows, as its footer describes it.
+
+    The schema is that of format 2, whatever the file's; `lettered` says that the file holds ids as letters, as format 1 does.
+    """
 
     path: Path
     workload: str
@@ -37,6 +41,7 @@ class Part:
     deduplicated: bool
     rows: int
     schema: pa.Schema
+    lettered: bool
 
     @property
     def name(self) -> str:
@@ -54,14 +59,15 @@ def part_name(table: pa.Table) -> str:
     return hashlib.blake2b(sink.getvalue(), digest_size=12).hexdigest()
 
 
-def part_bytes(table: pa.Table, rows: int = 131_072) -> bytes:
-    """The table as one Parquet file, `rows` rows to a row group."""
+def part_bytes(table: pa.Table, rows: int = 131_072, repeating: Sequence[str] | None = None) -> bytes:
+    """The table as one Parquet file, `rows` rows to a row group; `repeating` are the columns that get a dictionary."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=rows, use_dictionary=repeating(table.schema))
+    columns = repeating_columns(table.schema) if repeating is None else repeating
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows, use_dictionary=columns)
     return bytes(sink.getvalue())
 
 
-def repeating(schema: pa.Schema) -> list[str]:
+def repeating_columns(schema: pa.Schema) -> list[str]:
     """The columns whose values repeat; a dictionary of the others would only cost time."""
     return [
         f.name for f in schema if f.name != "point" and not pa.types.is_floating(f.type) and not pa.types.is_timestamp(f.type)
@@ -103,7 +109,13 @@ def settled(read: Callable[[], T]) -> T:
 
 def footers(folder: Path) -> tuple[Part, ...]:
     """The parts of a workload's folder, sorted by name; StoreError names one that cannot be read."""
-    return tuple(_part(path, stat.st_size, stat.st_mtime_ns) for path in listing(folder) for stat in (path.stat(),))
+    return tuple(of(path) for path in listing(folder))
+
+
+def of(path: Path) -> Part:
+    """The part in that file; StoreError where it cannot be read."""
+    stat = path.stat()
+    return _part(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=65_536)
@@ -130,7 +142,8 @@ def _part(path: Path, size: int, changed: int) -> Part:
         measures=about["measures"],
         deduplicated=about.get("deduplicated", False),
         rows=meta.num_rows,
-        schema=schema,
+        schema=point_ids.in_numbers(schema),
+        lettered=point_ids.lettered(schema),
     )
 
 
@@ -186,16 +199,23 @@ def readable(parts: Sequence[Part], schema: pa.Schema) -> pa.Schema:
 
 
 def dataset(parts: Sequence[Part], schema: pa.Schema) -> ds.Dataset:
-    """Parts of one version as one lazily read table."""
+    """Parts of one version and format as one lazily read table; those of format 1 have ids as letters."""
     import pyarrow.dataset as ds  # brings pandas along where that is installed, which writers need not wait for
 
-    return ds.dataset([str(p.path) for p in parts], schema=schema, format="parquet")
+    kinds = point_ids.in_letters(schema) if parts[0].lettered else schema
+    return ds.dataset([str(p.path) for p in parts], schema=kinds, format="parquet")
 
 
 def by_version(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
     """The parts of each version, newest version first."""
     versions = sorted({p.version for p in parts}, reverse=True)
     return tuple(tuple(p for p in parts if p.version == version) for version in versions)
+
+
+def by_file(parts: Sequence[Part]) -> tuple[tuple[Part, ...], ...]:
+    """The parts that can be read as one: of one version and one format, newest version first."""
+    split = (tuple(p for p in group if p.lettered is lettered) for group in by_version(parts) for lettered in (False, True))
+    return tuple(group for group in split if group)
 
 
 def alone(parts: Sequence[Part]) -> bool:
@@ -207,7 +227,7 @@ def read(parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str], keep:
     """Columns of the parts' rows, in the schema's types; no row is dropped but by `keep`."""
     wanted = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
     tables = [pa.table({f.name: pa.array([], f.type) for f in wanted}, schema=wanted)]
-    for group in by_version(parts):
+    for group in by_file(parts):
         fits = readable(group, schema)
         have = [name for name in columns if name in fits.names]
         tables.append(_scan(dataset(group, fits), group, have, keep))
@@ -216,20 +236,27 @@ def read(parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str], keep:
 
 def _scan(source: ds.Dataset, parts: Sequence[Part], columns: list[str], keep: ds.Expression | None) -> pa.Table:
     try:
-        return source.to_table(columns=columns, filter=keep)
+        if parts[0].lettered and keep is not None:
+            return _turned(source).filter(keep).select(columns)
+        return point_ids.numbered(source.to_table(columns=columns, filter=keep))
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise culprit((part.path for part in parts), error) from error
+
+
+def _turned(source: ds.Dataset) -> pa.Table:
+    """All columns of parts of format 1, as format 2 has them: a condition may ask for a point, or for what is not wanted."""
+    return point_ids.numbered(source.to_table())
 
 
 def culprit(paths: Iterable[Path], error: Exception) -> Exception:
     """The StoreError that names the damaged part among those of a failed scan."""
     for path in paths:
         try:
-            pq.read_table(path)
+            point_ids.numbered(pq.read_table(path))
         except FileNotFoundError as gone:
             return gone
-        except (pa.ArrowException, OSError) as reason:
+        except (pa.ArrowException, OSError, ValueError) as reason:
             return unreadable(path, reason)
     return error

@@ -7,13 +7,16 @@ import json
 import pyarrow as pa
 
 from orchestrator.columns import ENGINE_COLUMNS
+from orchestrator.store.point_ids import NUMBER
 from orchestrator.workload.describe import Field, Workload
 
-FORMAT = 1
+FORMAT = 2
+"""1: ids of points as sixteen letters, plans without params. 2: ids as numbers of 64 bits, plans with params."""
 KEY = b"lawsweep"
 ROLES = ("engine", "param", "result")
 ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 KINDS = {
+    "uint64": NUMBER,
     "string": pa.string(),
     "int64": pa.int64(),
     "float64": pa.float64(),
@@ -51,8 +54,8 @@ def _notes(**notes: str) -> dict[str, str]:
 
 
 def _plain(kind: pa.DataType) -> str:
-    """A type as our messages name it: Arrow prints float64 as double."""
-    return {"double": "float64"}.get(str(kind), str(kind))
+    """A type as our messages name it: Arrow prints float64 as double, and an id is shown as text."""
+    return {"double": "float64", "uint64": "string"}.get(str(kind), str(kind))
 
 
 def role(field: pa.Field) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.columns import OK
 from orchestrator.errors import StoreError, nearest
-from orchestrator.store import counting_rule, durable, parts, row_format
+from orchestrator.store import counting_rule, durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import View, view
 from orchestrator.store.parts import Part, part_bytes
 from orchestrator.store.row_format import FORMAT, row_schema
@@ -25,6 +25,7 @@ from orchestrator.workload.describe import Workload
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 BASE = "base"
+MARK = "store.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Store:
     """A folder with parts, plans, runs, claims, verdicts and reports; every path in it is relative."""
 
     path: Path
+
+    def raise_format(self) -> None:
+        """Let store.json name the newest format, before a file of it comes in: an older lawsweep refuses the store then."""
+        mark = self.path / MARK
+        if durable.load(mark).get("format", 0) < FORMAT:
+            durable.write(mark, durable.json_bytes({"format": FORMAT}))
 
     # Rows
 
@@ -49,6 +56,7 @@ class Store:
 
         Raises StoreError where the disk is full or may not be written; nothing is left of the part then.
         """
+        self.raise_format()
         durable.write(self.folder(workload) / f"{_name(name, 'a part')}.parquet", data)
 
     def parts(self, workload: str) -> tuple[Part, ...]:
@@ -110,10 +118,13 @@ class Store:
     # Plans
 
     def save_plan(self, plan: pa.Table, record: Mapping[str, Any]) -> None:
-        """Keep a sweep's plan, `arm, point, seed`, and what is known of it; `record` has at least sweep, size, workload."""
+        """Keep a sweep's plan, `arm, point, seed` and params, and what is known of it: at least sweep, size, workload."""
         size = record.get("size") or BASE
+        table = point_ids.numbered(plan)
+        repeating = [name for name in table.schema.names if name != "point"]
+        self.raise_format()
         file = self.path / "plans" / _name(record["sweep"], "a sweep") / _name(size, "a size")
-        durable.write(file.with_suffix(".parquet"), part_bytes(plan.select(["arm", "point", "seed"])))
+        durable.write(file.with_suffix(".parquet"), part_bytes(table, repeating=repeating))
         durable.write(file.with_suffix(".json"), durable.json_bytes({"created": _now(), **record, "size": size}))
 
     def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
@@ -149,16 +160,16 @@ class Store:
         """Where the plan of that record lies."""
         return self.path / "plans" / str(record["sweep"]) / f"{record['size']}.parquet"
 
-    def plan(self, sweep: str, size: str | None = None) -> pa.Table:
-        """A sweep's plan, `arm, point, seed`, of that size or of the latest run."""
-        return self.planned(self.latest(sweep, size))
+    def plan(self, sweep: str, size: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """A sweep's plan, `arm, point, seed` and params, or columns of it, of that size or of the latest run."""
+        return self.planned(self.latest(sweep, size), columns)
 
-    def planned(self, record: Mapping[str, Any]) -> pa.Table:
-        """The plan of that record, `arm, point, seed`."""
+    def planned(self, record: Mapping[str, Any], columns: Sequence[str] | None = None) -> pa.Table:
+        """The plan of that record, or columns of it; one of format 1 has no params."""
         path = self.plan_path(record)
         try:
-            return pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
+            return point_ids.numbered(pq.read_table(path, columns=None if columns is None else list(columns)))
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
                 f"plan {path}: it must be a whole Parquet file, but got '{error}'; run the sweep again."
             ) from error
@@ -225,7 +236,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
     Raises StoreError where it is a file, no store, of a newer format, or (with `create`) not writable.
     """
     folder = Path(path)
-    mark = folder / "store.json"
+    mark = folder / MARK
     if not mark.exists():
         _may_be_made(folder, create)
     if create:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.columns import OK
+from orchestrator.store import point_ids
 from orchestrator.store.row_format import row_schema
 from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.row_collector import joined
@@ -88,7 +89,7 @@ def underway(table: pa.Table, batch: Batch, workload: Workload) -> dict[int, flo
     steps = batch.params.get(getattr(workload.module, "STEPS", ""))
     if steps is None or bool(table["final"].to_numpy().all()):
         return {}
-    positions = {point: at for at, point in enumerate(batch.ids)}
+    positions = {point: at for at, point in enumerate(point_ids.numbers(batch.ids).to_pylist())}
     reached: dict[int, int] = {}
     for point, step in zip(table["point"].to_pylist(), table["step"].to_pylist(), strict=True):
         reached[positions[point]] = max(step, reached.get(positions[point], 0))
@@ -100,7 +101,7 @@ def _engine(block: RowBlock, batch: Batch, workload: Workload, terms: Terms) -> 
         return _repeated(value, kind, len(block))
 
     return {
-        "point": pa.array([batch.ids[i] for i in block.at], pa.string()),
+        "point": point_ids.numbers([batch.ids[i] for i in block.at]),
         "workload": same(workload.name, pa.string()),
         "version": same(workload.version, pa.int64()),
         "seed": pa.array([batch.seeds[i] for i in block.at], pa.int64()),

@@ -292,6 +292,14 @@ def test_points_that_were_not_measured_leave_a_condition_undecided(tmp_path: Pat
     assert (found.verdict, found.failed) == ("undecided", {"absent": 8})
 
 
+def test_rows_that_break_a_condition_are_named_as_people_read_them(tmp_path: Path) -> None:
+    spec = spec_of({"id": "c", "holds": "y < 0"})
+    store = stored(tmp_path, spec, kissing)
+    (finding,) = judging.judge(in_store(spec, store))[0].findings
+    broken = {row["point"] for row in finding.numbers["offenders"]}
+    assert broken and broken <= set(query.results(store.path).table("toy.law").collect()["point"])
+
+
 def rejudged(tmp_path: Path, first: Spec, then: Spec) -> str:
     """What the second spec's verdict says has changed."""
     store = stored(tmp_path, first, kissing)

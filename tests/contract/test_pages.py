@@ -19,6 +19,7 @@ import pytest
 from dashboards import downloads, pages
 from orchestrator.store import Store, open_store
 from tests.browser.driving import get, serving
+from tests.helpers.points import id_of
 from tests.helpers.toy_store import add, grid, plan, toy_rows
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ PAGES = sorted(
     [module.name for module in pkgutil.iter_modules(pages.__path__)] + [Path(f).stem for f in FILES if f.endswith(".py")]
 )
 DOWNLOADS = sorted(module.name for module in pkgutil.iter_modules(downloads.__path__))
-PRESENT = {"name": "toy_capacity", "workload": "toy.capacity", "point": "2/1.0/0", "form": "csv"}
+PRESENT = {"name": "toy_capacity", "workload": "toy.capacity", "point": id_of("2/1.0/0"), "form": "csv"}
 ABSENT = {"name": "nobody", "workload": "nobody", "point": "nobody", "form": "csv"}
 """Parts of an address that the store has, and that it has not."""
 ASKED_FOR_NOTHING = {"overview": "?text=nobody", "compare": "?a=nobody&b=nobody", "sql": "?q=from+nobody"}

@@ -25,6 +25,7 @@ from orchestrator.spec import read as spec_read
 from orchestrator.store import Store, open_store
 from orchestrator.workload.describe import load
 from tests.browser.driving import get, serving
+from tests.helpers.points import id_of
 from tests.helpers.running import home
 from tests.helpers.toy_store import add, grid, plan, toy_rows
 
@@ -180,7 +181,7 @@ def test_a_point_measured_twice_shows_both_rows_and_counts_once(store: Store) ->
     add(store, toy_rows(grid((2,)), generation=2))
     cache = Cache(results(store.path))
     cache.warm()
-    assert [row["generation"] for row in cache.point("2/1.0/0")] == [1, 2]
+    assert [row["generation"] for row in cache.point(id_of("2/1.0/0"))] == [1, 2]
     assert len(cache.rows(cache.sweep("toy_capacity")).frame) == 18
 
 
@@ -195,11 +196,11 @@ def test_an_audit_is_shown_with_what_differs(store: Store) -> None:
         "host": "h",
         "when": "now",
     }
-    store.save("audits", "toy_capacity", {**said, "mismatches": [{"point": "2/1.0/0", "column": "capacity"}]})
+    store.save("audits", "toy_capacity", {**said, "mismatches": [{"point": id_of("2/1.0/0"), "column": "capacity"}]})
     with serving(store.path) as url:
         body = get(f"{url}/sweep/toy_capacity")[2].decode()
     assert "1 of 2 points that were measured again agree" in body
-    assert 'href="/point/2%2F1.0%2F0"' in body
+    assert f'href="/point/{id_of("2/1.0/0")}"' in body
 
 
 def test_a_sweep_without_rows_has_a_page(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.driver import remaining, shipping
+from orchestrator.driver import remaining, shipping, stored_plan
 from orchestrator.driver.session import gather
-from orchestrator.plan import Plan, shape_groups, stored_plan
+from orchestrator.plan import Plan, shape_groups
 from orchestrator.store import Store, open_store
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.workload.describe import load

@@ -112,7 +112,7 @@ def fill(
         status = keep(plan.params["d"][i], plan.seeds[i])
         ok = status == "ok"
         value = y(plan.params["d"][i], plan.seeds[i]) if ok else None
-        what = {"point": point, "seed": plan.seeds[i], "step": 0 if ok else -1, "final": True, "status": status}
+        what = {"point": int(point, 16), "seed": plan.seeds[i], "step": 0 if ok else -1, "final": True, "status": status}
         said = {"error": None if ok else "Traceback\nValueError: <too> large", "y": value, "top": value and 2 * value}
         if status is not None:
             rows.append({**engine, **what, **said, **plan.point(i)})

@@ -18,6 +18,7 @@ from orchestrator.worker.execute import execute
 from orchestrator.worker.pace import Pace
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.workload.describe import Workload, describe, load
+from tests.helpers.points import id_of
 
 FAULTS = Path(__file__).parents[1] / "faults" / "workloads"
 HEAD = '''"""Half of a number."""
@@ -92,7 +93,7 @@ def batch_of(workload: Workload, n: int, seconds: float = 60.0, **columns: Any) 
     """The points i = 0 … n-1 with their default params, or the columns as given; positions in the plan start at 100."""
     given = {"i": list(range(n)), **columns}
     params = {f.name: given.get(f.name, [f.default] * n) for f in workload.params}
-    ids = [f"point{k}" for k in range(n)]
+    ids = [id_of(f"point{k}") for k in range(n)]
     return Batch(pack="p", index=list(range(100, 100 + n)), ids=ids, seeds=[0] * n, params=params, seconds=seconds)
 
 

@@ -17,6 +17,7 @@ from orchestrator.store import Store, open_store
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.store.row_format import row_schema
 from orchestrator.workload.describe import Workload, describe
+from tests.helpers.points import id_of, named, number_of
 
 VERSION, MEASURES, NAME = 1, "value", "echo.sound"
 Row = dict[str, Any]
@@ -57,9 +58,9 @@ def row(point: str, **given: Any) -> Row:
 
 
 def as_table(rows: Iterable[Row], schema: pa.Schema | None = None) -> pa.Table:
-    """The rows in the echo's schema or another."""
+    """The rows in the echo's schema or another; their points are names."""
     wanted = schema or row_schema(echo())
-    listed = list(rows)
+    listed = [{**r, "point": number_of(r["point"])} for r in rows]
     return pa.table({f.name: pa.array([r.get(f.name) for r in listed], f.type) for f in wanted}, schema=wanted)
 
 
@@ -92,7 +93,7 @@ def plan(store: Store, points: Mapping[str, Iterable[str]], sweep: str = "well",
     """A plan of the store: points by arm."""
     arms = [(arm, point) for arm, found in points.items() for point in found]
     table = pa.table(
-        {"arm": [a for a, _ in arms], "point": [p for _, p in arms], "seed": pa.array([0] * len(arms), pa.int64())}
+        {"arm": [a for a, _ in arms], "point": [id_of(p) for _, p in arms], "seed": pa.array([0] * len(arms), pa.int64())}
     )
     store.save_plan(table, {"sweep": sweep, "size": "smoke", "workload": NAME, "generation": 1, **record})
 
@@ -121,8 +122,8 @@ def _once(rows: list[Row]) -> list[Row]:
 
 
 def seen(rows: list[Row]) -> list[Row]:
-    """The rows in one order, to compare."""
-    return sorted(rows, key=lambda r: (r["point"], r["step"]))
+    """The rows in one order, with the names of their points, to compare."""
+    return sorted(named(rows), key=lambda r: (r["point"], r["step"]))
 
 
 def read(store: Store) -> list[Row]:

@@ -14,6 +14,7 @@ from orchestrator.store import Store
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.store.row_format import row_schema
 from orchestrator.workload.describe import Workload, describe
+from tests.helpers.points import number_of
 
 VERSION, MEASURES = 1, "value"
 
@@ -53,9 +54,9 @@ def toy_rows(points: Sequence[Mapping[str, Any]], generation: int = 1) -> pa.Tab
     rows = []
     for p in points:
         made = {"capacity": 2.0 ** p["d"] + p["seed"], "distance": p.get("beta", 1.0), "ok_code": True, "beta": 1.0}
-        name = f"{p['d']}/{p.get('beta', 1.0)}/{p['seed']}"
-        engine = {"point": name, "workload": "toy.capacity", "version": 1, "final": True, "status": "ok", "error": None}
-        rows.append({**blank, **engine, "generation": generation, **made, **p})
+        point = number_of(p.get("point", f"{p['d']}/{p.get('beta', 1.0)}/{p['seed']}"))
+        engine = {"workload": "toy.capacity", "version": 1, "final": True, "status": "ok", "error": None}
+        rows.append({**blank, **engine, "generation": generation, **made, **p, "point": point})
     return pa.table({f.name: pa.array([r[f.name] for r in rows], f.type) for f in schema}, schema=schema)
 
 

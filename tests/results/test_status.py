@@ -10,7 +10,7 @@ from orchestrator.driver.measure import Where, run
 from orchestrator.errors import StoreError
 from orchestrator.results.status import status
 from orchestrator.spec import read
-from orchestrator.store import Store, open_store
+from orchestrator.store import Store, open_store, point_ids
 from tests.helpers.running import RUN, SWEEP, home
 
 ODD = "def run(params, ctx):\n    assert params.i % 2 == 0, 'odd'\n    yield 0, Result(half=params.i / 2)\n"
@@ -46,7 +46,7 @@ def test_only_of_one_sweep_it_is_told_why_points_failed(tmp_path: Path) -> None:
     assert status(kept)[0].failures == ()
     (failure,) = status(kept, "halves")[0].failures
     assert (failure["status"], failure["points"]) == ("error", 2) and "AssertionError: odd" in failure["error"]
-    assert failure["example"] in kept.plan("halves")["point"].to_pylist()
+    assert point_ids.number(failure["example"]) in kept.plan("halves")["point"].to_pylist()
 
 
 def test_each_size_is_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from orchestrator.driver.measure import Where
 from orchestrator.results import query
 from orchestrator.results.status import status
 from orchestrator.spec import read
-from orchestrator.store import Store, open_store
+from orchestrator.store import Store, open_store, point_ids
 from tests.helpers.running import HEAD
 from tests.search.test_growth import HALVING, LEARN
 
@@ -101,7 +101,7 @@ def test_the_command_tells_of_stopped_points_without_calling_them_failed(
 
 def test_the_page_of_a_stopped_point_offers_no_retry(raced: tuple[measure.Summary, measure.Summary, Store]) -> None:
     store = raced[2]
-    ended = {row["status"]: row["point"] for row in store.finals("halves").to_pylist()}
+    ended = {row["status"]: row["point"] for row in point_ids.readable(store.finals("halves")).to_pylist()}
     cache = Cache(query.results(store.path))
     cache.warm()
     assert point.point(cache, ended["stopped"])["failed"] is False

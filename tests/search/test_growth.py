@@ -18,7 +18,7 @@ from orchestrator.results import query
 from orchestrator.results.stored_sweep import in_store
 from orchestrator.search.seen_rows import Readings
 from orchestrator.spec import read
-from orchestrator.store import Store, open_store
+from orchestrator.store import Store, open_store, point_ids
 from orchestrator.workload.describe import load
 from tests.helpers.running import HEAD
 
@@ -204,7 +204,7 @@ def test_readings_know_a_points_results_by_step(folder: Path) -> None:
     swept(folder, HALVING.split("stop:")[0].replace("27", "3"))
     store = open_store(folder / "store")
     readings = Readings(store, load(str(folder / "halves.py"), folder), ["half"])
-    point = store.finals("halves")["point"][0].as_py()
+    (point,) = point_ids.letters(store.finals("halves")["point"][:1]).to_pylist()
     assert readings.furthest(point) == 2 and readings.last(point) == readings.upto(point, 9)[2] != readings.upto(point, 1)[1]
 
 

@@ -14,6 +14,7 @@ from orchestrator.store import Store
 from orchestrator.store.merge import Conflict, merge
 from orchestrator.store.row_format import row_schema
 from tests.helpers import storing
+from tests.helpers.points import name_of, names_of
 from tests.helpers.storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
 
@@ -47,10 +48,10 @@ def test_the_same_merge_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_disagreement_is_told_with_both_values_and_hosts(tmp_path: Path) -> None:
     (found,) = disagreements(tmp_path, row("a", delay=1.0, host="here"), row("a", delay=1.0 + 1e-16 + 2e-16, host="there"))
-    assert (found.point, found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
+    assert (name_of(found.point), found.step, found.column, found.host, found.other_host) == ("a", 0, "delay", "here", "there")
     assert found.value == 1.0 and found.other_value != 1.0
     assert str(found).startswith(
-        "echo.sound: point a, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
+        f"echo.sound: point {found.point}, step 0: 'delay' must be the same wherever measured, but it is 1.0 on here and"
     )
 
 
@@ -90,7 +91,7 @@ def test_samples_among_values_may_differ(tmp_path: Path) -> None:
     store, other = new(tmp_path / "mine"), new(tmp_path / "theirs")
     for made, delay in ((store, 1.0), (other, 2.0)):
         put(made, row("a", delay=delay, source="os"), row("b", delay=delay, source="seed"), schema=schema, name=str(delay))
-    assert {clash.point for clash in merge(store, other)} == {"b"}
+    assert {name_of(clash.point) for clash in merge(store, other)} == {"b"}
 
 
 def sourced() -> pa.Schema:
@@ -104,7 +105,7 @@ def test_stores_that_disagree_about_a_type_are_left_alone(tmp_path: Path) -> Non
     put(other, row("b", delay="slow"), schema=changed(delay=pa.string()))
     with pytest.raises(StoreError, match=r"holds column 'delay' as .*VERSION of 'echo.sound' was not raised"):
         merge(store, other)
-    assert store.finals(NAME)["point"].to_pylist() == ["a"]
+    assert names_of(store.finals(NAME)["point"]) == ["a"]
 
 
 def test_a_store_is_not_merged_into_itself(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_the_later_of_two_plans_stays(tmp_path: Path) -> None:
     plan(other, {"all": ["b"]}, created="2026-01-01")
     plan(other, {"all": ["b"]}, sweep="cave", created="2026-01-03")
     merge(store, other)
-    assert (store.plan("well")["point"].to_pylist(), store.plan("cave")["point"].to_pylist()) == (["a"], ["b"])
+    assert [names_of(store.plan(name)["point"]) for name in ("well", "cave")] == [["a"], ["b"]]
 
 
 def test_runs_get_free_numbers_and_plans_follow_them(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from orchestrator.store.merge import merge
 from orchestrator.store.parts import part_name
 from orchestrator.store.row_format import row_schema
 from tests.helpers import storing
+from tests.helpers.points import id_of, named, names_of
 from tests.helpers.storing import NAME, Row, changed, counting, echo, new, plan, put, row
 
 KINDS = ("ok", *(status.name for status in STATUSES), "censored")  # the last one is of older stores
@@ -79,14 +80,14 @@ def test_every_reader_counts_the_same_rows(folder: Callable[[], Path], made: lis
     finals = {(r["point"], r["status"]) for r in wanted if r["final"]}
     assert storing.read(store) == by_sql == wanted
     assert store.finals(NAME).num_rows == len(finals)
-    assert {(r["point"], r["status"]) for r in store.finals(NAME).to_pylist()} == finals
+    assert {(r["point"], r["status"]) for r in named(store.finals(NAME).to_pylist())} == finals
     assert searched(Readings(store, echo(), ["delay"])) == looked_up(wanted)
     assert on_pages(store) == told(store) == dict(Counter(kind for _, kind in finals))
 
 
 def searched(readings: Readings) -> dict[str, Any]:
     """What a search knows of each point: whether it ended, its last results, and all by step."""
-    return {p: (readings.ended(p), readings.last(p), readings.upto(p, 9)) for p in "abz"}
+    return {p: (readings.ended(id_of(p)), readings.last(id_of(p)), readings.upto(id_of(p), 9)) for p in "abz"}
 
 
 def looked_up(wanted: list[Row]) -> dict[str, Any]:
@@ -174,23 +175,23 @@ def test_ok_final_row_hides_the_failures_of_its_point(tmp_path: Path) -> None:
 
 def test_failure_beats_an_older_failure(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a", step=-1, status="error"), row("a", step=-1, status="timeout", generation=2))
-    assert store.finals(NAME).to_pylist() == [{"point": "a", "status": "timeout"}]
+    assert named(store.finals(NAME).to_pylist()) == [{"point": "a", "status": "timeout"}]
 
 
 def test_a_partial_row_is_not_final(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a", final=False), row("b"))
-    assert store.finals(NAME)["point"].to_pylist() == ["b"]
+    assert names_of(store.finals(NAME)["point"]) == ["b"]
 
 
 def test_finals_of_one_version_leave_out_the_others(tmp_path: Path) -> None:
     store = new(tmp_path / "s", row("a"))
     put(store, row("b", version=2), schema=changed(version=2))
-    assert store.finals(NAME, 2)["point"].to_pylist() == ["b"]
+    assert names_of(store.finals(NAME, 2)["point"]) == ["b"]
     assert store.finals(NAME).num_rows == 2
 
 
 def test_finals_of_a_workload_without_rows_are_an_empty_table(tmp_path: Path) -> None:
-    assert new(tmp_path / "s").finals("no.such").schema == pa.schema([("point", pa.string()), ("status", pa.string())])
+    assert new(tmp_path / "s").finals("no.such").schema == pa.schema([("point", pa.uint64()), ("status", pa.string())])
 
 
 def test_seconds_have_params_and_ok_points_alone(tmp_path: Path) -> None:
@@ -327,7 +328,7 @@ def test_a_folder_with_other_things_is_no_new_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"format": 2}', "must have format 1 or older, but it has 2: a newer lawsweep made it; upgrade"),
+        ('{"format": 3}', "must have format 2 or older, but it has 3: a newer lawsweep made it; upgrade"),
         ('{"format": "x"}', "'format' must be a number, but got 'x'"),
         ("{", "must be JSON, but"),
     ],
@@ -396,7 +397,7 @@ def test_the_latest_plan_of_a_sweep_counts(tmp_path: Path) -> None:
     plan(store, {"all": ["a", "b"]}, size="paper", generation=1)
     plan(store, {"x": ["a"], "y": ["a", "missing"]}, generation=2)
     latest = frames.sweep(store, "well").sort("arm").select("arm", "sweep", "size", "point").collect()
-    assert latest.rows() == [("x", "well", "smoke", "a"), ("y", "well", "smoke", "a")]
+    assert latest.rows() == [("x", "well", "smoke", id_of("a")), ("y", "well", "smoke", id_of("a"))]
     assert frames.sweep(store, "well", "paper").collect().height == 2
     assert store.plan("well")["arm"].to_pylist() == ["x", "y", "y"]
 
@@ -449,5 +450,5 @@ def test_writing_and_finals_import_neither_polars_nor_duckdb(tmp_path: Path) -> 
 
 
 def test_the_schema_says_what_the_workload_is() -> None:
-    wanted = b'{"workload": "echo.sound", "version": 1, "measures": "value", "format": 1}'
+    wanted = b'{"workload": "echo.sound", "version": 1, "measures": "value", "format": 2}'
     assert row_schema(echo()).metadata[b"lawsweep"] == wanted

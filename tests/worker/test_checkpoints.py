@@ -20,6 +20,7 @@ from orchestrator.worker.batch import Batch, Outcome
 from orchestrator.worker.pace import Pace
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.workload.describe import Workload
+from tests.helpers.points import name_of
 from tests.helpers.running import HEAD, Basket, batch_of, home, made, terms_of
 
 WALK = """
@@ -70,7 +71,8 @@ def run(workload: Workload, batch: Batch, desk: Basket) -> tuple[Outcome, list[d
 
 
 def finals(rows: list[dict[str, Any]]) -> dict[str, float]:
-    return {row["point"]: row["half"] for row in rows if row["final"]}
+    """The value of each point that has ended, by its name."""
+    return {name_of(row["point"]): row["half"] for row in rows if row["final"]}
 
 
 def paused(batch: Batch, until: int | None) -> Batch:
@@ -101,7 +103,7 @@ def test_a_paused_point_is_told_and_has_no_final_row(body: str) -> None:
     batch = Batch(**{**vars(batch_of(workload, 8)), "together": 2})
     outcome, rows = run(workload, paused(batch, 2), Basket())
     assert sorted(outcome.paused) == [103, 104, 105, 106, 107]
-    assert not {batch.ids[i - 100] for i in outcome.paused} & finals(rows).keys()
+    assert not {name_of(batch.ids[i - 100]) for i in outcome.paused} & finals(rows).keys()
 
 
 def test_every_step_is_a_row_once_though_points_pause() -> None:
@@ -109,7 +111,7 @@ def test_every_step_is_a_row_once_though_points_pause() -> None:
     batch, desk = batch_of(workload, 4), Basket()
     for until in (0, 2, None):
         run(workload, paused(batch, until), desk)
-    steps = {(row["point"], row["step"]) for row in desk.rows if row["step"] >= 0}
+    steps = {(f"{row['point']:016x}", row["step"]) for row in desk.rows if row["step"] >= 0}
     assert steps == {(point, s) for point, n in zip(batch.ids, batch.params["i"], strict=True) for s in range(int(n or 0))}
 
 

@@ -16,6 +16,7 @@ from orchestrator.worker.execute import execute
 from orchestrator.worker.pace import CHUNK, FIRST_CHUNK, Pace
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.workload.describe import Workload
+from tests.helpers.points import name_of
 from tests.helpers.running import HEAD, RUN, Basket, batch_of, fault, made, measured, terms_of
 
 PACK = "def run_pack(params, ctxs):\n"
@@ -203,7 +204,7 @@ def test_a_pack_may_answer_with(body: str) -> None:
 def test_of_several_rows_in_columns_the_last_of_each_point_is_final() -> None:
     columns = pack("yield {'index': [0, 1, 0, 1, 0], 'step': [0, 0, 1, 5, 2], 'half': [0.] * 5, 'whole': [1] * 5}")
     rows = measured(columns, batch_of(columns, 2, i=[1, 1]), Basket())[1]
-    assert [(row["point"], row["step"], row["final"]) for row in rows] == [
+    assert [(name_of(row["point"]), row["step"], row["final"]) for row in rows] == [
         ("point0", 0, False),
         ("point1", 0, False),
         ("point0", 1, False),

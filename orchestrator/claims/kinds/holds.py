@@ -15,7 +15,7 @@ from orchestrator.claims.evidence import SETTLED, settled
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Array
-from orchestrator.results import conditions
+from orchestrator.results import conditions, frames
 from orchestrator.results.derived_columns import only, with_column
 from orchestrator.spec.claim_kinds.holds import KIND
 from orchestrator.wording import count, level_text, shown, text
@@ -93,7 +93,7 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     varying = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
     order = [*(c for c in rows.columns if c in case.fields and case.fields[c].role == "param"), "seed"]
     worst = rows.filter(pl.Series(broken, dtype=pl.Boolean)).sort(order).select(*names, *varying[:6]).head(LISTED)
-    return [jsonable(row) for row in worst.iter_rows(named=True)]
+    return [jsonable(row) for row in frames.shown(worst).iter_rows(named=True)]
 
 
 def spoken(condition: str) -> set[str]:

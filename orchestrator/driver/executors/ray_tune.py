@@ -31,6 +31,7 @@ from orchestrator.driver.progress import Show
 from orchestrator.driver.recorder import Progress, Recorder, Whereabouts
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED, interruptible
+from orchestrator.store import point_ids
 from orchestrator.worker.batch import Batch, Outcome
 from orchestrator.worker.watchdog import read_relic
 
@@ -149,7 +150,8 @@ class _Driver:
         batch, life = self._offered.pop(pack)
         recorded, where = ray.get(self.recorder.close.remote(pack), timeout=60)
         if life != ray.get(self.recorder.progress.remote(), timeout=60).life:
-            finals = set(self.session.store.finals(self.session.plan.workload.name)["point"].to_pylist())
+            ended = self.session.store.finals(self.session.plan.workload.name)["point"]
+            finals = set(point_ids.letters(ended).to_pylist())
             recorded = [i for i, point in zip(batch.index, batch.ids, strict=True) if point in finals]
         relic = _relic(where) if where is not None else None
         self.session.died(pack, recorded, death(relic, error, memory=any(word in error for word in MEMORY)))
