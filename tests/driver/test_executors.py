@@ -73,6 +73,10 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """An executor of two CPUs that has begun; one Ray serves the whole file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(EXECUTORS, "processes", ProcessPool)
+        if request.param == "ray":
+            from orchestrator.driver.executors import ray_tune
+
+            patch.setattr(ray_tune, "LAST", 120.0)  # a driver that leaves without its workers would take the tests along
         with EXECUTORS[request.param](Resources(cpus=2)) as made:
             made.begin(())
             yield made
