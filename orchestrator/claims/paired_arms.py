@@ -67,8 +67,8 @@ def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame
     words, sentences, numbers, reasons = [], [], {}, _missing(sides, cells)
     for name, (left, right) in signs.items():
         region = _region(case, name, rows)
-        placed = _place(cells[left].values, cells[right].values, how, region, case.level)
-        at_extremes = [_place(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
+        placed = _placed(cells[left].values, cells[right].values, how, region, case.level)
+        at_extremes = [_placed(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
         word, reason = settle(placed.word, placed.reason, at_extremes, _guard(case, model.of))
         words.append(word)
         reasons += [reason] if reason else []
@@ -148,7 +148,7 @@ def _extremes(left: Cells, right: Cells) -> list[tuple[Array, Array]]:
     return [(left.filled(high), right.filled(not high)) for high in (False, True)]
 
 
-def _place(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
+def _placed(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
     measured_interval = difference(left, right, how, level)
     return Placed(word=region.place(measured_interval.low, measured_interval.high), interval=measured_interval, windows=())
 

@@ -125,8 +125,8 @@ class Queue:
         parts = [self._slice(target)]
         alone = head.alone or self.together is not None
         until = self._until.get(head.group)
-        while self._waiting and not alone and self._joins(self._waiting[0], until) and self._left(parts, target) > 0:
-            parts.append(self._slice(self._left(parts, target)))
+        while self._waiting and not alone and self._joins(self._waiting[0], until) and self._remainder(parts, target) > 0:
+            parts.append(self._slice(self._remainder(parts, target)))
         pack = OpenPack(
             id=f"{self.prefix}{self.taken:04d}",
             index=tuple(i for part in parts for i in part.index.tolist()),
@@ -219,7 +219,7 @@ class Queue:
         fair = min(self.seconds, remaining / (SHARE * self.workers))
         return max(fair, SHORTEST, remaining / max(1, MAX_PACKS - self.taken))
 
-    def _left(self, parts: Sequence[_Work], target: float) -> float:
+    def _remainder(self, parts: Sequence[_Work], target: float) -> float:
         """Seconds of the target that the parts leave free; none while nothing was measured."""
         return target - sum(len(part.index) * (self._each(part.group) or target) for part in parts)
 

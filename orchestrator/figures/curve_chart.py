@@ -24,7 +24,12 @@ def chart(figure: Figure, curve_data: CurveData, fields: Columns, traced: bool) 
     layers = [*_lines(figure, curve_data, x, y, traced), *_marks(figure, curve_data, x, y), *_crosses(figure, curve_data, x)]
     layered: Chart = alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
     if figure.facet is not None:
-        kinds = {"points": curve_data.points, "laws": curve_data.laws, "theory": curve_data.theory, "gone": curve_data.gone}
+        kinds = {
+            "points": curve_data.points,
+            "laws": curve_data.laws,
+            "theory": curve_data.theory,
+            "gone": curve_data.without_result,
+        }
         kinds["names"] = _named_ends(figure, curve_data)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
         # Altair names the data of a plain dict by a hash over all their digits.
@@ -43,10 +48,10 @@ def _panels(figure: Figure, data: CurveData) -> Any:
 
 def _crosses(figure: Figure, data: CurveData, x: alt.X) -> list[Any]:
     """A cross at the foot of the plot for each place that lacks a result."""
-    if not data.gone:
+    if not data.without_result:
         return []
     foot = (HEIGHT if figure.facet is None else HEIGHT // 2 + 60) - 7
-    base = _chart(figure, data.gone, "gone")
+    base = _chart(figure, data.without_result, "gone")
     return [base.mark_point(shape="cross", angle=45, size=55, filled=True, color=LOST).encode(x=x, y=alt.value(foot))]
 
 

@@ -21,7 +21,7 @@ def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
         point=curve.points,
         law=curve.laws,
         theory=curve.theory,
-        no_result=curve.gone,
+        no_result=curve.without_result,
         residual=curve.residuals,
     )
     return request.answer(chart(figure, curve, fields, traced), f"{figure.y} over {figure.x}", text, data)

@@ -45,7 +45,7 @@ class CurveData:
     seeds: tuple[int, int]
     lost: int
     aggregate: str
-    gone: list[Record]
+    without_result: list[Record]
     residuals: list[Record]
     judged: tuple[tuple[str, str], ...] = ()
     without: tuple[tuple[str, str], ...] = ()
@@ -67,7 +67,7 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
         seeds=(min(seeds, default=0), max(seeds, default=0)),
         lost=len(lost),
         aggregate=aggregate(fields, figure.y),
-        gone=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
+        without_result=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
         residuals=[p for line in judged.lines for p in _residuals(line, figure)] if figure.residuals else [],
         judged=tuple(dict.fromkeys((line.law.law.name, line.claim) for line in judged.lines)),
         without=judged.without,

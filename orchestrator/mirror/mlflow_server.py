@@ -109,7 +109,7 @@ def mirror(
         client = _connect(where)
         new, unchanged, removed = _reconcile(client, expected, files, ready)
     return Mirrored(
-        uri=shown(where), sweep=sweep, size=stored.size, written=new, kept=unchanged, removed=removed,
+        uri=masked(where), sweep=sweep, size=stored.size, written=new, kept=unchanged, removed=removed,
         seconds=time.monotonic() - start,
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def import_store(uri: str, target: Path) -> tuple[str, ...]:
         sweeps = [sweep_files.unpack(files, store) for files in downloads]
     if not sweeps:
         raise TrackError(
-            f"tracking server {shown(uri)}: it must hold a sweep that lawsweep mirrored, but no run carries "
+            f"tracking server {masked(uri)}: it must hold a sweep that lawsweep mirrored, but no run carries "
             f"{sweep_files.ROWS}; give 'lawsweep sync' where the store is."
         )
     return tuple(sorted(set(sweeps)))
@@ -149,7 +149,7 @@ def ui(store: Store, port: int = 5000, uri: str | None = None) -> tuple[list[str
     return argv, {**os.environ, **QUIET, "PYTHONWARNINGS": f"{heard},{DEAF}".strip(",")}
 
 
-def shown(uri: str) -> str:
+def masked(uri: str) -> str:
     """The URI without the password that may stand in it."""
     secret = urlsplit(uri).netloc.rpartition("@")[0]
     return uri.replace(f"{secret}@", "") if secret else uri
@@ -169,7 +169,7 @@ def _errors_explained(uri: str) -> Iterator[None]:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = message.replace(f"{secret}@", "") if secret else message
         raise TrackError(
-            f"tracking server {shown(uri)}: it must take what it is sent, but got '{message}'; "
+            f"tracking server {masked(uri)}: it must take what it is sent, but got '{message}'; "
             "the store has every row: give 'lawsweep sync' when the server is there."
         ) from error
 

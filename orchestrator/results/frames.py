@@ -91,9 +91,9 @@ def of_plan(store: Store, record: Mapping[str, Any]) -> pl.LazyFrame:
 
 def every(store: Store, record: Mapping[str, Any]) -> pl.LazyFrame:
     """Every row of a plan's points, also those that a later measurement has replaced."""
-    written = store.parts(record["workload"])
-    schema = parts.unify(written)
-    rows = pl.concat([_scan(group, parts.readable(group, schema)) for group in parts.by_file(written)], how="diagonal")
+    holders = store.parts(record["workload"])
+    schema = parts.unify(holders)
+    rows = pl.concat([_scan(group, parts.readable(group, schema)) for group in parts.by_file(holders)], how="diagonal")
     plan = _frame(store.planned(record, ["point"])).lazy()
     return shown(rows.join(plan.unique(), on="point", how="semi"))
 

@@ -209,8 +209,8 @@ def _by_format(paths: Sequence[str]) -> Iterator[tuple[list[str], pa.Schema]]:
     """The parts that hold ids in one way, with the schema that they are read by."""
     lettered = {path: parts.of(Path(path)).lettered for path in paths}
     for schema, letters in ((READ, False), (point_ids.in_letters(READ), True)):
-        if found := [path for path in paths if lettered[path] is letters]:
-            yield found, schema
+        if matching := [path for path in paths if lettered[path] is letters]:
+            yield matching, schema
 
 
 def _matches(keys: NDArray[np.uint64], rows: Columns) -> Columns:

@@ -79,7 +79,7 @@ class Searching:
         ids = self._builder.plan.ids
         while not live.over and all(self._readings.ended(ids[i]) for group in live.open for i in group):
             if live.open:
-                live.rounds.append(tuple(self._seen(live, at) for at in range(len(live.open))))
+                live.rounds.append(tuple(self._assignment(live, at) for at in range(len(live.open))))
             live.asked = live.study.proposer.propose(live.rounds)
             live.over = not live.asked or self._overfull(len(live.asked))
             live.open = [] if live.over else [self._points(live.study, values) for values in live.asked]
@@ -98,7 +98,7 @@ class Searching:
         self.full = self.full or total > self._spec.limits.points
         return self.full
 
-    def _seen(self, live: _Live, at: int) -> Seen:
+    def _assignment(self, live: _Live, at: int) -> Seen:
         """One assignment of the round as its proposer sees it."""
         plan = self._builder.plan
         rows = [(plan.point(i), self._readings.last(plan.ids[i])) for i in live.open[at]]

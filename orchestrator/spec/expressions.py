@@ -79,7 +79,7 @@ class Expression:
         try:
             _compiled(self.text)
         except Fault as fault:
-            raise SpecError(f"{self._place}{fault}") from fault
+            raise SpecError(f"{self._where}{fault}") from fault
 
     @property
     def names(self) -> frozenset[str]:
@@ -92,7 +92,7 @@ class Expression:
         return _compiled(self.text).tree
 
     @property
-    def _place(self) -> str:
+    def _where(self) -> str:
         return f"{self.where}: " if self.where else ""
 
     def evaluate(self, values: Mapping[str, Value]) -> Value:
@@ -103,7 +103,7 @@ class Expression:
         except Fault as fault:
             operands = ", ".join(f"{name} = {values[name]!r}" for name in sorted(self.names & values.keys()))
             at = f" at {operands}" if operands else ""
-            raise SpecError(f"{self._place}'{self.text}' must have a value{at}, but {fault}") from fault
+            raise SpecError(f"{self._where}'{self.text}' must have a value{at}, but {fault}") from fault
 
     def __str__(self) -> str:
         return f"={self.text}"

@@ -21,8 +21,8 @@ class Checkpoints:
         self._latest: dict[str, tuple[int, str]] = {}  # of each point: number and file
         self._number = 0
         for path in sorted(self._folder.glob("*.json")):
-            said = durable.load(path)
-            self._enter(tuple(said["points"]), said["number"], said["file"])
+            note = durable.load(path)
+            self._enter(tuple(note["points"]), note["number"], note["file"])
 
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Keep one checkpoint of these points durably, in place of the one before it."""
@@ -39,15 +39,15 @@ class Checkpoints:
 
     def kept(self, point: str) -> bytes | None:
         """The latest checkpoint that holds the point; None where there is none."""
-        found = self._latest.get(point)
-        path = self._folder / found[1] if found else None
+        latest = self._latest.get(point)
+        path = self._folder / latest[1] if latest else None
         return path.read_bytes() if path and path.exists() else None
 
     def drop(self, points: Collection[str]) -> None:
         """Remove what no point needs any more, now that these are final."""
         files = {self._latest.pop(point)[1] for point in points if point in self._latest}
-        wanted = {file for _, file in self._latest.values()}
-        for file in files - wanted:
+        needed = {file for _, file in self._latest.values()}
+        for file in files - needed:
             (self._folder / file).unlink(missing_ok=True)
             (self._folder / f"{file.split('-')[0]}.json").unlink(missing_ok=True)
 

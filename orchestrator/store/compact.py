@@ -55,19 +55,19 @@ def _workload(store: Store, name: str) -> list[Compacted]:
     return [_version(store, name, group) for group in groups]
 
 
-def _version(store: Store, workload: str, found: Sequence[Part]) -> Compacted:
+def _version(store: Store, workload: str, members: Sequence[Part]) -> Compacted:
     """The parts of one version made one."""
-    before = sum(p.rows for p in found)
-    report = partial(Compacted, workload=workload, version=found[0].version, parts_before=len(found), rows_before=before)
-    schema = parts.unify(found)
-    if parts.alone(found) and not found[0].lettered:
+    before = sum(p.rows for p in members)
+    report = partial(Compacted, workload=workload, version=members[0].version, parts_before=len(members), rows_before=before)
+    schema = parts.unify(members)
+    if parts.alone(members) and not members[0].lettered:
         return report(rows=before)
-    rows = counting_rule.once(parts.read(found, schema, schema.names), counting_rule.survivors)
+    rows = counting_rule.once(parts.read(members, schema, schema.names), counting_rule.survivors)
     deduplicated = len(counting_rule.contested(rows)) == 0
     rows = _sorted(rows).replace_schema_metadata(_about(schema, deduplicated))
     name = parts.part_name(rows)
     store.put(workload, name, parts.part_bytes(rows))
-    for part in found:
+    for part in members:
         if part.name != name:
             part.path.unlink(missing_ok=True)
     durable.sync(store.folder(workload))

@@ -25,20 +25,20 @@ class View:
     settled: pa.Table
 
 
-def view(found: Sequence[Part]) -> View:
+def view(members: Sequence[Part]) -> View:
     """The rows of these parts that count; reads `point, step, final` to know which points are there twice."""
-    schema = parts.unify(found)
-    groups = tuple((group, parts.readable(group, schema)) for group in parts.by_file(found))
+    schema = parts.unify(members)
+    groups = tuple((group, parts.readable(group, schema)) for group in parts.by_file(members))
     nobody = pa.array([], point_ids.NUMBER)
-    contested = nobody if parts.alone(found) else counting_rule.contested(parts.read(found, schema, counting_rule.WATCHED))
+    contested = nobody if parts.alone(members) else counting_rule.contested(parts.read(members, schema, counting_rule.WATCHED))
     pa.default_memory_pool().release_unused()  # who reads on does so by another allocator
-    rows = parts.read(found, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None
+    rows = parts.read(members, schema, schema.names, pc.field("point").isin(contested)) if len(contested) else None
     settled = schema.empty_table() if rows is None else counting_rule.settle(rows)
     return View(schema=schema, groups=groups, contested=contested, settled=settled)
 
 
-def table(seen: View, columns: Sequence[str]) -> pa.Table:
+def table(counted: View, columns: Sequence[str]) -> pa.Table:
     """Columns of the view's rows, read now."""
-    found = [part for group, _ in seen.groups for part in group]
-    kept = ~pc.field("point").isin(seen.contested) if len(seen.contested) else None
-    return pa.concat_tables([parts.read(found, seen.schema, columns, kept), seen.settled.select(columns)])
+    members = [part for group, _ in counted.groups for part in group]
+    uncontested = ~pc.field("point").isin(counted.contested) if len(counted.contested) else None
+    return pa.concat_tables([parts.read(members, counted.schema, columns, uncontested), counted.settled.select(columns)])

@@ -96,8 +96,8 @@ def settle(table: pa.Table) -> pa.Table:
 def survivors(table: pa.Table) -> pa.Table:
     """The rows that count or may count once more rows come: a partial row may outlive the final row that hides it."""
     final = table["final"]
-    kept = pa.concat_tables([finals(table.filter(final)), table.filter(pc.invert(final))])
-    return _first(kept, ["point", "step", "final"])
+    surviving = pa.concat_tables([finals(table.filter(final)), table.filter(pc.invert(final))])
+    return _first(surviving, ["point", "step", "final"])
 
 
 def _first(table: pa.Table, by: list[str]) -> pa.Table:

@@ -153,9 +153,9 @@ def _holder(handle: int) -> str:
 def _fill(handle: int, data: bytes) -> None:
     """All bytes into the open file, synced and closed."""
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(handle, remaining) :]
         os.fsync(handle)
     finally:
         os.close(handle)

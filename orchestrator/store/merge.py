@@ -53,45 +53,45 @@ def merge(store: Store, other: Store) -> tuple[Conflict, ...]:
         )
     for name in other.workloads():
         parts.unify((*store.parts(name), *other.parts(name)))
-    found = tuple(c for name in other.workloads() for c in conflicts(store.parts(name), other.parts(name)))
+    clashes = tuple(c for name in other.workloads() for c in conflicts(store.parts(name), other.parts(name)))
     for name in other.workloads():
         for part in other.parts(name):
             store.put(name, part.name, part.path.read_bytes())
     _merge_plans(store, other, _merge_runs(store, other))
     _merge_claims(store, other)
-    return found
+    return clashes
 
 
-def conflicts(mine: Sequence[Part], others: Sequence[Part]) -> Iterator[Conflict]:
+def conflicts(mine: Sequence[Part], other_parts: Sequence[Part]) -> Iterator[Conflict]:
     """What two sets of parts of one workload contradict each other in; nothing where it does not measure values."""
     for ours in parts.by_version(mine):
-        for theirs in parts.by_version(others):
+        for theirs in parts.by_version(other_parts):
             if ours[0].version == theirs[0].version and ours[0].measures == "value":
                 yield from _differences(ours, theirs)
 
 
 def _differences(ours: Sequence[Part], theirs: Sequence[Part]) -> Iterator[Conflict]:
     left, right = _measured(ours), _measured(theirs)
-    both = left.join(right, keys=["point", "step"], right_suffix=".other", join_type="inner")
+    joined = left.join(right, keys=["point", "step"], right_suffix=".other", join_type="inner")
     for name in left.schema.names:
         if row_format.role(left.schema.field(name)) == "result" and name in right.schema.names:
-            yield from _clashes(both, name, ours[0].workload)
+            yield from _clashes(joined, name, ours[0].workload)
 
 
-def _measured(found: Sequence[Part]) -> pa.Table:
+def _measured(members: Sequence[Part]) -> pa.Table:
     """The ok rows that count and are no samples: point, step, host and results."""
-    seen = view(found)
-    results = [f.name for f in seen.schema if row_format.role(f) == "result"]
-    sampled = [(f.name, f.metadata[SAMPLE].decode()) for f in seen.schema if SAMPLE in (f.metadata or {})]
-    rows = table(seen, ["point", "step", "status", "host", *results, *(name for name, _ in sampled)])
+    counted = view(members)
+    results = [f.name for f in counted.schema if row_format.role(f) == "result"]
+    sampled = [(f.name, f.metadata[SAMPLE].decode()) for f in counted.schema if SAMPLE in (f.metadata or {})]
+    rows = table(counted, ["point", "step", "status", "host", *results, *(name for name, _ in sampled)])
     rows = rows.filter(pc.equal(rows["status"], OK))
     for name, value in sampled:
         rows = rows.filter(pc.fill_null(pc.not_equal(rows[name], value), True))
     return rows.select(["point", "step", "host", *results])
 
 
-def _clashes(both: pa.Table, name: str, workload: str) -> Iterator[Conflict]:
-    different = both.filter(pc.invert(_same(both[name], both[f"{name}.other"])))
+def _clashes(joined: pa.Table, name: str, workload: str) -> Iterator[Conflict]:
+    different = joined.filter(pc.invert(_same(joined[name], joined[f"{name}.other"])))
     different = point_ids.readable(different).sort_by([("point", "ascending"), ("step", "ascending")])
     columns = ("point", "step", name, f"{name}.other", "host", "host.other")
     for point, step, value, other, host, other_host in zip(*(different[c].to_pylist() for c in columns), strict=True):
@@ -123,14 +123,14 @@ def _not_a_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _merge_runs(store: Store, other: Store) -> dict[int, int]:
     """Number in this store of each of the other's runs; a number that is taken by another run gets the next free one."""
     numbers: dict[int, int] = {}
-    known = {_run_key(run): run["generation"] for run in store.runs()}
-    taken = set(known.values())
+    generations = {_run_key(run): run["generation"] for run in store.runs()}
+    used = set(generations.values())
     for run in other.runs():
         old = run["generation"]
-        new = known.get(_run_key(run)) or (old if old not in taken else max(*taken, *numbers.values(), 0) + 1)
-        if _run_key(run) not in known:
+        new = generations.get(_run_key(run)) or (old if old not in used else max(*used, *numbers.values(), 0) + 1)
+        if _run_key(run) not in generations:
             durable.write(store.run_path(new), durable.json_bytes({**run, "generation": new, "merged": True}))
-        taken.add(new)
+        used.add(new)
         numbers[old] = new
     return numbers
 
@@ -140,9 +140,9 @@ def _run_key(run: Mapping[str, Any]) -> str:
 
 
 def _merge_plans(store: Store, other: Store, numbers: Mapping[int, int]) -> None:
-    known = {(r["sweep"], r["size"]): r["created"] for r in store.plans()}
+    created = {(r["sweep"], r["size"]): r["created"] for r in store.plans()}
     for record in other.plans():
-        if record["created"] > known.get((record["sweep"], record["size"]), ""):
+        if record["created"] > created.get((record["sweep"], record["size"]), ""):
             plan = other.plan(record["sweep"], record["size"])
             store.save_plan(plan, {**record, "generation": numbers.get(record.get("generation", 0), record.get("generation"))})
 

@@ -85,12 +85,12 @@ def names(folder: Path) -> list[str]:
     Read until two looks agree: one look may miss a part that `compact` adds and those that it then removes.
     """
     before: list[str] | None = None
-    while before != (now := sorted(_seen(folder))):
+    while before != (now := sorted(_names_in(folder))):
         before = now
     return now
 
 
-def _seen(folder: Path) -> list[str]:
+def _names_in(folder: Path) -> list[str]:
     with contextlib.suppress(FileNotFoundError):  # a workload that was never measured has no folder
         return [name for name in os.listdir(folder) if name.endswith(".parquet") and not name.startswith(".")]
     return []
@@ -165,11 +165,11 @@ def unify(parts: Sequence[Part]) -> pa.Schema:
     fields: dict[str, tuple[pa.Field, Part]] = {}
     for part in newest:
         for field in part.schema:
-            known, source = fields.setdefault(field.name, (field, part))
-            if field.type != known.type and part.version == source.version:
-                raise _clash(part, field, known.type, f"part {source.name}")
-            if {field.type, known.type} == {pa.int64(), pa.float64()}:
-                fields[field.name] = (known.with_type(pa.float64()), source)
+            first, source = fields.setdefault(field.name, (field, part))
+            if field.type != first.type and part.version == source.version:
+                raise _clash(part, field, first.type, f"part {source.name}")
+            if {field.type, first.type} == {pa.int64(), pa.float64()}:
+                fields[field.name] = (first.with_type(pa.float64()), source)
     ordered = sorted((field for field, _ in fields.values()), key=lambda f: ROLES.index(role(f)))
     return pa.schema(ordered, metadata=newest[0].schema.metadata)
 
@@ -225,13 +225,13 @@ def alone(parts: Sequence[Part]) -> bool:
 
 def read(parts: Sequence[Part], schema: pa.Schema, columns: Sequence[str], keep: ds.Expression | None = None) -> pa.Table:
     """Columns of the parts' rows, in the schema's types; no row is dropped but by `keep`."""
-    wanted = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
-    tables = [pa.table({f.name: pa.array([], f.type) for f in wanted}, schema=wanted)]
+    read_schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+    tables = [pa.table({f.name: pa.array([], f.type) for f in read_schema}, schema=read_schema)]
     for group in by_file(parts):
         fits = readable(group, schema)
         have = [name for name in columns if name in fits.names]
         tables.append(_scan(dataset(group, fits), group, have, keep))
-    return pa.concat_tables(tables, promote_options="default").cast(wanted)
+    return pa.concat_tables(tables, promote_options="default").cast(read_schema)
 
 
 def _scan(source: ds.Dataset, parts: Sequence[Part], columns: list[str], keep: ds.Expression | None) -> pa.Table:

@@ -56,10 +56,10 @@ def _joined(letters: Sequence[str] | pa.Array | pa.ChunkedArray) -> bytes:
 
 def letters(ids: pa.Array | pa.ChunkedArray | NDArray[np.uint64]) -> pa.Array:
     """Ids as people read them, as an array of text."""
-    found: NDArray[Any] = np.asarray(ids, dtype=np.uint64)
-    text = PAIRS[found.astype(">u8").view(np.uint8)]
-    places = np.arange(len(found) + 1, dtype=np.int64) * LETTERS
-    return pa.LargeStringArray.from_buffers(len(found), pa.py_buffer(places), pa.py_buffer(text)).cast(pa.string())
+    numbers_array: NDArray[Any] = np.asarray(ids, dtype=np.uint64)
+    text = PAIRS[numbers_array.astype(">u8").view(np.uint8)]
+    places = np.arange(len(numbers_array) + 1, dtype=np.int64) * LETTERS
+    return pa.LargeStringArray.from_buffers(len(numbers_array), pa.py_buffer(places), pa.py_buffer(text)).cast(pa.string())
 
 
 def lettered(schema: pa.Schema) -> bool:
@@ -78,8 +78,8 @@ def in_letters(schema: pa.Schema) -> pa.Schema:
 
 
 def _typed(schema: pa.Schema, kind: pa.DataType) -> pa.Schema:
-    place = schema.get_field_index(POINT)
-    return schema if place < 0 else schema.set(place, schema.field(place).with_type(kind))
+    position = schema.get_field_index(POINT)
+    return schema if position < 0 else schema.set(position, schema.field(position).with_type(kind))
 
 
 def numbered(table: pa.Table) -> pa.Table:
@@ -97,5 +97,5 @@ def readable(table: pa.Table) -> pa.Table:
 
 
 def _with(table: pa.Table, schema: pa.Schema, points: pa.Array) -> pa.Table:
-    place = table.schema.get_field_index(POINT)
-    return table.set_column(place, schema.field(place), points).replace_schema_metadata(schema.metadata)
+    position = table.schema.get_field_index(POINT)
+    return table.set_column(position, schema.field(position), points).replace_schema_metadata(schema.metadata)

@@ -85,8 +85,8 @@ class Store:
 
     def seconds(self, workload: str) -> pa.Table:
         """What each ok point took: `point, seconds, threads, host, device` and the params."""
-        found = self.parts(workload)
-        params = [f.name for f in parts.unify(found) if row_format.role(f) == "param"] if found else []
+        members = self.parts(workload)
+        params = [f.name for f in parts.unify(members) if row_format.role(f) == "param"] if members else []
         rows = self._finals(workload, ["point", "status", "seconds", "threads", "host", "device", *params], None)
         return rows.filter(pc.equal(rows["status"], OK)).drop_columns("status")
 
@@ -94,26 +94,26 @@ class Store:
         return parts.settled(lambda: self._read_finals(workload, columns, version))
 
     def _read_finals(self, workload: str, columns: list[str], version: int | None) -> pa.Table:
-        found = [p for p in parts.footers(self.folder(workload)) if version in (None, p.version)]
-        if not found:
+        members = [p for p in parts.footers(self.folder(workload)) if version in (None, p.version)]
+        if not members:
             return _no_rows(columns)
-        schema = parts.unify(found)
+        schema = parts.unify(members)
         final = pc.field("final")
-        rows = parts.read(found, schema, list(dict.fromkeys([*columns, *counting_rule.WATCHED])), final)
-        if parts.alone(found) or counting_rule.distinct(rows):
+        rows = parts.read(members, schema, list(dict.fromkeys([*columns, *counting_rule.WATCHED])), final)
+        if parts.alone(members) or counting_rule.distinct(rows):
             return rows.select(columns)
         wide = list(dict.fromkeys([*columns, *counting_rule.COLUMNS]))
-        return counting_rule.finals(parts.read(found, schema, wide, final)).select(columns)
+        return counting_rule.finals(parts.read(members, schema, wide, final)).select(columns)
 
     def _some(self, workload: str) -> tuple[Part, ...]:
-        found = self.parts(workload)
-        if not found:
-            known = self.workloads()
+        members = self.parts(workload)
+        if not members:
+            names = self.workloads()
             raise StoreError(
                 f"store {self.path}: it must hold rows of workload '{workload}', but it has none"
-                f"{nearest(workload, known)} It holds {', '.join(known) or 'no rows yet'}."
+                f"{nearest(workload, names)} It holds {', '.join(names) or 'no rows yet'}."
             )
-        return found
+        return members
 
     # Plans
 
@@ -254,21 +254,21 @@ def _may_be_made(folder: Path, create: bool) -> None:
     if not create:
         came = "no store.json is in it" if folder.exists() else "nothing is there"
         raise StoreError(f"store {folder}: it must be a folder that 'lawsweep run' made, but {came}; name it with '--store'.")
-    others = sorted(p.name for p in folder.glob("[!.]*")) if folder.exists() else []
-    if others:
+    strangers = sorted(p.name for p in folder.glob("[!.]*")) if folder.exists() else []
+    if strangers:
         raise StoreError(
-            f"store {folder}: a new store must have a folder of its own, but this one holds {others[:3]}; "
+            f"store {folder}: a new store must have a folder of its own, but this one holds {strangers[:3]}; "
             "name a new or an empty folder with '--store'."
         )
 
 
 def _check_format(mark: Path) -> None:
-    found = durable.load(mark).get("format")
-    if not isinstance(found, int):
-        raise StoreError(f"{mark}: 'format' must be a number, but got {found!r}; this is no store of lawsweep.")
-    if found > FORMAT:
+    version = durable.load(mark).get("format")
+    if not isinstance(version, int):
+        raise StoreError(f"{mark}: 'format' must be a number, but got {version!r}; this is no store of lawsweep.")
+    if version > FORMAT:
         raise StoreError(
-            f"store {mark.parent}: it must have format {FORMAT} or older, but it has {found}: "
+            f"store {mark.parent}: it must have format {FORMAT} or older, but it has {version}: "
             "a newer lawsweep made it; upgrade with 'pip install -U lawsweep'."
         )
 

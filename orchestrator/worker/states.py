@@ -32,8 +32,8 @@ class Shelf:
     ids: Sequence[str]
     vault: Vault
     _pending: dict[int, Any] = field(default_factory=dict)
-    _found: dict[str, Any] = field(default_factory=dict)
-    _written: float = field(default_factory=time.monotonic)
+    _loaded: dict[str, Any] = field(default_factory=dict)
+    _last_write: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
     busy: bool = False  # whether the workload saves its states, or has gone on from one
 
@@ -45,23 +45,23 @@ class Shelf:
     def get(self, position: int) -> Any:
         """The state a point saved last; None where it saved none."""
         point = self.ids[position]
-        if point not in self._found:
+        if point not in self._loaded:
             data = self.vault.kept(point)
-            self._found |= {point: None, **_unpacked(data)} if data else {point: None}
-        saved = self._found[point]
+            self._loaded |= {point: None, **_unpacked(data)} if data else {point: None}
+        saved = self._loaded[point]
         self.busy = self.busy or saved is not None
         return None if saved is None else saved["state"]
 
     def rows(self) -> dict[int, Row]:
         """The row at which each point that goes on was saved, by its place in the call."""
-        if not self._found:
+        if not self._loaded:
             return {}
-        states = {position: self._found.get(point) for position, point in enumerate(self.ids)}
+        states = {position: self._loaded.get(point) for position, point in enumerate(self.ids)}
         return {position: (saved["step"], saved["values"]) for position, saved in states.items() if saved is not None}
 
     def due(self) -> bool:
         """Whether states wait to be written, and the last time is long enough ago."""
-        return bool(self._pending) and time.monotonic() - self._written > max(EVERY, self._cost / SHARE)
+        return bool(self._pending) and time.monotonic() - self._last_write > max(EVERY, self._cost / SHARE)
 
     def write(self, rows: Mapping[int, Row]) -> None:
         """Make the waiting states durable as one checkpoint, each with the row its point has come to."""
@@ -74,8 +74,8 @@ class Shelf:
         if states:
             self.vault.keep(list(states), _packed(states))
         self._pending.clear()
-        self._written = time.monotonic()
-        self._cost = self._written - begun
+        self._last_write = time.monotonic()
+        self._cost = self._last_write - begun
 
 
 def _packed(states: dict[str, Any]) -> bytes:

@@ -23,11 +23,11 @@ BEAT = 1.0  # seconds between a worker's two questions whether to stop
 class PackTrial(tune.Trainable):
     """A worker: one process that measures pack after pack and reports each as one trial."""
 
-    def setup(self, config: dict[str, Any], **given: Any) -> None:
+    def setup(self, config: dict[str, Any], **parameters: Any) -> None:
         """Import the workload once for all packs to come; a failure is kept for the first step to tell."""
-        self._recorder, self._pack = given["recorder"], config["pack"]
+        self._recorder, self._pack = parameters["recorder"], config["pack"]
         self._folder = tempfile.mkdtemp(prefix="lawsweep-pack-")
-        self._worker = PackWorker(given["terms"], self._folder)
+        self._worker = PackWorker(parameters["terms"], self._folder)
         threading.Thread(target=self._beat, name="lawsweep-beat", daemon=True).start()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -78,7 +78,7 @@ def _scatter(near: Full, seed: int, line: tuple[float, float]) -> float:
     return math.fsum((ys[seed] - intercept - slope * x) ** 2 for x, ys in near) / (len(near) - 2)
 
 
-def _leverage(xs: Sequence[float], place: float) -> float:
+def _leverage(xs: Sequence[float], position: float) -> float:
     """Leverage: the factor from the variance of one value to the variance of the fitted line at `place`."""
     mean = statistics.fmean(xs)
-    return 1 / len(xs) + (place - mean) ** 2 / math.fsum((x - mean) ** 2 for x in xs)
+    return 1 / len(xs) + (position - mean) ** 2 / math.fsum((x - mean) ** 2 for x in xs)

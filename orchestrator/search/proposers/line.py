@@ -23,9 +23,9 @@ class SearchAxis:
         """Where a value lies: itself, or its logarithm."""
         return math.log(value) if self.geom else float(value)
 
-    def value(self, place: float) -> float | int:
+    def value(self, position: float) -> float | int:
         """The value at a place, rounded as the store keeps it."""
-        raw = math.exp(place) if self.geom else place
+        raw = math.exp(position) if self.geom else position
         return settled(raw, self.integer)
 
     def even(self, low: float, high: float, count: int, taken: Collection[float] = ()) -> list[float | int]:
