@@ -46,7 +46,7 @@ def sample(plan: pa.Table) -> Sample:
 
 
 def enter(book: Mapping[str, Any] | None, spec: Spec, size: str, current: Sample, has_rows: bool) -> dict[str, Any]:
-    """The record with this spec's claims and sample entered where they are new; `seen` once rows have been looked at.
+    """The record with this spec's claims and sample entered where they are new; `has_rows` once there are rows to look at.
 
     What was entered first stays: that is what later claims and samples are compared with.
     """

@@ -145,7 +145,7 @@ class Queue:
         return not work.alone and self._until.get(work.group) == until
 
     def finished(self, pack_id: str, done: int, seconds: float, unmeasured: Collection[int]) -> None:
-        """A worker hands back the points in `left`; of the others, `done` took `seconds` and tell what points cost."""
+        """A worker hands back the points in `unmeasured`; of the others, `done` took `seconds` and tell what points cost."""
         pack = self.open.pop(pack_id)
         self._overall.add(done, seconds)
         if done:

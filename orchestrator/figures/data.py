@@ -35,7 +35,7 @@ Record = dict[str, Any]
 class CurveData:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
-    `gone` are the places without a result, `residuals` what the laws leave of the points, `judged` each law with its claim.
+    `without_result` are places without one, `residuals` what laws leave of the points, `judged` the laws with their claims.
     `without` are the claims on these axes whose law is not drawn, with the reason.
     """
 

@@ -32,7 +32,7 @@ PNG_SCALE = 3
 def draw(spec: Spec, index: int, rows: pl.DataFrame, fields: Columns, material: Material = NOTHING) -> Drawing:
     """The figure of that index in the spec, drawn from the sweep's rows; SpecError where it names what they do not have.
 
-    `found` is what a search found and what claims came to, for the figures that show it. Claims without verdicts are judged
+    `material` is what a search found and what claims came to, for the figures that show it. Claims without verdicts are judged
     here, those that the figure shows.
     """
     figure = spec.figures[index]

@@ -210,11 +210,11 @@ def slope(law: Law, x: Array, space: Space, theta: Array) -> Array:
 
 
 def _lack(
-    law: Law, data: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, bracketed: float
+    law: Law, data: Series, residuals: Array, space: Space, theta: Array, variances: Array | None, variance_freedom: float
 ) -> tuple[float, float | None]:
     """Variance of the misfit above the noise, and the F test's probability of a misfit as large by noise alone.
 
-    `known` are the degrees of freedom of the variances.
+    `variance_freedom` are the degrees of freedom of the variances.
     """
     freedom = len(data.x) - law.size
     if variances is None or freedom < 1:
@@ -226,7 +226,7 @@ def _lack(
     slopes = slope(law, data.x, space, theta)
     leverage = np.trace(np.linalg.pinv(slopes.T @ (w[:, None] * slopes)) @ (slopes.T @ (w[:, None] ** 2 * slopes)))
     misfit = max(0.0, (excess - freedom) / max(float(w.sum() - leverage), TINY))
-    return misfit, float(fdtrc(freedom, bracketed, excess / freedom))
+    return misfit, float(fdtrc(freedom, variance_freedom, excess / freedom))
 
 
 def rivals(laws: tuple[Law, ...], data: Series) -> tuple[FittedLaw, ...]:

@@ -73,7 +73,7 @@ class DrawnCurves:
 
 
 def entries(sweep: StoredSweep, ready: DrawnCurves | None = None) -> Entries:
-    """The entries of the sweep; one without rows has its invocation alone. `drawn` is what `draw` gives."""
+    """The entries of the sweep; one without rows has its invocation alone. `ready` is what `draw` gives."""
     store, record = sweep.store, sweep.record
     common, ready = _common(record), ready or draw(sweep)
     curves, lines = ready.curves, ready.lines

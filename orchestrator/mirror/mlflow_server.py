@@ -99,7 +99,7 @@ def mirror(
     """Make MLflow say of a sweep what the store says: what is there stays, what changed is written anew, nothing stands twice.
 
     Without `files` only the curves: for a first call while the claims are still being judged. `ready` is a folder with what
-    was made of the rows already: the curves as `Drawn.write` puts them, and with `files` those of `sweep_files.tables`.
+    was made of the rows already: the curves as `DrawnCurves.write` puts them, and with `files` those of `sweep_files.tables`.
     Raises TrackError where the server cannot be reached; the same call later, or `sync`, makes up for it.
     """
     where, start = address(store, uri), time.monotonic()

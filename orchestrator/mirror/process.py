@@ -53,7 +53,7 @@ class Background:
     def ask(self, sweep: str, size: str | None = None, files: bool = True, ready: Path | None = None) -> None:
         """Have the sweep mirrored as it stands when its turn comes, without `files` its curves alone; returns at once.
 
-        `ready` is a folder of `folder` with what `track.mirror` need not make.
+        `ready` is a folder of `folder` with what `mlflow_server.mirror` need not make.
         """
         self._say([sweep, size, files, str(ready) if ready else None])
 

@@ -114,7 +114,7 @@ class _Run:
         return stop
 
     def hand_back(self, position: int) -> None:
-        """Leave to another pack what is not measured from `place` on; an abandoned call may have measured some of it."""
+        """Leave to another pack what is not measured from `position` on; an abandoned call may have measured some of it."""
         waiting = (at for block in self._blocks for at, final in zip(block.at, block.final, strict=True) if final)
         measured = {at for at in chain(self._ended, waiting) if at >= position}
         self.outcome.done += len(measured)

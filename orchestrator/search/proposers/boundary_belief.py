@@ -36,7 +36,7 @@ class Belief:
 
 
 def believe(places: Sequence[float], sides: Sequence[float]) -> Belief:
-    """The belief after measuring sides `found` at sorted `places`, whichever way the measure runs; two places at least."""
+    """The belief after measuring `sides` at sorted `places`, whichever way the measure runs; two places at least."""
     doubted = [_tempered(side) for side in sides]
     rising, falling = (_logs(doubted, up) for up in (True, False))
     # Rising and falling crossings are summed; a direction that the data contradict gets negligible weight.

@@ -79,6 +79,6 @@ def _scatter(near: Full, seed: int, line: tuple[float, float]) -> float:
 
 
 def _leverage(xs: Sequence[float], position: float) -> float:
-    """Leverage: the factor from the variance of one value to the variance of the fitted line at `place`."""
+    """Leverage: the factor from the variance of one value to the variance of the fitted line at `position`."""
     mean = statistics.fmean(xs)
     return 1 / len(xs) + (position - mean) ** 2 / math.fsum((x - mean) ** 2 for x in xs)
