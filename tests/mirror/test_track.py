@@ -15,7 +15,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from orchestrator.errors import StoreError
-from orchestrator.mirror.mlflow_server import TrackError, address, import_store, mirror, prepare, shown, sync
+from orchestrator.mirror.mlflow_server import TrackError, address, import_store, masked, mirror, prepare, sync
 from orchestrator.mirror.process import Background
 from orchestrator.results import frames
 from orchestrator.store import Store, open_store
@@ -279,7 +279,7 @@ def test_a_file_store_is_refused_with_its_reason(ready: Store, tmp_path: Path) -
 
 
 def test_a_password_is_never_shown() -> None:
-    assert shown("https://me:secret@host/x") == "https://host/x"
+    assert masked("https://me:secret@host/x") == "https://host/x"
 
 
 def test_a_missing_servers_password_is_not_in_the_message(ready: Store) -> None:
