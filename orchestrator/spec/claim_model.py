@@ -209,7 +209,7 @@ def _check_company(claim: Claim) -> None:
     if claim.choose is not None and (claim.from_ == "boundary" or claim.floor is not None):
         beside = "boundaries" if claim.floor is None else "a floor"
         raise wrong(f"'choose' must be of rows with seeds of their own, but stands beside {beside}; remove one.", "choose")
-    if claim.floor is not None and claim.judged_by.rowwise:
+    if claim.floor is not None and claim.axes[0] is None:
         raise wrong(f"a floor must be below a curve, but a claim of kind '{claim.kind}' has none; remove it.", "floor")
 
 
