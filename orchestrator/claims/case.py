@@ -61,6 +61,7 @@ class Region:
 class Case:
     """One claim to be judged: its rows, what the workload says of its columns, and the level of each interval.
 
+    `together` asks that all intervals of one finding hold together at that level: one of them refutes, only all support.
     `model` is the claim whose fit a trend's parameter comes from; its evidence is that claim's.
     """
 
@@ -68,7 +69,12 @@ class Case:
     evidence: Evidence
     fields: Columns
     level: float
+    together: bool = False
     model: Claim | None = None
+
+    def each(self, intervals: int) -> float:
+        """The level of each of so many intervals of one finding."""
+        return 1 - (1 - self.level) / max(intervals, 1) if self.together else self.level
 
     def series(self, rows: pl.DataFrame, x: str, y: str, law: Law | None = None) -> Measured:
         """The series of y over x in a group's rows, seeds combined as the workload says.

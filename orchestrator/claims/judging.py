@@ -14,6 +14,8 @@ from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
 from orchestrator.claims.sentences import label
+from orchestrator.claims.sharing import levels
+from orchestrator.claims.sharing.levels import Decision
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
 from orchestrator.results.described import Columns
@@ -23,7 +25,7 @@ from orchestrator.spec.claim_model import Claim
 from orchestrator.store.store import BASE
 
 LEVEL = 0.95
-"""Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
+"""Confidence of a sweep's verdicts together; `sharing/levels.py` says what that makes of each interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +83,14 @@ def judge_rows(
 def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | None = None) -> tuple[Verdict, ...]:
     """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
     subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
-    tests = sum(judge_of(subject.claim.kind).intervals(_case(subject, LEVEL)) for subject in subjects)
-    level = 1 - (1 - LEVEL) / max(tests, 1)
-    return tuple(_verdict(subject_judged, level, spec, books) for subject_judged in subjects)
+    judges = [judge_of(subject.claim.kind) for subject in subjects]
+    counts = [judge.intervals(_case(subject, LEVEL)) for judge, subject in zip(judges, subjects, strict=True)]
+
+    def findings(index: int, level: float, together: bool) -> list[Finding]:
+        return _findings(subjects[index], _case(subjects[index], level, together))
+
+    decisions = levels.decide(counts, findings, 1 - LEVEL, [judge.together for judge in judges])
+    return tuple(_verdict(subject, decision, spec, books) for subject, decision in zip(subjects, decisions, strict=True))
 
 
 def _subject(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> Subject:
@@ -110,16 +117,15 @@ def _columns(claim: Claim) -> list[str]:
     return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
-def _case(subject: Subject, level: float) -> Case:
+def _case(subject: Subject, level: float, together: bool = False) -> Case:
     """What the judge of a claim is given."""
-    fields = subject.source.fields
-    return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, model=subject.model)
+    fields, model = subject.source.fields, subject.model
+    return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, together=together, model=model)
 
 
-def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | None) -> Verdict:
-    claim, evidence = subject.claim, subject.evidence
-    case = _case(subject, level)
-    findings = _findings(subject, case)
+def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeeping | None) -> Verdict:
+    claim, evidence, findings = subject.claim, subject.evidence, decision.findings
+    case = _case(subject, decision.level)
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
     return Verdict(
@@ -137,7 +143,7 @@ def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | No
         seeds=evidence.seeds,
         size=books.size if books is not None else spec.size or BASE,
         failed=evidence.failed,
-        level=level,
+        level=decision.level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
         reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),

@@ -109,7 +109,6 @@ def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tupl
         "workload": spec.workload,
         "verdicts": [_verdict(v) for v in verdicts],
         "tally": _tally(verdicts),
-        "level": level_text(verdicts[0].level) if verdicts else "",
         "headline": limitations.headline(rows),
         "limitations": limitations.limitations(sweep, verdicts),
         "audit": limitations.audit_text(sweep.audit),

@@ -22,6 +22,7 @@ from orchestrator.spec.expressions import Expression
 from orchestrator.wording import count, level_text, shown, span, text
 
 LISTED = 20
+TOGETHER = True
 SHOWN = 3
 CLOSE = 1e-9
 """Relative distance at which a row's value is the table's key."""
@@ -48,7 +49,7 @@ def intervals(case: Case) -> int:
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     model = KIND.of(case.claim)
-    level = 1 - (1 - case.level) / len(model.table)
+    level = case.each(len(model.table))
     entries = [_entry(case, model, {k: _cell(v) for k, v in row.items()}, rows, level) for row in model.table]
     words = [entry.word for entry in entries]
     word = next((w for w in ("refuted", "undecided", "unmet") if w in words), "supported")

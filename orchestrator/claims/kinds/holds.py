@@ -23,6 +23,7 @@ from orchestrator.wording import count, level_text, shown, text
 LISTED = 20
 """How many offending rows a finding lists; it counts them all."""
 SHOWN = 3
+TOGETHER = True
 
 
 def judge(case: Case) -> list[Finding]:
@@ -106,7 +107,7 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
-    """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
+    """The condition as one comparison whose sides differ by noise `se`, for all rows at once where it refutes."""
     claim, holds = case.claim, KIND.of(case.claim)
     assert claim.se is not None
     where = f"claims.{claim.id}"
@@ -130,7 +131,7 @@ def _simultaneous(
     from scipy.special import ndtri
 
     claim, holds, judged = case.claim, KIND.of(case.claim), int((~hollow).sum())
-    margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
+    margin = float(-ndtri((1 - case.each(judged)) / 2)) * errors
     broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
     worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
     numbers: dict[str, Any] = {
@@ -139,7 +140,8 @@ def _simultaneous(
     }  # fmt: skip
     sentence = (
         f"{holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
-        f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
+        f"{'simultaneously' if case.together else 'each'} at {level_text(case.level)}; "
+        f"the worst is {shown(numbers['worst_in_se'])} standard errors over"
     )
     word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
