@@ -13,8 +13,10 @@ from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
+from orchestrator.claims.registry import meaning
+from orchestrator.claims.registry.elsewhere import Before, seen_before
 from orchestrator.claims.sentences import label
-from orchestrator.claims.sharing import levels
+from orchestrator.claims.sharing import levels, looks
 from orchestrator.claims.sharing.levels import Decision
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
@@ -36,6 +38,16 @@ class Bookkeeping:
     size: str
     drawn: ledger.Sample
 
+    @property
+    def look(self) -> int:
+        """Which look at the claims this is."""
+        return looks.number(looks.all_looks(self.book), self.size, self.drawn.hash)
+
+    def notes(self, claim: Claim, spec: Spec) -> tuple[str, str]:
+        """What changed of a claim after data were seen, and which look at it this is."""
+        text = ledger.changed(self.book, claim, self.size, self.drawn, spec)
+        return text, looks.look_text(looks.all_looks(self.book), self.look, 1 - LEVEL)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
@@ -56,18 +68,37 @@ class Subject:
 def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
     spec, store, size = sweep.spec, sweep.store, sweep.size
-    current = ledger.sample(sweep.plan)
-    old = ledger.enter(store.load("claims", spec.name), spec, size, current, has_rows=False)
+    current, book = ledger.sample(sweep.plan), _with_words(store.load("claims", spec.name), sweep)
+    old = ledger.enter(book, spec, size, current, has_rows=False, before=_before(book, sweep))
     verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=current))
-    has_rows = not sweep.measured.is_empty()
-    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows))
+    has_rows, words = not sweep.measured.is_empty(), {verdict.id: verdict.verdict for verdict in verdicts}
+    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows, words=words))
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
 
 
 def register(sweep: StoredSweep) -> None:
     """Record the claims as they stand before the first point is measured; the plan must have been saved."""
-    ledger.register(sweep.spec, sweep.store, sweep.size, ledger.sample(sweep.plan))
+    book = sweep.store.load("claims", sweep.name)
+    ledger.register(sweep.spec, sweep.store, sweep.size, ledger.sample(sweep.plan), _before(book, sweep))
+
+
+def _before(book: Mapping[str, Any] | None, sweep: StoredSweep) -> tuple[Before, ...]:
+    """Other sweeps that were judged on its points, looked for where a claim is new."""
+    new = book is None or any(claim.id not in book["claims"] for claim in sweep.spec.claims)
+    return seen_before(sweep) if new else ()
+
+
+def _with_words(book: Mapping[str, Any] | None, sweep: StoredSweep) -> Mapping[str, Any] | None:
+    """The record with the verdicts that were saved, where an older version wrote none into it."""
+    if book is None:
+        return None
+    saved_words = {str(v["id"]): str(v["verdict"]) for v in sweep.verdicts}
+    claims = {
+        name: {"verdicts": {sweep.size: saved_words[name]}, **entry} if name in saved_words else entry
+        for name, entry in book["claims"].items()
+    }
+    return {**book, "claims": claims}
 
 
 def judge_rows(
@@ -89,7 +120,8 @@ def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | 
     def findings(index: int, level: float, together: bool) -> list[Finding]:
         return _findings(subjects[index], _case(subjects[index], level, together))
 
-    decisions = levels.decide(counts, findings, 1 - LEVEL, [judge.together for judge in judges])
+    error = looks.error(books.look, 1 - LEVEL) if books is not None else 1 - LEVEL
+    decisions = levels.decide(counts, findings, error, [judge.together for judge in judges])
     return tuple(_verdict(subject, decision, spec, books) for subject, decision in zip(subjects, decisions, strict=True))
 
 
@@ -128,6 +160,8 @@ def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeepin
     case = _case(subject, decision.level)
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
+    changed, look = books.notes(claim, spec) if books is not None else ("", "")
+    look = look if decision.shared else ""
     return Verdict(
         id=claim.id,
         says=claim.says,
@@ -136,7 +170,7 @@ def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeepin
         expected=sentences.expected(claim),
         basis=basis,
         source=source,
-        sentence=sentences.sentence(word, basis, source, findings),
+        sentence=" ".join((sentences.sentence(word, basis, source, findings), *sentences.closing(changed, look))),
         numbers=_numbers(findings),
         sql=evidence.sql,
         rows=len(evidence.rows),
@@ -145,8 +179,9 @@ def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeepin
         failed=evidence.failed,
         level=decision.level,
         claim_hash=ledger.claim_hash(claim),
-        changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
-        reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
+        meaning=meaning.meaning(claim, spec).whole,
+        changed=changed,
+        reasons=(*_reasons(findings), *([look] if look else []), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
         findings=tuple(findings),
         foreseen=claim.foreseen or "",
     )

@@ -43,3 +43,8 @@ def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) ->
     text = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
     limited = word == "unmet" and any(r.startswith(LIMITED) for f in findings for r in f.reasons)
     return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {text}."
+
+
+def closing(*texts: str) -> tuple[str, ...]:
+    """What stands behind a verdict, each as a sentence: what changed after data were seen, which look it is."""
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts if text)

@@ -34,7 +34,8 @@ class Verdict:
     derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
     says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
-    `findings` are the groups.
+    `findings` are the groups; `claim_hash` is of the claim's words, `meaning` of these, its
+    formulas, fixed params and axes.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     foreseen: str = ""
+    meaning: str = ""
 
     def record(self) -> dict[str, Any]:
         """The verdict as JSON values; a number that is not finite becomes null."""

@@ -45,8 +45,11 @@ def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, what was found in few words, and what was expected."""
     from orchestrator.claims.verdict import summary_parts
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    changes: dict[str, list[str]] = {}
     for verdict in judged:
+        if verdict.get("changed"):
+            changes.setdefault(verdict["changed"], []).append(verdict["id"])
         texts = dict.fromkeys(
             _group_text(finding["group"]) + text
             for finding in verdict["findings"]
@@ -62,6 +65,8 @@ def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
         )
     if rows:
         table(rows)
+    for text, ids in changes.items():
+        click.echo(f"  {', '.join(ids)}: {text}")
 
 
 def _group_text(group: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.claims import Verdict
+from orchestrator.claims import Verdict, ledger
 from orchestrator.columns import OK
 from orchestrator.figures.draw import substitutes
 from orchestrator.results.derived_columns import measured, only
@@ -35,10 +35,18 @@ def limitations(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> list[str]:
         ),
         *_lost(sweep.rows),
         *substitutes(sweep.rows),
+        *_withdrawn(sweep),
         *(f"Claim '{v.id}': {v.changed}." for v in verdicts if v.changed),
         *_code(sweep.rows),
         *_audited(sweep.audit),
     ]
+
+
+def _withdrawn(sweep: StoredSweep) -> Iterator[str]:
+    """What is told where no claim is left to tell it."""
+    book = sweep.store.load("claims", sweep.name)
+    if book and not sweep.spec.claims:
+        yield from (f"{text}." for text in ledger.withdrawn(book, sweep.spec))
 
 
 def _size(spec: Spec) -> Iterator[str]:

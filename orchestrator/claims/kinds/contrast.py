@@ -12,7 +12,7 @@ from orchestrator.claims.units import estimate, settling, steps
 from orchestrator.claims.units.contrasts import contrasted, minus, over
 from orchestrator.claims.units.repeats import differing, repeats
 from orchestrator.claims.verdict import Finding
-from orchestrator.spec.claim_kinds.contrast import KIND, said
+from orchestrator.spec.claim_kinds.contrast import KIND, setting_text
 from orchestrator.spec.expressions import Expression
 from orchestrator.wording import level_text, shown, span
 
@@ -38,7 +38,9 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     parts = [_meant(rows, setting) for setting in settings]
     names = differing(case, model.y, pl.concat(parts), tuple(model.of))
     sides = [repeats(case, model.y, part, names) for part in parts]
-    short = [f"at {said(s)}: {text}" for s, side in zip(settings, sides, strict=True) for text in settling.short(case, side)]
+    short = [
+        f"at {setting_text(s)}: {text}" for s, side in zip(settings, sides, strict=True) for text in settling.short(case, side)
+    ]
     if short:
         return settling.unmet(tuple(short), sides[0], group)
     region = case.region((case.claim.expect or {})[model.quantity], parts[0])
@@ -46,8 +48,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     interval = contrasted(sides[0], sides[1], minus if model.minus is not None else over, case.level, between)
     word, reasons = settling.settled_word(case, model.y, interval, region, tuple(sides), random)
     sentence = (
-        f"{model.quantity} of {model.y} at {said(settings[0])} to that at {said(settings[1])}: {shown(interval.estimate)} "
-        f"{span(interval.low, interval.high)} at {level_text(case.level)} ({interval.method}), expected {region}"
+        f"{model.quantity} of {model.y} at {setting_text(settings[0])} to that at {setting_text(settings[1])}: "
+        f"{shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(case.level)} ({interval.method}), expected {region}"
     )
     numbers = {model.quantity: settling.reported(interval, region)}
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestrator.claims.verdict import Finding
 
@@ -18,10 +19,11 @@ Judged = Callable[[int, float, bool], Sequence[Finding]]
 
 @dataclass(kw_only=True)
 class Decision:
-    """The findings of one claim, and the level of the intervals that decide it."""
+    """The findings of one claim, the level of the intervals that decide it, and whether it takes a share of the error."""
 
     findings: list[Finding]
     level: float
+    shared: bool = True
     refuted: set[int] = field(default_factory=set)
 
     def open(self, loose: bool) -> bool:
@@ -37,7 +39,7 @@ def decide(counts: Sequence[int], judge: Judged, error: float, together: Sequenc
     claim that is refuted at the level for support alone is undecided, by the wider interval.
     """
     support, intervals = 1 - error / max(sum(n > 0 for n in counts), 1), max(sum(counts), 1)
-    decisions = [Decision(findings=list(judge(i, support, False)), level=support) for i in range(len(counts))]
+    decisions = [Decision(findings=list(judge(i, support, False)), level=support, shared=n > 0) for i, n in enumerate(counts)]
     shared = [i for i, n in enumerate(counts) if n > 0]
     confirmed, before = 0, -1
     while confirmed != before:
@@ -48,7 +50,7 @@ def decide(counts: Sequence[int], judge: Judged, error: float, together: Sequenc
                 _confirm(decisions[i], decisions[i].findings if same else judge(i, level, True), level)
         confirmed = sum(len(decisions[i].refuted) for i in shared)
     for i in shared:
-        _withdraw(decisions[i], lambda i=i: judge(i, level, True), level)
+        _withdraw(decisions[i], partial(judge, i, level, True), level)
     return decisions
 
 

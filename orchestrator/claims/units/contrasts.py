@@ -19,35 +19,35 @@ APART = "range of the rows, without noise"
 """How an interval without noise came about; what a search did not find is in it already."""
 
 
-def minus(left: Any, right: Any) -> Any:
-    """Left less right."""
-    return left - right
+def minus(first: Any, second: Any) -> Any:
+    """The first less second."""
+    return first - second
 
 
-def over(left: Any, right: Any) -> Any:
-    """Left over right; no number where right is zero."""
+def over(first: Any, second: Any) -> Any:
+    """The first over second; no number where second is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.equal(right, 0), np.nan, np.divide(left, right))
+        return np.where(np.equal(second, 0), np.nan, np.divide(first, second))
 
 
-def contrasted(left: Repeats, right: Repeats, of: Callable[[Any, Any], Any], level: float, between: Reach = OPEN) -> Interval:
-    """Left against right by `of`, `minus` or `over`; a lost value lies anywhere `between`."""
-    left, right = shared(left, right)
-    whole = _contrast(left, right, of, level)
-    if not (left.lost.any() or right.lost.any()) or whole.method == APART:
+def contrasted(first: Repeats, second: Repeats, of: Callable[[Any, Any], Any], level: float, between: Reach = OPEN) -> Interval:
+    """The first against second by `of`, `minus` or `over`; a lost value lies anywhere `between`."""
+    first, second = shared(first, second)
+    whole = _contrast(first, second, of, level)
+    if not (first.lost.any() or second.lost.any()) or whole.method == APART:
         return whole
-    each = [_contrast(left.filled(a), right.filled(b), of, level) for a in between for b in between]
+    each = [_contrast(first.filled(a), second.filled(b), of, level) for a in between for b in between]
     low, high = min(whole.low, *(i.low for i in each)), max(whole.high, *(i.high for i in each))
     return replace(whole, low=low, high=high, method=f"{whole.method}, and what lost points could be")
 
 
-def shared(left: Repeats, right: Repeats) -> tuple[Repeats, Repeats]:
+def shared(first: Repeats, second: Repeats) -> tuple[Repeats, Repeats]:
     """Both sides at the units and settings that both have, in one order; as they are where they have no two units in common."""
-    units = [unit for unit in left.units if unit in set(right.units)]
-    settings = [setting for setting in left.settings if setting in set(right.settings)]
-    if not settings or (len(units) < 2 and (len(left.units), len(right.units)) != (1, 1)):
-        return left, right
-    return _at(left, units, settings), _at(right, units, settings)
+    units = [unit for unit in first.units if unit in set(second.units)]
+    settings = [setting for setting in first.settings if setting in set(second.settings)]
+    if not settings or (len(units) < 2 and (len(first.units), len(second.units)) != (1, 1)):
+        return first, second
+    return _at(first, units, settings), _at(second, units, settings)
 
 
 def _at(side: Repeats, units: list[Any], settings: list[Any]) -> Repeats:
@@ -56,18 +56,20 @@ def _at(side: Repeats, units: list[Any], settings: list[Any]) -> Repeats:
     return replace(side, units=tuple(units), settings=tuple(settings), **parts)
 
 
-def _contrast(left: Repeats, right: Repeats, of: Callable[[Any, Any], Any], level: float) -> Interval:
-    values = left.values, right.values
-    middle = float(of(*(_combined(side) for side in (left, right))))
-    units = min(len(left.units), len(right.units))
-    exact = not (left.noisy or right.noisy or left.binary or right.binary) or units < 2
-    if exact and not named(left.aggregate).extreme:
-        return _apart(left, right, of, middle)
+def _contrast(first: Repeats, second: Repeats, of: Callable[[Any, Any], Any], level: float) -> Interval:
+    values = first.values, second.values
+    middle = float(of(*(_combined(side) for side in (first, second))))
+    units = min(len(first.units), len(second.units))
+    exact = not (first.noisy or second.noisy or first.binary or second.binary) or units < 2
+    if exact and not named(first.aggregate).extreme:
+        return _apart(first, second, of, middle)
     whole = not any(np.isnan(v).any() or np.isinf(v).any() for v in values)
-    paired = left.units == right.units and whole and not (left.binary or right.binary) and not named(left.aggregate).extreme
-    if paired and (span := _paired(left, right, of, level)) is not None:
+    paired = (
+        first.units == second.units and whole and not (first.binary or second.binary) and not named(first.aggregate).extreme
+    )
+    if paired and (span := _paired(first, second, of, level)) is not None:
         return span
-    ends = [plain(side, 1 - (1 - level) / 2) for side in (left, right)]
+    ends = [plain(side, 1 - (1 - level) / 2) for side in (first, second)]
     low, high = _arithmetic((ends[0].low, ends[0].high), (ends[1].low, ends[1].high), of)
     return Interval(estimate=middle, low=low, high=high, units=units, method="both sides' intervals together")
 
@@ -77,32 +79,32 @@ def _combined(side: Repeats) -> float:
     return float(combine(each[None, :], side.aggregate)[0])
 
 
-def _apart(left: Repeats, right: Repeats, of: Callable[[Any, Any], Any], middle: float) -> Interval:
+def _apart(first: Repeats, second: Repeats, of: Callable[[Any, Any], Any], middle: float) -> Interval:
     """The range over settings, each with the ends of its brackets; what was not found is open."""
-    sides = [(np.where(np.isnan(s.low), -np.inf, s.low), np.where(np.isnan(s.high), np.inf, s.high)) for s in (left, right)]
-    if left.settings == right.settings:
+    sides = [(np.where(np.isnan(s.low), -np.inf, s.low), np.where(np.isnan(s.high), np.inf, s.high)) for s in (first, second)]
+    if first.settings == second.settings:
         pairs = [_arithmetic((a, b), (c, d), of) for a, b, c, d in zip(*(x.ravel() for s in sides for x in s), strict=True)]
     else:
         hulls = [(float(low.min()), float(high.max())) for low, high in sides]
         pairs = [_arithmetic(hulls[0], hulls[1], of)]
     low, high = min(p[0] for p in pairs), max(p[1] for p in pairs)
     middle = middle if np.isfinite(middle) else low if np.isfinite(low) else high
-    return Interval(estimate=middle, low=low, high=high, units=min(len(left.units), len(right.units)), method=APART)
+    return Interval(estimate=middle, low=low, high=high, units=min(len(first.units), len(second.units)), method=APART)
 
 
-def _arithmetic(left: Ends, right: Ends, of: Callable[[Any, Any], Any]) -> Ends:
+def _arithmetic(first: Ends, second: Ends, of: Callable[[Any, Any], Any]) -> Ends:
     """The ends of `of` where each side lies anywhere between its own."""
-    if of is over and right[0] <= 0 <= right[1]:
+    if of is over and second[0] <= 0 <= second[1]:
         return OPEN
     with np.errstate(invalid="ignore"):
-        corners = [float(of(a, b)) for a in left for b in right]
+        corners = [float(of(a, b)) for a in first for b in second]
     return OPEN if any(np.isnan(corners)) else (min(corners), max(corners))
 
 
-def _paired(left: Repeats, right: Repeats, of: Callable[[Any, Any], Any], level: float) -> Interval | None:
-    """Over the units that both sides have: t with units left out, or resampled for a median; None where a side may be zero."""
-    how, n = left.aggregate, len(left.units)
-    each = [combine(side.values, how, axis=0)[None, :] for side in (left, right)]
+def _paired(first: Repeats, second: Repeats, of: Callable[[Any, Any], Any], level: float) -> Interval | None:
+    """Over the units that both sides have: t with units first out, or resampled for a median; None where a side may be zero."""
+    how, n = first.aggregate, len(first.units)
+    each = [combine(side.values, how, axis=0)[None, :] for side in (first, second)]
     middle = [float(combine(side, how)[0]) for side in each]
     if how == "median":  # leaving one out misjudges a median
         picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
@@ -115,7 +117,7 @@ def _paired(left: Repeats, right: Repeats, of: Callable[[Any, Any], Any], level:
     if of is minus:
         half = student(level, n - 1) * float(factor * np.std(moved[0] - moved[1], ddof=1))
         return Interval(estimate=estimate, low=estimate - half, high=estimate + half, units=n, method=method)
-    if any(span.low <= 0 <= span.high for span in (plain(side, level) for side in (left, right))):
+    if any(span.low <= 0 <= span.high for span in (plain(side, level) for side in (first, second))):
         return None
     logs = np.log(np.abs(moved[0])) - np.log(np.abs(moved[1]))
     half = student(level, n - 1) * float(factor * np.std(logs, ddof=1))

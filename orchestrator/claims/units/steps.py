@@ -17,15 +17,15 @@ def with_failures(case: Case) -> Case:
     if "step" not in speaks or "step" not in rows.columns:
         return case
     ok = settled(rows)
-    kept, failed = rows.filter(ok), rows.filter(~ok).unique(["arm", "point"], maintain_order=True)
-    if kept.is_empty() or failed.is_empty():
+    ended, failed = rows.filter(ok), rows.filter(~ok).unique(["arm", "point"], maintain_order=True)
+    if ended.is_empty() or failed.is_empty():
         return case
     params = [name for name, field in case.fields.items() if field.role == "param" and name in rows.columns]
-    reached = kept.select("arm", *params, "step").unique(maintain_order=True)
+    reached = ended.select("arm", *params, "step").unique(maintain_order=True)
     own = failed.drop("step").join(reached, on=["arm", *params], how="inner", nulls_equal=True)
     alone = failed.join(reached, on=["arm", *params], how="anti", nulls_equal=True)
     anywhere = alone.drop("step").join(reached.select("step").unique(), how="cross")
     lost = pl.concat([own, anywhere], how="diagonal_relaxed").select(rows.columns)
-    lost = lost.join(kept, on=["arm", "point", "step"], how="anti")
-    whole = pl.concat([kept, lost], how="vertical_relaxed")
+    lost = lost.join(ended, on=["arm", "point", "step"], how="anti")
+    whole = pl.concat([ended, lost], how="vertical_relaxed")
     return replace(case, evidence=replace(case.evidence, rows=whole))

@@ -62,14 +62,14 @@ def _check(contrast: Contrast, claim: Claimed) -> None:
         raise wrong(f"claim '{claim.id}' must say where the {contrast.quantity} lies, but has no 'expect'; {mend}.")
 
 
-def said(setting: Mapping[str, object]) -> str:
+def setting_text(setting: Mapping[str, object]) -> str:
     """A setting as a sentence names it: `d = 2, step = 10`."""
     return ", ".join(f"{name} = {value}" for name, value in setting.items())
 
 
 def _expected(contrast: Contrast, bound: str) -> str:
     word = "minus" if contrast.minus is not None else "over"
-    return f"{contrast.y} at {said(dict(contrast.of))} {word} at {said(contrast.other)} {bound}"
+    return f"{contrast.y} at {setting_text(dict(contrast.of))} {word} at {setting_text(contrast.other)} {bound}"
 
 
 KIND = ClaimKind[Contrast](
