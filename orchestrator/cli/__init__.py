@@ -21,6 +21,7 @@ COMMANDS = {
     "list": "specs",
     "check": "specs",
     "check-workload": "specs",
+    "freeze": "specs",
     "schema": "specs",
     "plan": "running",
     "run": "running",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+from orchestrator.cli.options import STRICT, size_option, spec_argument, store_option, tracking_option
 
 
 @click.command("status")
@@ -36,16 +36,20 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @spec_argument()
 @size_option
 @store_option
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
+@click.option("--strict", is_flag=True, help=STRICT)
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
 def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
     from orchestrator.claims import judging
+    from orchestrator.claims.registry import frozen
     from orchestrator.claims.verdict import alarming
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
-    verdicts = [verdict.record() for verdict in judging.judge(open_sweep(spec, size, store))]
+    sweep = open_sweep(spec, size, store)
+    if strict:
+        frozen.check(sweep.spec)
+    verdicts = [verdict.record() for verdict in judging.judge(sweep)]
     if as_json:
         click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:

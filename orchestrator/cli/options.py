@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+STRICT = "Leave with 1 where a claim is refuted that was not foreseen to be; refuse claims that differ from frozen ones."
 
 
 def sweep_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from orchestrator.cli.options import workload_names
+from orchestrator.cli.options import spec_argument, workload_names
 
 
 @click.command("list")
@@ -68,6 +68,36 @@ def check_workload_command(name: str) -> int:
         [{"check": c.name, "holds": "-" if c.passed is None else "yes" if c.passed else "NO", "found": c.text} for c in checks]
     )
     return 2 if any(c.passed is False for c in checks) else 0
+
+
+@click.command("freeze")
+@spec_argument()
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False), help="Write here, not to NAME.frozen.json beside the file."
+)
+def freeze_command(spec: str, output: str | None) -> None:
+    """Register the claims of SPEC: write hash, date and commit of each claim, its formulas and arms, at every size.
+
+    'run --strict' and 'claims --strict' then refuse claims that are not the registered ones. The file is never written over.
+
+    \b
+    Examples:
+      lawsweep freeze mine.yaml                     (writes mine.frozen.json)
+      lawsweep freeze khm_capacity -o claims/khm_capacity.frozen.json
+      lawsweep run mine.yaml --strict
+    """
+    from pathlib import Path
+
+    from orchestrator.claims.registry import frozen
+    from orchestrator.driver.provenance import origin
+    from orchestrator.spec import parsing
+
+    where = origin(str(parsing.find(spec).resolve()))
+    path, record = frozen.freeze(spec, Path(output) if output else None, where.commit, where.dirty)
+    count = len({name for claims in record["sizes"].values() for name in claims})
+    dirty = ", changed since" if record["dirty"] else ""
+    click.echo(f"{path}: {count} claims of {record['sweep']}, hash {record['hash']}, registered {record['registered'][:10]}")
+    click.echo(f"  commit {record['commit']}{dirty}; commit this file before the first run")
 
 
 @click.command("schema")

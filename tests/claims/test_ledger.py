@@ -1,4 +1,4 @@
-"""The record of claims cannot be walked around: formulas, withdrawn claims, copies and further looks are told, and looks cost."""
+"""The record of claims cannot be walked around: formulas, withdrawn claims, copies and further looks are told; looks cost."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_every_command_and_option_says_what_it_does(name: str) -> None:
     assert not [option.name for option in options if not option.help and option.name not in ("port", "form")]
 
 
-@pytest.mark.parametrize("name", ["run", "plan", "check", "check-workload", "query"])
+@pytest.mark.parametrize("name", ["run", "plan", "check", "check-workload", "freeze", "query"])
 def test_the_commands_one_begins_with_have_examples(name: str) -> None:
     command = cli.get_command(None, name)  # type: ignore[arg-type]
     assert command is not None and re.search(rf"Examples?:\n +lawsweep {name} ", command.help or "")

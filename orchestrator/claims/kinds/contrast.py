@@ -47,10 +47,9 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     between = estimate.reach(sides[0])
     interval = contrasted(sides[0], sides[1], minus if model.minus is not None else over, case.level, between)
     word, reasons = settling.settled_word(case, model.y, interval, region, tuple(sides), random)
-    sentence = (
-        f"{model.quantity} of {model.y} at {setting_text(settings[0])} to that at {setting_text(settings[1])}: "
-        f"{shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(case.level)} ({interval.method}), expected {region}"
-    )
+    where = f"at {setting_text(settings[0])} to that at {setting_text(settings[1])}"
+    found_at = f"{shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(case.level)} ({interval.method})"
+    sentence = f"{model.quantity} of {model.y} {where}: {found_at}, expected {region}"
     numbers = {model.quantity: settling.reported(interval, region)}
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
 
