@@ -72,9 +72,7 @@ def check_workload_command(name: str) -> int:
 
 @click.command("freeze")
 @spec_argument()
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False), help="Write here, not to NAME.frozen.json beside the file."
-)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write here, not to NAME.frozen.json beside the file.")
 def freeze_command(spec: str, output: str | None) -> None:
     """Register the claims of SPEC: write hash, date and commit of each claim, its formulas and arms, at every size.
 

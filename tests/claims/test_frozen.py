@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.claims.registry import frozen
+from orchestrator.claims.registry.meaning import digest
 from orchestrator.cli import cli
 from orchestrator.errors import SpecError
 from orchestrator.spec import parsing
@@ -94,3 +95,18 @@ def test_a_registered_file_that_was_edited_is_refused(file: Path) -> None:
 
 def test_without_a_registered_file_strict_is_as_it_was(file: Path) -> None:
     frozen.check(parsing.read(file))
+
+
+def test_claims_that_came_with_the_package_are_registered_in_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask("freeze", "khm_capacity").exception is None
+    assert [path.name for path in tmp_path.iterdir()] == ["khm_capacity.frozen.json"]
+    frozen.check(parsing.read("khm_capacity", size="smoke"))
+    path = tmp_path / "khm_capacity.frozen.json"
+    record = json.loads(path.read_text())
+    del record["sizes"]["smoke"]
+    path.write_text(json.dumps({**record, "hash": digest(record["sizes"])}))
+    with pytest.raises(SpecError, match="size 'smoke' was not registered"):
+        frozen.check(parsing.read("khm_capacity", size="smoke"))

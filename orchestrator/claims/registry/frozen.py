@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ PARTS = {"words": "its words", "formulas": "a formula it speaks of", "scope": "w
 
 
 def beside(spec: Spec) -> Path:
-    """Where the registered claims of a sweep stand: beside its file; in this folder for one that has none of its own here."""
-    shipped = spec.path is None or spec.path.stem in parsing.shipped()
-    return Path(f"{spec.name}{SUFFIX}") if shipped or spec.path is None else spec.path.with_name(f"{spec.name}{SUFFIX}")
+    """Where the registered claims of a sweep stand: beside its file, or in this folder where the file came with the package."""
+    name = f"{spec.name}{SUFFIX}"
+    if spec.path is None or spec.path == Path(str(resources.files("sweeps"))) / spec.path.name:
+        return Path(name)
+    return spec.path.with_name(name)
 
 
 def freeze(reference: str, path: Path | None, commit: str, dirty: bool) -> tuple[Path, dict[str, Any]]:
