@@ -97,7 +97,7 @@ def test_without_a_registered_file_strict_is_as_it_was(file: Path) -> None:
     frozen.check(parsing.read(file))
 
 
-def test_claims_that_came_with_the_package_are_registered_in_this_folder(
+def test_claims_of_a_shipped_sweep_are_registered_in_this_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from orchestrator.claims.units.repeats import Repeats, spread
@@ -67,7 +69,7 @@ def _share(values: Array, level: float) -> Interval:
     first, last = (0.0, 1.0) if np.isin(rows, SHARE).all() else (float(rows.min()), float(rows.max()))
     share = _share_of_ones((values - first) / (last - first), level)
     scaled = (first + (last - first) * end for end in (share.estimate, share.low, share.high))
-    return Interval(**dict(zip(("estimate", "low", "high"), scaled, strict=True)), units=share.units, method=share.method)
+    return replace(share, **dict(zip(("estimate", "low", "high"), scaled, strict=True)))
 
 
 def _share_of_ones(values: Array, level: float) -> Interval:
@@ -106,5 +108,4 @@ def _unbalanced(values: Array, how: str, level: float) -> Interval:
 
 
 def _replaced(whole: Interval, low: float, high: float, how: str) -> Interval:
-    method = f"{whole.method}, {how}"
-    return Interval(estimate=whole.estimate, low=low, high=high, units=whole.units, method=method)
+    return replace(whole, low=low, high=high, method=f"{whole.method}, {how}")
