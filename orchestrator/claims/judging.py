@@ -16,7 +16,7 @@ from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
-from orchestrator.claims.sentences import label
+from orchestrator.claims.sentences import label, left_out
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
 from orchestrator.errors import SweepError
@@ -140,7 +140,8 @@ def _columns(claim: Claim) -> list[str]:
     """The columns and formulas that a claim speaks of, outside its SQL: what tells rows apart, then x, then y, then noise."""
     x, y = claim.axes
     names = sorted((name for _, name in claim.columns()), key=lambda name: (name == y, name == x))
-    extra = [name for name in (claim.se, claim.unit) if name is not None]
+    noise = (claim.se.column, claim.se.df) if claim.se is not None else ()
+    extra = [name for name in (*noise, claim.unit) if isinstance(name, str)]
     return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
@@ -176,7 +177,13 @@ def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | No
         level=level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
-        reasons=(*_reasons(findings), *(() if fault else _mixed(case)), *doubtful(evidence.rows), *subject.chosen),
+        reasons=(
+            *_reasons(findings),
+            *(() if fault else _mixed(case)),
+            *doubtful(evidence.rows),
+            *left_out(evidence),
+            *subject.chosen,
+        ),
         findings=tuple(findings),
         foreseen=claim.foreseen or "",
         fault=fault,
