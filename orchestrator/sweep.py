@@ -36,12 +36,16 @@ class Result:
     warnings: tuple[str, ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
-        if self.summary.exit_code or self.report is None or not strict:
-            return self.summary.exit_code or 2 * (self.report is None)
-        from orchestrator.claims.verdict import alarming
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised, 1 with `strict` where a claim is
+        refuted unforeseen.
+        """
+        if self.summary.exit_code or self.report is None:
+            return self.summary.exit_code or 2
+        if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
+            return 0
+        from orchestrator.claims.verdict import exit_code
 
-        return int(any(alarming(verdict) for verdict in self.verdicts))
+        return exit_code(self.verdicts, strict)
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -194,7 +198,7 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
-    from orchestrator.claims import judging
+    from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import in_store
@@ -209,7 +213,8 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
-    return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
+    records = tuple(each.record() for each in verdicts)
+    return Result(summary=summary, verdicts=records, report=paths, warnings=verdict.faults(records))
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -221,4 +226,9 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
     printed = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])
+    return Result(
+        summary=summary,
+        verdicts=tuple(printed["verdicts"]),
+        report=printed["report"],
+        warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
+    )

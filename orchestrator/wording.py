@@ -25,6 +25,11 @@ def count(n: int, thing: str) -> str:
     return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
 
 
+def plural(thing: str, n: int) -> str:
+    """A thing's name for that many: 1 point, 2 points, 2 boundaries."""
+    return thing if n == 1 else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
 def span(low: float, high: float) -> str:
     """An interval as a sentence prints it, with digits enough to tell its ends apart."""
     width = abs(high - low)

@@ -41,7 +41,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
     from orchestrator.claims import judging
-    from orchestrator.claims.verdict import alarming
+    from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
@@ -50,7 +50,7 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, as_jso
         click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
-    return 1 if strict and any(alarming(verdict) for verdict in verdicts) else 0
+    return exit_code(verdicts, strict)
 
 
 @click.command("query")
