@@ -21,7 +21,15 @@ Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
+KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "unit": str,
+    "aggregate": str,
+    "bound": str,
+    "shape": bool,
+    "finite": bool,
+    "sample": str,
+    "seedless": (bool, str),
+}
 # The package of `workloads` that papers share: it measures nothing.
 SHARED = "shared"
 # What a user's module may raise while it is imported.
@@ -54,11 +62,17 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    seedless: bool | str = False
 
     @property
     def required(self) -> bool:
         """Whether the field has no default."""
         return self.default is dataclasses.MISSING
+
+    @property
+    def seedless_where(self) -> str:
+        """The SQL condition over the params under which the seed does not change the result; empty where it may always."""
+        return self.seedless if isinstance(self.seedless, str) else "true" if self.seedless else ""
 
     def cast(self, value: Any, where: str) -> Any:
         """The value as the field's own type; an int is a float too, 3.0 is an int, nothing else changes kind."""
@@ -330,8 +344,9 @@ def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
     for key in extra:
         if key not in KEYS:
             raise WorkloadError(f"{where}: a column's notes may hold {sorted(KEYS)}, but got '{key}'{nearest(key, KEYS)}")
-        if not isinstance(extra[key], KEYS[key]):
-            raise WorkloadError(f"{where}: '{key}' must be a {KEYS[key].__name__}, but got {extra[key]!r}; change it.")
+        if not isinstance(extra[key], kinds := KEYS[key]):
+            names = kinds.__name__ if isinstance(kinds, type) else " or ".join(each.__name__ for each in kinds)
+            raise WorkloadError(f"{where}: '{key}' must be a {names}, but got {extra[key]!r}; change it.")
     if "sample" in extra and kind is not str:
         raise WorkloadError(
             f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
