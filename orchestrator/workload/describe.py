@@ -29,6 +29,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "finite": bool,
     "sample": str,
     "df": (int, float, str),
+    "seedless": (bool, str),
 }
 # The package of `workloads` that papers share: it measures nothing.
 SHARED = "shared"
@@ -63,11 +64,17 @@ class Field:
     finite: bool = False
     sample: str = ""
     df: float | str = ""
+    seedless: bool | str = False
 
     @property
     def required(self) -> bool:
         """Whether the field has no default."""
         return self.default is dataclasses.MISSING
+
+    @property
+    def seedless_where(self) -> str:
+        """The SQL condition over the params under which the seed does not change the result; empty where it may always."""
+        return self.seedless if isinstance(self.seedless, str) else "true" if self.seedless else ""
 
     def cast(self, value: Any, where: str) -> Any:
         """The value as the field's own type; an int is a float too, 3.0 is an int, nothing else changes kind."""
