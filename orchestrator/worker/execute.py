@@ -31,6 +31,7 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
 
     A workload that raises, hangs or returns nonsense gives failure rows; errors of the desk are not caught.
     """
+    workload.enter()
     run = _Run(workload, batch, terms, desk, watchdog, pace)
     position = 0
     try:
@@ -82,10 +83,10 @@ class _Run:
         self._here = 0, 0  # the place to measure next, and the rows of the places before it
         self._since = 0.0  # when the point at that place was begun
         self._values = _reader([f.name for f in self.workload.results])
+        self._rows = self.workload.stream
         # Looked up once: a cheap point takes as long as a dozen look-ups.
         module: Any = self.workload.module
-        self._run: Any = getattr(module, "run", None)
-        self._params = _maker(module.Params, list(self.batch.params))
+        self._params = _maker(module.Params, list(self.batch.params), self.workload)
         self._given = list(zip(*self.batch.params.values(), strict=True)) or [()] * len(self.batch)
         self._seeds, self._device = self.batch.seeds, self.terms.device
 
@@ -187,7 +188,7 @@ class _Run:
         first, before, call = len(rows), -1, self._lone_call(at)
         begun = call.begun = self._since
         context = Context(self._seeds[at], self._device, call.shelf)
-        stream = iter(self._run(self._params(*self._given[at]), context))
+        stream = self._rows(self._params(*self._given[at]), context)
         for step, result in stream:
             _check_step(before, step)
             spent = time.perf_counter() - begun
@@ -303,9 +304,11 @@ class _Call:
         )
 
 
-def _maker(params: type, names: Sequence[str]) -> Callable[..., Any]:
+def _maker(params: type, names: Sequence[str], workload: Workload) -> Callable[..., Any]:
     """A function from a point's values, in the order of the names, to its params."""
     declared = fields(params)
+    if any(field.members for field in workload.params):
+        return lambda *values: params(**workload.inside(dict(zip(names, values, strict=True))))
     if [f.name for f in declared] == list(names) and not any(f.kw_only for f in declared):
         return params  # values by their place take half as long as by their name
     return lambda *values: params(**dict(zip(names, values, strict=True)))

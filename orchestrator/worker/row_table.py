@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import ne
@@ -171,6 +172,7 @@ def _typed(column: Sequence[Any], field: Field) -> pa.Array:
 
 def _fitting(block: RowBlock, row: int, value: Any, field: Field) -> Any:
     """The value where Arrow takes it, else None with the row turned into an error."""
+    value = value.value if isinstance(value, enum.Enum) else value
     try:
         return _typed([value], field)[0].as_py()
     except MISFIT:
