@@ -18,6 +18,7 @@ from orchestrator.worker.pace import CHUNK, Pace
 from orchestrator.worker.row_collector import Intake, Taken
 from orchestrator.worker.row_table import NO_RESULT, Row, RowBlock, to_table
 from orchestrator.worker.states import Shelf
+from orchestrator.worker.surroundings import Surroundings
 from orchestrator.worker.watchdog import PointAbandoned, Watchdog
 from orchestrator.workload.context import Context
 from orchestrator.workload.describe import Workload
@@ -43,7 +44,10 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
-    watchdog.rest()
+    finally:
+        watchdog.rest()
+        run.surroundings.settle()
+        run.surroundings.close()
     run.hand_back(position)
     run.flush()
     run.outcome.seconds = time.monotonic() - run.begun
@@ -79,6 +83,7 @@ class _Run:
         self._flushed = time.monotonic()
         self._at_desk = False
         self._spare: _Call | None = None
+        self.surroundings = Surroundings()
         self._ended: list[int] = []  # the places whose final rows were delivered
         self._here = 0, 0  # the place to measure next, and the rows of the places before it
         self._since = 0.0  # when the point at that place was begun
@@ -124,6 +129,7 @@ class _Run:
     def flush(self) -> None:
         """Deliver what was measured so far."""
         self._flushed = time.monotonic()
+        self.watchdog.part()
         blocks, self._blocks = [b for b in self._blocks if len(b)], []
         if not blocks:
             return
@@ -170,11 +176,12 @@ class _Run:
         """Measure points from here on, all under one guard, which costs as much as a cheap point: until one of them fails."""
         at, _ = self._here
         self._since = look = time.perf_counter()
-        mark, begin, stopping = self.desk.mark, self.watchdog.begin, self.desk.stopping
+        mark, begin, stopping, restore = self.desk.mark, self.watchdog.begin, self.desk.stopping, self.surroundings.restore
         while at < stop:
             mark(at, at + 1)
             begin()
             self._steps(rows, at)
+            restore()
             at += 1
             self._here = at, len(rows)  # in one go: no signal comes in between, so a point is done with its rows or not at all
             self._since = now = time.perf_counter()
@@ -263,7 +270,10 @@ class _Run:
     def _attempt(self, measure: Callable[[], None]) -> Failed | None:
         """What went wrong in a measurement; what goes wrong at the desk is raised."""
         self._at_desk = False
-        return attempt(measure, self.watchdog, lambda: self._at_desk)
+        try:
+            return attempt(measure, self.watchdog, lambda: self._at_desk)
+        finally:
+            self.surroundings.settle()
 
 
 @dataclass

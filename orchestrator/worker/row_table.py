@@ -15,6 +15,7 @@ import pyarrow as pa
 from orchestrator.columns import OK
 from orchestrator.store import point_ids
 from orchestrator.store.row_format import row_schema
+from orchestrator.worker import error_text
 from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.row_collector import joined
 from orchestrator.workload.describe import Field, Workload
@@ -176,7 +177,7 @@ def _fitting(block: RowBlock, row: int, value: Any, field: Field) -> Any:
     try:
         return _typed([value], field)[0].as_py()
     except MISFIT:
-        _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {value!r}")
+        _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {error_text.of_value(value)}")
         return None
 
 
