@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import types
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from orchestrator.plan import Plan
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
-from orchestrator.workload.describe import Workload
+from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
@@ -58,7 +57,7 @@ def run(
     *,
     size: str | None = None,
     store: str | Path = "results",
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     inline: bool = False,
     address: str | None = None,
     retry: bool = False,
@@ -68,7 +67,8 @@ def run(
     tracking_uri: str | None = None,
     mlflow: bool = True,
 ) -> Result:
-    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module.
+    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module
+    or a function.
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
@@ -83,7 +83,7 @@ def run_all(
     store: str | Path,
     where: Where,
     *,
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     retry: bool = False,
     tracking_uri: str | None = None,
     mlflow: bool = True,

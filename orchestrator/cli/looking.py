@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
 
 
@@ -23,7 +24,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 
     statuses = status.status(open_store(store), sweep)
     if as_json:
-        click.echo(json.dumps([vars(state) for state in statuses]))
+        answers.say(json.dumps([vars(state) for state in statuses]))
         return
     show.table([state.row() for state in statuses])
     for state in statuses if sweep else ():
@@ -47,7 +48,7 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, as_jso
 
     verdicts = [verdict.record() for verdict in judging.judge(open_sweep(spec, size, store))]
     if as_json:
-        click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
+        answers.say(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
     return exit_code(verdicts, strict)
@@ -99,7 +100,7 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
     paths = page.paths(page.write(sweep, verdicts))
     records = [verdict.record() for verdict in verdicts]
     if as_json:
-        click.echo(json.dumps({"verdicts": records, "report": paths}))
+        answers.say(json.dumps({"verdicts": records, "report": paths}))
         return
     show.verdicts(records)
     for name, path in paths.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
 
 
@@ -49,7 +50,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     for result in sweep.run_all(read_specs, options["store"], where, **settings):
         results.append(result)
         if options["as_json"]:
-            click.echo(json.dumps(result.as_json()))
+            answers.say(json.dumps(result.as_json()))
         elif not options["quiet"]:
             show.result(result)
     if options["notify"]:
@@ -92,10 +93,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
 
     sweep = read(spec, size=size)
     if resolved:
-        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
     outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
-        click.echo(json.dumps(outlook.as_json()))
+        answers.say(json.dumps(outlook.as_json()))
     else:
         show.outlook(outlook)
