@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -15,17 +18,19 @@ from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
 from orchestrator.claims.registry import meaning
 from orchestrator.claims.registry.elsewhere import Before, seen_before
-from orchestrator.claims.sentences import label
+from orchestrator.claims.sentences import label, left_out
 from orchestrator.claims.sharing import levels, looks
 from orchestrator.claims.sharing.levels import Decision
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
+from orchestrator.errors import SweepError
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.store.store import BASE
 
+T = TypeVar("T")
 LEVEL = 0.95
 """Confidence of a sweep's verdicts together; `sharing/levels.py` says what that makes of each interval."""
 
@@ -58,6 +63,8 @@ class Subject:
     evidence: Evidence
     model: Claim | None = None
     chosen: tuple[str, ...] = ()
+    fault: str = ""
+    """What its judge, or the reading of its rows, raised: such a claim has no verdict."""
 
     @property
     def rows_claim(self) -> Claim:
@@ -113,16 +120,53 @@ def judge_rows(
 
 def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | None = None) -> tuple[Verdict, ...]:
     """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
-    subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
-    judges = [judge_of(subject.claim.kind) for subject in subjects]
-    counts = [judge.intervals(_case(subject, LEVEL)) for judge, subject in zip(judges, subjects, strict=True)]
+    subjects = [
+        spared(partial(_subject, spec, claim, by_source), partial(_faulty, spec, claim, by_source)) for claim in spec.claims
+    ]
+    counts = [spared(partial(_intervals, subject), lambda fault: 1) for subject in subjects]
+    faults = {index: subject.fault for index, subject in enumerate(subjects) if subject.fault}
+
+    def failed(index: int, fault: str) -> list[Finding]:
+        faults[index] = fault
+        return []
 
     def findings(index: int, level: float, together: bool) -> list[Finding]:
-        return _findings(subjects[index], _case(subjects[index], level, together))
+        if index in faults:
+            return []
+        act = partial(_findings, subjects[index], _case(subjects[index], level, together))
+        return spared(act, partial(failed, index))
 
     error = looks.error(books.look, 1 - LEVEL) if books is not None else 1 - LEVEL
-    decisions = levels.decide(counts, findings, error, [judge.together for judge in judges])
-    return tuple(_verdict(subject, decision, spec, books) for subject, decision in zip(subjects, decisions, strict=True))
+    decisions = levels.decide(counts, findings, error, [judge_of(subject.claim.kind).together for subject in subjects])
+    for index, fault in faults.items():
+        decisions[index].findings = [Finding(verdict="undecided", sentence=fault, reasons=(fault,))]
+    paired = enumerate(zip(subjects, decisions, strict=True))
+    return tuple(_verdict(subject, decision, spec, books, faults.get(i, "")) for i, (subject, decision) in paired)
+
+
+def spared(act: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+    """What an act gives, or what stands for it where it raises: a fault of one claim's judge must not cost the others.
+
+    What the user can mend is raised as it is.
+    """
+    try:
+        return act()
+    except SweepError:
+        raise
+    except Exception as error:  # a judge is anybody's module, and rows are anybody's numbers
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return otherwise(f"its judge raised {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})")
+
+
+def _faulty(spec: Spec, claim: Claim, by_source: Mapping[str, Source], fault: str) -> Subject:
+    """A claim whose rows could not be read."""
+    source = by_source.get(claim.from_) or absent(spec, claim)
+    return Subject(claim=claim, source=source, evidence=Evidence(rows=source.rows.clear(), sql=""), fault=fault)
+
+
+def _intervals(subject: Subject) -> int:
+    """How many intervals decide a claim."""
+    return 1 if subject.fault else judge_of(subject.claim.kind).intervals(_case(subject, LEVEL))
 
 
 def _subject(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> Subject:
@@ -145,7 +189,8 @@ def _columns(claim: Claim) -> list[str]:
     """The columns and formulas that a claim speaks of, outside its SQL: what tells rows apart, then x, then y, then noise."""
     x, y = claim.axes
     names = sorted((name for _, name in claim.columns()), key=lambda name: (name == y, name == x))
-    extra = [name for name in (claim.se, claim.unit) if name is not None]
+    noise = (claim.se.column, claim.se.df) if claim.se is not None else ()
+    extra = [name for name in (*noise, claim.unit) if isinstance(name, str)]
     return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
@@ -155,7 +200,7 @@ def _case(subject: Subject, level: float, together: bool = False) -> Case:
     return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, together=together, model=model)
 
 
-def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeeping | None) -> Verdict:
+def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeeping | None, fault: str) -> Verdict:
     claim, evidence, findings = subject.claim, subject.evidence, decision.findings
     case = _case(subject, decision.level)
     word = verdict.combine([finding.verdict for finding in findings])
@@ -181,9 +226,17 @@ def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeepin
         claim_hash=ledger.claim_hash(claim),
         meaning=meaning.meaning(claim, spec).whole,
         changed=changed,
-        reasons=(*_reasons(findings), *([look] if look else []), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
+        reasons=(
+            *_reasons(findings),
+            *([look] if look else []),
+            *(() if fault else _mixed(case)),
+            *doubtful(evidence.rows),
+            *left_out(evidence),
+            *subject.chosen,
+        ),
         findings=tuple(findings),
         foreseen=claim.foreseen or "",
+        fault=fault,
     )
 
 
@@ -194,7 +247,8 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
         return [_nothing(subject.source.missing)]
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
-    return floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    told = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    return [sentences.explained(finding) for finding in told]
 
 
 def _nothing(why: str) -> Finding:

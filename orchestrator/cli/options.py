@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
-STRICT = "Leave with 1 where a claim is refuted that was not foreseen to be; refuse claims that differ from frozen ones."
 
 
 def sweep_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -44,6 +43,21 @@ def store_option(command: Command) -> Command:
 def size_option(command: Command) -> Command:
     """--size NAME."""
     return click.option("--size", help="One of the sizes in the spec: smoke, paper or gpu in the shipped ones.")(command)
+
+
+def strict_option(command: Command) -> Command:
+    """--strict."""
+    says = (
+        "Leave with 1 where a claim is refuted that was not foreseen to be, or where code has changed since rows were "
+        "measured; refuse claims that differ from frozen ones."
+    )
+    return click.option("--strict", is_flag=True, help=says)(command)
+
+
+def same_code_option(command: Command) -> Command:
+    """--same-code."""
+    says = "Note that the workload's code as it is now gives the same as the code that its rows were measured by."
+    return click.option("--same-code", is_flag=True, help=says)(command)
 
 
 def tracking_option(command: Command) -> Command:

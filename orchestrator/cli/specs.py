@@ -6,6 +6,7 @@ import json
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import spec_argument, workload_names
 
 
@@ -20,7 +21,7 @@ def list_command(as_json: bool) -> None:
     sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        click.echo(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
+        answers.say(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
     click.echo("\nworkloads: " + ", ".join(describe.shipped()))
@@ -94,8 +95,8 @@ def freeze_command(spec: str, output: str | None) -> None:
     path, record = frozen.freeze(spec, Path(output) if output else None, where.commit, where.dirty)
     count = len({name for claims in record["sizes"].values() for name in claims})
     dirty = ", changed since" if record["dirty"] else ""
-    click.echo(f"{path}: {count} claims of {record['sweep']}, hash {record['hash']}, registered {record['registered'][:10]}")
-    click.echo(f"  commit {record['commit']}{dirty}; commit this file before the first run")
+    answers.say(f"{path}: {count} claims of {record['sweep']}, hash {record['hash']}, registered {record['registered'][:10]}")
+    answers.say(f"  commit {record['commit']}{dirty}; commit this file before the first run")
 
 
 @click.command("schema")

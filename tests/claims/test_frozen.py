@@ -97,9 +97,7 @@ def test_without_a_registered_file_strict_is_as_it_was(file: Path) -> None:
     frozen.check(parsing.read(file))
 
 
-def test_claims_of_a_shipped_sweep_are_registered_in_this_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_claims_of_a_shipped_sweep_are_registered_in_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ask("freeze", "khm_capacity").exception is None
     assert [path.name for path in tmp_path.iterdir()] == ["khm_capacity.frozen.json"]

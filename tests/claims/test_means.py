@@ -129,6 +129,12 @@ def test_rows_without_noise_are_judged_by_their_range() -> None:
     assert mean(rows, {"mean": {"at_least": 1.0}}).verdict == "undecided"
 
 
+def test_one_seed_shows_no_noise_unless_the_workload_says_that_there_is_none() -> None:
+    assert "one seed shows no noise of y" in mean(frame([1.0])).sentence
+    fields = {**FIELDS, "y": Described(name="y", role="result", seedless="true")}
+    assert judged({"mean": {"y": "y"}, "expect": ABOUT_ONE}, frame([1.0]), fields).verdict == "supported"
+
+
 def test_units_that_agree_by_chance_do_not_decide() -> None:
     values = np.stack([np.full(4, 2.0), [2.0, 3.0, 2.0, 4.0]])
     verdict = mean(frame(values, (2, 4)), {"mean": {"at_most": 2.0}}, by=["d"])

@@ -39,7 +39,9 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     names = differing(case, model.y, pl.concat(parts), tuple(model.of))
     sides = [repeats(case, model.y, part, names) for part in parts]
     short = [
-        f"at {setting_text(s)}: {text}" for s, side in zip(settings, sides, strict=True) for text in settling.short(case, side)
+        f"at {setting_text(setting)}: {text}"
+        for setting, part, side in zip(settings, parts, sides, strict=True)
+        for text in settling.short(case, model.y, part, side)
     ]
     if short:
         return settling.unmet(tuple(short), sides[0], group)

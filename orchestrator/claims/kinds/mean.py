@@ -30,7 +30,7 @@ def intervals(case: Case) -> int:
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) -> Finding:
     y = KIND.of(case.claim).y
     measured = repeats(case, y, rows)
-    short = settling.short(case, measured)
+    short = settling.short(case, y, rows, measured)
     if short:
         return settling.unmet(short, measured, group)
     region = case.region((case.claim.expect or {})[QUANTITY], rows)

@@ -69,7 +69,7 @@ def _withdraw(decision: Decision, again: Callable[[], Sequence[Finding]], level:
     if not loose:
         return
     wider = again()
-    for j in loose:
+    for j in loose[: len(wider)]:
         decision.findings[j] = wider[j]
     if not decision.refuted:
         decision.level = level

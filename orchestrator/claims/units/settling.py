@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import polars as pl
+
 from orchestrator.claims import placing
 from orchestrator.claims.case import Case, Region
+from orchestrator.claims.evidence import SETTLED
 from orchestrator.claims.placing import LOST, Placed
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.units.repeats import Repeats, repeats
@@ -20,10 +23,12 @@ def random(case: Case, y: str) -> bool:
     return repeats(case, y, case.evidence.rows).noisy
 
 
-def short(case: Case, measured: Repeats) -> tuple[str, ...]:
+def short(case: Case, y: str, rows: pl.DataFrame, measured: Repeats) -> tuple[str, ...]:
     """Too little for an interval, as sentences."""
     if not len(measured.values) or (measured.lost.all() and not measured.searched):
         return ("no row has a result",)
+    if SETTLED not in rows.columns and (alone := case.unrepeated(rows, y)):
+        return alone  # what a search found has its bracket
     noisy = measured.noisy and not named(measured.aggregate).extreme
     needs = case.claim.require.seeds or (SEEDS if noisy else 1)
     needs = max(2, needs) if noisy else needs
