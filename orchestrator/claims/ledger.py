@@ -94,7 +94,7 @@ def _entry(
 ) -> dict[str, Any]:
     """What is written down of a claim: what it is until data are seen, and from then on what it was."""
     means = meaning.meaning(claim, spec)
-    now = {"hash": means.words, "formulas": means.formulas, "scope": {size: means.scope}}
+    now: dict[str, Any] = {"hash": means.words, "formulas": means.formulas, "scope": {size: means.scope}}
     if first is None:
         new = [str(b) for b in before if not _same(b.book["claims"].get(claim.id, {}), means)]
         return {"since": _now(), "after_data": late, "seen": False, "elsewhere": "; ".join(new), **now}

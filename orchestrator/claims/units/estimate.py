@@ -68,8 +68,8 @@ def _share(values: Array, level: float) -> Interval:
     rows = values[~np.isnan(values)]
     first, last = (0.0, 1.0) if np.isin(rows, SHARE).all() else (float(rows.min()), float(rows.max()))
     share = _share_of_ones((values - first) / (last - first), level)
-    scaled = (first + (last - first) * end for end in (share.estimate, share.low, share.high))
-    return replace(share, **dict(zip(("estimate", "low", "high"), scaled, strict=True)))
+    estimate, low, high = (first + (last - first) * end for end in (share.estimate, share.low, share.high))
+    return replace(share, estimate=estimate, low=low, high=high)
 
 
 def _share_of_ones(values: Array, level: float) -> Interval:
