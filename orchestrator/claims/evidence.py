@@ -111,7 +111,7 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
 
 
 def _censored(dropped: pl.DataFrame, rows: pl.DataFrame, where: str, place: str) -> dict[str, int]:
-    """How many rows, by status, have no result and are left out for that: with one that others have, `where` would keep them."""
+    """How many rows without a result, by status, are left out for that: with one that others have `where` would keep them."""
     ok = settled(rows)
     lost = dropped.filter(~settled(dropped))
     hollow = [

@@ -90,6 +90,16 @@ def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: R
     return Placed(word=word, interval=whole, windows=windows)
 
 
+def trusted(word: str, interval: Interval, region: Region) -> tuple[str, str]:
+    """A verdict by an interval of which skew makes one end too short: undecided, with the reason, where it rests on that."""
+    if interval.skew is None or word not in ("supported", "refuted"):
+        return word, ""
+    upper = region.high < math.inf if word == "supported" else interval.high < region.low
+    lower = region.low > -math.inf if word == "supported" else interval.low > region.high
+    rests = upper if interval.skew.side > 0 else lower
+    return ("undecided", str(interval.skew)) if rests else (word, "")
+
+
 def no_number(interval: Interval, word: str, windows: tuple[float, ...] = ()) -> Placed:
     """The verdict where an estimate is not finite: an infinite one breaks a bound, and nothing else is decided by it."""
     broken = word == "refuted" and not math.isnan(interval.estimate)

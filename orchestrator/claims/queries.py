@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import polars as pl
 
@@ -159,14 +160,18 @@ def _with_edges(spec: Spec, name: str, whole: str, moved: frozenset[str], rows: 
     formulas = frozenset(moved - {name})
     spelt = replaced(whole, formulas, lambda derived: finished(meant.part(derived)))
     whole_number = rows[name].dtype.is_integer()
-    above = [_beyond(f"{name}_lower", step, whole_number, up=True) for step in FARTHER]
-    below = [_beyond(f"{name}_upper", step, whole_number, up=False) for step in FARTHER]
     cases = []
-    for status, places in (("above", above), ("below", below)):
-        tried = [replaced(spelt, [name], lambda _, place=place: place) for place in places]
+    for status, edge in (("above", f"{name}_lower"), ("below", f"{name}_upper")):
+        places = [_beyond(edge, step, whole_number, up=status == "above") for step in FARTHER]
+        tried = [replaced(spelt, [name], partial(_at, place)) for place in places]
         each = f"CASE WHEN {' AND '.join(tried)} THEN TRUE WHEN NOT ({' OR '.join(tried)}) THEN FALSE END"
         cases.append(f"WHEN status = '{status}' THEN ({each})")
     return f"(CASE WHEN {name} IS NOT NULL THEN {whole} {' '.join(cases)} ELSE {whole} END)"
+
+
+def _at(place: str, name: str) -> str:
+    """What stands for a searched name at one place."""
+    return place
 
 
 def _beyond(edge: str, step: float, whole: bool, up: bool) -> str:

@@ -80,7 +80,7 @@ def exit_code(records: Iterable[Mapping[str, Any]], strict: bool = False) -> int
 def faults(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """A sentence for each claim that has no verdict because its judge raised."""
     return tuple(
-        f"claims.{record['id']}: {record['fault']}; the claim is undecided, the others were judged: report this, or mend the rows"
+        f"claims.{record['id']}: {record['fault']}; this claim is undecided, the others were judged: mend its rows or report it"
         for record in records
         if record.get("fault")
     )

@@ -27,8 +27,8 @@ class FittedLaw:
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
     deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
-    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of residuals as large under the law and the noise of replicates or
-    brackets, None where there is neither.
+    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of
+    residuals as large under the law and the noise of replicates or brackets, None where there is neither.
     """
 
     law: Law

@@ -65,7 +65,7 @@ def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
 
 
 def tolerant(condition: str, tolerance: float, rows: pl.DataFrame | None = None, searched: frozenset[str] = frozenset()) -> str:
-    """The condition as it is judged: `<=`, `>=`, `=` and BETWEEN of numbers hold up to a relative tolerance, others as they are.
+    """The condition as it is judged: `<=`, `>=`, `=` and BETWEEN of numbers hold up to a relative tolerance, others exactly.
 
     What is not finite supports nothing: where it breaks a comparison that is false, else it is null, as it is for what is no
     number. Below NOT, and between texts, nothing is relaxed. `rows` tell which columns are texts and which are floats.

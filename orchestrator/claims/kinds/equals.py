@@ -11,6 +11,7 @@ import polars as pl
 
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
+from orchestrator.claims.placing import NO_NUMBER, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
@@ -105,7 +106,10 @@ def _number(
         return TableEntry(word="unmet", said={**entry, "found": float(series.y[0])}, reason=f"it has {units} seeds")
     combined = interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
-    return TableEntry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
+    if not np.isfinite(values).all():
+        return TableEntry(word="undecided", said={**entry, **ends}, reason=f"{NO_NUMBER}: a value at it is not finite")
+    word, doubt = trusted(region.place(combined.low, combined.high), combined, region)
+    return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason="; ".join(filter(None, (reason, doubt))))
 
 
 def _less(word: str, lost: int) -> str:

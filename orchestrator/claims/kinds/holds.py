@@ -117,16 +117,18 @@ def _by_chance(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]
     table = rows.select(pl.col(unit), broken=pl.Series(seen.broken)).filter(pl.Series(counted)).group_by(unit)
     each = table.agg(pl.len().alias("rows"), pl.col("broken").any())
     units, against = len(each), int(each["broken"].sum())
-    most = min(1.0, claim.chance * float(each["rows"].max() or 0))
+    most = min(1.0, claim.chance * max(each["rows"].to_list(), default=0))
     tail = float(bdtrc(against - 1, units, most)) if against else 1.0
     numbers = _numbers(case, rows, seen) | {"units": units, "units_against": against, "probability": tail}
     if not against:
-        sentence = f"{KIND.of(claim)} is true of all {seen.judged} rows with a result, each of which chance may break ({claim.chance:g})"
+        sentence = (
+            f"{KIND.of(claim)} is true of all {seen.judged} rows with a result, which chance may break ({claim.chance:g} a row)"
+        )
         return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
     word = "refuted" if tail <= 1 - case.level else "undecided"
     sentence = (
-        f"{_fails(case, seen, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a row) does as "
-        f"much with probability {shown(tail)}, judged at {level_text(case.level)}"
+        f"{_fails(case, seen, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a row) "
+        f"does as much with probability {shown(tail)}, judged at {level_text(case.level)}"
     )
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
 
@@ -164,8 +166,8 @@ def _unfound(rows: pl.DataFrame, unfound: Truths) -> str:
     by_status = ", ".join(f"{n} {status}" for status, n in statuses.iter_rows())
     n = int(unfound.sum())
     return (
-        f"the search found no position of {n} {plural('boundary', n)} ({by_status}), which could break it; a claim that nothing is "
-        "found names the status"
+        f"the search found no position of {n} {plural('boundary', n)} ({by_status}), which could break it; a claim that "
+        "nothing is found names the status"
     )
 
 
@@ -180,8 +182,8 @@ def _random(case: Case, rows: pl.DataFrame) -> tuple[str, ...]:
     if max(drawn.row(0)) < 2:
         return ()
     return (
-        f"the seed changes what is compared, so each of {len(rows)} rows is a chance to break it; where theory lets a row do so "
-        "with a probability, 'chance' says it",
+        f"the seed changes what is compared, so each of {len(rows)} rows is a chance to break it; where theory lets a row do "
+        "so with a probability, 'chance' says it",
     )
 
 
@@ -251,7 +253,7 @@ def _floats(column: pl.Series) -> Array:
 
 
 def _freedom(case: Case, rows: pl.DataFrame) -> Array:
-    """The degrees of freedom of each row's standard error: as the claim says, else as its workload; infinite where none says."""
+    """The degrees of freedom of each row's standard error: as the claim says, or its workload; infinite where none does."""
     assert case.claim.se is not None
     column = case.claim.se.column
     known = case.claim.se.df or (case.fields[column].df if column in case.fields else "") or float("inf")
