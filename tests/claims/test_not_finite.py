@@ -56,7 +56,7 @@ def arms(left: float, right: float, noise: float = 0.01) -> pl.DataFrame:
 @pytest.mark.parametrize("size", [1.0, 1e-9, 1e-30, 1e-170, 1e160])
 def test_the_sign_of_a_difference_is_told_at_every_size(size: float) -> None:
     claim = {"compare": {"y": "y", "arms": "a - b"}, "expect": {"at_least": 0}}
-    both = {"arms": {"a": {}, "b": {}}, "axes": {"d": [1]}}
+    both: dict[str, Any] = {"arms": {"a": {}, "b": {}}, "axes": {"d": [1]}}
     assert judged(claim, arms(size, 2 * size), **both).verdict == "refuted"
     assert judged(claim, arms(2 * size, size), **both).verdict == "supported"
 
