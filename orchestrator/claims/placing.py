@@ -13,6 +13,7 @@ from orchestrator.fitting.fits import fit
 from orchestrator.fitting.intervals import Interval
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
+from orchestrator.fitting.skewness import STRETCH
 from orchestrator.fitting.staircases import stepped, unrounded
 from orchestrator.wording import shown
 
@@ -91,13 +92,13 @@ def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: R
 
 
 def trusted(word: str, interval: Interval, region: Region) -> tuple[str, str]:
-    """A verdict by an interval of which skew makes one end too short: undecided, with the reason, where it rests on that."""
+    """A verdict by an interval of which skew makes one end too short: undecided, with the reason, without a longer one."""
     if interval.skew is None or word not in ("supported", "refuted"):
         return word, ""
-    upper = region.high < math.inf if word == "supported" else interval.high < region.low
-    lower = region.low > -math.inf if word == "supported" else interval.low > region.high
-    rests = upper if interval.skew.side > 0 else lower
-    return ("undecided", str(interval.skew)) if rests else (word, "")
+    skew, middle = interval.skew, interval.estimate
+    low = middle - (middle - interval.low) * (STRETCH if skew.side < 0 else 1.0)
+    high = middle + (interval.high - middle) * (STRETCH if skew.side > 0 else 1.0)
+    return (word, "") if region.place(low, high) == word else ("undecided", str(skew))
 
 
 def no_number(interval: Interval, word: str, windows: tuple[float, ...] = ()) -> Placed:

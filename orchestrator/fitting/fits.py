@@ -55,9 +55,14 @@ class FittedLaw:
         return rounding(project(self.series.y, self.space), self.space)
 
     @property
+    def least_squares(self) -> float:
+        """Weighted sum of squared residuals that rounding leaves."""
+        return max(float(self.weights @ self.rounding**2), TINY)
+
+    @property
     def squares(self) -> float:
         """Weighted sum of squared residuals, not below what rounding leaves."""
-        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2), TINY)
+        return max(float(self.weights @ self.residuals**2), self.least_squares)
 
     def estimate(self, name: str) -> float:
         """The fitted value of a parameter by its name."""

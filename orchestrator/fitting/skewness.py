@@ -9,6 +9,8 @@ import numpy as np
 
 from orchestrator.fitting.aggregates import Array, units
 
+STRETCH = 3.0
+"""A verdict that holds with the short end so many times as far off does not rest on it: a sample hides part of its skew."""
 SURE = 1.28
 """Standard errors by which a sample's skewness must lie off zero: one sample in ten of a symmetric law does, to either side."""
 
@@ -18,7 +20,7 @@ class Skew:
     """The skewness of replicates, and the replicates that an interval of their mean needs to keep its level under it.
 
     `side` is 1 where the upper end is too short, -1 for the lower one. `error` is the share of true means beyond that end by
-    Edgeworth's expansion of Student's t, for the `level` that was asked.
+    Edgeworth's expansion of Student's t.
     """
 
     skewness: float
@@ -60,7 +62,7 @@ def skew(values: Array, level: float) -> Skew | None:
 
     tail = (1 - level) / 2
     z = float(-ndtri(tail))
-    excess = abs(g) * (2 * z**2 + 1) * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) / 6
-    if excess / math.sqrt(n) <= tail:
+    excess = abs(g) * (2 * z**2 + 1) * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi * n) / 6
+    if excess <= tail:
         return None
-    return Skew(skewness=g, side=1 if g > 0 else -1, error=tail + excess / math.sqrt(n), needs=math.ceil((excess / tail) ** 2))
+    return Skew(skewness=g, side=1 if g > 0 else -1, error=tail + excess, needs=math.ceil(n * (excess / tail) ** 2))

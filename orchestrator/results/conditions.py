@@ -197,7 +197,8 @@ def _judged(tree: Tree, reading: _Reading, positive: bool) -> str:
     relaxed = positive and tree["type"] in RELAXED and reading.number(tree)
     near = _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), reading.tolerance) if relaxed else ""
     floats = reading.floats(tree)
-    return _guarded(tree, near or f"({_text(tree)})", floats, positive) if floats else near or f"({_text(tree)})"
+    apart = reading.number(tree) and len(floats) > 1
+    return _guarded(tree, near or f"({_text(tree)})", floats, apart, positive) if floats else near or f"({_text(tree)})"
 
 
 def _null_test(name: str, is_null: bool) -> str:
@@ -207,11 +208,14 @@ def _null_test(name: str, is_null: bool) -> str:
     return f"(CASE WHEN {name} IS NOT NULL THEN TRUE WHEN status IN ({', '.join(map(repr, NOWHERE))}) THEN FALSE END)"
 
 
-def _guarded(tree: Tree, text: str, floats: list[str], positive: bool) -> str:
-    """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number."""
-    apart = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if len(floats) > 1 and tree["type"] in NUMBERS else []
+def _guarded(tree: Tree, text: str, floats: list[str], apart: bool, positive: bool) -> str:
+    """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number.
+
+    `apart` where both sides may be infinite, and then are no two numbers.
+    """
+    both = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if apart else []
     finite = " AND ".join(f"isfinite({term}) IS NOT FALSE" for term in floats)
-    absent = " OR ".join(f"isnan({term})" for term in [*floats, *apart])
+    absent = " OR ".join(f"isnan({term})" for term in [*floats, *both])
     against = f"NOT ({_text(tree)}) THEN FALSE" if positive else f"({_text(tree)}) THEN TRUE"
     return f"(CASE WHEN {finite} THEN {text} WHEN {absent} THEN NULL WHEN {against} END)"
 

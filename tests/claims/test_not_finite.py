@@ -93,6 +93,7 @@ CONDITIONS = [
     ("y is not null", (True, True, None, None, None)),
     ("least(y, 2) <= 2", (True, True, None, None, None)),
     ("1 / y >= 0", (True, True, None, None, None)),
+    ("(y <= 2) = (y * d <= 2)", (True, True, None, None, None)),
     ("exp(400 * d) <= 1e300", (True, False, False, False, False)),
 ]
 

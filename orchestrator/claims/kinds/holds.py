@@ -121,12 +121,13 @@ def _by_chance(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str
     tail = float(bdtrc(against - 1, units, most)) if against else 1.0
     numbers = _numbers(case, rows, outcome) | {"units": units, "units_against": against, "probability": tail}
     if not against:
-        sentence = f"{KIND.of(claim)} is true of all {outcome.judged} rows with a result, which chance may break ({claim.chance:g} a row)"
+        chance = f"which chance may break ({claim.chance:g} a row)"
+        sentence = f"{KIND.of(claim)} is true of all {outcome.judged} rows with a result, {chance}"
         return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
     word = "refuted" if tail <= 1 - case.level else "undecided"
     sentence = (
-        f"{_fails(case, outcome, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a row) "
-        f"does as much with probability {shown(tail)}, judged at {level_text(case.level)}"
+        f"{_fails(case, outcome, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a "
+        f"row) does as much with probability {shown(tail)}, judged at {level_text(case.level)}"
     )
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
