@@ -17,12 +17,13 @@ import polars as pl
 from orchestrator.claims import matched_sides
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.placing import Placed, no_number, reported, settle
+from orchestrator.claims.placing import Placed, no_number, reported, settle, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.aggregates import combine, expression
 from orchestrator.fitting.fits import DRAWS, EXACT
 from orchestrator.fitting.intervals import Array, Interval, deviation, student, without_each
+from orchestrator.fitting.skewness import skew
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.compare import Compare
@@ -154,7 +155,8 @@ def _placed(left: Array, right: Array, how: str, region: Region, level: float) -
     word = region.place(measured_interval.low, measured_interval.high)
     if not math.isfinite(measured_interval.estimate):
         return no_number(measured_interval, word)
-    return Placed(word=word, interval=measured_interval, windows=())
+    word, reason = trusted(word, measured_interval, region)
+    return Placed(word=word, interval=measured_interval, windows=(), reason=reason)
 
 
 def difference(left: Array, right: Array, how: str, level: float) -> Interval:
@@ -179,7 +181,9 @@ def difference(left: Array, right: Array, how: str, level: float) -> Interval:
     else:
         moved, factor = np.mean(without_each(a, how) - without_each(b, how), axis=1), (n - 1) / np.sqrt(n)
     half = student(level, n - 1) * float(factor) * deviation(moved)
-    return Interval(estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df")
+    doubt = skew(np.nanmean(a - b, axis=0), level) if how == "mean" else None
+    method = f"paired t over {n} units, {n - 1} df"
+    return Interval(estimate=value, low=value - half, high=value + half, units=n, method=method, skew=doubt)
 
 
 def _guard(case: Case, y: str) -> str:

@@ -34,9 +34,8 @@ def left_out(evidence: Evidence) -> tuple[str, ...]:
     things = "boundary" if SETTLED in evidence.rows.columns else "point"
     total = sum(evidence.censored.values())
     by_status = ", ".join(f"{n} {status}" for status, n in evidence.censored.items())
-    return (
-        f"'where' leaves out {total} {wording.plural(things, total)} without a result ({by_status}), which could tell otherwise",
-    )
+    what = f"{total} {wording.plural(things, total)} without a result ({by_status})"
+    return (f"'where' leaves out {what}, which could tell otherwise",)
 
 
 def expected(claim: Claim) -> str:

@@ -75,14 +75,14 @@ def alarming(record: Mapping[str, Any]) -> bool:
 
 def exit_code(records: Iterable[Mapping[str, Any]], strict: bool = False) -> int:
     """3 where a claim's judge raised, with `strict` 1 where a claim is not as it was counted on, else 0."""
-    listed = list(records)
-    return 3 if faults(listed) else int(strict and any(map(alarming, listed)))
+    verdicts = list(records)
+    return 3 if faults(verdicts) else int(strict and any(map(alarming, verdicts)))
 
 
 def faults(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """A sentence for each claim that has no verdict because its judge raised."""
     return tuple(
-        f"claims.{record['id']}: {record['fault']}; the claim is undecided, the others were judged: report this, or mend the rows"
+        f"claims.{record['id']}: {record['fault']}; this claim is undecided, the others were judged: mend its rows or report it"
         for record in records
         if record.get("fault")
     )

@@ -11,6 +11,7 @@ import polars as pl
 
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
+from orchestrator.claims.placing import NO_NUMBER, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
@@ -125,8 +126,11 @@ def _number(
         )
     combined = ties.interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
-    reason = "; ".join(text for text in (reason, _pooled(ok, unit, how)) if text)
-    return TableEntry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
+    if not np.isfinite(values).all():
+        return TableEntry(word="undecided", said={**entry, **ends}, reason=f"{NO_NUMBER}: a value at it is not finite")
+    word, doubt = trusted(region.place(combined.low, combined.high), combined, region)
+    reason = "; ".join(text for text in (reason, _pooled(ok, unit, how), doubt) if text)
+    return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason=reason)
 
 
 def _steady(case: Case, model: Equals, ok: pl.DataFrame) -> bool:

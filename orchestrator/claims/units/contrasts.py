@@ -13,6 +13,7 @@ from orchestrator.claims.units.repeats import Repeats
 from orchestrator.fitting.aggregates import combine, named
 from orchestrator.fitting.fits import DRAWS
 from orchestrator.fitting.intervals import WIDEST, Interval, student, without_each
+from orchestrator.fitting.skewness import skew
 
 Ends = tuple[float, float]
 APART = "range of the rows, without noise"
@@ -116,7 +117,8 @@ def _paired(first: Repeats, second: Repeats, of: Callable[[Any, Any], Any], leve
     estimate = float(of(*middle))
     if of is minus:
         half = student(level, n - 1) * float(factor * np.std(moved[0] - moved[1], ddof=1))
-        return Interval(estimate=estimate, low=estimate - half, high=estimate + half, units=n, method=method)
+        doubt = skew(each[0][0] - each[1][0], level) if how == "mean" else None
+        return Interval(estimate=estimate, low=estimate - half, high=estimate + half, units=n, method=method, skew=doubt)
     if any(span.low <= 0 <= span.high for span in (plain(side, level) for side in (first, second))):
         return None
     logs = np.log(np.abs(moved[0])) - np.log(np.abs(moved[1]))

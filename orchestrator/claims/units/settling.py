@@ -49,7 +49,8 @@ def settled_word(
     reasons = [text for side in sides for text in side.missing()]
     if math.isnan(interval.low) or math.isnan(interval.high) or math.isnan(interval.estimate):
         return "undecided", (*reasons, "it is no number")
-    word = region.place(interval.low, interval.high)
+    word, doubt = placing.trusted(region.place(interval.low, interval.high), interval, region)
+    reasons += [doubt] if doubt else []
     flat = [side for side in sides if random and not side.noisy and not side.binary]
     if flat and word in ("supported", "refuted") and not named(sides[0].aggregate).extreme:
         word = "undecided"
