@@ -135,9 +135,16 @@ def test_one_seed_shows_no_noise_unless_the_workload_says_that_there_is_none() -
     assert judged({"mean": {"y": "y"}, "expect": ABOUT_ONE}, frame([1.0]), fields).verdict == "supported"
 
 
+def test_whole_numbers_that_agree_are_exact_only_where_no_seed_changes_them() -> None:
+    rows, claim = frame([2.0, 2.0, 2.0, 2.0]), {"mean": {"y": "y"}, "expect": {"mean": {"at_most": 2.0}}}
+    assert judged(claim, rows).verdict == "undecided"
+    fields = {**FIELDS, "y": Described(name="y", role="result", seedless="true")}
+    assert judged(claim, rows, fields).verdict == "supported"
+
+
 def test_units_that_agree_by_chance_do_not_decide() -> None:
-    values = np.stack([np.full(4, 2.0), [2.0, 3.0, 2.0, 4.0]])
-    verdict = mean(frame(values, (2, 4)), {"mean": {"at_most": 2.0}}, by=["d"])
+    values = np.stack([np.full(4, 2.5), [2.5, 3.0, 2.0, 4.0]])
+    verdict = mean(frame(values, (2, 4)), {"mean": {"at_most": 2.5}}, by=["d"])
     assert verdict.findings[0].verdict == "undecided" and "agree" in verdict.findings[0].reasons[0]
 
 

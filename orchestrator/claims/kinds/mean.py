@@ -34,7 +34,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     if short:
         return settling.unmet(short, measured, group)
     region = case.region((case.claim.expect or {})[QUANTITY], rows)
-    interval = estimate.estimated(measured, case.level, estimate.reach(measured))
+    steady = measured.noisy or len(measured.units) < 2 or case.steady(rows, y)
+    interval = estimate.estimated(measured, case.level, estimate.reach(measured), steady)
     word, reasons = settling.settled_word(case, y, interval, region, (measured,), random)
     sentence = (
         f"{_what(case, y)} over {measured.about()}: {shown(interval.estimate)} {span(interval.low, interval.high)} at "

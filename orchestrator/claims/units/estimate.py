@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from orchestrator.claims.units.repeats import Repeats, spread
+from orchestrator.fitting import ties
 from orchestrator.fitting.aggregates import combine, named
 from orchestrator.fitting.intervals import Array, Interval, interval
 
@@ -20,9 +21,12 @@ def reach(repeats: Repeats) -> Reach:
     return SHARE if repeats.aggregate == "proportion" else OPEN
 
 
-def estimated(repeats: Repeats, level: float, between: Reach = OPEN) -> Interval:
-    """The interval of what the repeats come to; a lost value lies anywhere `between`, so that end of the interval moves."""
-    whole = plain(repeats, level)
+def estimated(repeats: Repeats, level: float, between: Reach = OPEN, steady: bool = True) -> Interval:
+    """The interval of what the repeats come to; a lost value lies anywhere `between`, so that end of the interval moves.
+
+    Whole numbers that agree are known exactly only where they are `steady`, the same for every seed.
+    """
+    whole = plain(repeats, level) if steady or repeats.noisy or len(repeats.values) != 1 else _tied(repeats, level)
     if not repeats.lost.any():
         return whole
     if len(repeats.units) == 1 or not (repeats.noisy or repeats.binary):
@@ -51,6 +55,12 @@ def plain(repeats: Repeats, level: float) -> Interval:
     if not np.isnan(values).any():
         return interval(combine(values, how, axis=0), how, level)
     return _unbalanced(values, how, level)
+
+
+def _tied(repeats: Repeats, level: float) -> Interval:
+    """The interval of units that agree: whole numbers may do so by chance."""
+    tied = ties.interval(repeats.values[0], repeats.aggregate, level)
+    return tied if tied.low < tied.high else plain(repeats, level)
 
 
 def _endless(repeats: Repeats, level: float) -> Interval:
