@@ -9,7 +9,7 @@ import pytest
 from orchestrator.claims import judging
 from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results.described import Described
-from orchestrator.workload.describe import _check_extra
+from orchestrator.workload.fields import _check_extra
 from tests.helpers.judging import FIELDS, judged, rows_of, spec_of
 
 PLAIN = {"holds": "y <= top", "se": "beta"}
