@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 
@@ -28,6 +29,12 @@ def count(n: int, thing: str) -> str:
 def plural(noun: str, n: int) -> str:
     """A noun for that many: 1 point, 2 points, 2 boundaries."""
     return noun if n == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
+def some(numbers: Collection[int], thing: str) -> str:
+    """How many things each has: 1 row, 4 rows, 4 to 26 rows."""
+    few, many = min(numbers, default=0), max(numbers, default=0)
+    return f"{many:,} {plural(thing, many)}" if few == many else f"{few:,} to {many:,} {plural(thing, many)}"
 
 
 def span(low: float, high: float) -> str:

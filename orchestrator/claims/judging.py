@@ -197,7 +197,8 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
         return [_nothing(subject.source.missing)]
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
-    return floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    told = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    return [sentences.explained(finding) for finding in told]
 
 
 def _nothing(why: str) -> Finding:

@@ -29,7 +29,7 @@ def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]
     """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
     with contextlib.closing(sql_engine.connection(threads=2)) as connection:
         columns = [name for name in rows.columns if name.lower() in term.lower()]
-        connection.register("rows", rows.select(columns).with_row_index(PLACE).to_arrow())
+        connection.register("rows", rows.with_row_index(PLACE).select(PLACE, *columns).to_arrow())
         sql_engine.shut(connection)
         yield connection
 

@@ -12,6 +12,7 @@ from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
+from orchestrator.claims.sentences import BRACKETS
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
@@ -151,7 +152,7 @@ def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> In
     freedom = total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300) if total > 0 else 1.0
     half = max(student(level, max(freedom, 1.0)) * float(np.sqrt(total)), _blur(left, name) + _blur(right, name))
     units = min(len(f.series.units) for f in (left, right))
-    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else "brackets of the search"
+    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
