@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import types
+from typing import Annotated, Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from orchestrator.claims import judging
 from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results.described import Described
-from orchestrator.workload.fields import _check_extra
+from orchestrator.workload.describe import describe
 from tests.helpers.judging import FIELDS, judged, rows_of, spec_of
 
 PLAIN = {"holds": "y <= top", "se": "beta"}
@@ -62,11 +66,21 @@ def test_a_bound_that_is_true_is_seldom_refuted_at_few_repeats(repeats: int) -> 
     assert against / 120 <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 120)
 
 
+def workload(df: Any) -> types.ModuleType:
+    """A module whose one result is a standard error with that note."""
+    module = types.ModuleType("noted")
+    note = Annotated[float, "its standard error", {"df": df}]
+    params = dataclasses.make_dataclass("Params", [("d", Annotated[int, "size"])], frozen=True)
+    result = dataclasses.make_dataclass("Result", [("se", note)], frozen=True)
+    vars(module).update(VERSION=1, MEASURES="value", Params=params, Result=result, run=lambda params, ctx: iter(()))
+    return module
+
+
 def test_notes_of_a_column_may_hold_degrees_of_freedom() -> None:
     for df in (3, 7.5, "trials - 1"):
-        _check_extra({"df": df}, float, "here")
+        assert describe(workload(df), "noted").results[0].df == df
     with pytest.raises(WorkloadError, match="'df' must be a int or float or str, but got"):
-        _check_extra({"df": None}, float, "here")
+        describe(workload(None), "noted")
 
 
 def random_rows(broken: dict[int, int], seeds: int = 8, ds: int = 72) -> pl.DataFrame:

@@ -129,7 +129,7 @@ def _number(
     if not np.isfinite(values).all():
         return TableEntry(word="undecided", said={**entry, **ends}, reason=f"{NO_NUMBER}: a value at it is not finite")
     word, doubt = trusted(region.place(combined.low, combined.high), combined, region)
-    reason = "; ".join(text for text in (reason, _pooled(ok, unit, how), doubt) if text)
+    reason = "; ".join(text for text in (reason, doubt, _pooled(ok, unit, how)) if text)
     return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason=reason)
 
 
