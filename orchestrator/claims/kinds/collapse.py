@@ -72,9 +72,9 @@ class Overlap:
 class Bundle:
     """The curves of a claim, with what they are when a unit is left out.
 
-    `moved` holds all curves once for each replica; `gain` times what a statistic moves by in the mean is its bias, `factor` times
-    the replicas' standard deviation its standard error. Without noise there are no replicas. `freedom` are those of the noise
-    that is seen at the places, `units` the repeats.
+    `moved` holds all curves once for each replica, none without noise; `gain` times what a statistic moves by in the mean is its
+    bias, `factor` times the replicas' standard deviation its standard error. `freedom` are those of the noise that is seen at
+    the places, `units` the repeats.
     """
 
     curves: tuple[Curve, ...]
@@ -254,7 +254,7 @@ def _interval(whole: Bundle, level: float) -> Interval:
         half = student(level, whole.units - 1) * error
         squares = [squared - half, squared + half, *_chance(whole, squared, added, level)]
         ends += [float(np.sqrt(max(square, 0.0))) for square in squares]
-        method = f"t and F over {whole.units} units, less what noise adds, and the {method}"
+        method = f"t over {whole.units} units and F, less what noise adds, and the {method}"
     return Interval(
         estimate=value, low=max(0.0, min(ends) - whole.off), high=max(ends) + whole.off, units=whole.units, method=method
     )

@@ -2,7 +2,8 @@
 
 `increasing` speaks of every step between neighbours: each must rise beyond its noise, or fall by no more than the slack (an
 intersection-union test, so that support needs no correction for many steps), and one that falls beyond it refutes.
-`rising_overall` speaks of the contrast over the order of the places (the slope in ranks) alone. Without noise each counts as it is.
+`rising_overall` speaks of the contrast over the order of the places (the slope in ranks) alone. Without noise
+each counts as it is.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """A trend's verdict: the contrast with its interval, which steps go against it and which are open, and why it is unsettled."""
+    """A trend's verdict: the contrast with its interval, the steps that go against it or are open, and why it is unsettled."""
 
     word: str
     value: float
