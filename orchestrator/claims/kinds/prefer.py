@@ -8,7 +8,7 @@ that all miss by more than the noise is no preference: then the answer is neithe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from orchestrator.claims.placing import WINDOWS, settle
 from orchestrator.claims.series_of_rows import lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import EXACT, MISFIT, PRIOR, FittedLaw, advantage, held_out, replicas, rivals
+from orchestrator.fitting.fits import EXACT, PRIOR, FittedLaw, advantage, held_out, replicas, rivals
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.prefer import KIND
@@ -29,6 +29,8 @@ from orchestrator.wording import shown
 
 NEITHER = "neither"
 """Beside the names of laws: that none of them is what the rows follow."""
+UNSURE = 0.2
+"""Odds of neither from which on no law is preferred: a true one has them in one sample of twenty at four seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +95,12 @@ def miss(fitted: FittedLaw) -> float:
     return float(np.sqrt(np.mean(fitted.residuals**2)))
 
 
-def neither(fitted: Sequence[FittedLaw], allowed: float) -> str:
-    """A sentence where every law misses by more than the noise and than what is allowed; empty where one does not."""
-    if not all(f.lack is not None and f.lack < MISFIT and miss(f) > allowed for f in fitted):
+def neither(fitted: Sequence[FittedLaw], even: Mapping[str, float], allowed: float) -> str:
+    """A sentence where it may be none of the laws, which all miss by more than is allowed; empty where one is sure."""
+    if even.get(NEITHER, 0.0) < UNSURE or min(map(miss, fitted)) <= allowed:
         return ""
-    misses = " and ".join(f"{f.law.name} by {_miss(miss(f), f.space)}" for f in fitted)
-    return f"neither: the better of {len(fitted)} laws that all miss by more than the noise, {misses} (F test, {MISFIT:g})"
+    misses = " and ".join(f"{f.law.name} by {_miss(miss(f), f.space)} (F test: p = {shown(f.lack or 0.0)})" for f in fitted)
+    return f"neither: the better of {len(fitted)} laws that all miss by more than the noise, {misses}"
 
 
 def odds(fitted: Sequence[FittedLaw]) -> dict[str, float]:
@@ -142,9 +144,9 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     words_at_extremes = [decide(e, law, over, model.aicc)[0] for e in curve.extremes()]
     word, reason = settle(word, reason, words_at_extremes, guarded(law, over, case.bound(model.y)))
     fitted = rivals((law, *over), curve.series)
-    missed = neither(fitted, model.misfit)
-    word = "undecided" if word == "supported" and missed else word
     even = odds(fitted)
+    missed = neither(fitted, even, model.misfit)
+    word = "undecided" if word == "supported" and missed else word
     numbers = {
         "aicc_threshold": model.aicc,
         "fits": [drawable(fitted[0], case, rows), *(summary(rival) for rival in fitted[1:])],

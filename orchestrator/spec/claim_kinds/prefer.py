@@ -25,7 +25,7 @@ class Prefer(Section):
 
     misfit: Annotated[
         Real,
-        Field(ge=0, description="root mean square by which a law may miss, whatever the noise: of ln y where it fits that"),
+        Field(ge=0, description="root mean square by which a law may miss, of ln y where it is fitted to that"),
     ] = 0.0
 
     @model_validator(mode="after")
