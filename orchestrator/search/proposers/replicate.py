@@ -103,7 +103,7 @@ def _led(task: ReplicateTask, sample: intervals.Array) -> bool:
 def _pull(task: ReplicateTask, sample: intervals.Array) -> tuple[float, bool]:
     """By what share the estimate falls without its farthest replicate, and whether thin tails hardly ever go so far.
 
-    Of n normal values the largest square is about 2 ln n; twice as much of the sum of squares is heavy.
+    Of n normal values the largest square is about 2 ln n; three times as much of the sum of squares is heavy.
     """
     power, n = named(task.aggregate).power, len(sample)
     if power is None or len(np.unique(sample)) < 3:
@@ -112,7 +112,7 @@ def _pull(task: ReplicateTask, sample: intervals.Array) -> tuple[float, bool]:
     mean = float(np.mean(powers))
     off = powers - mean
     far = float(off[np.argmax(np.abs(off))])
-    heavy = far**2 > 4 * math.log(n) / n * float(np.sum(off**2))
+    heavy = far**2 > 6 * math.log(n) / n * float(np.sum(off**2))
     return (far / (n - 1) / power / abs(mean) if mean else math.inf), heavy
 
 
