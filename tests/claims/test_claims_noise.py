@@ -1,4 +1,4 @@
-"""What rows do not show is not taken for granted: one seed has noise, rows of one seed are one repeat, and noise parts curves."""
+"""What rows do not show is not taken for granted: one seed has noise, and rows of one seed are one repeat."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ RISES = {"trend": {"of": "y", "along": "d", "is": "increasing"}}
 PAIRED = {"compare": {"y": "y", "arms": "left - right", "pair": ["d", "seed"]}, "expect": {"at_least": 0}}
 TABLE = {"equals": {"y": "y", "table": [{"d": 4, "y": 4.5}], "tolerance": 0.01}}
 FALLS = {"fit": {"law": "power", "x": "d", "y": "y", "by": ["arm"]}, "compare": {"exponent": "left - right"}}
+FALLS |= {"expect": {"at_least": 0}}
 
 
 def arms(seeds: int) -> pl.DataFrame:
@@ -76,7 +77,7 @@ def test_the_best_of_seeds_that_differ_decides_no_trend() -> None:
 
 
 def bump(seeds: int = 8, noise: float = 1.0, last: float = 8.2) -> pl.DataFrame:
-    truth = dict(zip((1, 2, 3, 4, 5, 6), (0, 3, 6, 8, 9, last), strict=True))
+    truth = dict(zip((1, 2, 3, 4, 5, 6), (0.0, 3.0, 6.0, 8.0, 9.0, last), strict=True))
     rows = rows_of(lambda d: 0.0, truth, seeds=seeds)
     rng = np.random.default_rng(5)
     return rows.with_columns(y=pl.col("d").replace_strict(truth).cast(pl.Float64) + noise * rng.standard_normal(len(rows)))
@@ -127,9 +128,7 @@ def test_rows_of_one_seed_are_one_repeat_of_a_table() -> None:
     claim = {"equals": {"y": "y", "table": [{"d": 1, "y": 1.0}], "tolerance": 0.05}}
     found = [judged(claim, shared(i)) for i in range(40)]
     words = [verdict.verdict for verdict in found]
-    assert (
-        words.count("refuted") <= 4 and words.count("supported") <= 4
-    )  # the truth is on the edge; rows as repeats: a third each
+    assert words.count("refuted") <= 4 and words.count("supported") <= 4  # on the edge; with rows as repeats a third each
     assert "up to 16 rows of one seed are one repeat, combined by mean" in found[0].sentence
 
 
@@ -214,9 +213,8 @@ def test_a_small_noise_still_supports_a_collapse() -> None:
 
 
 def decades(factor: float) -> pl.DataFrame:
-    curves = (
-        rows_of(lambda d, b=b: (1 + factor * b) * d**-2.0, np.geomspace(1, 100, 8), noise=0.02, draw=int(b)) for b in range(4)
-    )
+    x = np.geomspace(1, 100, 8)
+    curves = (rows_of(lambda d, b=b: (1 + factor * b) * d**-2.0, x, noise=0.02, draw=b) for b in range(4))
     return pl.concat(part.with_columns(beta=pl.lit(float(b))) for b, part in enumerate(curves))
 
 
@@ -231,12 +229,8 @@ def test_curves_over_decades_need_a_scale() -> None:
 
 
 def test_straight_lines_do_not_refute_a_collapse() -> None:
-    curves = [
-        Series(
-            x=(x := np.array([1, 2, 4, 8.0]) * (1 + 0.15 * c)), values=np.repeat(1 / x[:, None], 8, 1), units=tuple(range(8))
-        )
-        for c in range(4)
-    ]
+    places = [np.array([1, 2, 4, 8.0]) * (1 + 0.15 * c) for c in range(4)]
+    curves = [Series(x=x, values=np.repeat(1 / x[:, None], 8, 1), units=tuple(range(8))) for x in places]
     assert collapse.place(curves, Region(high=0.02), 0.95).word == "undecided"
     assert collapse.bundle(curves).off > 0.02
 
