@@ -255,9 +255,7 @@ def _interval(whole: Bundle, level: float) -> Interval:
         squares = [squared - half, squared + half, *_chance(whole, squared, added, level)]
         ends += [float(np.sqrt(max(square, 0.0))) for square in squares]
         method = f"t over {whole.units} units and F, less what noise adds, and the {method}"
-    return Interval(
-        estimate=value, low=max(0.0, min(ends) - whole.off), high=max(ends), units=whole.units, method=method
-    )
+    return Interval(estimate=value, low=max(0.0, min(ends) - whole.off), high=max(ends), units=whole.units, method=method)
 
 
 def _chance(whole: Bundle, squared: float, added: float, level: float) -> list[float]:
