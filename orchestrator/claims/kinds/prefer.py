@@ -145,7 +145,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     word, reason = settle(word, reason, words_at_extremes, guarded(law, over, case.bound(model.y)))
     fitted = rivals((law, *over), curve.series)
     even = odds(fitted)
-    missed = neither(fitted, even, model.misfit)
+    missed = neither(fitted, even, model.misfit or 0.0)
     word = "undecided" if word == "supported" and missed else word
     numbers = {
         "aicc_threshold": model.aicc,

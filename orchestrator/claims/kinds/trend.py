@@ -126,7 +126,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     if short:
         sentence = f"too little data: {'; '.join(short)}"
         return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(*short, *reasons))
-    way = Way(sign=trend.sign, overall=trend.overall, slack=trend.slack, tolerance=case.claim.tolerance)
+    way = Way(sign=trend.sign, overall=trend.overall, slack=trend.slack or 0.0, tolerance=case.claim.tolerance)
     slope = slope_of(paths[0], way, case.level)
     words_at_extremes = [slope_of(path, way, case.level).word for path in paths[1:]]
     word, reason = settle(slope.word, slope.reason, words_at_extremes, _bounded(case))

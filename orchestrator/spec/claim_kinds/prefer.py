@@ -24,9 +24,9 @@ class Prefer(Section):
     aicc: Annotated[Real, Field(gt=0, description="points of AICc by which the law must win")] = 6.0
 
     misfit: Annotated[
-        Real,
+        Real | None,
         Field(ge=0, description="root mean square by which a law may miss, of ln y where it is fitted to that"),
-    ] = 0.0
+    ] = None
 
     @model_validator(mode="after")
     def _has_rivals(self) -> Self:
