@@ -25,7 +25,7 @@ from orchestrator.wording import count, shown
 
 FINITE = "finite size"
 TOLERANCE = 1e-8
-"""Relative distance below which a number counts as lying on a region's edge, and so inside."""
+"""Relative distance below which a number counts as lying on a region's edge, and so inside; an edge at 0 has no width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +40,22 @@ class Region:
         return self._above(number) and self._below(number)
 
     def place(self, low: float, high: float) -> str:
-        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between."""
-        if self.holds(low) and self.holds(high):
-            return "supported"
+        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between.
+
+        An interval that is no number is undecided, and one that lies at infinity supports nothing.
+        """
+        if math.isnan(low) or math.isnan(high):
+            return "undecided"
         if not self._above(high) or not self._below(low):
             return "refuted"
-        return "undecided"
+        numbers = low < math.inf and high > -math.inf
+        return "supported" if numbers and self.holds(low) and self.holds(high) else "undecided"
 
     def _above(self, number: float) -> bool:
-        return number >= self.low - TOLERANCE * max(1.0, abs(self.low)) if math.isfinite(self.low) else True
+        return number >= self.low - TOLERANCE * abs(self.low)
 
     def _below(self, number: float) -> bool:
-        return number <= self.high + TOLERANCE * max(1.0, abs(self.high)) if math.isfinite(self.high) else True
+        return number <= self.high + TOLERANCE * abs(self.high)
 
     def __str__(self) -> str:
         if math.isfinite(self.low) and math.isfinite(self.high):

@@ -26,6 +26,8 @@ class Described:
     unit: str = ""
     aggregate: str = "mean"
     bound: str = "exact"
+    df: str = ""
+    """Of a standard error: its degrees of freedom, a number or a formula over the row."""
     seedless: str = ""
 
 

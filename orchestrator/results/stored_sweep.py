@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from orchestrator.errors import SpecError, WorkloadError
-from orchestrator.results import frames, sweep_rows
+from orchestrator.results import code_changes, frames, sweep_rows
 from orchestrator.results.described import Described, fields_of, noted
 from orchestrator.spec import Spec, parse, read
 from orchestrator.store import Store, open_store
@@ -95,6 +95,18 @@ class StoredSweep:
         """What came of measuring a sample once more; None where that was not done at this size."""
         saved = self.store.load("audits", self.name)
         return saved if saved and saved.get("size", self.size) == self.size else None
+
+    @cached_property
+    def code_change(self) -> str:
+        """What there is to say where the workload's code has changed since points were measured; nothing where it has not."""
+        final = self.measured.filter("final").unique("point") if self.measured.height else self.measured
+        generations = dict(final["generation"].value_counts().iter_rows())
+        change = code_changes.code_change(self.store, self.record, generations, self.file_spec)
+        return change.sentence if change else ""
+
+    def accept_code(self) -> None:
+        """Note that the workload's code as it is now gives the same as that by which its rows were measured."""
+        code_changes.accept(self.store, self.record, self.file_spec)
 
     def save_verdicts(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
         """Save the verdicts beside those of other sizes, which are read now: they may have been judged meanwhile."""

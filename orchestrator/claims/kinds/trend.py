@@ -21,7 +21,7 @@ from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import FittedLaw, fit, replicas
-from orchestrator.fitting.intervals import Array, student
+from orchestrator.fitting.intervals import Array, deviation, student
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.spec.claim_kinds.trend import KIND
@@ -52,7 +52,7 @@ class Path:
         """A weighted sum of the values and half its interval."""
         value = float(weights @ self.values)
         if self.replicas is not None:
-            return value, student(level, self.units - 1) * self.factor * float(np.std(self.replicas @ weights, ddof=1))
+            return value, student(level, self.units - 1) * self.factor * deviation(self.replicas @ weights)
         parts = (weights * self.errors) ** 2
         total = float(parts.sum())
         if total == 0:
