@@ -48,7 +48,7 @@ def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
 
 
 def with_derived(spec: Spec, fields: Columns) -> dict[str, Described]:
-    """The columns with those that the spec derives: the seed changes nothing of one where it changes nothing that it is made of."""
+    """The columns with those that the spec derives, seedless where all that they are made of is."""
     full = dict(fields)
     for grid in spec.grids():
         for name in grid.derive:

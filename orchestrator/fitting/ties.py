@@ -14,7 +14,7 @@ SAME = 1e-9
 
 def whole(values: Array) -> bool:
     """Whether all values are whole numbers: then the smallest step between two of them is known to be 1."""
-    return bool((np.abs(values - np.round(values)) <= SAME).all())
+    return bool((np.abs(values - np.round(values)) <= SAME * np.abs(values)).all())
 
 
 def alike(values: Array) -> bool:

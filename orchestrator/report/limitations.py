@@ -17,7 +17,8 @@ from orchestrator.store.store import BASE
 
 NOTES = {
     "rounds": "rounds of proposals", "studies": "searches", "full": "ended by the limit on points",
-    "seeds": "seeds spent", "least": "fewest seeds", "most": "most seeds", "too_wide": "still too wide", "finished": "finished",
+    "seeds": "seeds spent", "least": "fewest seeds", "most": "most seeds", "too_wide": "still too wide",
+    "no_spread_seen": "no spread seen", "finished": "finished",
     "fixed": "seeds that one number for all would take, for the same widest interval", "fixed_ratio": "times as many",
 }  # fmt: skip
 

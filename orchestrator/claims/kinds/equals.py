@@ -104,7 +104,7 @@ def _number(
     entry: dict[str, Any],
     reason: str,
 ) -> TableEntry:
-    """A number against the values of its rows: each of them without noise, else the interval over units, rows of one combined."""
+    """A number against the values of its rows: each without noise, else the interval over units, rows of one combined."""
     room = model.tolerance * (abs(expected) or 1.0)
     region = Region(low=expected - room, high=expected + room)
     how, unit = aggregate(case.fields, model.y), case.claim.unit or "seed"
