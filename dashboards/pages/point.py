@@ -10,6 +10,7 @@ from dashboards.data.cache import Cache
 from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
 from orchestrator.errors import StoreError
 from orchestrator.results import frames
+from orchestrator.store import logs
 
 PATH = "/point/{point:path}"
 
@@ -39,6 +40,7 @@ def point(cache: Cache, name: str) -> View:
         "spec": again(str(last["workload"]), params, int(last["seed"])),
         "seed": last["seed"],
         "sweeps": _planned(cache, name),
+        "logs": logs.of_point(cache.store, str(last["workload"]), name),
     }
 
 

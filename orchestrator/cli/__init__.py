@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "running",
     "run": "running",
     "status": "looking",
+    "logs": "logs",
     "claims": "looking",
     "query": "looking",
     "report": "looking",

@@ -23,6 +23,7 @@ from orchestrator.cli.options import size_option, spec_argument, store_option, t
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
 @click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
 @click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
+@click.option("--logs", is_flag=True, help="Show what the workload prints and logs, as it comes.")
 @click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines on standard output.")
 def run_command(specs: tuple[str, ...], **options: Any) -> int:
@@ -39,6 +40,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     """
     from orchestrator import sweep
     from orchestrator.cli import show
+    from orchestrator.cli.logs import streaming
     from orchestrator.cli.notify import post
     from orchestrator.spec import read
 
@@ -46,12 +48,13 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     where = _where(options)
     results = []
     settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow")}
-    for result in sweep.run_all(read_specs, options["store"], where, **settings):
-        results.append(result)
-        if options["as_json"]:
-            click.echo(json.dumps(result.as_json()))
-        elif not options["quiet"]:
-            show.result(result)
+    with streaming(options["store"], options["logs"] and not options["inline"]):
+        for result in sweep.run_all(read_specs, options["store"], where, **settings):
+            results.append(result)
+            if options["as_json"]:
+                click.echo(json.dumps(result.as_json()))
+            elif not options["quiet"]:
+                show.result(result)
     if options["notify"]:
         post(options["notify"], {"results": [result.as_json() for result in results]})
     return max((result.exit_code(options["strict"]) for result in results), default=0)

@@ -83,7 +83,9 @@ def _bar(title: str) -> Iterator[Show]:
         TextColumn("[red]{task.fields[failed]}"),
     )
     begun = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # What a workload prints goes its own way: the bar must not take the standard streams for itself.
+    own = {"redirect_stdout": False, "redirect_stderr": False}
+    with Progress(*columns, console=Console(stderr=True), transient=True, **own) as progress:
         task = progress.add_task(title, total=None, rate="", failed="")
 
         def show(done: float, total: int, failures: dict[str, int]) -> None:

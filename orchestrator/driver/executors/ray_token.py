@@ -49,11 +49,9 @@ def advice(token: str) -> str:
     """What may be wrong with the token where a cluster does not answer."""
     if token:
         return f"A cluster with another token does not answer either: its nodes and this machine must share {token}."
+    mode = f"; {MODE} must not be '{os.environ[MODE]}' then" if os.environ.get(MODE) else ""
     return (
-        f"A cluster that asks for a token does not answer either: copy its {Path.home() / '.ray' / 'auth_token'}, or name it in "
-        f"{FILE}; {MODE} must not be '{os.environ[MODE]}' then."
-        if os.environ.get(MODE)
-        else f"A cluster that asks for a token does not answer either: copy its ~/.ray/auth_token here, or name it in {FILE}."
+        f"A cluster that asks for a token does not answer either: copy its ~/.ray/auth_token here, or name it in {FILE}{mode}."
     )
 
 
