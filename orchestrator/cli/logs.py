@@ -43,21 +43,21 @@ def logs_command(sweep: str, point: str | None, size: str | None, store: str, as
     planned = set(point_ids.letters(stored.store.planned(stored.record, ["point"])["point"]).to_pylist())
     if point is not None and point not in planned:
         raise QueryError(f"{point}: it must be a point of sweep '{sweep}', but is none{nearest(point, planned)}")
-    wanted = planned if point is None else {point}
+    asked_for = planned if point is None else {point}
     printed = 0
     for record in logs.of_workload(stored.store, str(stored.record["workload"])):
         for entry in record["entries"]:
-            if entry["points"] and not wanted & {*entry["points"]}:
+            if entry["points"] and not asked_for & {*entry["points"]}:
                 continue
             if point is not None and not entry["points"]:
                 continue
             printed += 1
-            click.echo(json.dumps({"pack": record["pack"], **entry}) if as_json else _shown(record["pack"], entry))
+            click.echo(json.dumps({"pack": record["pack"], **entry}) if as_json else _entry_text(record["pack"], entry))
     if not printed and not as_json:
         click.echo(f"{point or sweep}: nothing was printed or logged")
 
 
-def _shown(pack: str, entry: dict[str, Any]) -> str:
+def _entry_text(pack: str, entry: dict[str, Any]) -> str:
     """A line that says whose it is, and the text."""
     points = entry["points"]
     whose = "the import" if not points else f"point {points[0]}" + (f" and {len(points) - 1} more" if len(points) > 1 else "")
@@ -71,14 +71,14 @@ def readable(text: str) -> str:
 
 @contextmanager
 def streaming(store: str, enabled: bool) -> Iterator[None]:
-    """While inside, what is added to the logs of a store is shown on the error stream."""
+    """While inside, what is added to the logs of a store is visible on the error stream."""
     if not enabled:
         yield
         return
     from pathlib import Path
 
     folder, over = Path(store) / "logs", threading.Event()
-    seen = {path: _read(path)["total"] for path in folder.glob("*/[!.]*.json")}
+    printed_so_far = {path: _read(path)["total"] for path in folder.glob("*/[!.]*.json")}
 
     def follow() -> None:
         last = False
@@ -86,8 +86,8 @@ def streaming(store: str, enabled: bool) -> Iterator[None]:
             last = over.wait(EVERY)
             for path in sorted(folder.glob("*/[!.]*.json")):
                 record = _read(path)
-                new = record["total"] - seen.get(path, 0)
-                seen[path] = record["total"]
+                new = record["total"] - printed_so_far.get(path, 0)
+                printed_so_far[path] = record["total"]
                 text = "".join(entry["text"] for entry in record["entries"])[-new:] if new > 0 else ""
                 if text:
                     click.echo(readable(text), err=True, nl=not text.endswith("\n"))

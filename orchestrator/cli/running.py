@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+
+if TYPE_CHECKING:
+    from orchestrator.cli.outcome import Outcomes
 
 
 @click.command("run")
@@ -22,7 +25,7 @@ from orchestrator.cli.options import size_option, spec_argument, store_option, t
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
 @click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
-@click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
+@click.option("--notify", metavar="URL", help="Tell this URL how it ended: a web hook, or any of apprise.")
 @click.option("--logs", is_flag=True, help="Show what the workload prints and logs, as it comes.")
 @click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines on standard output.")
@@ -38,26 +41,40 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
       lawsweep run mine.yaml --inline               (a debugger, a notebook)
       lawsweep run mine.yaml --address auto         (a running Ray cluster)
     """
+    if not (options["quiet"] or options["as_json"]):
+        click.echo(f"{', '.join(specs)}: reading the sweep and its workload", err=True)
+    from orchestrator.cli.outcome import Outcomes
+
+    outcomes = Outcomes(options)
+    try:
+        _run(specs, options, outcomes)
+    except BaseException as error:
+        outcomes.ended_by(error)
+        raise
+    outcomes.tell()
+    return outcomes.exit_code
+
+
+def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) -> None:
+    """Run the sweeps; of several each for itself, so that one that fails keeps none from running."""
     from orchestrator import sweep
-    from orchestrator.cli import show
     from orchestrator.cli.logs import streaming
-    from orchestrator.cli.notify import post
     from orchestrator.spec import read
 
-    read_specs = [read(name, size=options["size"]) for name in specs]
     where = _where(options)
-    results = []
+    read_specs = []
+    for name in specs:
+        try:
+            read_specs.append(read(name, size=options["size"]))
+        except Exception as error:
+            if len(specs) == 1:
+                raise
+            outcomes.failed(name, error)
     settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow")}
+    failed = outcomes.failed if len(specs) > 1 else None
     with streaming(options["store"], options["logs"] and not options["inline"]):
-        for result in sweep.run_all(read_specs, options["store"], where, **settings):
-            results.append(result)
-            if options["as_json"]:
-                click.echo(json.dumps(result.as_json()))
-            elif not options["quiet"]:
-                show.result(result)
-    if options["notify"]:
-        post(options["notify"], {"results": [result.as_json() for result in results]})
-    return max((result.exit_code(options["strict"]) for result in results), default=0)
+        for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
+            outcomes.add(result)
 
 
 def _where(options: dict[str, Any]) -> Any:

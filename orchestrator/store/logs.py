@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 def keep(store: Store, workload: str, pack: str, entries: Sequence[Entry]) -> None:
     """Add to what a pack printed; of more than KEPT letters the last ones stay, and `total` says how many there were."""
     path = store.path / "logs" / store.folder(workload).name / f"{pack}.json"
-    before = durable.load(path) if path.exists() else {"total": 0, "entries": []}
+    before: dict[str, Any] = durable.load(path) if path.exists() else {"total": 0, "entries": []}
     total = before["total"] + sum(len(entry["text"]) for entry in entries)
     record = {"pack": pack, "total": total, "entries": _last([*before["entries"], *entries])}
     durable.write(path, durable.json_bytes(record))
@@ -26,13 +26,13 @@ def keep(store: Store, workload: str, pack: str, entries: Sequence[Entry]) -> No
 
 def _last(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with the last KEPT letters."""
-    room, last = KEPT, []
+    room, latest = KEPT, []
     for entry in reversed(entries):
         if room <= 0:
             break
-        last.append({**entry, "text": entry["text"][-room:]})
+        latest.append({**entry, "text": entry["text"][-room:]})
         room -= len(entry["text"])
-    return last[::-1]
+    return latest[::-1]
 
 
 def of_workload(store: Store, workload: str) -> Iterator[dict[str, Any]]:
@@ -43,11 +43,11 @@ def of_workload(store: Store, workload: str) -> Iterator[dict[str, Any]]:
 
 def of_point(store: Store, workload: str, point: str) -> list[tuple[str, str]]:
     """What was printed while a point was measured: the pack's name and the text, a pair for each pack that printed some."""
-    found = []
+    texts = []
     for record in of_workload(store, workload):
         text = "".join(entry["text"] for entry in record["entries"] if point in entry["points"])
-        found += [(str(record["pack"]), text)] if text else []
-    return found
+        texts += [(str(record["pack"]), text)] if text else []
+    return texts
 
 
 def paths(store: Store, workload: str) -> list[Path]:

@@ -47,7 +47,7 @@ def test_an_error_of_ours_is_a_sentence_a_code_and_a_file(
 
 def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
     error = FileNotFoundError(2, "No such file or directory", str(tmp_path / "none" / "x.csv"))
-    text, code = crash.told(error)
+    text, code = crash.sentence(error)
     assert code == 2 and f"{tmp_path}/none/x.csv: No such file or directory; mend the path" in text
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,10 +108,8 @@ MARK = "LAWSWEEP_TEST_CLUSTER"
 
 @pytest.fixture
 def guarded() -> Iterator[dict[str, str]]:
-    """The environment of a user whose home has a Ray token; what was started in it is ended."""
+    """The environment of a user with a home of its own; what was started in it is ended."""
     short = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # the path of a socket has room for 107 letters
-    (short / ".ray").mkdir()
-    (short / ".ray" / "auth_token").write_text(uuid.uuid4().hex * 2)
     taken = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     own = {"HOME": str(short), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0", "PATH": bin_first, MARK: short.name}
@@ -132,7 +129,7 @@ def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(gu
     real.mkdir()
     (folder / "results").symlink_to(real)
     commands = [line.removeprefix("$ ") for line in block[1].splitlines()]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr

@@ -39,10 +39,10 @@ def joined(address: str) -> str:
 
 def _told_to_ray() -> None:
     """Let Ray, which read its settings when it was imported, read them again."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    import ray._raylet as raylet
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def advice(token: str) -> str:
