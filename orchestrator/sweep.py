@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.driver import measure
 from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
+from orchestrator.driver.origins import apart
 from orchestrator.driver.progress import say
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
+from orchestrator.results import code_changes
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
-from orchestrator.workload.describe import Workload
+from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
@@ -39,19 +40,26 @@ class Result:
     verdicts: tuple[dict[str, Any], ...] = ()
     report: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    code_change: str = ""
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
-        if self.summary.exit_code or self.report is None or not strict:
-            return self.summary.exit_code or 2 * (self.report is None)
-        from orchestrator.claims.verdict import alarming
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised.
 
-        return int(any(alarming(verdict) for verdict in self.verdicts))
+        With `strict` 1 where a claim is refuted that was not foreseen to be, or the code has changed since rows were measured.
+        """
+        if self.summary.exit_code or self.report is None:
+            return self.summary.exit_code or 2
+        if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
+            return 0
+        from orchestrator.claims.verdict import exit_code
+
+        return exit_code(self.verdicts, strict) or int(strict and bool(self.code_change))
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
+        change = {"code_change": self.code_change} if self.code_change else {}
         run = {**asdict(self.summary), "store": str(self.summary.store), "missing": self.summary.missing}
-        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings)}
+        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings), **change}
 
 
 def run(
@@ -59,7 +67,7 @@ def run(
     *,
     size: str | None = None,
     store: str | Path = "results",
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     inline: bool = False,
     address: str | None = None,
     retry: bool = False,
@@ -68,14 +76,17 @@ def run(
     progress: str = "auto",
     tracking_uri: str | None = None,
     mlflow: bool = True,
+    same_code: bool = False,
 ) -> Result:
-    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module.
+    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module
+    or a function.
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
     chosen_spec = spec if isinstance(spec, Spec) else read(spec, size=size)
     where = Where(executor="inline" if inline else "ray", address=address, cpus=cpus, gpus=gpus, progress=progress)
-    (result,) = run_all([chosen_spec], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
+    settings = {"workload": workload, "retry": retry, "tracking_uri": tracking_uri, "mlflow": mlflow, "same_code": same_code}
+    (result,) = run_all([chosen_spec], store, where, **settings)  # type: ignore[arg-type]
     return result
 
 
@@ -84,10 +95,11 @@ def run_all(
     store: str | Path,
     where: Where,
     *,
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     retry: bool = False,
     tracking_uri: str | None = None,
     mlflow: bool = True,
+    same_code: bool = False,
     failed: Failed | None = None,
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready.
@@ -106,10 +118,12 @@ def run_all(
             with _or_told(spec, failed):
                 able.append((spec, _prepared(spec, workload, executor.light)))
         opened = open_store(store, create=True)
-        ready = []
+        ready, origins = [], []
         for spec, pair in able:
-            with _or_told(spec, failed), opened.hold(spec.name):
-                ready.append((spec, pair))  # another run of the sweep is told of now, not when the executor is up
+            with _or_told(spec, failed), opened.hold(spec.name):  # another run of it is told of now, not when all is up
+                origins.append(measure.check(spec, pair[0], opened, workload))
+                ready.append((spec, pair))
+        apart(origins)
         specs, prepared = [spec for spec, _ in ready], [pair for _, pair in ready]
         workloads = [described for described, _ in prepared]
         if mirror is not None:
@@ -126,6 +140,8 @@ def run_all(
             with _or_told(spec, failed):
                 # The plan goes with the run: a million points are not held while they are judged.
                 summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
+                if same_code:
+                    code_changes.accept(opened, opened.latest(spec.name, spec.size or BASE), spec)
             if last:
                 executor.close()
             if summary is None:
@@ -147,7 +163,7 @@ def run_all(
                 mirror.finish()
 
 
-def _prepared(spec: Spec, workload: str | types.ModuleType | None, light: bool) -> tuple[Workload, Plan]:
+def _prepared(spec: Spec, workload: Reference | None, light: bool) -> tuple[Workload, Plan]:
     """The workload and the plan of a sweep that may begin."""
     described, plan = measure.prepare(spec, workload)
     if not light:
@@ -240,7 +256,7 @@ def _check_conditions(spec: Spec, workload: Workload) -> None:
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
-    from orchestrator.claims import judging
+    from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import in_store
@@ -255,7 +271,9 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
-    return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
+    records = tuple(each.record() for each in verdicts)
+    warnings = verdict.faults(records)
+    return Result(summary=summary, verdicts=records, report=paths, warnings=warnings, code_change=sweep.code_change)
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -267,4 +285,10 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
     printed = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])
+    return Result(
+        summary=summary,
+        verdicts=tuple(printed["verdicts"]),
+        report=printed["report"],
+        warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
+        code_change=printed["code_change"],
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator import wording
 from orchestrator.claims import verdict
+from orchestrator.claims.evidence import SETTLED, Evidence
 from orchestrator.claims.floors import condition
 from orchestrator.claims.verdict import LIMITED, Finding
 from orchestrator.spec.claim_model import Claim
@@ -24,6 +25,18 @@ def label(group: Mapping[str, Any]) -> str:
     """A group as text: `beta = 8, d = 2`; a param that the group's arm does not have is left out."""
     values = {name: value for name, value in group.items() if value is not None}
     return ", ".join(f"{name} = {wording.text(value)}" for name, value in values.items()) or "all rows"
+
+
+def left_out(evidence: Evidence) -> tuple[str, ...]:
+    """A sentence where `where` leaves out rows for want of a result: what is judged is then not all that was looked for."""
+    if not evidence.censored:
+        return ()
+    things = "boundary" if SETTLED in evidence.rows.columns else "point"
+    total = sum(evidence.censored.values())
+    by_status = ", ".join(f"{n} {status}" for status, n in evidence.censored.items())
+    return (
+        f"'where' leaves out {total} {wording.plural(things, total)} without a result ({by_status}), which could tell otherwise",
+    )
 
 
 def expected(claim: Claim) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestrator import answers
 from orchestrator.errors import SweepError
 
 # Full collections while Ray and the rest are imported cost a run more than half a second.
@@ -87,6 +88,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line; leaves the process with the exit code."""
     gc.set_threshold(*RARELY)
+    answers.open_streams()
+    if "--json" in (arguments if arguments is not None else sys.argv):
+        answers.keep_apart()
     try:
         code = cli.main(args=list(arguments) if arguments is not None else None, prog_name="lawsweep", standalone_mode=False)
     except SweepError as error:
@@ -118,7 +122,7 @@ def leave(code: int, at_once: bool) -> NoReturn:
     executor = sys.modules.get("orchestrator.driver.executors.executor")
     if at_once or (executor is not None and executor.under_way()):
         for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError, AttributeError):
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)
     sys.exit(code)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli import crash, notify
 from orchestrator.errors import SweepError
 
@@ -40,7 +41,7 @@ class Outcomes:
 
         self._results.append(result)
         if self._options["as_json"]:
-            click.echo(json.dumps(result.as_json()))
+            answers.say(json.dumps(result.as_json()))
         elif not self._options["quiet"]:
             show.result(result)
 
@@ -49,7 +50,7 @@ class Outcomes:
         text, code = _said(error)
         self._errors.append((sweep, text, code))
         if self._options["as_json"]:
-            click.echo(json.dumps({"sweep": sweep, "error": text, "exit_code": code}))
+            answers.say(json.dumps({"sweep": sweep, "error": text, "exit_code": code}))
         click.echo(f"lawsweep: {sweep} failed, the other sweeps go on: {text}", err=True)
 
     def ended_by(self, error: BaseException) -> None:

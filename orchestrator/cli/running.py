@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+from orchestrator import answers
+from orchestrator.cli.options import same_code_option, size_option, spec_argument, store_option, strict_option, tracking_option
 
 if TYPE_CHECKING:
     from orchestrator.cli.outcome import Outcomes
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 @click.option("--cpus", type=click.IntRange(1), help="CPUs that local Ray offers; all of the machine's if not given.")
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
+@strict_option
+@same_code_option
 @click.option("--notify", metavar="URL", help="Tell this URL how it ended: a web hook, or any of apprise.")
 @click.option("--logs", is_flag=True, help="Show what the workload prints and logs, as it comes.")
 @click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
@@ -70,7 +72,7 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
             if len(specs) == 1:
                 raise
             outcomes.failed(name, error)
-    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow")}
+    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
     failed = outcomes.failed if len(specs) > 1 else None
     with streaming(options["store"], options["logs"] and not options["inline"]):
         for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
@@ -112,10 +114,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
 
     sweep = read(spec, size=size)
     if resolved:
-        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
     outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
-        click.echo(json.dumps(outlook.as_json()))
+        answers.say(json.dumps(outlook.as_json()))
     else:
         show.outlook(outlook)

@@ -103,12 +103,19 @@ def result(done: Result) -> None:
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
+    code_change(done.code_change)
     for name, path in (done.report or {}).items():
         click.echo(f"  {name:<9} {path}")
     if done.report:
         click.echo(f"  MLflow    lawsweep ui --store {summary.store}")
     for warning in done.warnings:
         click.echo(f"  warning: {warning}", err=True)
+
+
+def code_change(sentence: str, aside: bool = False) -> None:
+    """Say that rows are of other code than there is now, where they are; aside where the output is for machines."""
+    if sentence:
+        click.echo(f"  {sentence}", err=aside)
 
 
 def outlook(expected: Forecast) -> None:

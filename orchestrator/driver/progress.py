@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from orchestrator import answers
 from orchestrator.wording import Pace, paced, to_go
 
 EVERY = 10.0  # seconds between two plain lines
@@ -22,7 +23,7 @@ def showing(title: str, style: str = "auto") -> Iterator[Show]:
     if style == "quiet":
         yield lambda done, total, failures: None
     elif style == "json":
-        yield _lines(title, lambda event: print(json.dumps(event), flush=True), every=1.0)
+        yield _lines(title, lambda event: answers.say(json.dumps(event)), every=1.0)
     elif style == "auto" and sys.stderr.isatty():
         with _bar(title) as show:
             yield show
@@ -47,7 +48,7 @@ def _lines(title: str, say: Callable[[dict[str, Any]], None], every: float) -> S
         if now - last >= every and done:
             last = now
             eta = to_go(total - done, rate)
-            with suppress(BrokenPipeError):  # whoever listened has gone; the run goes on
+            with suppress(OSError, ValueError):  # whoever listened has gone, or the stream was closed; the run goes on
                 say(
                     {
                         "sweep": title,
