@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import urllib.request
 from typing import Any
@@ -37,7 +38,7 @@ def tell(url: str, text: str, message: dict[str, Any]) -> None:
 def _service(url: str) -> Any:
     """What apprise knows behind the address; None where it knows nothing, or is not installed."""
     try:
-        import apprise
+        apprise: Any = importlib.import_module("apprise")  # an extra, which not everybody has
     except ImportError:
         return None
     return apprise.Apprise.instantiate(url, suppress_exceptions=True)

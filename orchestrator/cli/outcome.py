@@ -47,7 +47,7 @@ class Outcomes:
 
     def failed(self, sweep: str, error: BaseException) -> None:
         """A sweep failed; the others go on."""
-        text, code = _said(error)
+        text, code = _sentence(error)
         self._errors.append((sweep, text, code))
         if self._options["as_json"]:
             answers.say(json.dumps({"sweep": sweep, "error": text, "exit_code": code}))
@@ -56,7 +56,7 @@ class Outcomes:
     def ended_by(self, error: BaseException) -> None:
         """The whole command ends by an error, which is raised after this."""
         if not isinstance(error, SystemExit | GeneratorExit):
-            self._farewell(*_said(error))
+            self._farewell(*_sentence(error))
 
     def _farewell(self, text: str, code: int) -> None:
         self._errors.append(("the run", text, code))
@@ -83,7 +83,7 @@ class Outcomes:
         return "\n".join([*lines, f"exit code {self.exit_code}"])
 
 
-def _said(error: BaseException) -> tuple[str, int]:
+def _sentence(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and how it leaves."""
     if isinstance(error, SweepError):
         return str(error), error.exit_code

@@ -121,6 +121,7 @@ def guarded() -> Iterator[dict[str, str]]:
     shutil.rmtree(short, ignore_errors=True)
 
 
+@pytest.mark.timeout(900)
 def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(guarded: dict[str, str], tmp_path: Path) -> None:
     block = SECTION.search((Path(__file__).parents[2] / "README.md").read_text())
     assert block is not None
@@ -131,7 +132,7 @@ def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(gu
     commands = [line.removeprefix("$ ") for line in block[1].splitlines()]
     assert len(commands) == 4
     for command in commands:
-        done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=250)
+        done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=400)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
     assert "with the token of" in done.stderr and "69 measured" in done.stdout
     assert frames.rows(open_store(real), "khm.capacity").collect().height == 69

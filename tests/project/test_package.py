@@ -63,7 +63,7 @@ def test_everything_imported_is_a_dependency() -> None:
     ours = {"orchestrator", "workloads", "dashboards", "sweeps"}
     # Three that come with another: SQLAlchemy's errors reach us through MLflow, pydantic_core makes pydantic's, and MarkupSafe
     # is what Jinja2 escapes with. OpenDP is an extra.
-    assert set(imported()) - known - ours <= {"sqlalchemy", "pydantic_core", "markupsafe", "opendp", "apprise"}
+    assert set(imported()) - known - ours <= {"sqlalchemy", "pydantic_core", "markupsafe", "opendp"}
 
 
 def test_every_dependency_is_pinned() -> None:

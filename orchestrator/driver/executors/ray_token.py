@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 MODE, TOKEN, FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
@@ -39,8 +41,7 @@ def joined(address: str) -> str:
 
 def _told_to_ray() -> None:
     """Let Ray, which read its settings when it was imported, read them again."""
-    import ray._raylet as raylet
-
+    raylet: Any = importlib.import_module("ray._raylet")  # which has no types
     raylet.Config.initialize("")
     raylet.AuthenticationTokenLoader.instance().reset_cache()
 
