@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
 
 
 @dataclass
-class Pace:
+class Speed:
     """How fast points come, by a window that begins with the first of them: what comes before is the start, not the pace."""
 
     window: float = WINDOW
@@ -95,7 +95,7 @@ def to_go(missing: float, rate: float | None) -> float | None:
 
 
 def paced(rate: float | None, eta: float | None) -> str:
-    """Pace and time to go in words, as a terminal and a page say them."""
+    """Speed and time to go in words, as a terminal and a page say them."""
     if rate is None or eta is None:
         return "the time to go is not known yet" if eta is None else f"{duration(eta)} to go"
     return f"{rate:,.3g} points a second, {duration(eta)} to go"

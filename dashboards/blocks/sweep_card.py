@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from dashboards.blocks import verdict_cards
 from dashboards.blocks.view import View
 from dashboards.data.cache import SweepState
-from orchestrator.wording import Pace, duration, paced, to_go
+from orchestrator.wording import Speed, duration, paced, to_go
 
 
 def card(sweep: SweepState) -> View:
@@ -41,7 +41,7 @@ def card(sweep: SweepState) -> View:
 
 MOST = 100
 """Runs whose pace is remembered."""
-_PACES: dict[tuple[str, str, str], Pace] = {}
+_SPEEDS: dict[tuple[str, str, str], Speed] = {}
 
 
 def pace(sweep: SweepState) -> str:
@@ -56,9 +56,9 @@ def pace(sweep: SweepState) -> str:
     if measured <= 0:
         return f"no point yet after {duration(passed)}"
     key = (sweep.name, sweep.size, str(begun))
-    while len(_PACES) >= MOST and key not in _PACES:
-        del _PACES[next(iter(_PACES))]
-    rate = _PACES.setdefault(key, Pace()).rate(time.monotonic(), float(measured))
+    while len(_SPEEDS) >= MOST and key not in _SPEEDS:
+        del _SPEEDS[next(iter(_SPEEDS))]
+    rate = _SPEEDS.setdefault(key, Speed()).rate(time.monotonic(), float(measured))
     return paced(rate, to_go(missing, rate))
 
 

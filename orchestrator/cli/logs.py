@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import size_option, store_option, sweep_names
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def logs_command(sweep: str, point: str | None, size: str | None, store: str, as
             if point is not None and not entry["points"]:
                 continue
             printed += 1
-            click.echo(json.dumps({"pack": record["pack"], **entry}) if as_json else _entry_text(record["pack"], entry))
+            if as_json:
+                answers.say(json.dumps({"pack": record["pack"], **entry}))
+            else:
+                click.echo(_entry_text(record["pack"], entry))
     if not printed and not as_json:
         click.echo(f"{point or sweep}: nothing was printed or logged")
 

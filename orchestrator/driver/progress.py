@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from orchestrator import answers
-from orchestrator.wording import Pace, paced, to_go
+from orchestrator.wording import Speed, paced, to_go
 
 EVERY = 10.0  # seconds between two plain lines
 Show = Callable[[float, int, dict[str, int]], None]
@@ -39,7 +39,7 @@ def say(style: str, text: str) -> None:
 
 
 def _lines(title: str, say: Callable[[dict[str, Any]], None], every: float) -> Show:
-    last, pace = time.monotonic(), Pace()
+    last, pace = time.monotonic(), Speed()
 
     def show(done: float, total: int, failures: dict[str, int]) -> None:
         nonlocal last
@@ -88,7 +88,7 @@ def _bar(title: str) -> Iterator[Show]:
         TextColumn("{task.fields[pace]}"),
         TextColumn("[red]{task.fields[failed]}"),
     )
-    pace = Pace()
+    pace = Speed()
     # What a workload prints goes its own way: the bar must not take the standard streams for itself.
     plain = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
     with plain as progress:

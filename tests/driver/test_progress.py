@@ -14,7 +14,7 @@ import pytest
 from dashboards.blocks import sweep_card
 from orchestrator.driver import progress
 from orchestrator.driver.progress import showing
-from orchestrator.wording import Pace, duration, paced, to_go
+from orchestrator.wording import Speed, duration, paced, to_go
 
 SHOW = """
 import sys
@@ -86,7 +86,7 @@ def test_json_lines_hold_the_figures(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_the_pace_is_that_of_the_last_minute_and_does_not_count_the_start() -> None:
-    pace = Pace()
+    pace = Speed()
     assert pace.rate(0, 0) is None and pace.rate(100, 10) is None  # a hundred seconds until the first points
     assert pace.rate(110, 30) == 2
     for second in range(120, 400, 10):
@@ -96,7 +96,7 @@ def test_the_pace_is_that_of_the_last_minute_and_does_not_count_the_start() -> N
 
 
 def test_a_page_and_a_terminal_say_one_time_to_go() -> None:
-    assert sweep_card.paced is progress.paced and sweep_card.Pace is progress.Pace
+    assert sweep_card.paced is progress.paced and sweep_card.Speed is progress.Speed
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path) -> None:
