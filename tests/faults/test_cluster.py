@@ -113,12 +113,27 @@ def guarded() -> Iterator[dict[str, str]]:
     taken = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     own = {"HOME": str(short), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0", "PATH": bin_first, MARK: short.name}
-    yield taken | own | {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "200"}
+    yield taken | own | {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "60"}
+    end_all(short.name)
+    shutil.rmtree(short, ignore_errors=True)
+
+
+def end_all(mark: str) -> None:
+    """End every process that was started with this mark in its environment."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == short.name:
+            if process.environ().get(MARK) == mark:
                 process.kill()
-    shutil.rmtree(short, ignore_errors=True)
+
+
+def typed(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a command came to; a head that Ray gave up on, as its agent took 15 s to start on a busy machine, is tried again."""
+    for _ in range(4):
+        done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+        if "--head" not in command or done.returncode == 0:
+            return done
+        end_all(environment[MARK])
+    return done
 
 
 @pytest.mark.timeout(900)
@@ -132,7 +147,7 @@ def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(gu
     commands = [line.removeprefix("$ ") for line in block[1].splitlines()]
     assert len(commands) == 4
     for command in commands:
-        done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=400)
+        done = typed(command, folder, guarded)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
     assert "with the token of" in done.stderr and "69 measured" in done.stdout
     assert frames.rows(open_store(real), "khm.capacity").collect().height == 69
