@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from orchestrator.driver import measure
 from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
 from orchestrator.driver.origins import apart
+from orchestrator.driver.progress import say
 from orchestrator.driver.signals import INTERRUPTED
+from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
 from orchestrator.results import code_changes
 from orchestrator.spec import Spec, read
@@ -25,6 +27,9 @@ from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
+
+Failed = Callable[[str, Exception], None]
+"""Told which sweep failed, and by what."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,42 +100,86 @@ def run_all(
     tracking_uri: str | None = None,
     mlflow: bool = True,
     same_code: bool = False,
+    failed: Failed | None = None,
 ) -> Iterator[Result]:
-    """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
+    """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready.
+
+    `failed` is told of a sweep that fails, and the others go on; without it, the error is raised.
+    """
     with ExitStack() as stack:
         executor = stack.enter_context(where.new_executor())
         begun = _all_new(specs, store, executor)
         if begun:
+            say(where.progress, where.coming_up())
             executor.begin(())
         mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not executor.light))
-        prepared = [measure.prepare(spec, workload) for spec in specs]
-        workloads = [described for described, _ in prepared]
-        if not executor.light:
-            _check_conditions(specs, workloads)
-        opened = open_store(store, create=True)
-        apart([measure.check(spec, described, opened, workload) for spec, described in zip(specs, workloads, strict=True)])
+        able = []
         for spec in specs:
-            with opened.hold(spec.name):
-                pass  # another run of the sweep is told of now, not when the executor is up
+            with _or_told(spec, failed):
+                able.append((spec, _prepared(spec, workload, executor.light)))
+        opened = open_store(store, create=True)
+        ready, origins = [], []
+        for spec, pair in able:
+            with _or_told(spec, failed), opened.hold(spec.name):  # another run of it is told of now, not when all is up
+                origins.append(measure.check(spec, pair[0], opened, workload))
+                ready.append((spec, pair))
+        apart(origins)
+        specs, prepared = [spec for spec, _ in ready], [pair for _, pair in ready]
+        workloads = [described for described, _ in prepared]
         if mirror is not None:
             mirror.begin(opened)
         if not (begun or executor.light) and _unfinished(specs, prepared, opened, retry):
+            say(where.progress, where.coming_up())
             executor.begin(workloads)
             begun = True
         if begun:
             _import_ahead()
         for spec in specs:
-            # The plan goes with the run: a million points are not held while they are judged.
-            summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
-            if same_code:
-                code_changes.accept(opened, opened.latest(spec.name, spec.size or BASE), spec)
+            last = spec is specs[-1]
+            summary = None
+            with _or_told(spec, failed):
+                # The plan goes with the run: a million points are not held while they are judged.
+                summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
+                if same_code:
+                    code_changes.accept(opened, opened.latest(spec.name, spec.size or BASE), spec)
+            if last:
+                executor.close()
+            if summary is None:
+                continue
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, opened, executor.light)
                 return
-            last = spec is specs[-1]
-            if last:
-                executor.close()
-            yield _finished(summary, spec, opened, executor.light, mirror, last)
+            say(where.progress, f"{spec.name}: judging {len(spec.claims)} claims, writing the report")
+            result = None
+            with _or_told(spec, failed):
+                result = _finished(summary, spec, opened, executor.light, mirror)
+            if mirror is not None and last and result is not None:
+                say(where.progress, f"{spec.name}: bringing MLflow into line")
+                result, mirror = _mirrored(result, mirror), None
+            if result is not None:
+                yield result
+        if mirror is not None and begun:
+            with suppress(SweepError):  # the last sweep failed, and MLflow still hears of those before it
+                mirror.finish()
+
+
+def _prepared(spec: Spec, workload: Reference | None, light: bool) -> tuple[Workload, Plan]:
+    """The workload and the plan of a sweep that may begin."""
+    described, plan = measure.prepare(spec, workload)
+    if not light:
+        _check_conditions(spec, described)
+    return described, plan
+
+
+@contextmanager
+def _or_told(spec: Spec, failed: Failed | None) -> Iterator[None]:
+    """A block whose error is told where somebody wants to go on after it."""
+    try:
+        yield
+    except Exception as error:
+        if failed is None:
+            raise
+        failed(spec.name, error)
 
 
 def _import_ahead() -> None:
@@ -157,10 +206,9 @@ def _unfinished(specs: Sequence[Spec], prepared: Sequence[tuple[Workload, Plan]]
     return any(measure.unfinished(spec, plan, store, retry) for spec, (_, plan) in zip(specs, prepared, strict=True))
 
 
-def _finished(summary: Summary, spec: Spec, store: Store, light: bool, mirror: Background | None, last: bool) -> Result:
-    """The rows judged and reported; the last sweep's result waits until MLflow says it all too."""
-    result = _elsewhere(summary, spec) if light else _judged(summary, spec, store, mirror)
-    return _mirrored(result, mirror) if mirror is not None and last else result
+def _finished(summary: Summary, spec: Spec, store: Store, light: bool, mirror: Background | None) -> Result:
+    """The rows judged and reported."""
+    return _elsewhere(summary, spec) if light else _judged(summary, spec, store, mirror)
 
 
 @contextmanager
@@ -199,12 +247,11 @@ def _interrupted(summary: Summary, spec: Spec, store: Store, light: bool) -> Res
     return Result(summary=summary)
 
 
-def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> None:
+def _check_conditions(spec: Spec, workload: Workload) -> None:
     """Refuse SQL that names what is not there; a light run, which imports no DuckDB, leaves that to its report."""
     from orchestrator.check import conditions
 
-    for spec, workload in zip(specs, workloads, strict=True):
-        conditions.check(spec, workload)
+    conditions.check(spec, workload)
 
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:

@@ -1,10 +1,21 @@
-"""How numbers, intervals, counts and durations read in a sentence."""
+"""How numbers, intervals, counts, durations and paces read in a sentence."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
+
+WINDOW = 60.0
+"""Seconds by which the pace is told."""
+Tell = Callable[[str], None]
+"""Hears in words what a long step is at."""
+
+
+def untold(text: str) -> None:
+    """Nobody listens."""
 
 
 def shown(number: float, digits: int = 4) -> str:
@@ -58,3 +69,33 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@dataclass
+class Speed:
+    """How fast points come, by a window that begins with the first of them: what comes before is the start, not the pace."""
+
+    window: float = WINDOW
+    _looks: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def rate(self, now: float, done: float) -> float | None:
+        """Points a second, told that so many are done now; None before there are two looks to compare."""
+        if not done:
+            return None
+        self._looks.append((now, done))
+        while len(self._looks) > 2 and now - self._looks[1][0] > self.window:
+            self._looks.popleft()
+        begun, before = self._looks[0]
+        return (done - before) / (now - begun) if now > begun and done > before else None
+
+
+def to_go(missing: float, rate: float | None) -> float | None:
+    """Seconds until so many points are done; None where the pace is not known."""
+    return 0.0 if missing <= 0 else None if not rate else missing / rate
+
+
+def paced(rate: float | None, eta: float | None) -> str:
+    """Speed and time to go in words, as a terminal and a page say them."""
+    if rate is None or eta is None:
+        return "the time to go is not known yet" if eta is None else f"{duration(eta)} to go"
+    return f"{rate:,.3g} points a second, {duration(eta)} to go"

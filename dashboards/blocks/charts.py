@@ -69,11 +69,11 @@ def axes(rows: SweepRows, record: Mapping[str, Any] | None = None) -> dict[str, 
 def explore(results: Results, choice: PageChoice, rows: SweepRows, record: Mapping[str, Any]) -> Drawing:
     """The figure with the chosen axes; QueryError where it would have too many marks, SpecError where an axis is none."""
 
-    def chosen(table: pl.DataFrame) -> pl.DataFrame:
+    def narrowed(table: pl.DataFrame) -> pl.DataFrame:
         kept_rows = choice.filtered(table)
         return kept_rows.filter(pl.col("final")) if choice.x != "step" else kept_rows
 
-    finals = chosen(rows.frame)
+    finals = narrowed(rows.frame)
     if len(finals) > ROWS:
         raise QueryError(f"figure: it must rest on at most {ROWS:,} rows, but there are {len(finals):,}; add a filter.")
     if choice.x in finals.columns and choice.x != "step":
@@ -85,7 +85,7 @@ def explore(results: Results, choice: PageChoice, rows: SweepRows, record: Mappi
                 f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
             )
     axes = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
-    return of_sweep.explore(results.store, record, {**axes, "log": list(choice.log)}, rows.frame, rows.fields, chosen)
+    return of_sweep.explore(results.store, record, {**axes, "log": list(choice.log)}, rows.frame, rows.fields, narrowed)
 
 
 @lru_cache(maxsize=1)

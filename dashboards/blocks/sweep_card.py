@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from dashboards.blocks import verdict_cards
 from dashboards.blocks.view import View
 from dashboards.data.cache import SweepState
-from orchestrator.wording import duration
+from orchestrator.wording import Speed, duration, paced, to_go
 
 
 def card(sweep: SweepState) -> View:
@@ -38,8 +39,13 @@ def card(sweep: SweepState) -> View:
     }
 
 
+MOST = 100
+"""Runs whose pace is remembered."""
+_SPEEDS: dict[tuple[str, str, str], Speed] = {}
+
+
 def pace(sweep: SweepState) -> str:
-    """Points a second and the time to go of a sweep that runs."""
+    """Points a second and the time to go of a sweep that runs, by the same window as on the terminal."""
     if not sweep.running or sweep.standing is None or not sweep.runs:
         return ""
     run = sweep.runs[-1]
@@ -49,7 +55,11 @@ def pace(sweep: SweepState) -> str:
     measured = int(run.get("todo") or 0) - missing
     if measured <= 0:
         return f"no point yet after {duration(passed)}"
-    return f"{measured / passed:,.3g} points a second, {duration(missing * passed / measured)} to go"
+    key = (sweep.name, sweep.size, str(begun))
+    while len(_SPEEDS) >= MOST and key not in _SPEEDS:
+        del _SPEEDS[next(iter(_SPEEDS))]
+    rate = _SPEEDS.setdefault(key, Speed()).rate(time.monotonic(), float(measured))
+    return paced(rate, to_go(missing, rate))
 
 
 def ago(then: datetime) -> str:

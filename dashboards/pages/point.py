@@ -9,7 +9,7 @@ from dashboards.blocks.view import View
 from dashboards.data.cache import Cache
 from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
 from orchestrator.errors import StoreError
-from orchestrator.results import frames
+from orchestrator.results import frames, status
 
 PATH = "/point/{point:path}"
 
@@ -39,6 +39,7 @@ def point(cache: Cache, name: str) -> View:
         "spec": again(str(last["workload"]), params, int(last["seed"])),
         "seed": last["seed"],
         "sweeps": _planned(cache, name),
+        "logs": status.printed(cache.store, str(last["workload"]), name),
     }
 
 

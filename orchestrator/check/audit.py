@@ -17,6 +17,7 @@ from orchestrator.driver.measure import folder_of, prepare
 from orchestrator.errors import SpecError, StoreError
 from orchestrator.spec import Spec
 from orchestrator.store import Store
+from orchestrator.wording import Tell, untold
 from orchestrator.workload.describe import Workload
 from orchestrator.workload.own_files import own_files
 
@@ -71,12 +72,13 @@ def audit(
     seed: int = 0,
     device: str | None = None,
     tolerance: float | None = None,
+    tell: Tell = untold,
 ) -> Audit:
     """Measure a sample again in this process and keep the findings in the store as audits/<sweep>.json.
 
     It is measured point by point and once more in one pack, on the device that is named; where none is, on that of the rows,
     and point by point on the other one too where this machine has it. Raises SpecError for a fraction that is none, StoreError
-    where the sweep has no points to sample.
+    where the sweep has no points to sample. `tell` hears what is measured next.
     """
     if not 0 < fraction <= 1:
         raise SpecError(f"--fraction: it must lie above 0 and up to 1, but got {fraction:g}; 0.05 takes one point in twenty.")
@@ -86,7 +88,10 @@ def audit(
     rows = [stored[name] for name in sample]
     first, *other_devices = devices(device, [str(trials[-1]["device"]) for trials in rows])
     ways = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in other_devices)]
-    trials = [_measured_again(workload, spec, rows, how, where, tolerance) for how, where in ways]
+    trials = []
+    for i, (how, where) in enumerate(ways, 1):
+        tell(f"{i} of {len(ways)}: {len(rows):,} points {how} on {where}")
+        trials.append(_measured_again(workload, spec, rows, how, where, tolerance))
     differences = {(row["point"], row["column"]): row for _, wrong, _ in reversed(trials) for row in wrong}
     own = own_files(spec.workload, folder_of(spec))
     kinds = {workload.measures_of(steps[-1]) for steps in rows}

@@ -247,8 +247,8 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
         return [_nothing(subject.source.missing)]
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
-    told = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
-    return [sentences.explained(finding) for finding in told]
+    judged = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    return [sentences.explained(finding) for finding in judged]
 
 
 def _nothing(why: str) -> Finding:

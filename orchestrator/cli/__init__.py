@@ -27,6 +27,7 @@ COMMANDS = {
     "plan": "running",
     "run": "running",
     "status": "looking",
+    "logs": "logs",
     "claims": "looking",
     "query": "looking",
     "report": "looking",
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except BaseException as error:  # whatever it is, a user reads a sentence
         from orchestrator.cli import crash
 
-        code = complain(*crash.told(error))
+        code = complain(*crash.sentence(error))
     leave(code if isinstance(code, int) else 0, at_once=arguments is None)
 
 

@@ -34,8 +34,8 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
         answers.say(json.dumps(differences.as_json(), default=str))
         return 0 if differences.shared else 2
     if not differences.shared:
-        both = f"{differences.left} and {differences.right}"
-        click.echo(f"{both} share nothing: no result with a pair of rows, no boundary, no claim; name two that do.")
+        sides = f"{differences.left} and {differences.right}"
+        click.echo(f"{sides} share nothing: no result with a pair of rows, no boundary, no claim; name two that do.")
         return 2
     click.echo(f"{differences.left} minus {differences.right}, paired by params and seed; intervals at 95 %")
     if differences.columns:
@@ -81,13 +81,17 @@ def audit_command(
     lawsweep audit khm_codes --fraction 0.05
     lawsweep audit khm_codes --device cuda      what a GPU gives for points of a CPU
     """
-    from orchestrator.check import audit
     from orchestrator.cli import show
+
+    tell = show.step("audit")
+    tell(f"reading {sweep}")
+    from orchestrator.check import audit
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
     stored = open_sweep(sweep, size, store)
-    audited = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    options = {"fraction": fraction, "seed": seed, "device": device, "tolerance": tolerance}
+    audited = audit.audit(stored.spec, stored.store, **options, tell=tell)  # type: ignore[arg-type]
     page.refresh(stored)
     if as_json:
         answers.say(json.dumps(audited.as_json(), default=str))

@@ -15,14 +15,14 @@ CODE = 4
 """How a command leaves where lawsweep itself is wrong; 1 means refuted, 2 the user's mistake."""
 
 
-def told(error: BaseException) -> tuple[str, int]:
+def sentence(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and how to leave: 2 for a file that cannot be read or written, else CODE."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror or error}; mend the path, or name another. More: {_kept(error)}", 2
+        return f"{error.filename}: {error.strerror or error}; mend the path, or name another. More: {_file_of(error)}", 2
     what = plain(str(error)) or "no message"
     return (
         f"an error of lawsweep itself, {type(error).__name__}: {what}; rows that were recorded are kept. "
-        f"Please report it with the file {_kept(error)}"
+        f"Please report it with the file {_file_of(error)}"
     ), CODE
 
 
@@ -32,7 +32,7 @@ def plain(text: str, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most]} …"
 
 
-def _kept(error: BaseException) -> str:
+def _file_of(error: BaseException) -> str:
     """The name of the file that now holds the traceback; where none can be written, that is said in its place."""
     trace = "".join(traceback.format_exception(error))
     about = f"lawsweep {version('lawsweep')}, Python {platform.python_version()}, {platform.platform()}"

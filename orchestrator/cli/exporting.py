@@ -25,13 +25,17 @@ def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, 
     lawsweep export khm_codes --out paper/tables
     lawsweep export khm_codes --bundle          one folder with all that a paper's appendix needs
     """
+    from orchestrator.cli import show
+
+    tell = show.step("export")
+    tell(f"judging {sweep}")
     from orchestrator.claims import judging
     from orchestrator.report import export
     from orchestrator.results.stored_sweep import open_sweep
 
     stored = open_sweep(sweep, size, store)
     folder = Path(out) if out else stored.store.path / "exports" / stored.name
-    files = export.write(stored, judging.judge(stored), folder, bundle=bundle)
+    files = export.write(stored, judging.judge(stored), folder, bundle=bundle, tell=tell)
     if as_json:
         answers.say(json.dumps([str(path) for path in files]))
         return

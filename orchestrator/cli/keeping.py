@@ -13,12 +13,14 @@ from orchestrator.cli.options import store_option, tracking_option
 def sync_command(store: str, tracking_uri: str | None) -> None:
     """Make MLflow say what the store says: missing runs are written, changed ones replaced."""
     from orchestrator.cli import show
+
+    tell = show.step("sync")
+    tell(f"reading {store}")
     from orchestrator.mirror import mlflow_server
     from orchestrator.store import open_store
 
-    show.table(
-        [{**vars(done), "seconds": f"{done.seconds:.1f}"} for done in mlflow_server.sync(open_store(store), tracking_uri)]
-    )
+    mirrored = mlflow_server.sync(open_store(store), tracking_uri, tell)
+    show.table([{**vars(done), "seconds": f"{done.seconds:.1f}"} for done in mirrored])
 
 
 @click.command("import")
@@ -56,7 +58,10 @@ def merge_command(other: str, store: str) -> int:
 def compact_command(workload: str | None, store: str) -> None:
     """Rewrite the parts of each workload (or of one) as one part; every query gives the same as before."""
     from orchestrator.cli import show
+
+    tell = show.step("compact")
+    tell(f"reading {store}")
     from orchestrator.store import open_store
     from orchestrator.store.compact import compact
 
-    show.table([vars(done) for done in compact(open_store(store), workload)])
+    show.table([vars(done) for done in compact(open_store(store), workload, tell)])

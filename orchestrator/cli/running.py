@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator import answers
 from orchestrator.cli.options import same_code_option, size_option, spec_argument, store_option, strict_option, tracking_option
+
+if TYPE_CHECKING:
+    from orchestrator.cli.outcome import Outcomes
+    from orchestrator.spec import Spec
 
 
 @click.command("run")
@@ -24,7 +28,8 @@ from orchestrator.cli.options import same_code_option, size_option, spec_argumen
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
 @strict_option
 @same_code_option
-@click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
+@click.option("--notify", metavar="URL", help="Tell this URL how it ended: a web hook, or any of apprise.")
+@click.option("--logs", is_flag=True, help="Show what the workload prints and logs, as it comes.")
 @click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines on standard output.")
 def run_command(specs: tuple[str, ...], **options: Any) -> int:
@@ -39,29 +44,51 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
       lawsweep run mine.yaml --inline               (a debugger, a notebook)
       lawsweep run mine.yaml --address auto         (a running Ray cluster)
     """
+    if not (options["quiet"] or options["as_json"]):
+        click.echo(f"{', '.join(specs)}: reading the sweep and its workload", err=True)
+    from orchestrator.cli.outcome import Outcomes
+
+    outcomes = Outcomes(options)
+    try:
+        _run(specs, options, outcomes)
+    except BaseException as error:
+        outcomes.ended_by(error)
+        raise
+    outcomes.tell()
+    return outcomes.exit_code
+
+
+def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) -> None:
+    """Run the sweeps; of several each for itself, so that one that fails keeps none from running."""
     from orchestrator import sweep
-    from orchestrator.cli import show
-    from orchestrator.cli.notify import post
+    from orchestrator.cli.logs import streaming
+
+    where = _where(options)
+    read_specs = []
+    for name in specs:
+        try:
+            read_specs.append(_read(name, options))
+        except Exception as error:
+            if len(specs) == 1:
+                raise
+            outcomes.failed(name, error)
+    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
+    failed = outcomes.failed if len(specs) > 1 else None
+    with streaming(options["store"], options["logs"] and not options["inline"]):
+        for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
+            outcomes.add(result)
+
+
+def _read(name: str, options: dict[str, Any]) -> Spec:
+    """The sweep of that name; with `--strict` its claims must be those that were frozen."""
     from orchestrator.spec import read
 
-    read_specs = [read(name, size=options["size"]) for name in specs]
+    spec = read(name, size=options["size"])
     if options["strict"]:
         from orchestrator.claims.registry import frozen
 
-        for spec in read_specs:
-            frozen.check(spec)
-    where = _where(options)
-    results = []
-    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
-    for result in sweep.run_all(read_specs, options["store"], where, **settings):
-        results.append(result)
-        if options["as_json"]:
-            answers.say(json.dumps(result.as_json()))
-        elif not options["quiet"]:
-            show.result(result)
-    if options["notify"]:
-        post(options["notify"], {"results": [result.as_json() for result in results]})
-    return max((result.exit_code(options["strict"]) for result in results), default=0)
+        frozen.check(spec)
+    return spec
 
 
 def _where(options: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +27,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
     width = shutil.get_terminal_size().columns
     for line in text_table.lines(names, texts, width=width, whole=WHOLE, style=_coloured) if names else ():
         click.echo(line)
+
+
+def step(command: str) -> Callable[[str], None]:
+    """Says on the error stream what a command is at, from its first second on."""
+    return lambda text: click.echo(f"{command}: {text}", err=True)
 
 
 def _coloured(cell: str, text: str) -> str:

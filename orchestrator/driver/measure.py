@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from orchestrator.driver.executors.executor import Executor, Resources
 from orchestrator.driver.grower import Grower
 from orchestrator.driver.origins import Origins, origins
 from orchestrator.driver.pack_queue import Queue
-from orchestrator.driver.progress import showing
+from orchestrator.driver.progress import say, showing
 from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
@@ -40,6 +41,12 @@ class Where:
     cpus: int | None = None
     gpus: int | None = None
     progress: str = "auto"
+
+    def coming_up(self) -> str:
+        """What is said while the executor comes up."""
+        if self.address:
+            return f"joining the cluster at {self.address}"
+        return f"starting {self.executor.capitalize()} on {self.cpus or os.cpu_count()} CPUs"
 
     def new_executor(self) -> Executor:
         """The executor, which has not begun."""
@@ -247,6 +254,7 @@ def _queue(spec: Spec, plan: Plan, store: Store, terms: Terms, waves: Waves, slo
 
 def _measure(session: Session, executor: Executor, progress: str, summary: Summary) -> None:
     """Run the packs of the session, and those that come of them, and enter into the summary what became of them."""
+    say(progress, f"{session.spec.name}: measuring {session.total:,} points, {session.queue.workers} packs at once")
     with showing(session.spec.name, progress) as show:
         executor.run(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why

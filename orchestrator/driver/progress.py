@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from orchestrator import answers
-from orchestrator.wording import duration
+from orchestrator.wording import Speed, paced, to_go
 
 EVERY = 10.0  # seconds between two plain lines
 Show = Callable[[float, int, dict[str, int]], None]
@@ -31,17 +31,23 @@ def showing(title: str, style: str = "auto") -> Iterator[Show]:
         yield _lines(title, lambda event: print(_sentence(event), file=sys.stderr, flush=True), every=EVERY)
 
 
+def say(style: str, text: str) -> None:
+    """Say what goes on where there is nothing to count yet; programs, which read JSON, hear of points alone."""
+    if style not in ("quiet", "json"):
+        with suppress(OSError, ValueError, AttributeError):
+            print(text, file=sys.stderr, flush=True)
+
+
 def _lines(title: str, say: Callable[[dict[str, Any]], None], every: float) -> Show:
-    begun = time.monotonic()
-    last = begun
+    last, pace = time.monotonic(), Speed()
 
     def show(done: float, total: int, failures: dict[str, int]) -> None:
         nonlocal last
         now = time.monotonic()
+        rate = pace.rate(now, done)
         if now - last >= every and done:
             last = now
-            rate = done / (now - begun)
-            eta = (total - done) / rate
+            eta = to_go(total - done, rate)
             with suppress(OSError, ValueError):  # whoever listened has gone, or the stream was closed; the run goes on
                 say(
                     {
@@ -60,8 +66,8 @@ def _lines(title: str, say: Callable[[dict[str, Any]], None], every: float) -> S
 def _sentence(event: dict[str, Any]) -> str:
     failures = ", ".join(f"{number} {status}" for status, number in sorted(event["failures"].items()))
     return (
-        f"{event['sweep']}: {_points(event['done'])} of {event['total']:,} points, {event['rate']:,.1f} a second, "
-        f"{duration(event['eta_seconds'])} to go" + (f"; failed: {failures}" if failures else "")
+        f"{event['sweep']}: {_points(event['done'])} of {event['total']:,} points, "
+        f"{paced(event['rate'], event['eta_seconds'])}" + (f"; failed: {failures}" if failures else "")
     )
 
 
@@ -73,23 +79,25 @@ def _points(done: float) -> str:
 @contextmanager
 def _bar(title: str) -> Iterator[Show]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("[red]{task.fields[failed]}"),
     )
-    begun = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None, rate="", failed="")
+    pace = Speed()
+    # What a workload prints goes its own way: the bar must not take the standard streams for itself.
+    plain = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+    with plain as progress:
+        task = progress.add_task(title, total=None, pace="", failed="")
 
         def show(done: float, total: int, failures: dict[str, int]) -> None:
-            rate = done / max(time.monotonic() - begun, 1e-3)
+            rate = pace.rate(time.monotonic(), done)
+            text = paced(rate, to_go(total - done, rate)) if done else "the first pack is being measured"
             failed = ", ".join(f"{number} {status}" for status, number in sorted(failures.items()))
-            progress.update(task, completed=done, total=total, rate=f"{rate:,.0f}/s", failed=failed)
+            progress.update(task, completed=done, total=total, pace=text, failed=failed)
 
         yield show

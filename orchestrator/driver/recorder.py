@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.store import open_store
+from orchestrator.store import logs, open_store
 from orchestrator.store.checkpoints import Checkpoints
 from orchestrator.worker.batch import Batch
 
@@ -81,6 +81,12 @@ class Recorder:
         """The latest checkpoint that holds the point; None where there is none."""
         with self._lock:
             return self._kept_of(workload, version).kept(point)
+
+    def log(self, workload: str, pack: str, entries: list[dict[str, Any]]) -> bool:
+        """Keep what a pack has printed. True when the worker should stop."""
+        with self._lock:
+            logs.keep(self._store, workload, pack, entries)
+        return self._stop
 
     def _kept_of(self, workload: str, version: int) -> Checkpoints:
         key = (workload, version)

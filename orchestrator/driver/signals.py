@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from orchestrator.driver.session import Session
 
+FAREWELLS: list[Callable[[str, int], None]] = []
+"""Who hears why, and with which exit code, where this process has to end at once."""
 INTERRUPTED = "interrupted"
 
 

@@ -194,12 +194,12 @@ def _points(
     for group, part in _groups(table, keys):
         curve = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
         lost += [{**_labels(figure, group, apart), "x": float(x)} for x, _ in curve.lost]
-        place = {**_labels(figure, group, apart), LAWFUL: bool(part[LAWFUL].any())}
+        labels = {**_labels(figure, group, apart), LAWFUL: bool(part[LAWFUL].any())}
         rows = _rows(part, figure)
         for x, values in zip(curve.series.x, curve.series.values, strict=True):
             ends = interval(values, curve.series.aggregate)
             whole = {"low": float(ends.low), "high": float(ends.high), "seeds": ends.units, "rows": rows.get(float(x), 0)}
-            records.append({**place, "x": float(x), "y": ends.estimate, **whole})
+            records.append({**labels, "x": float(x), "y": ends.estimate, **whole})
         if lower(figure.y) in part.columns:
             records[-len(curve.series.x) :] = [_bracketed(r, figure, part) for r in records[-len(curve.series.x) :]]
     return records, lost

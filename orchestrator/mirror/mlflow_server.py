@@ -23,6 +23,7 @@ from orchestrator.mirror import compare_page, notes, sweep_files
 from orchestrator.mirror.entries import DrawnCurves, Entries, Entry, entries
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
+from orchestrator.wording import Tell, untold
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -114,9 +115,14 @@ def mirror(
     )  # fmt: skip
 
 
-def sync(store: Store, uri: str | None = None) -> tuple[Mirrored, ...]:
-    """Mirror every sweep of the store, each at all of its sizes."""
-    return tuple(mirror(store, record["sweep"], record["size"], uri) for record in store.plans())
+def sync(store: Store, uri: str | None = None, tell: Tell = untold) -> tuple[Mirrored, ...]:
+    """Mirror every sweep of the store, each at all of its sizes; `tell` hears which is next."""
+    records = store.plans()
+    done = []
+    for i, record in enumerate(records, 1):
+        tell(f"{i} of {len(records)}: {record['sweep']} at size {record['size']}")
+        done.append(mirror(store, record["sweep"], record["size"], uri))
+    return tuple(done)
 
 
 def import_store(uri: str, target: Path) -> tuple[str, ...]:

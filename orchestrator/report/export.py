@@ -24,6 +24,7 @@ from orchestrator.results.described import Columns, aggregate
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
 from orchestrator.store import durable
+from orchestrator.wording import Tell, untold
 
 PRINTED = ("says", "verdict", "basis", "found", "expected")
 """What a paper prints of the verdicts; the files for machines hold all."""
@@ -42,14 +43,19 @@ class StatedSource:
         return "".join(f"{commit}\n" for commit in self.commits)
 
 
-def write(sweep: StoredSweep, verdicts: Sequence[Verdict], out: Path, *, bundle: bool = False) -> tuple[Path, ...]:
+def write(
+    sweep: StoredSweep, verdicts: Sequence[Verdict], out: Path, *, bundle: bool = False, tell: Tell = untold
+) -> tuple[Path, ...]:
     """Write tables and figures into the folder; with `bundle` also captions, data, spec, commit, environment and BibTeX.
 
-    What was there under other names stays. Gives the files back, sorted.
+    What was there under other names stays. Gives the files back, sorted; `tell` hears what is made next.
     """
+    tell("tables")
     files = dict(_tables(sweep, verdicts))
     figures = drawings(sweep, verdicts)
-    files |= {f"{drawing.name}.pdf": printed(drawing) for drawing in figures}
+    for i, drawing in enumerate(figures, 1):
+        tell(f"figure {i} of {len(figures)}")
+        files[f"{drawing.name}.pdf"] = printed(drawing)
     if bundle:
         files |= {name: text.encode() for name, text in _bundle(sweep, verdicts, figures)}
     for name, data in files.items():

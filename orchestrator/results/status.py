@@ -14,7 +14,7 @@ import polars as pl
 from orchestrator.columns import NO_FAILURES, failures, unfinished
 from orchestrator.results import code_changes, frames
 from orchestrator.results.standing import Standing, StandingIndex
-from orchestrator.store import Store, durable
+from orchestrator.store import Store, durable, logs
 
 SILENCE = 30.0
 """Seconds without a new part after which a run on another machine counts as ended."""
@@ -93,6 +93,11 @@ def _failures(store: Store, record: dict[str, Any]) -> tuple[dict[str, Any], ...
         pl.col("point").n_unique().alias("points"), pl.col("point").first().alias("example"), pl.col("error").first()
     )
     return tuple(kinds.sort("status").to_dicts())
+
+
+def printed(store: Store, workload: str, point: str) -> list[tuple[str, str]]:
+    """What was printed and logged while a point was measured: a pack's name and the text, for each pack that printed any."""
+    return logs.of_point(store, workload, point)
 
 
 def is_running(

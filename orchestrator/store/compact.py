@@ -16,6 +16,7 @@ from orchestrator.store import counting_rule, durable, parts, row_format
 from orchestrator.store.parts import Part
 from orchestrator.store.row_format import KEY
 from orchestrator.store.store import Store
+from orchestrator.wording import Tell, untold
 
 STALE = 3600.0  # seconds after which a half-written file has no writer any more
 
@@ -31,9 +32,10 @@ class Compacted:
     rows: int
 
 
-def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
+def compact(store: Store, workload: str | None = None, tell: Tell = untold) -> tuple[Compacted, ...]:
     """Write one part for each workload and version, sorted and without repeats, and drop the parts it was made of.
 
+    `tell` hears which workload is next.
     What an older lawsweep wrote is of the newest format then; plans become so at their next run.
 
     Readers and writers may go on meanwhile: the new part is durable before an old one goes, and only parts it was made of go.
@@ -43,7 +45,8 @@ def compact(store: Store, workload: str | None = None) -> tuple[Compacted, ...]:
         store.schema(workload)  # a workload without rows is a slip of the pen: this names the nearest
     names = store.workloads() if workload is None else (workload,)
     done: list[Compacted] = []
-    for name in names:
+    for i, name in enumerate(names, 1):
+        tell(f"{i} of {len(names)}: {name}, {len(parts.listing(store.folder(name))):,} parts")
         done.extend(parts.settled(partial(_workload, store, name)))
         _sweep_out(store.folder(name))
     store.raise_format()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestrator.store.parts import part_bytes, part_name
 from orchestrator.worker.batch import Batch
+from orchestrator.worker.output import Output
 from orchestrator.worker.row_table import underway
 from orchestrator.workload.describe import Workload
 
@@ -47,18 +48,31 @@ class PackDesk:
     batch: Batch
     mark: Callable[[int, int], None]
     stopping: Callable[[], bool]
+    output: Output
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        """Ask the recorder; what is printed meanwhile is not the workload's."""
+        with self.output.listening(False):
+            return self.ask(method, *arguments)
+
+    def tell(self) -> None:
+        """Hand over what the workload has printed since the last time."""
+        entries = self.output.entries(self.batch)
+        if entries:
+            self._ask("log", self.workload.name, self.batch.pack, entries)
 
     def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
         """Hand rows over and wait until they are on disk."""
         tally = {"failures": failures, "underway": underway(table, self.batch, self.workload)}
         index = [self.batch.index[at] for at in places]
-        self.ask("write", self.workload.name, part_name(table), part_bytes(table), self.batch.pack, index, tally)
+        self._ask("write", self.workload.name, part_name(table), part_bytes(table), self.batch.pack, index, tally)
+        self.tell()
 
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Hand states over and wait until they are on disk."""
-        self.ask("keep", self.workload.name, self.workload.version, list(points), data)
+        self._ask("keep", self.workload.name, self.workload.version, list(points), data)
 
     def kept(self, point: str) -> bytes | None:
         """The latest states that hold the point's, whichever process wrote them."""
-        states: bytes | None = self.ask("kept", self.workload.name, self.workload.version, point)
+        states: bytes | None = self._ask("kept", self.workload.name, self.workload.version, point)
         return states

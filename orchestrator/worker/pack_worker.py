@@ -13,6 +13,7 @@ from orchestrator.errors import StoreError, WorkloadError
 from orchestrator.worker.batch import Batch, Outcome, Terms
 from orchestrator.worker.desk import Ask, PackDesk
 from orchestrator.worker.execute import execute
+from orchestrator.worker.output import Output
 from orchestrator.worker.pace import Pace
 from orchestrator.worker.watchdog import MARK_FILE, TRACE_FILE, Mark, Watchdog
 
@@ -28,11 +29,14 @@ class PackWorker:
         self._mark = Mark(Path(folder) / MARK_FILE)
         self._watchdog = Watchdog(terms.limit, Path(folder) / TRACE_FILE)
         self._broken = ""
+        self._output = Output(self._mark.places)
+        self._output.open()
         # Read by the linear algebra when the workload imports it; whoever began this run may have set another number.
         os.environ.update(OMP_NUM_THREADS=str(terms.threads), MKL_NUM_THREADS=str(terms.threads))
         try:
             sys.path += [entry for entry in terms.path if entry not in sys.path]
-            self._workload = terms.load()
+            with self._output.listening():
+                self._workload = terms.load()
             self._terms = terms.here()
         except WorkloadError as error:
             self._broken = str(error)
@@ -45,9 +49,11 @@ class PackWorker:
         if self._broken:
             return Outcome(pack=batch.pack, halt=self._broken)
         self._mark.clear()
-        desk = PackDesk(ask, self._workload, batch, self._mark.set, self.ending.is_set)
+        desk = PackDesk(ask, self._workload, batch, self._mark.set, self.ending.is_set, self._output)
         try:
-            outcome = execute(self._workload, batch, self._terms, desk, self._watchdog, self._pace)
+            with self._output.listening():
+                outcome = execute(self._workload, batch, self._terms, desk, self._watchdog, self._pace)
+            desk.tell()
         except StoreError as error:
             outcome = Outcome(pack=batch.pack, left=batch.index, halt=str(getattr(error, "cause", error)))
         self._mark.clear()

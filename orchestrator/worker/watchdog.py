@@ -44,6 +44,11 @@ class Mark:
         """Say that the points from `start` up to `stop` are being measured."""
         MARK.pack_into(self._map, 0, start, stop)
 
+    def places(self) -> tuple[int, int] | None:
+        """The points that are being measured; None where none is."""
+        start, stop = MARK.unpack_from(self._map, 0)
+        return None if (start, stop) == NOTHING else (start, stop)
+
     def clear(self) -> None:
         """Say that no point is being measured."""
         self.set(*NOTHING)

@@ -47,7 +47,7 @@ def test_an_error_of_ours_is_a_sentence_a_code_and_a_file(
 
 def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
     error = FileNotFoundError(2, "No such file or directory", str(tmp_path / "none" / "x.csv"))
-    text, code = crash.told(error)
+    text, code = crash.sentence(error)
     assert code == 2 and f"{tmp_path}/none/x.csv: No such file or directory; mend the path" in text
 
 
@@ -63,7 +63,7 @@ def test_a_ray_that_does_not_come_up_gives_its_reason(monkeypatch: pytest.Monkey
 
 
 def test_an_address_where_nothing_listens_is_told_at_once() -> None:
-    with pytest.raises(SweepError, match="must answer at '127.0.0.1:1', but nothing listens there"):
+    with pytest.raises(SweepError, match=r"must answer at '127\.0\.0\.1:1', but nothing listens there"):
         ray_cluster._listening("127.0.0.1:1")
 
 
@@ -81,7 +81,7 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_token_of_a_home_is_sent_and_that_is_said(token: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    program = "from orchestrator.driver.executors import ray_token; import os; ray_token.joined('auto'); print(os.environ['RAY_AUTH_MODE'])"
+    program = "import os; from orchestrator.driver.executors import ray_token as t; t.joined('auto'); print(os.environ[t.MODE])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ}, check=True)
     assert done.stdout == "token\n" and f"with the token of {token}" in done.stderr
 

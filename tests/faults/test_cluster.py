@@ -10,7 +10,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,21 +108,35 @@ MARK = "LAWSWEEP_TEST_CLUSTER"
 
 @pytest.fixture
 def guarded() -> Iterator[dict[str, str]]:
-    """The environment of a user whose home has a Ray token; what was started in it is ended."""
+    """The environment of a user with a home of its own; what was started in it is ended."""
     short = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # the path of a socket has room for 107 letters
-    (short / ".ray").mkdir()
-    (short / ".ray" / "auth_token").write_text(uuid.uuid4().hex * 2)
     taken = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     own = {"HOME": str(short), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0", "PATH": bin_first, MARK: short.name}
-    yield taken | own | {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "200"}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == short.name:
-                process.kill()
+    yield taken | own | {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "60"}
+    end_all(short.name)
     shutil.rmtree(short, ignore_errors=True)
 
 
+def end_all(mark: str) -> None:
+    """End every process that was started with this mark in its environment."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                process.kill()
+
+
+def typed(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a command came to; a head that Ray gave up on, as its agent took 15 s to start on a busy machine, is tried again."""
+    for _ in range(4):
+        done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+        if "--head" not in command or done.returncode == 0:
+            return done
+        end_all(environment[MARK])
+    return done
+
+
+@pytest.mark.timeout(900)
 def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(guarded: dict[str, str], tmp_path: Path) -> None:
     block = SECTION.search((Path(__file__).parents[2] / "README.md").read_text())
     assert block is not None
@@ -132,9 +145,9 @@ def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(gu
     real.mkdir()
     (folder / "results").symlink_to(real)
     commands = [line.removeprefix("$ ") for line in block[1].splitlines()]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
-        done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=250)
+        done = typed(command, folder, guarded)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
     assert "with the token of" in done.stderr and "69 measured" in done.stdout
     assert frames.rows(open_store(real), "khm.capacity").collect().height == 69

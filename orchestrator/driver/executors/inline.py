@@ -14,6 +14,7 @@ from orchestrator.driver.signals import interruptible
 from orchestrator.spec.sweep_model import Needs
 from orchestrator.worker.desk import PackDesk
 from orchestrator.worker.execute import execute
+from orchestrator.worker.output import Output
 from orchestrator.worker.pace import Pace
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.workload.describe import Workload
@@ -26,6 +27,8 @@ class Inline:
 
     def __init__(self, resources: Resources) -> None:
         """Nothing is reserved: the process has the resources it has."""
+        self._here: tuple[int, int] | None = None
+        self._output = Output(lambda: self._here, aside=True)
 
     def begin(self, workloads: Sequence[Workload]) -> None:
         """Nothing: this process is up."""
@@ -40,19 +43,24 @@ class Inline:
         watchdog, pace = Watchdog(terms.limit), Pace()
         with interruptible(session):
             while (batch := packs.next()) is not None:
-                desk = PackDesk(packs.ask, workload, batch, _unmarked, session.stopping)
-                packs.finished(execute(workload, batch, terms, desk, watchdog, pace))
+                desk = PackDesk(packs.ask, workload, batch, self._mark, session.stopping, self._output)
+                with self._output.listening():
+                    outcome = execute(workload, batch, terms, desk, watchdog, pace)
+                desk.tell()
+                packs.finished(outcome)
         watchdog.close()
 
     def close(self) -> None:
         """Nothing was started."""
 
     def __enter__(self) -> Self:
+        self._output.open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Nothing is left to wait for."""
+        self._output.close()
 
-
-def _unmarked(start: int, stop: int) -> None:
-    """No mark: a process that dies takes the driver with it, and the next run starts where the rows end."""
+    def _mark(self, start: int, stop: int) -> None:
+        """Whose prints come next. No mark on disk: a process that dies takes the driver with it."""
+        self._here = start, stop

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 MODE, TOKEN, FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
@@ -39,21 +41,18 @@ def joined(address: str) -> str:
 
 def _told_to_ray() -> None:
     """Let Ray, which read its settings when it was imported, read them again."""
-    from ray._raylet import AuthenticationTokenLoader, Config
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    raylet: Any = importlib.import_module("ray._raylet")  # which has no types
+    raylet.Config.initialize("")
+    raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def advice(token: str) -> str:
     """What may be wrong with the token where a cluster does not answer."""
     if token:
         return f"A cluster with another token does not answer either: its nodes and this machine must share {token}."
+    mode = f"; {MODE} must not be '{os.environ[MODE]}' then" if os.environ.get(MODE) else ""
     return (
-        f"A cluster that asks for a token does not answer either: copy its {Path.home() / '.ray' / 'auth_token'}, or name it in "
-        f"{FILE}; {MODE} must not be '{os.environ[MODE]}' then."
-        if os.environ.get(MODE)
-        else f"A cluster that asks for a token does not answer either: copy its ~/.ray/auth_token here, or name it in {FILE}."
+        f"A cluster that asks for a token does not answer either: copy its ~/.ray/auth_token here, or name it in {FILE}{mode}."
     )
 
 

@@ -30,7 +30,7 @@ from orchestrator.driver.executors.ray_worker import PackTrial
 from orchestrator.driver.progress import Show
 from orchestrator.driver.recorder import Progress, Recorder, Whereabouts
 from orchestrator.driver.session import Session
-from orchestrator.driver.signals import INTERRUPTED, interruptible
+from orchestrator.driver.signals import FAREWELLS, INTERRUPTED, interruptible
 from orchestrator.store import point_ids
 from orchestrator.worker.batch import Batch, Outcome
 from orchestrator.worker.watchdog import read_relic
@@ -192,7 +192,11 @@ class _Driver:
         """End this process at once: what was acknowledged is on disk, and nothing here can be waited for."""
         hint = f"{why}; every recorded row is kept: run the same command again and it finishes the rest."
         print(f"\nlawsweep: {hint}", file=sys.stderr, flush=True)
-        os._exit(130 if self.session.why == INTERRUPTED else 3)
+        code = 130 if self.session.why == INTERRUPTED else 3
+        for farewell in FAREWELLS:
+            with suppress(Exception):
+                farewell(hint, code)
+        os._exit(code)
 
 
 # Tune pickles its searcher and scheduler; the driver holds locks and actors, so they carry only its key.
