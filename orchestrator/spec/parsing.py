@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from orchestrator import shipped as places
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec import messages, yaml_tree
 from orchestrator.spec.checks import check_claims, check_search
@@ -65,17 +66,11 @@ def _grids(spec: Spec) -> tuple[Grid, ...]:
 
 def shipped() -> tuple[str, ...]:
     """Names of the sweeps that come with the package, sorted."""
-    from importlib import resources
-
-    return tuple(
-        sorted(file.name.removesuffix(".yaml") for file in resources.files("sweeps").iterdir() if file.name.endswith(".yaml"))
-    )
+    return tuple(sorted(file.stem for file in places.folder("sweeps").glob("*.yaml")))
 
 
 def find(reference: str | Path) -> Path:
     """The file of a path or of a bare name: the path itself, ./sweeps/NAME.yaml, then the shipped one."""
-    from importlib import resources
-
     path = Path(reference)
     if path.is_file():
         return path
@@ -83,7 +78,7 @@ def find(reference: str | Path) -> Path:
     if local.is_file():
         return local
     if str(reference) in shipped():
-        return Path(str(resources.files("sweeps") / f"{reference}.yaml"))
+        return places.folder("sweeps") / f"{reference}.yaml"
     names = shipped()
     stem = path.stem if path.suffix else str(reference)
     raise SpecError(
