@@ -14,9 +14,19 @@ from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store.store import BASE
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
     import xarray as xr
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as a notebook shows it: `spec` is its chart in Vega-Lite."""
+
+    spec: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        major = str(self.spec.get("$schema", "v6")).rpartition("/v")[2].split(".")[0]
+        return {f"application/vnd.vegalite.v{major}+json": self.spec, "text/plain": "a figure in Vega-Lite"}
 
 
 @dataclass(frozen=True)
@@ -62,14 +72,11 @@ class Opened:
             [{"name": one.name, "title": one.title, "caption": one.caption, "chart": one.chart} for one in drawn]
         )
 
-    def chart(self, sweep: str, index: int = 0, size: str | None = None) -> alt.Chart:
-        """One figure of a sweep as an Altair chart, which a notebook shows."""
-        import altair as alt
-
+    def chart(self, sweep: str, index: int = 0, size: str | None = None) -> Shown:
+        """One figure of a sweep, which a notebook shows."""
         from orchestrator.figures.of_sweep import drawings
 
-        chart: alt.Chart = alt.Chart.from_dict(drawings(self._sweep(sweep, size))[index].chart, validate=False)
-        return chart
+        return Shown(drawings(self._sweep(sweep, size))[index].chart)
 
     def descriptions(self, name: str) -> pl.DataFrame:
         """Every column of a sweep's or a workload's rows: type, role, unit and a sentence."""

@@ -42,7 +42,8 @@ def row_schema(workload: Workload) -> pa.Schema:
 
 def _param_notes(field: Field) -> dict[str, str]:
     notes = _notes(says=field.says, unit=field.unit, role="param")
-    return notes | {"sample": field.sample} if field.sample else notes
+    notes |= {"sample": field.sample} if field.sample else {}
+    return notes | ({"allowed": field.allowed} if field.allowed else {})
 
 
 def _result_notes(field: Field) -> dict[str, str]:
@@ -64,9 +65,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column, with `aggregate` and `bound` where the column has them."""
+    """Name, type, role, unit and sentence of every column; `aggregate`, `bound` and `allowed` where the column has them."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound")
+    keys = ("role", "unit", "says", "aggregate", "bound", "allowed")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)
