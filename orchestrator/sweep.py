@@ -17,6 +17,7 @@ from orchestrator.driver.measure import Summary, Where
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.plan import Plan
 from orchestrator.spec import Spec, read
+from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
 from orchestrator.workload.describe import Reference, Workload
@@ -127,6 +128,7 @@ def run_all(
         mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not executor.light))
         prepared = [measure.prepare(spec, workload) for spec in specs]
         workloads = [described for described, _ in prepared]
+        specs = [speaking(spec, described.claimed) for spec, described in zip(specs, workloads, strict=True)]
         if not executor.light:
             _check_conditions(specs, workloads)
         opened = open_store(store, create=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from orchestrator.errors import SpecError, nearest
 from orchestrator.results import conditions
 from orchestrator.spec.columns_used import boundary_columns
+from orchestrator.spec.parsing import speaking
 from orchestrator.store.row_format import row_schema
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def check(spec: Spec, workload: Workload) -> None:
     """
     import polars as pl
 
-    schema = row_schema(workload)
+    spec, schema = speaking(spec, workload.claimed), row_schema(workload)
     derived = {name for grid in spec.grids() for name in grid.derive if name not in schema.names}
     labels = [pa.field(name, pa.string()) for name in ("arm", "sweep", "size")]
     whole = pa.schema([*labels, *schema, *(pa.field(name, pa.float64()) for name in sorted(derived))])

@@ -10,7 +10,7 @@ import polars as pl
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
 from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, identifier
-from orchestrator.spec import Spec
+from orchestrator.spec import Spec, spoken_names
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.workload.describe import table_name
@@ -124,4 +124,5 @@ def select_rows(
         columns_chosen.append(f"({terms.condition(judged[1])}) AS {judged[0]}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
     condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+    sql = f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+    return spoken_names.renamed(sql, spoken_names.outside(spec.claimed)) if spec.claimed else sql

@@ -44,7 +44,9 @@ def text(workload: Workload | None = None) -> str:
 def _narrow(schema: Schema, workload: Workload) -> None:
     """Let `fixed` and `axes`, of the sweep and of its arms, hold the workload's params alone, with their allowed values."""
     values = {field.name: _value(field) for field in workload.params}
-    axes = {name: {"anyOf": [{"type": "array", "items": value, "minItems": 1}, AXIS]} for name, value in values.items()}
+    axes: dict[str, Schema] = {
+        name: {"anyOf": [{"type": "array", "items": value, "minItems": 1}, AXIS]} for name, value in values.items()
+    }
     axes = {field.name: axes[field.name] | {"description": field.says} for field in workload.params}
     for holder in (schema, *schema["$defs"].values()):
         properties = holder.get("properties", {})
@@ -61,7 +63,7 @@ NAMES = {int: "integer", float: "number", bool: "boolean", str: "string"}
 
 def _value(field: Field) -> Schema:
     """One value of a param, or a formula of it."""
-    plain = {"enum": list(field.choices)} if field.choices else {"type": NAMES[field.kind]}
+    plain: Schema = {"enum": list(field.choices)} if field.choices else {"type": NAMES[field.kind]}
     plain |= {WORDS[word]: limit for word, limit in field.limits}
     return {"anyOf": [plain, FORMULA], "description": field.says}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from orchestrator import shipped as places
 from orchestrator.errors import SpecError, nearest
-from orchestrator.spec import messages, yaml_tree
+from orchestrator.spec import messages, spoken_names, yaml_tree
 from orchestrator.spec.checks import check_claims, check_search
 from orchestrator.spec.field_types import LABEL
 from orchestrator.spec.grids import Block, Grid, Misplaced, make_grid
@@ -37,6 +38,17 @@ def parse(text: str, name: str, size: str | None = None, path: Path | None = Non
     if size not in specs:
         overlay(root, str(size), where)
     return specs[size]
+
+
+def speaking(spec: Spec, claimed: Mapping[str, str]) -> Spec:
+    """The spec with names as the engine has them, of a workload whose results claim these names of engine columns."""
+    if spec.claimed is not None:
+        return spec
+    spoken = spoken_names.tree(spec._root, spoken_names.inside(claimed))
+    same = spoken == spec._root
+    inner = spec.model_copy() if same else _spec(spoken, spec.text, spec.name, spec.size, spec.path)
+    inner._claimed = dict(claimed)
+    return inner
 
 
 def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:

@@ -47,7 +47,14 @@ def _param_notes(field: Field) -> dict[str, str]:
 
 
 def _result_notes(field: Field) -> dict[str, str]:
-    return _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    return notes | {"claims": field.claims} if field.claims else notes
+
+
+def claimed(schema: pa.Schema) -> dict[str, str]:
+    """Results that have the name of an engine column, each with the name of its column in the files."""
+    marked = {field.name: (field.metadata or {}).get(b"claims", b"").decode() for field in schema}
+    return {name: inner for inner, name in marked.items() if name}
 
 
 def _notes(**notes: str) -> dict[str, str]:
