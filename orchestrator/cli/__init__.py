@@ -77,7 +77,8 @@ Examples:
   lawsweep query "select d, avg(capacity) from khm_capacity group by d order by d"
   lawsweep claims khm_capacity --strict         verdicts; exit code 1 where a claim is refuted
 
-Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 130 interrupted.""",
+Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 4 an error of lawsweep itself,
+130 interrupted.""",
 )
 @click.version_option(package_name="lawsweep", prog_name="lawsweep")
 def cli() -> None:
@@ -104,6 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stdout = None
         code = 0
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever it is, a user reads a sentence
+        from orchestrator.cli import crash
+
+        code = complain(*crash.told(error))
     leave(code if isinstance(code, int) else 0, at_once=arguments is None)
 
 

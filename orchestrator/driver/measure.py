@@ -12,6 +12,7 @@ from orchestrator.driver import remaining, shipping, stored_plan
 from orchestrator.driver.executors.choice import EXECUTORS
 from orchestrator.driver.executors.executor import Executor, Resources
 from orchestrator.driver.grower import Grower
+from orchestrator.driver.origins import Origins, origins
 from orchestrator.driver.pack_queue import Queue
 from orchestrator.driver.progress import showing
 from orchestrator.driver.provenance import origin, surroundings
@@ -148,7 +149,7 @@ def _run(
     begun = time.time()
     described, plan = prepared
     opened = open_store(store, create=True)
-    opened.check(described)
+    own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
@@ -156,13 +157,15 @@ def _run(
         began_asking = time.time()
         slots = executor.slots(spec.needs) if todo else 0  # refuses what it has not, before anything is written
         begun += time.time() - began_asking  # a sweep is not charged for an executor that is still coming up
-        terms = _terms(spec, described, workload, opened, len(todo), executor.remote)
-        grower = Grower(growth, spec, plan, opened, terms, set(todo)) if growth else None
+        own.keep(opened)
+        terms = _terms(own, described, workload, opened, len(todo), executor.remote)
+        about = own.plan_record(opened)
+        grower = Grower(growth, spec, plan, opened, terms, set(todo), origins=about) if growth else None
         if grower:
             grower.stop()
             grower.save()
         else:
-            opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
+            opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation, about))
         already_final = len(plan) - len(todo)
         summary = Summary(
             sweep=spec.name,
@@ -198,10 +201,21 @@ def machine_of(spec: Spec) -> str:
     return machine("cuda" if spec.needs.gpu else "cpu", spec.needs.cpu)
 
 
-def _terms(spec: Spec, described: Workload, reference: Reference | None, store: Store, todo: int, remote: bool) -> Terms:
+def check(spec: Spec, described: Workload, store: Store, workload: Reference | None = None) -> Origins:
+    """The files of the sweep; StoreError where what the store holds under its names is of other files or of other types."""
+    store.check(described)
+    reference = workload if workload is not None else spec.workload
+    own = origins(spec, described.name, described.version, reference, folder_of(spec))
+    own.check(store)
+    return own
+
+
+def _terms(own: Origins, described: Workload, reference: Reference | None, store: Store, todo: int, remote: bool) -> Terms:
     """The terms of a new generation, which the store now knows."""
+    spec = own.spec
     code, around = origin(getattr(described.module, "__file__", None)), surroundings()
-    generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
+    about = {"sweep": spec.name, "size": spec.size, "todo": todo, **own.run_record(store)}
+    generation = store.begin({**about, **vars(code), **around})
     written = reference if reference is not None else spec.workload
     loads, folder = shipping.reference(described, written) if remote and isinstance(written, str) else (written, "")
     return Terms(

@@ -48,7 +48,8 @@ def _param_notes(field: Field) -> dict[str, str]:
 
 def _result_notes(field: Field) -> dict[str, str]:
     notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
-    return notes | {"claims": field.claims} if field.claims else notes
+    extra = {"df": str(field.df), "seedless": field.seedless_where, "claims": field.claims}
+    return notes | {name: text for name, text in extra.items() if text}
 
 
 def claimed(schema: pa.Schema) -> dict[str, str]:
@@ -72,9 +73,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column; `aggregate`, `bound` and `allowed` where the column has them."""
+    """Name, type, role, unit and sentence of every column; where it has them `aggregate, bound, df, seedless, allowed`."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound", "allowed")
+    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless", "allowed")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)

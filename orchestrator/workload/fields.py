@@ -18,7 +18,16 @@ from orchestrator.fitting.aggregates import AGGREGATES
 Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
+KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "unit": str,
+    "aggregate": str,
+    "bound": str,
+    "shape": bool,
+    "finite": bool,
+    "sample": str,
+    "df": (int, float, str),
+    "seedless": (bool, str),
+}
 LIMITS = {"at_least": "ge", "above": "gt", "at_most": "le", "below": "lt"}
 """Notes that bound a param, each with the attribute by which `annotated_types` and pydantic say the same."""
 HOLDS = {"at_least": float.__ge__, "above": float.__gt__, "at_most": float.__le__, "below": float.__lt__}
@@ -39,6 +48,8 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    df: float | str = ""
+    seedless: bool | str = False
     choices: tuple[Value, ...] = ()  # the only values it may have; all where empty
     members: type[enum.Enum] | None = None  # what the workload is given in place of its value
     limits: tuple[tuple[str, float], ...] = ()
@@ -53,6 +64,11 @@ class Field:
     def required(self) -> bool:
         """Whether the field has no default."""
         return self.default is dataclasses.MISSING
+
+    @property
+    def seedless_where(self) -> str:
+        """The SQL condition over the params under which the seed does not change the result; empty where it may always."""
+        return self.seedless if isinstance(self.seedless, str) else "true" if self.seedless else ""
 
     @property
     def allowed(self) -> str:
@@ -212,8 +228,9 @@ def _check_extra(extra: Mapping[str, Any], kind: type, where: str) -> None:
         if key not in KEYS:
             known = sorted({*KEYS, *LIMITS})
             raise WorkloadError(f"{where}: a column's notes may hold {known}, but got '{key}'{nearest(key, known)}")
-        if not isinstance(extra[key], KEYS[key]):
-            raise WorkloadError(f"{where}: '{key}' must be a {KEYS[key].__name__}, but got {extra[key]!r}; change it.")
+        if not isinstance(extra[key], kinds := KEYS[key]):
+            names = kinds.__name__ if isinstance(kinds, type) else " or ".join(each.__name__ for each in kinds)
+            raise WorkloadError(f"{where}: '{key}' must be a {names}, but got {extra[key]!r}; change it.")
     if "sample" in extra and kind is not str:
         raise WorkloadError(
             f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
