@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from orchestrator.results import conversions
+from orchestrator.report import conversions
 from orchestrator.results.query import Results, results
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store.store import BASE

@@ -62,13 +62,13 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a pandas frame."""
-        from orchestrator.results import conversions
+        from orchestrator.report import conversions
 
         return conversions.to_pandas(self.rows())
 
     def to_xarray(self) -> xr.Dataset:
         """The final rows as an xarray Dataset: results along the params that vary, and seed."""
-        from orchestrator.results import conversions
+        from orchestrator.report import conversions
 
         return conversions.to_xarray(self._stored())
 
@@ -79,7 +79,7 @@ class Result:
         return StoredSweep(store=store, record=store.latest(self.summary.sweep))
 
     def _repr_html_(self) -> str:
-        from orchestrator.results import conversions
+        from orchestrator.report import conversions
 
         told = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
         points = f"{self.summary.measured:,} points measured, {self.summary.held:,} were there"

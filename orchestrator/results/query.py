@@ -13,10 +13,10 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from orchestrator import spoken_names
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import QueryError, nearest
 from orchestrator.results import frames, sql_engine, sql_views
-from orchestrator.spec import spoken_names
 from orchestrator.store import Store, open_store, parts, row_format
 
 SECONDS = 60.0

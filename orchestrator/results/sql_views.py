@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from orchestrator import spoken_names
 from orchestrator.errors import QueryError
-from orchestrator.spec import spoken_names
 from orchestrator.store import Store, durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import View
 from orchestrator.workload.describe import table_name

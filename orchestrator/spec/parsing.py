@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator import shipped as places
+from orchestrator import spoken_names
 from orchestrator.errors import SpecError, nearest
-from orchestrator.spec import messages, spoken_names, yaml_tree
+from orchestrator.spec import messages, yaml_tree
 from orchestrator.spec.checks import check_claims, check_search
 from orchestrator.spec.field_types import LABEL
 from orchestrator.spec.grids import Block, Grid, Misplaced, make_grid
@@ -18,6 +21,9 @@ from orchestrator.spec.sweep_model import Spec, Sweep, shown_name
 from orchestrator.spec.yaml_tree import Node
 
 ONE_ARM = "all"
+OF_COLUMNS = ("claims", "figures", "search", "stop", "track", "seeds", "derive", "arms")
+"""Keys below which a file names columns of the rows, but for what stands under `OF_WORDS`."""
+OF_WORDS = frozenset({"id", "says", "basis", "source", "title", "label", "kind", "law", "goal", "from", "axes", "fixed"})
 
 
 def parse(text: str, name: str, size: str | None = None, path: Path | None = None) -> Spec:
@@ -44,11 +50,28 @@ def speaking(spec: Spec, claimed: Mapping[str, str]) -> Spec:
     """The spec with names as the engine has them, of a workload whose results claim these names of engine columns."""
     if spec.claimed is not None:
         return spec
-    spoken = spoken_names.tree(spec._root, spoken_names.inside(claimed))
+    spoken = _spoken(spec._root, spoken_names.inside(claimed))
     same = spoken == spec._root
     inner = spec.model_copy() if same else _spec(spoken, spec.text, spec.name, spec.size, spec.path)
     inner._claimed = dict(claimed)
     return inner
+
+
+def _spoken(root: Node, names: spoken_names.Names) -> Node:
+    """A sweep file's tree with the names replaced wherever it speaks of columns."""
+    parts = {key: _below(child, names) if key in OF_COLUMNS else child for key, child in root.value.items()}
+    return replace(root, value=parts)
+
+
+def _below(node: Node, names: spoken_names.Names) -> Node:
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: child if key in OF_WORDS else _below(child, names) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_below(child, names) for child in value]
+    elif isinstance(value, str):
+        value = spoken_names.renamed(value, names)
+    return replace(node, value=value)
 
 
 def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:

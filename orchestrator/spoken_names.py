@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 from orchestrator.columns import ENGINE_NAMES
-from orchestrator.spec.yaml_tree import Node
 
-PARTS = ("claims", "figures", "search", "stop", "track", "seeds", "derive", "arms")
-WORDS = frozenset({"id", "says", "basis", "source", "title", "label", "kind", "law", "goal", "from", "axes", "fixed"})
 TOKEN = re.compile(r"'(?:[^']|'')*'|(?<![\w.])[A-Za-z_]\w*(?!\w)")
 Names = Mapping[str, str]
 
@@ -33,20 +28,3 @@ def outside(claimed: Names) -> dict[str, str]:
 def renamed(text: str, names: Names) -> str:
     """A formula or an SQL text with its names replaced; what stands in quotes is no name."""
     return TOKEN.sub(lambda token: names.get(token[0], token[0]), text)
-
-
-def tree(root: Node, names: Names) -> Node:
-    """A sweep file's tree with the names replaced wherever it speaks of columns."""
-    parts = {key: _below(child, names) if key in PARTS else child for key, child in root.value.items()}
-    return replace(root, value=parts)
-
-
-def _below(node: Node, names: Names) -> Node:
-    value: Any = node.value
-    if isinstance(value, dict):
-        value = {key: child if key in WORDS else _below(child, names) for key, child in value.items()}
-    elif isinstance(value, list):
-        value = [_below(child, names) for child in value]
-    elif isinstance(value, str):
-        value = renamed(value, names)
-    return replace(node, value=value)
