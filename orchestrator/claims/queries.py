@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from orchestrator import spoken_names
 from orchestrator.results import conditions
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
 from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, identifier
-from orchestrator.spec import Spec, spoken_names
+from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.workload.describe import table_name
