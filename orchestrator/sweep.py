@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import shipped
 from orchestrator.driver import measure
 from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
@@ -21,12 +22,18 @@ from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
 from orchestrator.results import code_changes
 from orchestrator.spec import Spec, read
+from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
 from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import xarray as xr
+
     from orchestrator.mirror.process import Background
+    from orchestrator.results.stored_sweep import StoredSweep
 
 Failed = Callable[[str, Exception], None]
 """Told which sweep failed, and by what."""
@@ -54,6 +61,35 @@ class Result:
         from orchestrator.claims.verdict import exit_code
 
         return exit_code(self.verdicts, strict) or int(strict and bool(self.code_change))
+
+    def rows(self) -> pl.DataFrame:
+        """The rows of the sweep's points that count, with `arm`."""
+        return self._stored().measured
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas frame."""
+        from orchestrator.report import conversions
+
+        return conversions.to_pandas(self.rows())
+
+    def to_xarray(self) -> xr.Dataset:
+        """The final rows as an xarray Dataset: results along the params that vary, and seed."""
+        from orchestrator.report import conversions
+
+        return conversions.to_xarray(self._stored())
+
+    def _stored(self) -> StoredSweep:
+        from orchestrator.results.stored_sweep import StoredSweep
+
+        store = open_store(self.summary.store)
+        return StoredSweep(store=store, record=store.latest(self.summary.sweep))
+
+    def _repr_html_(self) -> str:
+        from orchestrator.report import conversions
+
+        told = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
+        points = f"{self.summary.measured:,} points measured, {self.summary.held:,} were there"
+        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{told._repr_html_()}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -116,7 +152,8 @@ def run_all(
         able = []
         for spec in specs:
             with _or_told(spec, failed):
-                able.append((spec, _prepared(spec, workload, executor.light)))
+                pair = _prepared(spec, workload, executor.light)
+                able.append((speaking(spec, pair[0].claimed), pair))
         opened = open_store(store, create=True)
         ready, origins = [], []
         for spec, pair in able:
@@ -279,7 +316,7 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
     """Verdicts and report by a process of their own: a light run imports nothing but what its workload needs."""
     reference = str(spec.path) if spec.path else spec.name
-    command = [sys.executable, "-m", "orchestrator.cli", "report", reference, "--store", str(summary.store), "--json"]
+    command = [*shipped.command("orchestrator.cli"), "report", reference, "--store", str(summary.store), "--json"]
     command += ["--size", spec.size] if spec.size else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -8,6 +8,7 @@ from functools import partial
 
 import polars as pl
 
+from orchestrator import spoken_names
 from orchestrator.results import conditions
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
@@ -217,4 +218,5 @@ def select_rows(
         columns_chosen.append(f"({terms.condition(judged[1])}) AS {judged[0]}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
     filtered = f" WHERE {' AND '.join(filters)}" if filters else ""
-    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{filtered}{ordered}"
+    sql = f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{filtered}{ordered}"
+    return spoken_names.renamed(sql, spoken_names.outside(spec.claimed)) if spec.claimed else sql

@@ -19,6 +19,7 @@ from orchestrator.errors import SweepError
 RARELY = 50_000, 20, 50
 # Command -> module of this package; a module is imported only when one of its commands is used or helped with.
 COMMANDS = {
+    "new": "starting",
     "list": "specs",
     "check": "specs",
     "check-workload": "specs",

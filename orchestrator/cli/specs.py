@@ -100,16 +100,18 @@ def freeze_command(spec: str, output: str | None) -> None:
 
 
 @click.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema of sweep files, for editors.
+@click.argument("workload", required=False, shell_complete=workload_names)
+def schema_command(workload: str | None) -> None:
+    """Print the JSON Schema of sweep files, for editors; for one WORKLOAD with its params and their allowed values.
 
     \b
     Put this line first in a sweep file and point it at the output:
       # yaml-language-server: $schema=./schema.json
     """
     from orchestrator.spec import json_schema
+    from orchestrator.workload.describe import load
 
-    click.echo(json_schema.text(), nl=False)
+    click.echo(json_schema.text(load(workload) if workload else None), nl=False)
 
 
 @click.command("completion")

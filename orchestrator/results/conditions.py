@@ -121,6 +121,17 @@ def replaced(condition: str, names: Iterable[str], write: Callable[[str], str]) 
     return whole.decode()
 
 
+def compared(condition: str) -> Iterator[tuple[str, str]]:
+    """Each column of the condition with a text that it is compared with for being equal, or that a list of them holds."""
+    for node, _ in sql_engine.nodes(_tree(condition)):
+        sides = [node["left"], node["right"]] if node.get("type") in ("COMPARE_EQUAL", "COMPARE_NOTEQUAL") else []
+        sides = node["children"] if node.get("type") in ("COMPARE_IN", "COMPARE_NOT_IN") else sides
+        columns = [name for side in sides if (name := sql_engine.column(side))]
+        for side in sides if len(columns) == 1 else ():
+            if side.get("class") == "CONSTANT" and side.get("literal", {}).get("kind") == "STRING":
+                yield columns[0], str(side["literal"]["text"])
+
+
 def _columns(tree: Tree | None) -> Iterator[tuple[int, str]]:
     """Where the tree names a column without a table, and which; names that a lambda binds are none."""
     for node, bound in sql_engine.nodes(tree):

@@ -16,7 +16,8 @@ from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results import code_changes, frames, sweep_rows
 from orchestrator.results.described import Described, fields_of, noted
 from orchestrator.spec import Spec, parse, read
-from orchestrator.store import Store, open_store
+from orchestrator.spec.parsing import speaking
+from orchestrator.store import Store, open_store, row_format
 from orchestrator.store.store import BASE
 from orchestrator.workload.describe import load
 
@@ -145,7 +146,9 @@ def open_sweep(reference: str, size: str | None, store: str | Path) -> StoredSwe
         if reference != name or not records:
             raise
     record = records.get(size or BASE) or opened.latest(name, size or BASE)  # the latter says what sizes there are
-    return StoredSweep(store=opened, record=record, file_spec=spec or _parsed(record))
+    workload = str(record["workload"])
+    claimed = row_format.claimed(opened.schema(workload)) if workload in opened.workloads() else {}
+    return StoredSweep(store=opened, record=record, file_spec=speaking(spec, claimed) if spec else _parsed(record))
 
 
 def saved_spec(record: Mapping[str, Any]) -> Spec:

@@ -176,10 +176,16 @@ class Spec(Sweep):
     text: str = ""
     _root: Node = PrivateAttr()
     _grids: tuple[Grid, ...] = PrivateAttr(default=())
+    _claimed: dict[str, str] | None = PrivateAttr(default=None)
 
     def grids(self) -> tuple[Grid, ...]:
         """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
         return self._grids
+
+    @property
+    def claimed(self) -> dict[str, str] | None:
+        """Results that have an engine column's name, with what they are called inside; None where nobody has said."""
+        return self._claimed
 
     def where(self, *keys: str | int) -> str:
         """The place of a value, to open a message: `sweeps/x.yaml:12: claims[0].fit.x` of `where("claims", 0, "fit", "x")`."""

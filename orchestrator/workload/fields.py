@@ -53,6 +53,12 @@ class Field:
     choices: tuple[Value, ...] = ()  # the only values it may have; all where empty
     members: type[enum.Enum] | None = None  # what the workload is given in place of its value
     limits: tuple[tuple[str, float], ...] = ()
+    claims: str = ""  # the name of an engine column that the workload gives this result; `name` is then another, inside
+
+    @property
+    def called(self) -> str:
+        """What the workload calls it."""
+        return self.claims or self.name
 
     @property
     def required(self) -> bool:
