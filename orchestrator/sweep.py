@@ -28,15 +28,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one sweep: the run's counts, its verdicts as JSON values, paths of the report, and warnings."""
+    """What became of one sweep: the run's counts, its verdicts and checks as JSON values, paths of the report, and warnings."""
 
     summary: Summary
     verdicts: tuple[dict[str, Any], ...] = ()
     report: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    checks: tuple[dict[str, Any], ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
+        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen.
+
+        A check that is broken is a bug in what was measured, whatever else is missing: 4.
+        """
+        from orchestrator.check import bug_guards
+
+        if self.checks and bug_guards.broken(self.checks):
+            return bug_guards.EXIT
         if self.summary.exit_code or self.report is None or not strict:
             return self.summary.exit_code or 2 * (self.report is None)
         from orchestrator.claims.verdict import alarming
@@ -46,7 +54,13 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
         run = {**asdict(self.summary), "store": str(self.summary.store), "missing": self.summary.missing}
-        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings)}
+        return {
+            **run,
+            "verdicts": list(self.verdicts),
+            "checks": list(self.checks),
+            "report": self.report,
+            "warnings": list(self.warnings),
+        }
 
 
 def run(
@@ -194,6 +208,7 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
@@ -204,12 +219,13 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
         folder = mirror.folder()
         entries.draw(sweep).write(folder / sweep_files.CURVES)
         mirror.ask(spec.name, spec.size, files=False, ready=folder)
-    verdicts = judging.judge(sweep)
+    verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
-    return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
+    records = tuple(verdict.record() for verdict in verdicts)
+    return Result(summary=summary, verdicts=records, report=paths, checks=tuple(check.record() for check in checks))
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -221,4 +237,5 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
     printed = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])
+    verdicts, checks = (tuple(printed[key]) for key in ("verdicts", "checks"))
+    return Result(summary=summary, verdicts=verdicts, report=printed["report"], checks=checks)

@@ -75,7 +75,8 @@ Examples:
   lawsweep query "select d, avg(capacity) from khm_capacity group by d order by d"
   lawsweep claims khm_capacity --strict         verdicts; exit code 1 where a claim is refuted
 
-Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 130 interrupted.""",
+Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 4 a check broken, 130
+interrupted.""",
 )
 @click.version_option(package_name="lawsweep", prog_name="lawsweep")
 def cli() -> None:

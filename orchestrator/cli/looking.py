@@ -39,17 +39,26 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
 def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
-    """Judge the claims of SPEC by the rows that the store has now."""
+    """Judge the claims of SPEC by the rows that the store has now, and look at its checks; leaves with 4 where one is broken.
+
+    As JSON a check is an entry with `check` instead of `verdict`.
+    """
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging
     from orchestrator.claims.verdict import alarming
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
-    verdicts = [verdict.record() for verdict in judging.judge(open_sweep(spec, size, store))]
+    sweep = open_sweep(spec, size, store)
+    verdicts = [verdict.record() for verdict in judging.judge(sweep)]
+    checks = [check.record() for check in bug_guards.look(sweep)]
     if as_json:
-        click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
+        click.echo(json.dumps([*verdicts, *checks], indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
+        show.checks(checks)
+    if bug_guards.broken(checks):
+        return bug_guards.EXIT
     return 1 if strict and any(alarming(verdict) for verdict in verdicts) else 0
 
 
@@ -89,19 +98,21 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
 def report_command(spec: str, size: str | None, store: str, as_json: bool) -> None:
     """Judge SPEC and write its report, figures included, into the store."""
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging
     from orchestrator.cli import show
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
 
     sweep = open_sweep(spec, size, store)
-    verdicts = judging.judge(sweep)
+    verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
-    records = [verdict.record() for verdict in verdicts]
+    records, checked = [verdict.record() for verdict in verdicts], [check.record() for check in checks]
     if as_json:
-        click.echo(json.dumps({"verdicts": records, "report": paths}))
+        click.echo(json.dumps({"verdicts": records, "checks": checked, "report": paths}))
         return
     show.verdicts(records)
+    show.checks(checked)
     for name, path in paths.items():
         click.echo(f"  {name:<9} {path}")
 

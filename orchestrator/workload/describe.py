@@ -21,7 +21,7 @@ Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
+KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str, "formula": str}
 # The package of `workloads` that papers share: it measures nothing.
 SHARED = "shared"
 # What a user's module may raise while it is imported.
@@ -41,7 +41,10 @@ FAULTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One param or result of a workload, read from its annotation `Annotated[kind, "sentence", {...}]`."""
+    """One param or result of a workload, read from its annotation `Annotated[kind, "sentence", {...}]`.
+
+    `formula` names the function of params alone that gives a result: such a column is computed, not measured.
+    """
 
     name: str
     kind: type
@@ -54,6 +57,7 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    formula: str = ""
 
     @property
     def required(self) -> bool:
