@@ -33,7 +33,7 @@ def by_basis(verdicts: Sequence[Record]) -> str:
 
 def checks(saved: Sequence[Record]) -> dict[str, Any]:
     """What the page says of the checks, which are no verdicts: how many pass, and each of them."""
-    names = ("id", "says", "check", "holds", "found", "sql")
+    names = ("id", "says", "check", "holds", "sentence", "sql")
     each = [{**{name: check.get(name) or "" for name in names}, "reasons": list(check.get("reasons") or ())} for check in saved]
     return {"tally": check_tally(each), "each": each}
 

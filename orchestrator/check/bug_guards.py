@@ -33,7 +33,7 @@ class CheckResult:
     says: str
     check: str
     holds: str
-    found: str
+    sentence: str
     rows: int
     size: str
     sql: str
@@ -71,16 +71,16 @@ def _all(spec: Spec, by_source: Mapping[str, Source]) -> tuple[CheckResult, ...]
 
 
 def _result(check: Guard, verdict: Verdict, spec: Spec) -> CheckResult:
-    found = "; ".join(finding.sentence for finding in verdict.findings)
+    sentence = "; ".join(finding.sentence for finding in verdict.findings)
     return CheckResult(
         id=check.id,
         says=check.says,
         check=WORDS.get(verdict.verdict, OPEN),
         holds=check.holds,
-        found=found,
+        sentence=sentence,
         rows=verdict.rows,
         size=spec.size or BASE,
         sql=verdict.sql,
-        reasons=tuple(reason for reason in verdict.reasons if reason not in found),
+        reasons=tuple(reason for reason in verdict.reasons if reason not in sentence),
         offenders=tuple(row for finding in verdict.findings for row in finding.numbers.get("offenders", ())),
     )

@@ -54,10 +54,10 @@ def _texts(claim: Claim) -> Iterator[str]:
 
 def _columns(spec: Spec, text: str) -> set[str]:
     """The names in a text, those behind derived names too."""
-    names, seen = {*spoken(text)}, set[str]()
-    while new := names - seen:
-        seen |= new
-        names |= {inner for grid in spec.grids() for name in new for inner in _derived(grid.derive.get(name))}
+    names, followed = {*spoken(text)}, set[str]()
+    while further := names - followed:
+        followed |= further
+        names |= {inner for grid in spec.grids() for name in further for inner in _derived(grid.derive.get(name))}
     return names
 
 

@@ -149,11 +149,11 @@ def owner(basis: str, source: str) -> str:
 
 def tallies(bases_and_words: Iterable[tuple[str, str]]) -> list[tuple[str, dict[str, int]]]:
     """How many verdicts there are of each word: of claims of theory, and apart from them of each basis that is none."""
-    counts: dict[str, dict[str, int]] = {about: {} for about in (THEORY, *APART.values())}
+    counts: dict[str, dict[str, int]] = {label: {} for label in (THEORY, *APART.values())}
     for basis, word in bases_and_words:
-        about = counts[APART.get(basis, THEORY)]
-        about[word] = about.get(word, 0) + 1
-    return [(about, words) for about, words in counts.items() if words]
+        verdict_words = counts[APART.get(basis, THEORY)]
+        verdict_words[word] = verdict_words.get(word, 0) + 1
+    return [(label, verdict_words) for label, verdict_words in counts.items() if verdict_words]
 
 
 def check_tally(checks: Sequence[Mapping[str, Any]]) -> str:
@@ -164,8 +164,9 @@ def check_tally(checks: Sequence[Mapping[str, Any]]) -> str:
 
 def tally_text(counts: Sequence[tuple[str, Mapping[str, int]]]) -> str:
     """The counts in words: `2 of theory: 2 supported; 1 of rules of thumb: 1 refuted`; of theory alone only `2 supported`."""
-    alone = all(about in (THEORY, APART[""]) for about, _ in counts) and len(counts) == 1
-    texts = [
-        (f"{sum(words.values())} {about}: ", ", ".join(f"{n} {word}" for word, n in words.items())) for about, words in counts
-    ]
-    return "; ".join(words if alone else about + words for about, words in texts)
+    only_theory = len(counts) == 1 and counts[0][0] in (THEORY, APART[""])
+    parts = []
+    for label, words in counts:
+        opening = "" if only_theory else f"{sum(words.values())} {label}: "
+        parts.append(opening + ", ".join(f"{number} {word}" for word, number in words.items()))
+    return "; ".join(parts)

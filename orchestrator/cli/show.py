@@ -73,7 +73,7 @@ def checks(looked_at: Sequence[Mapping[str, Any]]) -> None:
                 {
                     "check": check["id"],
                     "is": check["check"],
-                    "found": "; ".join([check["found"], *check["reasons"]]) if check["check"] != "passes" else "",
+                    "found": "; ".join([check["sentence"], *check["reasons"]]) if check["check"] != "passes" else "",
                     "on every row": check["holds"],
                 }
                 for check in looked_at

@@ -53,9 +53,9 @@ def _bases(verdicts: Sequence[Verdict]) -> Iterator[str]:
         kinds = ", ".join(sorted({v.basis or "no basis" for v in own}))
         yield f"{len(own)} of {len(verdicts)} claims are not quoted from a paper but {kinds}: a refutation is of our reading."
     for basis in filter(None, APART):
-        apart = [f"'{v.id}'" for v in verdicts if v.basis == basis]
-        if apart:
-            yield f"Claims {APART[basis]} are no support of theory, and no refutation: {', '.join(apart)}."
+        quoted_ids = [f"'{v.id}'" for v in verdicts if v.basis == basis]
+        if quoted_ids:
+            yield f"Claims {APART[basis]} are no support of theory, and no refutation: {', '.join(quoted_ids)}."
 
 
 def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:

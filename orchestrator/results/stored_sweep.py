@@ -100,13 +100,13 @@ class StoredSweep:
 
     def save_checks(self, checks: Iterable[Mapping[str, Any]]) -> None:
         """Save what came of the checks beside that of other sizes; nothing is written where there never was a check."""
-        before, now = self.store.load("checks", self.name), list(checks)
-        if before is not None or now:
-            self._save("checks", before or (), now)
+        saved, records = self.store.load("checks", self.name), list(checks)
+        if saved is not None or records:
+            self._save("checks", saved or (), records)
 
-    def _save(self, kind: str, before: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> None:
-        of_other_sizes = [record for record in before if record.get("size", self.size) != self.size]
-        self.store.save(kind, self.name, [*of_other_sizes, *now])
+    def _save(self, kind: str, saved: Iterable[Mapping[str, Any]], records: Iterable[Mapping[str, Any]]) -> None:
+        of_other_sizes = [record for record in saved if record.get("size", self.size) != self.size]
+        self.store.save(kind, self.name, [*of_other_sizes, *records])
 
     def neighbour(self, name: str) -> StoredSweep | None:
         """Another sweep of the store, at this one's size where it has that, else at that of its latest run."""

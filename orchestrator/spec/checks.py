@@ -22,11 +22,11 @@ def check_claims(spec: Spec) -> None:
     """Refuse claims of one id, claims on a boundary nobody searches, and names of arms and groups that are not there."""
     ids: dict[str, str] = {}
     sections: dict[str, Sequence[Claim | Guard]] = {"claims": spec.claims, "checks": spec.checks}
-    for section, index, said in ((key, i, said) for key, listed in sections.items() for i, said in enumerate(listed)):
-        if said.id in ids:
-            raise Misplaced((section, index, "id"), f"ids must differ, but {ids[said.id]} is '{said.id}' too; rename one.")
-        ids[said.id] = f"{section}[{index}]"
-        if said.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
+    for section, index, entry in ((key, i, entry) for key, entries in sections.items() for i, entry in enumerate(entries)):
+        if entry.id in ids:
+            raise Misplaced((section, index, "id"), f"ids must differ, but {ids[entry.id]} is '{entry.id}' too; rename one.")
+        ids[entry.id] = f"{section}[{index}]"
+        if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
             has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
             text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
             raise Misplaced((section, index, "from"), text)

@@ -43,7 +43,7 @@ def test_a_check_is_open_where_no_row_speaks_of_it() -> None:
 
 def test_a_broken_check_names_its_rows() -> None:
     (result,) = bug_guards.look_at_rows(with_checks(BREAKS), rows_of(lambda d: d, (2, 4, 8), seeds=1), FIELDS)
-    assert [row["d"] for row in result.offenders] == [8] and "fails on 1 of 3 rows" in result.found
+    assert [row["d"] for row in result.offenders] == [8] and "fails on 1 of 3 rows" in result.sentence
 
 
 def test_a_check_is_no_claim_and_takes_no_share_of_the_level() -> None:
