@@ -33,7 +33,8 @@ def _without_measurement(spec: Spec, claim: Claim, results: Mapping[str, str]) -
     """Why nothing in the claim is measured; empty where something is, or where that cannot be told."""
     if claim.from_ != "rows":
         return ""
-    names = {name for text in _texts(claim) for name in _columns(spec, text)}
+    judged = claim.model_among(spec.claims) or claim
+    names = {name for text in _texts(judged) for name in _columns(spec, text)}
     formulas = {name: results[name] for name in sorted(names) if name in results}
     if not all(formulas.values()):
         return ""

@@ -108,6 +108,16 @@ def test_every_claim_is_a_sentence(name: str, size: str) -> None:
     assert all(claim.says for claim in read(name, size).claims)
 
 
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_no_claim_compares_formulas_alone(name: str, size: str) -> None:
+    assert one_source.warnings(read(name, size), measured(name)) == ()
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_check_is_a_sentence(name: str, size: str) -> None:
+    assert all(check.says for check in read(name, size).checks)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_sweep_names_its_paper(name: str) -> None:
     assert read(name).source != "none given"

@@ -67,7 +67,7 @@ class Result:
     """How good the approximation is, and what it costs."""
 
     degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l"]
-    rank: Annotated[float, "features C(d + g, g)"]
+    rank: Annotated[float, "features C(d + g, g)", {"formula": "features"}]
     rel_error: Annotated[float, "largest relative error of an entry of exp(scores), over all pairs (rows on the path features)"]
     rel_error_output: Annotated[
         float | None, "Frobenius norm of the error of the outputs over that of the outputs; null for a real degree or no rows"
@@ -75,9 +75,15 @@ class Result:
     log_error_ratio: Annotated[float, "log10(rel_error / eps), below 0 where the approximation is good enough"]
     log_output_ratio: Annotated[float | None, "log10(rel_error_output / eps); null likewise"]
     score_max: Annotated[float, "largest absolute score, over all pairs"]
-    score_bound: Annotated[float, "largest absolute score that entries bounded by b allow, scale d b^2"]
+    score_bound: Annotated[
+        float, "largest absolute score that entries bounded by b allow, scale d b^2", {"formula": "score_scale"}
+    ]
     least_sum: Annotated[float | None, "smallest row sum of the approximation over that of exp(scores); null likewise"]
-    b_worst: Annotated[float, "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))"]
+    b_worst: Annotated[
+        float,
+        "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))",
+        {"formula": "degree.reach"},
+    ]
 
 
 EXAMPLES = (

@@ -42,11 +42,15 @@ class Result:
     degree: Annotated[int, "smallest degree of a Taylor polynomial with relative error at most eps on [-R, R]"]
     degree_minimax: Annotated[int, "smallest degree of any polynomial with that error"]
     degree_formula: Annotated[
-        float | None, "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on"
+        float | None,
+        "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on",
+        {"formula": "printed_degree"},
     ]
-    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)"]
+    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", {"formula": "features"}]
     rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)"]
-    rank_printed: Annotated[float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree"]
+    rank_printed: Annotated[
+        float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree", {"formula": "printed_features"}
+    ]
     rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]"]
     rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax"]
 
