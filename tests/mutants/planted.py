@@ -53,6 +53,11 @@ def _no_remainder(right: Function) -> Function:
     return lambda x, degree: 1e-3 * np.abs(np.asarray(x, dtype=float)) ** 3 / (1 + degree)
 
 
+def _hardest(right: Function) -> Function:
+    """All weight on the largest score, whatever the temperature."""
+    return lambda scores, alpha: (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
+
+
 def _tenfold(right: Function) -> Function:
     """Ten times a formula that may have no value."""
     return lambda radius, eps: 10 * (right(radius, eps) or 1)
@@ -83,6 +88,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
+        Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
         Planted("an error of half the exponent", "workloads.khm.maths.onset.closed_error", raised(0.5)),
     ),
 }  # fmt: skip
@@ -95,7 +101,7 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
             "random": {"fixed": {"rows": 16}, "axes": {"seq_len": [64, 128, 256]}},
         }
     },
-    "prompt_corner": {"arms": {"pure": {"fixed": {"rows": 8}}, "pure_read_context": None, "hybrid": {"fixed": {"rows": 8}}}},
+    "prompt_corner": {"fixed": {"rows": 8}},
     "prompt_gate": {"seeds": 1, "arms": {"random": {"axes": {"dim": [8], "prompt_len": [1, 8]}}, "zero": None, "blank": None}},
 }  # fmt: skip
 """What is laid over size smoke where that would take too long."""
