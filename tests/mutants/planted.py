@@ -58,6 +58,11 @@ def _hardest(right: Function) -> Function:
     return lambda scores, alpha: (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
 
 
+def _at_the_bound(right: Function) -> Function:
+    """Largest scores as entries allow them, whatever is drawn."""
+    return lambda *args: (-1.0, 1.0)
+
+
 def _tenfold(right: Function) -> Function:
     """Ten times a formula that may have no value."""
     return lambda radius, eps: 10 * (right(radius, eps) or 1)
@@ -83,7 +88,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
         Planted("degrees doubled", "workloads.lora.maths.minimax.least_degree", scaled(2)),
         Planted("a formula ten times too large", f"{DEGREE}.printed_degree", _tenfold),
     ),
-    "lora_boundary": REMAINDERS,
+    "lora_boundary": (*REMAINDERS, Planted("all data reach the bound", "workloads.lora.maths.data.extremes", _at_the_bound)),
     "prompt_corner": REMAINDERS,
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
     "khm_error_beta": (
