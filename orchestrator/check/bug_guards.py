@@ -18,7 +18,7 @@ from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Guard
 from orchestrator.store.store import BASE
 
-EXIT = 4
+EXIT = 5
 """The exit code of a command that meets a broken check."""
 PASSES, BROKEN, OPEN = "passes", "broken", "open"
 WORDS = {"supported": PASSES, "refuted": BROKEN}

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+from orchestrator import answers
+from orchestrator.cli.options import (
+    same_code_option,
+    size_option,
+    spec_argument,
+    store_option,
+    strict_option,
+    tracking_option,
+)
 
 
 @click.command("status")
@@ -23,9 +31,12 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 
     statuses = status.status(open_store(store), sweep)
     if as_json:
-        click.echo(json.dumps([vars(state) for state in statuses]))
+        answers.say(json.dumps([vars(state) for state in statuses]))
         return
     show.table([state.row() for state in statuses])
+    for state in statuses:
+        if state.code_change:
+            click.echo(f"{state.sweep} ({state.size}): {state.code_change}")
     for state in statuses if sweep else ():
         for failure in state.failures:
             click.echo(f"\n{failure['status']} × {failure['points']:,}, for example point {failure['example']}:")
@@ -36,30 +47,34 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @spec_argument()
 @size_option
 @store_option
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
+@strict_option
+@same_code_option
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
-def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
-    """Judge the claims of SPEC by the rows that the store has now, and look at its checks; leaves with 4 where one is broken.
+def claims_command(spec: str, size: str | None, store: str, strict: bool, same_code: bool, as_json: bool) -> int:
+    """Judge the claims of SPEC by the rows that the store has now, and look at its checks; leaves with 5 where one is broken.
 
     As JSON a check is an entry with `check` instead of `verdict`.
     """
     from orchestrator.check import bug_guards
     from orchestrator.claims import judging
-    from orchestrator.claims.verdict import alarming
+    from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
     sweep = open_sweep(spec, size, store)
+    if same_code:
+        sweep.accept_code()
     verdicts = [verdict.record() for verdict in judging.judge(sweep)]
     checks = [check.record() for check in bug_guards.look(sweep)]
     if as_json:
-        click.echo(json.dumps([*verdicts, *checks], indent=2, ensure_ascii=False))
+        answers.say(json.dumps([*verdicts, *checks], indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
         show.checks(checks)
+    show.code_change(sweep.code_change, aside=as_json)
     if bug_guards.broken(checks):
         return bug_guards.EXIT
-    return 1 if strict and any(alarming(verdict) for verdict in verdicts) else 0
+    return exit_code(verdicts, strict) or int(strict and bool(sweep.code_change))
 
 
 @click.command("query")
@@ -95,8 +110,9 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @spec_argument()
 @size_option
 @store_option
+@same_code_option
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
-def report_command(spec: str, size: str | None, store: str, as_json: bool) -> None:
+def report_command(spec: str, size: str | None, store: str, same_code: bool, as_json: bool) -> None:
     """Judge SPEC and write its report, figures included, into the store."""
     from orchestrator.check import bug_guards
     from orchestrator.claims import judging
@@ -105,14 +121,17 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
     from orchestrator.results.stored_sweep import open_sweep
 
     sweep = open_sweep(spec, size, store)
+    if same_code:
+        sweep.accept_code()
     verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     records, checked = [verdict.record() for verdict in verdicts], [check.record() for check in checks]
     if as_json:
-        click.echo(json.dumps({"verdicts": records, "checks": checked, "report": paths}))
+        answers.say(json.dumps({"verdicts": records, "checks": checked, "report": paths, "code_change": sweep.code_change}))
         return
     show.verdicts(records)
     show.checks(checked)
+    show.code_change(sweep.code_change)
     for name, path in paths.items():
         click.echo(f"  {name:<9} {path}")
 

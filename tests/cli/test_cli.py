@@ -326,11 +326,11 @@ def test_claims_strict_leaves_with_one_where_one_is_refuted(lawsweep: Lawsweep, 
     assert lawsweep("claims", tmp_path / "halves.yaml", "--strict", "--store", good / "store").code == 1
 
 
-def test_a_broken_check_leaves_with_four(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+def test_a_broken_check_leaves_with_five(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     checks = "checks: [{id: whole, holds: half <= i}, {id: none, says: nothing is half, holds: half > i}]\n"
     (tmp_path / "halves.yaml").write_text(SWEEP + checks)
     said = lawsweep("claims", tmp_path / "halves.yaml", "--store", good / "store")
-    assert said.code == 4 and re.search(r"none +broken +.*fails on 3 of 3 rows", said.out), said.out
+    assert said.code == 5 and re.search(r"none +broken +.*fails on 3 of 3 rows", said.out), said.out
     assert re.search(r"whole +passes", said.out) and lawsweep("claims", "halves", "--store", good / "store").code == 0
     (tmp_path / "halves.yaml").write_text(SWEEP + checks)
     judged = json.loads(lawsweep("claims", tmp_path / "halves.yaml", "--json", "--store", good / "store").out)
@@ -340,11 +340,11 @@ def test_a_broken_check_leaves_with_four(lawsweep: Lawsweep, good: Path, tmp_pat
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)])
-def test_a_run_with_a_broken_check_leaves_with_four(lawsweep: Lawsweep, good: Path, strict: tuple[str, ...]) -> None:
+def test_a_run_with_a_broken_check_leaves_with_five(lawsweep: Lawsweep, good: Path, strict: tuple[str, ...]) -> None:
     spec = good / "halves.yaml"
     spec.write_text(SWEEP + "checks: [{id: none, holds: half > i}]\n")
     said = lawsweep("run", spec, "--inline", "--json", "--store", good / "store", *strict)
-    assert said.code == 4 and json.loads(said.out.splitlines()[-1])["checks"][0]["check"] == "broken"
+    assert said.code == 5 and json.loads(said.out.splitlines()[-1])["checks"][0]["check"] == "broken"
 
 
 def test_check_warns_of_a_claim_that_measures_nothing(lawsweep: Lawsweep, tmp_path: Path) -> None:

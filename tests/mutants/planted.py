@@ -68,6 +68,11 @@ def _tenfold(right: Function) -> Function:
     return lambda radius, eps: 10 * (right(radius, eps) or 1)
 
 
+def _never_good(right: Function) -> Function:
+    """A remainder that no degree brings down."""
+    return lambda x, degree: right(x, degree) + np.minimum(1.0, 100 * np.abs(np.asarray(x, dtype=float)))
+
+
 DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
 REMAINDERS = (
     Planted("a wrong remainder", f"{DEGREE}.taylor_error", _no_remainder),
@@ -90,6 +95,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     ),
     "lora_boundary": (*REMAINDERS, Planted("all data reach the bound", "workloads.lora.maths.data.extremes", _at_the_bound)),
     "prompt_corner": REMAINDERS,
+    "prompt_boundary": (Planted("a remainder that no degree brings down", f"{DEGREE}.taylor_error", _never_good),),
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
@@ -107,6 +113,7 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
         }
     },
     "prompt_corner": {"fixed": {"rows": 8}},
+    "prompt_boundary": {"arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}},
     "prompt_gate": {"seeds": 1, "arms": {"random": {"axes": {"dim": [8], "prompt_len": [1, 8]}}, "zero": None, "blank": None}},
 }  # fmt: skip
 """What is laid over size smoke where that would take too long."""

@@ -30,10 +30,17 @@ WRONG: dict[str, Callable[[Numbers], Numbers]] = {
     "a millionth": lambda y: 1e-6 * y,
     "its square": lambda y: y * y,
     "its root": lambda y: np.sqrt(np.abs(y)),
+    "always one": np.ones_like,
+    "always none": np.zeros_like,
+    "never found": lambda y: np.full_like(y, np.nan),
 }
 """What a wrong formula makes of a column's values."""
 BENT = {"exponent 0.3 larger": 0.3, "exponent 0.3 smaller": -0.3, "exponent 1 larger": 1.0, "exponent 1 smaller": -1.0}
 """Powers of a claim's x by which a column is multiplied."""
+
+
+FAULT = "none"
+"""The word where no verdict can be made of the rows; a mutant that only breaks the judge turns no claim."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +84,10 @@ def word(material: Material, claim: Claim) -> str:
     model = claim.model_among(spec.claims)
     listed = (claim,) if model is None or model.id == claim.id else (model, claim)
     try:
-        return judging.judge_all(spec.model_copy(update={"claims": listed}), material.sources())[-1].verdict
-    except (ArithmeticError, ValueError, SweepError) as error:  # what no verdict can be made of has not passed unseen
-        return f"an error ({type(error).__name__})"
+        verdict = judging.judge_all(spec.model_copy(update={"claims": listed}), material.sources())[-1]
+    except SweepError:
+        return FAULT
+    return FAULT if verdict.fault else verdict.verdict
 
 
 def turned_by(material: Material, claim: Claim) -> tuple[str, str, str]:
@@ -87,7 +95,7 @@ def turned_by(material: Material, claim: Claim) -> tuple[str, str, str]:
     before = word(material, claim)
     for how, mutant in rewritings(material, claim):
         after = word(mutant, claim)
-        if after != before:
+        if after not in (before, FAULT):
             return before, how, after
     return before, "", ""
 
@@ -115,7 +123,7 @@ def rewritings(material: Material, claim: Claim) -> Iterator[tuple[str, Material
 def measured_columns(material: Material, claim: Claim) -> list[str]:
     """The results that a claim is judged by, its y first; of a boundary the positions that were searched."""
     texts = [text for _, text in claim.columns()]
-    texts += [text for text in (claim.condition, claim.se, claim.unmet_if) if text is not None]
+    texts += [text for text in (claim.condition, claim.se and claim.se.column, claim.unmet_if) if text is not None]
     if claim.choose is not None:
         texts.append(claim.choose.of)
     names = {name for text in texts for name in spoken(text)}
@@ -145,5 +153,5 @@ def _changed(values: pl.Series, wrong: Callable[[Numbers], Numbers]) -> pl.Serie
     if not values.dtype.is_numeric():
         return values.cast(pl.String).reverse().alias(values.name)
     numbers = values.cast(pl.Float64)
-    changed = pl.Series(values.name, wrong(numbers.fill_null(float("nan")).to_numpy()))
+    changed = pl.Series(values.name, wrong(numbers.fill_null(float("nan")).to_numpy())).fill_nan(None)
     return pl.select(pl.when(numbers.is_null()).then(None).otherwise(changed).alias(values.name)).to_series()

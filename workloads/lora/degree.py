@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
+SURE = {"seedless": True}  # arithmetic has no chance in it
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,23 @@ EXAMPLES = (Params(b=0.5), Params(b=1.0, dim=4, eps=1e-3), Params(b=1.5, dim=16,
 class Result:
     """The degree, by Taylor's polynomial and by the best one."""
 
-    score_max: Annotated[float, "largest score that entries bounded by b allow, R"]
-    degree: Annotated[int, "smallest degree of a Taylor polynomial with relative error at most eps on [-R, R]"]
-    degree_minimax: Annotated[int, "smallest degree of any polynomial with that error"]
+    score_max: Annotated[float, "largest score that entries bounded by b allow, R", SURE]
+    degree: Annotated[int, "smallest degree of a Taylor polynomial with relative error at most eps on [-R, R]", SURE]
+    degree_minimax: Annotated[int, "smallest degree of any polynomial with that error", SURE]
     degree_formula: Annotated[
         float | None,
         "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on",
-        {"formula": "printed_degree"},
+        SURE | {"formula": "printed_degree"},
     ]
-    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", {"formula": "features"}]
-    rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)"]
+    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", SURE | {"formula": "features"}]
+    rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)", SURE]
     rank_printed: Annotated[
-        float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree", {"formula": "printed_features"}
+        float,
+        "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree",
+        SURE | {"formula": "printed_features"},
     ]
-    rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]"]
-    rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax"]
+    rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]", SURE]
+    rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax", SURE]
 
 
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
