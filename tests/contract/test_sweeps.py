@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from orchestrator.check import one_source
 from orchestrator.plan import Plan, points
 from orchestrator.spec import Spec, parsing, yaml_tree
 from orchestrator.spec.checks import check_columns, unsupported

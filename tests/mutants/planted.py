@@ -113,7 +113,9 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
         }
     },
     "prompt_corner": {"fixed": {"rows": 8}},
-    "prompt_boundary": {"arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}},
+    "prompt_boundary": {
+        "arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}
+    },
     "prompt_gate": {"seeds": 1, "arms": {"random": {"axes": {"dim": [8], "prompt_len": [1, 8]}}, "zero": None, "blank": None}},
 }  # fmt: skip
 """What is laid over size smoke where that would take too long."""
