@@ -35,7 +35,13 @@ WRONG: dict[str, Callable[[Numbers], Numbers]] = {
     "never found": lambda y: np.full_like(y, np.nan),
 }
 """What a wrong formula makes of a column's values."""
-BENT = {"exponent 0.3 larger": 0.3, "exponent 0.3 smaller": -0.3, "exponent 1 larger": 1.0, "exponent 1 smaller": -1.0}
+BENT = {
+    "exponent 0.3 larger": 0.3,
+    "exponent 0.3 smaller": -0.3,
+    "exponent 1 larger": 1.0,
+    "exponent 1 smaller": -1.0,
+    "exponent 4 larger": 4.0,
+}
 """Powers of a claim's x by which a column is multiplied."""
 
 

@@ -48,7 +48,7 @@ def _fields(spec: Spec) -> dict[str, Described]:
     for role, fields in roles:
         for field in fields:
             notes = {name: getattr(field, name) for name in ("name", "says", "unit", "aggregate", "bound")}
-            described[field.name] = Described(role=role, **notes)
+            described[field.name] = Described(role=role, df=str(field.df), seedless=field.seedless_where, **notes)
     return described
 
 
