@@ -87,8 +87,9 @@ class Material:
 def word(material: Material, claim: Claim) -> str:
     """The verdict of that claim, judged alone or beside the claim whose fit it is judged on."""
     spec = material.spec
+    before = spec.claims[: [other.id for other in spec.claims].index(claim.id)]
     model = claim.model_among(spec.claims)
-    listed = (claim,) if model is None or model.id == claim.id else (model, claim)
+    listed = (claim,) if model is None else (*before, claim)
     try:
         verdict = judging.judge_all(spec.model_copy(update={"claims": listed}), material.sources())[-1]
     except SweepError:
