@@ -41,19 +41,24 @@ Failed = Callable[[str, Exception], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one sweep: the run's counts, its verdicts as JSON values, paths of the report, and warnings."""
+    """What became of one sweep: the run's counts, its verdicts and checks as JSON values, paths of the report, and warnings."""
 
     summary: Summary
     verdicts: tuple[dict[str, Any], ...] = ()
     report: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
     code_change: str = ""
+    checks: tuple[dict[str, Any], ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised.
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised, 5 where a check is broken.
 
         With `strict` 1 where a claim is refuted that was not foreseen to be, or the code has changed since rows were measured.
         """
+        from orchestrator.check import bug_guards
+
+        if bug_guards.broken(self.checks):
+            return bug_guards.EXIT
         if self.summary.exit_code or self.report is None:
             return self.summary.exit_code or 2
         if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
@@ -95,7 +100,14 @@ class Result:
         """Everything as JSON values."""
         change = {"code_change": self.code_change} if self.code_change else {}
         run = {**asdict(self.summary), "store": str(self.summary.store), "missing": self.summary.missing}
-        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings), **change}
+        return {
+            **run,
+            "verdicts": list(self.verdicts),
+            "checks": list(self.checks),
+            "report": self.report,
+            "warnings": list(self.warnings),
+            **change,
+        }
 
 
 def run(
@@ -293,6 +305,7 @@ def _check_conditions(spec: Spec, workload: Workload) -> None:
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
@@ -303,14 +316,20 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
         folder = mirror.folder()
         entries.draw(sweep).write(folder / sweep_files.CURVES)
         mirror.ask(spec.name, spec.size, files=False, ready=folder)
-    verdicts = judging.judge(sweep)
+    verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
     records = tuple(each.record() for each in verdicts)
-    warnings = verdict.faults(records)
-    return Result(summary=summary, verdicts=records, report=paths, warnings=warnings, code_change=sweep.code_change)
+    return Result(
+        summary=summary,
+        verdicts=records,
+        report=paths,
+        warnings=verdict.faults(records),
+        code_change=sweep.code_change,
+        checks=tuple(check.record() for check in checks),
+    )
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -328,4 +347,5 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
         report=printed["report"],
         warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
         code_change=printed["code_change"],
+        checks=tuple(printed["checks"]),
     )

@@ -49,12 +49,14 @@ def _conditions(spec: Spec) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
     Another sweep's columns are not known here.
     """
-    for index, claim in enumerate(spec.claims):
+    conditions_of = [(("claims", index), claim) for index, claim in enumerate(spec.claims)]
+    conditions_of += [(("checks", index), check.claim) for index, check in enumerate(spec.checks)]
+    for keys, claim in conditions_of:
         more = boundary_columns(spec) if claim.from_ == "boundary" else ()
         texts = {"where": claim.where, claim.kind: claim.condition, "unmet_if": claim.unmet_if}
         for key, text in texts.items() if not claim.from_.startswith("sweep:") else ():
             if text is not None:
-                yield spec.where("claims", index, key), text, (*more, *(LIMITS if key == "unmet_if" else ()))
+                yield spec.where(*keys, key), text, (*more, *(LIMITS if key == "unmet_if" else ()))
     for index, figure in enumerate(spec.figures):
         if figure.where is not None:
             yield spec.where("figures", index, "where"), figure.where, ()

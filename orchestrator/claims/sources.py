@@ -34,9 +34,10 @@ class Source:
 
 
 def sources(sweep: StoredSweep) -> dict[str, Source]:
-    """What each `from` of the sweep's claims stands for."""
+    """What each `from` of the sweep's claims and checks stands for."""
     each = {"rows": own(sweep.spec, sweep.rows, sweep.fields)}
-    for name in dict.fromkeys(claim.from_ for claim in sweep.spec.claims if claim.from_ != "rows"):
+    origins = [*(claim.from_ for claim in sweep.spec.claims), *(check.from_ for check in sweep.spec.checks)]
+    for name in dict.fromkeys(origin for origin in origins if origin != "rows"):
         each[name] = boundaries(sweep) if name == "boundary" else other(sweep, name.removeprefix(OTHER))
     return each
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from orchestrator.driver.forecast import Forecast
     from orchestrator.sweep import Result
 
-WHOLE = ("claim", "verdict", "sweep")  # columns whose cells are never broken
-COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow"}
+WHOLE = ("claim", "verdict", "check", "is", "sweep")  # columns whose cells are never broken
+COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow", "broken": "red"}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
@@ -80,6 +80,23 @@ def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"  {verdict['id']} is {verdict['verdict']}: {plain('; '.join(why(verdict)))}")
 
 
+def checks(looked_at: Sequence[Mapping[str, Any]]) -> None:
+    """The table of checks, below that of the claims: whether each passes, what was found, and what must hold."""
+    if looked_at:
+        click.echo("checks, which only a bug can break:")
+        table(
+            [
+                {
+                    "check": check["id"],
+                    "is": check["check"],
+                    "found": "; ".join([check["sentence"], *check["reasons"]]) if check["check"] != "passes" else "",
+                    "on every row": check["holds"],
+                }
+                for check in looked_at
+            ]
+        )
+
+
 def _group_text(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
     values = [
@@ -108,6 +125,7 @@ def result(done: Result) -> None:
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
+    checks(done.checks)
     code_change(done.code_change)
     for name, path in (done.report or {}).items():
         click.echo(f"  {name:<9} {path}")

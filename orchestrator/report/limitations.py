@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.claims import Verdict, ledger
+from orchestrator.claims.verdict import APART
 from orchestrator.columns import OK
 from orchestrator.figures.draw import substitutes
 from orchestrator.results.derived_columns import measured, only
@@ -57,10 +58,14 @@ def _size(spec: Spec) -> Iterator[str]:
 
 
 def _bases(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    own = [v.id for v in verdicts if v.basis != "quoted"]
+    own = [v for v in verdicts if v.basis != "quoted" and (not v.basis or v.basis not in APART)]
     if own:
-        kinds = ", ".join(sorted({v.basis or "no basis" for v in verdicts if v.basis != "quoted"}))
+        kinds = ", ".join(sorted({v.basis or "no basis" for v in own}))
         yield f"{len(own)} of {len(verdicts)} claims are not quoted from a paper but {kinds}: a refutation is of our reading."
+    for basis in filter(None, APART):
+        quoted_ids = [f"'{v.id}'" for v in verdicts if v.basis == basis]
+        if quoted_ids:
+            yield f"Claims {APART[basis]} are no support of theory, and no refutation: {', '.join(quoted_ids)}."
 
 
 def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -208,8 +208,11 @@ def _judged(tree: Tree, reading: _Reading, positive: bool) -> str:
     relaxed = positive and tree["type"] in RELAXED and reading.number(tree)
     near = _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), reading.tolerance) if relaxed else ""
     floats = reading.floats(tree)
-    apart = reading.number(tree) and len(floats) > 1
-    return _guarded(tree, near or f"({_text(tree)})", floats, apart, positive) if floats else near or f"({_text(tree)})"
+    if not floats:
+        return near or f"({_text(tree)})"
+    # Truth values that are compared, as in (y > 1) = (x > 2), have no difference.
+    apart = len(floats) > 1 and tree["type"] in NUMBERS and reading.number(tree)
+    return _guarded(tree, near or f"({_text(tree)})", floats, positive, apart)
 
 
 def _null_test(name: str, is_null: bool) -> str:
@@ -219,14 +222,11 @@ def _null_test(name: str, is_null: bool) -> str:
     return f"(CASE WHEN {name} IS NOT NULL THEN TRUE WHEN status IN ({', '.join(map(repr, NOWHERE))}) THEN FALSE END)"
 
 
-def _guarded(tree: Tree, text: str, floats: list[str], apart: bool, positive: bool) -> str:
-    """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number.
-
-    `apart` where both sides may be infinite, and then are no two numbers.
-    """
-    both = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if apart else []
+def _guarded(tree: Tree, text: str, floats: list[str], positive: bool, apart: bool) -> str:
+    """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number."""
+    gap = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if apart else []
     finite = " AND ".join(f"isfinite({term}) IS NOT FALSE" for term in floats)
-    absent = " OR ".join(f"isnan({term})" for term in [*floats, *both])
+    absent = " OR ".join(f"isnan({term})" for term in [*floats, *gap])
     against = f"NOT ({_text(tree)}) THEN FALSE" if positive else f"({_text(tree)}) THEN TRUE"
     return f"(CASE WHEN {finite} THEN {text} WHEN {absent} THEN NULL WHEN {against} END)"
 

@@ -25,6 +25,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "shape": bool,
     "finite": bool,
     "sample": str,
+    "formula": str,
     "df": (int, float, str),
     "seedless": (bool, str),
 }
@@ -48,6 +49,7 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    formula: str = ""  # the function of params alone that gives a result, which is computed then and not measured
     df: float | str = ""
     seedless: bool | str = False
     choices: tuple[Value, ...] = ()  # the only values it may have; all where empty
