@@ -157,7 +157,7 @@ def _agree(ok: pl.DataFrame, y: str, unit: str) -> bool:
 
 def _pooled(ok: pl.DataFrame, unit: str, how: str) -> str:
     """A sentence where several rows of a unit were combined, which are one repeat together; empty where each had one."""
-    most = int(ok[unit].value_counts()["count"].max() or 0)
+    most = max(ok[unit].value_counts()["count"].to_list(), default=0)
     return f"up to {most} rows of one {unit} are one repeat, combined by {how}" if most > 1 else ""
 
 
