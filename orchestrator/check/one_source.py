@@ -50,7 +50,7 @@ def _without_measurement(spec: Spec, claim: Claim, results: Mapping[str, str]) -
 def _texts(claim: Claim) -> Iterator[str]:
     """The conditions and formulas by which a claim is judged, and its noise: what `where` selects by is no part of them."""
     yield from (text for _, text in claim.columns())
-    yield from (text for text in (claim.condition, claim.se and claim.se.column) if text is not None)
+    yield from (text for text in (claim.condition, claim.se.column if claim.se else None) if text is not None)
 
 
 def _columns(spec: Spec, text: str) -> set[str]:
