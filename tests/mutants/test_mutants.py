@@ -22,7 +22,10 @@ from tests.mutants.planted import PLANTED, cut, measured, planted
 from tests.mutants.rewriting import Material, turned_by, word
 
 ROWS = Path(__file__).parent / "rows"
-NOT_JUDGED: dict[str, str] = {}
+NOT_JUDGED = {
+    "dit_conditional_latent.ambient_dimension": "two dimensions of the space, four are asked for",
+    "dit_conditional_latent.rate": "three sizes of data, four are asked for",
+}
 """Claims that size smoke has too few points for, each with what is lacking: no value of a row can turn them."""
 OTHER_MEANS: dict[str, str] = {}
 """Claims of planted sweeps that no formula planted here turns, each with what turns it instead."""
