@@ -130,7 +130,7 @@ def load(
     `mine.py:measure` is a function of a file. One that does not say what it gives is tried on the points of `trial`, unless
     its `results` are given. Raises WorkloadError where nothing of that name is found, or where it breaks the contract.
     """
-    how = _Reading(trial or Trial(), tuple(results))
+    how = _Loading(trial or Trial(), tuple(results))
     if isinstance(reference, types.ModuleType):
         return how.described(reference, reference.__name__.removeprefix("workloads."), None)
     if not isinstance(reference, str):
@@ -145,7 +145,7 @@ def load(
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Loading:
     """How a module becomes a workload: what a function is tried on, or what it is known to give."""
 
     trial: Trial

@@ -87,15 +87,15 @@ class Field:
             value = value.value
         if value is None and self.optional:
             return None
-        kept = self._typed(value, where)
-        if self.choices and kept not in self.choices:
+        value_kept = self._typed(value, where)
+        if self.choices and value_kept not in self.choices:
             raise WorkloadError(
                 f"{where}: {self.name} must be {self.allowed}, but got {value!r}{nearest(value, map(str, self.choices))}"
             )
         for word, limit in self.limits:
-            if not HOLDS[word](float(kept), limit):
+            if not HOLDS[word](float(value_kept), limit):
                 raise WorkloadError(f"{where}: {self.name} must be {self.allowed}, but got {value!r}; choose another value.")
-        return kept
+        return value_kept
 
     def _typed(self, value: Any, where: str) -> Any:
         if self.kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -182,10 +182,10 @@ def _kind(hint: Any, where: str) -> tuple[type, bool, tuple[Value, ...], type[en
         raise _no_column(where, hint)
     (kind,), optional = kinds, len(arms) > 1
     if typing.get_origin(kind) is typing.Literal:
-        written = typing.get_args(kind)
-        values = [value.value if isinstance(value, enum.Enum) else value for value in written if value is not None]
-        members = next((type(value) for value in written if isinstance(value, enum.Enum)), None)
-        return _common(values, where, hint), optional or None in written, tuple(values), members
+        literals = typing.get_args(kind)
+        values = [value.value if isinstance(value, enum.Enum) else value for value in literals if value is not None]
+        members = next((type(value) for value in literals if isinstance(value, enum.Enum)), None)
+        return _common(values, where, hint), optional or None in literals, tuple(values), members
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         values = [member.value for member in kind]
         return _common(values, where, hint), optional, tuple(values), kind
@@ -213,10 +213,10 @@ def _no_column(where: str, hint: Any) -> WorkloadError:
 
 def _limits(extra: dict[str, Any], notes: list[Any], kind: type, where: str) -> Iterator[tuple[str, float]]:
     """The bounds among the notes, taken out of `extra`: by our words, or as `annotated_types` and pydantic say them."""
-    others = [inner for note in notes for inner in (note, *(getattr(note, "metadata", None) or ()))]
+    all_notes = [inner for note in notes for inner in (note, *(getattr(note, "metadata", None) or ()))]
     for word, attribute in LIMITS.items():
-        stated = [getattr(note, attribute) for note in others if getattr(note, attribute, None) is not None]
-        bounds = [*([extra.pop(word)] if word in extra else []), *(bound for bound in stated if not callable(bound))]
+        bounds_stated = [getattr(note, attribute) for note in all_notes if getattr(note, attribute, None) is not None]
+        bounds = [*([extra.pop(word)] if word in extra else []), *(bound for bound in bounds_stated if not callable(bound))]
         for bound in bounds:
             if kind not in (int, float) or isinstance(bound, bool) or not isinstance(bound, (int, float)) or math.isnan(bound):
                 raise WorkloadError(
