@@ -95,6 +95,7 @@ def run_all(
     same_code: bool = False,
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
+    store = Path(store).expanduser()
     with ExitStack() as stack:
         executor = stack.enter_context(where.new_executor())
         begun = _all_new(specs, store, executor)

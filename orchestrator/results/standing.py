@@ -240,7 +240,7 @@ def _counting(finals: Columns, words: Sequence[str]) -> Columns:
 
 def _points(path: Path) -> NDArray[np.uint64]:
     """The points of a plan, sorted."""
-    keys = np.sort(point_ids.numbered(pq.read_table(path, columns=["point"]))["point"].to_numpy())
+    keys = np.sort(point_ids.numbered(pq.read_table(path, columns=["point"], partitioning=None))["point"].to_numpy())
     return keys[_firsts(keys)]
 
 

@@ -168,7 +168,9 @@ class Store:
         """The plan of that record, or columns of it; one of format 1 has no params."""
         path = self.plan_path(record)
         try:
-            return point_ids.numbered(pq.read_table(path, columns=None if columns is None else list(columns)))
+            return point_ids.numbered(
+                pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+            )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
                 f"plan {path}: it must be a whole Parquet file, but got '{error}'; run the sweep again."
@@ -235,7 +237,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
 
     Raises StoreError where it is a file, no store, of a newer format, or (with `create`) not writable.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     mark = folder / MARK
     if not mark.exists():
         _may_be_made(folder, create)

@@ -24,6 +24,8 @@ BOUNDS = ("exact", "lower", "upper")
 KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
 # The package of `workloads` that papers share: it measures nothing.
 SHARED = "shared"
+LARGEST_INT = 2**63 - 1
+"""The largest whole number that a column of rows has room for."""
 # What a user's module may raise while it is imported.
 FAULTS = (
     ImportError,
@@ -65,17 +67,33 @@ class Field:
         if value is None and self.optional:
             return None
         if self.kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            number = float(value)
-            if number != number:
-                raise WorkloadError(f"{where}: a param must be a number, but got NaN; leave the value out.")
-            return number
+            return self._real(value, where)
         if self.kind is int and isinstance(value, float) and value.is_integer():
-            return int(value)
+            return self._whole(int(value), where)
         if type(value) is self.kind:
-            return value
+            return self._whole(value, where) if isinstance(value, int) and self.kind is int else value
         raise WorkloadError(
             f"{where}: {self.name} must be of type {self.kind.__name__}, but got {value!r}; write a {self.kind.__name__}."
         )
+
+    def _real(self, value: float, where: str) -> float:
+        """The value as a float that is still that number."""
+        if value != value:
+            raise WorkloadError(f"{where}: a param must be a number, but got NaN; leave the value out.")
+        if isinstance(value, int) and (abs(value) > LARGEST_INT or int(float(value)) != value):
+            raise WorkloadError(
+                f"{where}: {self.name} must be a number that a float of 64 bits can tell from its neighbours, but got {value}; "
+                "write another number, or let the workload take an int."
+            )
+        return float(value)
+
+    def _whole(self, value: int, where: str) -> int:
+        """The value, if it has room in 64 bits."""
+        if not -LARGEST_INT - 1 <= value <= LARGEST_INT:
+            raise WorkloadError(
+                f"{where}: {self.name} must lie between -2^63 and 2^63 - 1, but got {value}; write a smaller number."
+            )
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +298,14 @@ def describe(module: types.ModuleType, name: str) -> Workload:
 def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...]) -> None:
     names = [f.name for f in (*params, *results)]
     twice = sorted({n for n in names if names.count(n) > 1})
-    reserved = sorted(set(names) & ENGINE_NAMES)
+    alike = [n for n in names if sum(n.casefold() == other.casefold() for other in names) > 1]
+    if alike and not twice:
+        raise WorkloadError(
+            f"{name}: columns must differ in more than the size of letters, which SQL does not tell apart, but {alike} do not; "
+            "rename one."
+        )
+    engine = {n.casefold() for n in ENGINE_NAMES}
+    reserved = sorted(n for n in set(names) if n.casefold() in engine)
     if twice or reserved:
         raise WorkloadError(
             f"{name}: columns must have different names, but {twice or reserved} "
