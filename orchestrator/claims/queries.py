@@ -13,6 +13,7 @@ from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, ide
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
+from orchestrator.store.store import BASE
 from orchestrator.workload.describe import table_name
 
 
@@ -115,6 +116,7 @@ def select_rows(
         terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))
     ]
     conditions = ["final"] if "step" not in columns and not searched else []
+    conditions += [] if searched else [f"size = '{spec.size or BASE}'"]
     if where is not None:
         met = terms.condition(where)
         conditions.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 COUNTS = (
     f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
-    "WHERE final GROUP BY arm ORDER BY arm"
+    "WHERE final AND size = '{size}' GROUP BY arm ORDER BY arm"
 )
 FORMS = ("html", "md")
 GEOMETRY = Geometry(indent=4, width=172, margin=0.25, thinnest=1.5)
@@ -117,7 +117,7 @@ def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tupl
         "spent": limitations.spent(sweep),
         "measured": _measured(rows, arms, params, dict(shared)),
         "shared": shared,
-        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
+        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}", size=sweep.size),
         "columns": [_column(f) for f in fields.values()],
         "figures": [_figure(spec, i, drawing, svg, rows) for i, (drawing, svg) in enumerate(figures)],
         "failures": _failures(rows),
