@@ -116,7 +116,8 @@ def select_rows(
         terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))
     ]
     conditions = ["final"] if "step" not in columns and not searched else []
-    conditions += [] if searched else [f"size = '{spec.size or BASE}'"]
+    if table is None or table.startswith("sweeps."):
+        conditions.append(f"size = '{spec.size or BASE}'")
     if where is not None:
         met = terms.condition(where)
         conditions.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")

@@ -103,7 +103,7 @@ class StandingIndex:
 
     def _paths(self) -> list[str]:
         if self.only is None:
-            folders = (self.store.path / "rows").glob("workload=*")
+            folders = [folder for workload in self.store.workloads() for folder in self.store.folders(workload)]
             return [os.path.join(folder, name) for folder in folders for name in parts.names(folder)]
         workload, version = self.only
         return [str(part.path) for part in self.store.parts(workload) if part.version == version]
