@@ -18,7 +18,7 @@ from orchestrator.driver.measure import Summary, Where
 from orchestrator.driver.origins import apart
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.plan import Plan
-from orchestrator.results import code_changes
+from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE

@@ -74,10 +74,14 @@ def audit_command(
     from orchestrator.check import audit
     from orchestrator.cli import show
     from orchestrator.report import page
+    from orchestrator.results.sources.kept_sweeps import spec_of
     from orchestrator.results.stored_sweep import open_sweep
+    from orchestrator.store.store import BASE
 
     stored = open_sweep(sweep, size, store)
-    audited = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
+    from_file = stored.file_spec is not None and stored.file_spec.path is not None
+    spec = stored.spec if from_file else spec_of(stored.name, None if stored.size == BASE else stored.size, store)
+    audited = audit.audit(spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
     page.refresh(stored)
     if as_json:
         click.echo(json.dumps(audited.as_json(), default=str))

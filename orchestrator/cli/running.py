@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from orchestrator.cli.options import same_code_option, size_option, spec_argumen
 @click.option("--cpus", type=click.IntRange(1), help="CPUs that local Ray offers; all of the machine's if not given.")
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
+@click.option("--workload", metavar="FILE", help="Measure this workload (a .py file) in place of the one that SPEC names.")
 @strict_option
 @same_code_option
 @click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
@@ -41,13 +43,14 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     from orchestrator import sweep
     from orchestrator.cli import show
     from orchestrator.cli.notify import post
-    from orchestrator.spec import read
+    from orchestrator.results.sources.kept_sweeps import spec_of
 
-    read_specs = [read(name, size=options["size"]) for name in specs]
+    read_specs = [spec_of(name, options["size"], options["store"]) for name in specs]
     where = _where(options)
     results = []
     settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
-    for result in sweep.run_all(read_specs, options["store"], where, **settings):
+    workload = options["workload"] and str(Path(options["workload"]).expanduser().resolve())
+    for result in sweep.run_all(read_specs, options["store"], where, workload=workload, **settings):
         results.append(result)
         if options["as_json"]:
             click.echo(json.dumps(result.as_json()))
@@ -89,9 +92,9 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
     """
     from orchestrator.cli import show
     from orchestrator.driver import forecast
-    from orchestrator.spec import read
+    from orchestrator.results.sources.kept_sweeps import spec_of
 
-    sweep = read(spec, size=size)
+    sweep = spec_of(spec, size, store)
     if resolved:
         click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return

@@ -41,6 +41,11 @@ class Origins:
             about["spec_file"] = _relative(self.spec.path.resolve(), store)
         if self.spec.text:
             about["spec_text"] = kept_texts.keep_spec(store, self.spec.text)
+        if self.spec.path is None and self.own is not None and kept_texts.is_inside(store, self.own.root):
+            before = [record for record in store.plans(self.spec.name) if record.get("code_file")]
+            about |= {key: before[-1][key] for key in ("spec_file", "code_file") if before and key in before[-1]}
+            written = (before[-1].get("spec") or {}).get("workload") if before else None
+            about["spec"] = {**self.spec.resolved(), "workload": written or self.spec.workload}
         return about
 
     def keep(self, store: Store) -> None:

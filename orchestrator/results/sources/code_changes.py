@@ -32,7 +32,7 @@ class CodeChange:
         return (
             f"The code has changed since {self.points:,} of these rows were measured, VERSION is still {self.version}: "
             f"raise VERSION in workload '{self.workload}' to measure them again, give --same-code once if results are the "
-            f"same, or let `lawsweep audit {self.sweep}` tell."
+            f"same, or let `lawsweep audit` tell."
         )
 
 
