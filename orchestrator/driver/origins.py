@@ -44,8 +44,8 @@ class Origins:
         if self.spec.path is None and self.own is not None and kept_texts.is_inside(store, self.own.root):
             before = [record for record in store.plans(self.spec.name) if record.get("code_file")]
             about |= {key: before[-1][key] for key in ("spec_file", "code_file") if before and key in before[-1]}
-            written = (before[-1].get("spec") or {}).get("workload") if before else None
-            about["spec"] = {**self.spec.resolved(), "workload": written or self.spec.workload}
+            reference = (before[-1].get("spec") or {}).get("workload") if before else None
+            about["spec"] = {**self.spec.resolved(), "workload": reference or self.spec.workload}
         return about
 
     def keep(self, store: Store) -> None:
@@ -61,8 +61,8 @@ class Origins:
             _refuse(store, f"workload '{self.workload}'", path, _other_codes(store, self.workload, self.own, path))
         if mine is not None and not _shipped(mine):
             plans = (store.path / str(r["spec_file"]) for r in store.plans(self.spec.name) if r.get("spec_file"))
-            others = (p for p in plans if _is_other(p, mine) and p.read_text(errors="replace") != self.spec.text)
-            _refuse(store, f"sweep '{self.spec.name}'", mine, others)
+            different = (p for p in plans if _is_other(p, mine) and p.read_text(errors="replace") != self.spec.text)
+            _refuse(store, f"sweep '{self.spec.name}'", mine, different)
 
 
 def apart(each: Sequence[Origins]) -> None:
@@ -82,8 +82,8 @@ def origins(spec: Spec, name: str, version: int, reference: str | types.ModuleTy
     return Origins(spec=spec, workload=name, version=version, own=own_files(reference, folder))
 
 
-def _refuse(store: Store, what: str, mine: Path, others: Iterator[Path]) -> None:
-    other = next(others, None)
+def _refuse(store: Store, what: str, mine: Path, different: Iterator[Path]) -> None:
+    other = next(different, None)
     if other is not None:
         raise _clash(f"store {store.path}: {what}", mine, other)
 
@@ -96,7 +96,7 @@ def _clash(what: str, mine: Path, other: Path) -> StoreError:
 
 
 def _other_codes(store: Store, workload: str, own: OwnFiles, mine: Path) -> Iterator[Path]:
-    """Files of another place and another text that rows under the name of this workload were measured by."""
+    """Files of another name and another text that rows under the name of this workload were measured by."""
     runs = (run for run in store.runs() if run.get("workload") == workload and run.get("code_file"))
     paths = [store.path / str(run["code_file"]) for run in runs]
     inside = kept_texts.is_inside(store, mine)

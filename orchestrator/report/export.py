@@ -126,8 +126,8 @@ def kept_code(sweep: StoredSweep) -> dict[str, bytes]:
 
 def installed() -> str:
     """All packages that are installed here with their versions, as pip reads them."""
-    named = {str(d.metadata["Name"]): d.version for d in distributions() if d.metadata["Name"]}
-    return "".join(f"{name}=={version}\n" for name, version in sorted(named.items(), key=lambda item: item[0].lower()))
+    versions = {str(d.metadata["Name"]): d.version for d in distributions() if d.metadata["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items(), key=lambda item: item[0].lower()))
 
 
 def _again(sweep: StoredSweep) -> str:

@@ -39,10 +39,10 @@ def render(table: pa.Table, format: str = "table") -> str | bytes:
 
 def _flat(table: pa.Table) -> pa.Table:
     """The table with nested values as JSON texts: CSV has no others."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if pa.types.is_nested(field.type):
-            values = [None if v is None else json.dumps(_plain(v), default=str) for v in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(values, pa.string()))
+            values = [None if v is None else json.dumps(_plain(v), default=str) for v in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(values, pa.string()))
     return table
 
 

@@ -23,7 +23,7 @@ def spec_of(reference: str, size: str | None, store: str | Path) -> Spec:
     try:
         find(reference)
     except SpecError:
-        by_name = _kept(reference, size, Path(store).expanduser())
+        by_name = _in_store(reference, size, Path(store).expanduser())
         if by_name is None:
             raise
         return by_name
@@ -39,11 +39,11 @@ def command(store: Store, words: str, name: str, size: str | None = None, more: 
 def workload_of(store: Store, record: Mapping[str, Any]) -> str:
     """What a sweep file elsewhere writes as the workload of a plan: the kept file where a file is meant, else its name."""
     file = kept_texts.code_file(store, record)
-    written = str((record.get("spec") or {}).get("workload", record["workload"]))
-    return str(file.resolve()) if file is not None and written.endswith(".py") else str(record["workload"])
+    reference = str((record.get("spec") or {}).get("workload", record["workload"]))
+    return str(file.resolve()) if file is not None and reference.endswith(".py") else str(record["workload"])
 
 
-def _kept(name: str, size: str | None, folder: Path) -> Spec | None:
+def _in_store(name: str, size: str | None, folder: Path) -> Spec | None:
     if not (folder / MARK).exists():
         return None
     store = open_store(folder)
