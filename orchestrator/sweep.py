@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import types
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
-from orchestrator.workload.describe import Workload
+from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
@@ -39,15 +38,17 @@ class Result:
     code_change: str = ""
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged.
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised.
 
         With `strict` 1 where a claim is refuted that was not foreseen to be, or the code has changed since rows were measured.
         """
-        if self.summary.exit_code or self.report is None or not strict:
-            return self.summary.exit_code or 2 * (self.report is None)
-        from orchestrator.claims.verdict import alarming
+        if self.summary.exit_code or self.report is None:
+            return self.summary.exit_code or 2
+        if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
+            return 0
+        from orchestrator.claims.verdict import exit_code
 
-        return int(bool(self.code_change) or any(alarming(verdict) for verdict in self.verdicts))
+        return exit_code(self.verdicts, strict) or int(strict and bool(self.code_change))
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -61,7 +62,7 @@ def run(
     *,
     size: str | None = None,
     store: str | Path = "results",
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     inline: bool = False,
     address: str | None = None,
     retry: bool = False,
@@ -72,7 +73,8 @@ def run(
     mlflow: bool = True,
     same_code: bool = False,
 ) -> Result:
-    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module.
+    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module
+    or a function.
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
@@ -88,7 +90,7 @@ def run_all(
     store: str | Path,
     where: Where,
     *,
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     retry: bool = False,
     tracking_uri: str | None = None,
     mlflow: bool = True,
@@ -208,7 +210,7 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
-    from orchestrator.claims import judging
+    from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import in_store
@@ -223,8 +225,9 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
-    records = tuple(verdict.record() for verdict in verdicts)
-    return Result(summary=summary, verdicts=records, report=paths, code_change=sweep.code_change)
+    records = tuple(each.record() for each in verdicts)
+    warnings = verdict.faults(records)
+    return Result(summary=summary, verdicts=records, report=paths, warnings=warnings, code_change=sweep.code_change)
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -236,5 +239,10 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
     printed = json.loads(done.stdout)
-    said = {name: printed[name] for name in ("report", "code_change")}
-    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), **said)
+    return Result(
+        summary=summary,
+        verdicts=tuple(printed["verdicts"]),
+        report=printed["report"],
+        warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
+        code_change=printed["code_change"],
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import (
     same_code_option,
     size_option,
@@ -30,7 +31,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 
     statuses = status.status(open_store(store), sweep)
     if as_json:
-        click.echo(json.dumps([vars(state) for state in statuses]))
+        answers.say(json.dumps([vars(state) for state in statuses]))
         return
     show.table([state.row() for state in statuses])
     for state in statuses:
@@ -52,7 +53,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 def claims_command(spec: str, size: str | None, store: str, strict: bool, same_code: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
     from orchestrator.claims import judging
-    from orchestrator.claims.verdict import alarming
+    from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
@@ -61,11 +62,11 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, same_c
         sweep.accept_code()
     verdicts = [verdict.record() for verdict in judging.judge(sweep)]
     if as_json:
-        click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
+        answers.say(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
     show.code_change(sweep.code_change, aside=as_json)
-    return int(strict and (bool(sweep.code_change) or any(alarming(verdict) for verdict in verdicts)))
+    return exit_code(verdicts, strict) or int(strict and bool(sweep.code_change))
 
 
 @click.command("query")
@@ -122,7 +123,7 @@ def report_command(spec: str, size: str | None, store: str, same_code: bool, as_
     paths = page.paths(page.write(sweep, verdicts))
     records = [verdict.record() for verdict in verdicts]
     if as_json:
-        click.echo(json.dumps({"verdicts": records, "report": paths, "code_change": sweep.code_change}))
+        answers.say(json.dumps({"verdicts": records, "report": paths, "code_change": sweep.code_change}))
         return
     show.verdicts(records)
     show.code_change(sweep.code_change)

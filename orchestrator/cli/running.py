@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import same_code_option, size_option, spec_argument, store_option, strict_option, tracking_option
 
 
@@ -53,7 +54,7 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     for result in sweep.run_all(read_specs, options["store"], where, workload=workload, **settings):
         results.append(result)
         if options["as_json"]:
-            click.echo(json.dumps(result.as_json()))
+            answers.say(json.dumps(result.as_json()))
         elif not options["quiet"]:
             show.result(result)
     if options["notify"]:
@@ -96,10 +97,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
 
     sweep = spec_of(spec, size, store)
     if resolved:
-        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
     outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
-        click.echo(json.dumps(outlook.as_json()))
+        answers.say(json.dumps(outlook.as_json()))
     else:
         show.outlook(outlook)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.spec import Spec
 from orchestrator.store import Store, kept_texts
+from orchestrator.workload.describe import FILE, Reference
 from orchestrator.workload.own_files import OwnFiles, own_files
 
 
@@ -56,7 +56,7 @@ class Origins:
     def check(self, store: Store) -> None:
         """Raise StoreError where rows of another file's workload, or another file's sweep, bear the same name in the store."""
         mine = self.spec.path
-        if self.own is not None and self.spec.workload.endswith(".py"):
+        if self.own is not None and FILE.fullmatch(self.spec.workload):
             path = self.own.root / self.own.file
             _refuse(store, f"workload '{self.workload}'", path, _other_codes(store, self.workload, self.own, path))
         if mine is not None and not _shipped(mine):
@@ -77,7 +77,7 @@ def apart(each: Sequence[Origins]) -> None:
             raise _clash(f"sweep '{mine.spec.name}'", Path(mine.spec.path or "none"), Path(sweep.spec.path or "none"))
 
 
-def origins(spec: Spec, name: str, version: int, reference: str | types.ModuleType, folder: Path) -> Origins:
+def origins(spec: Spec, name: str, version: int, reference: Reference, folder: Path) -> Origins:
     """The files of a run of the workload of that name and VERSION."""
     return Origins(spec=spec, workload=name, version=version, own=own_files(reference, folder))
 

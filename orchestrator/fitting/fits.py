@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orchestrator.fitting.intervals import Array, Interval, student
+from orchestrator.fitting.intervals import Array, Interval, deviation, student
 from orchestrator.fitting.laws import TINY, Law, Space
 from orchestrator.fitting.series import Series
 
@@ -27,7 +27,7 @@ class FittedLaw:
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
     deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
-    that a search's brackets leave. `lack` is the probability of residuals as large under the law and the noise of replicates or
+    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of residuals as large under the law and the noise of replicates or
     brackets, None where there is neither.
     """
 
@@ -41,6 +41,7 @@ class FittedLaw:
     replicas: Array | None
     factor: float
     lack: float | None
+    blur: Array
     bracket: Array | None = None
 
     @property
@@ -50,13 +51,13 @@ class FittedLaw:
 
     @property
     def rounding(self) -> Array:
-        """Residuals `(k,)` that rounding leaves."""
-        return np.asarray(EXACT * np.maximum(np.abs(project(self.series.y, self.space)), 1.0))
+        """Residuals `(k,)` that rounding leaves: relative to each value, and in logarithms to one."""
+        return rounding(project(self.series.y, self.space), self.space)
 
     @property
     def squares(self) -> float:
         """Weighted sum of squared residuals, not below what rounding leaves."""
-        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2))
+        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2), TINY)
 
     def estimate(self, name: str) -> float:
         """The fitted value of a parameter by its name."""
@@ -72,7 +73,7 @@ class FittedLaw:
         parameter = self.law.parameter(name)
         inner, n = float(self.theta[parameter.index]), len(self.series.units)
         half, freedom, method = self.half(parameter.index, level)
-        half = max(half, EXACT * (1 + abs(inner)))
+        half = max(half, float(self.blur[parameter.index]))
         low, high = parameter.span(inner - half, inner + half)
         return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=f"{method}, {freedom:g} df")
 
@@ -82,7 +83,7 @@ class FittedLaw:
         if self.replicas is None:
             return self._unrepeated(index, level, scatter)
         n = len(self.series.units)
-        noise = student(level, n - 1) * self.factor * float(np.std(self.replicas[:, index], ddof=1))
+        noise = student(level, n - 1) * self.factor * deviation(self.replicas[:, index])
         if self.freedom > 0 and self.lack is not None and self.lack < MISFIT and scatter > noise:
             return scatter, self.freedom, "scatter about the law, which exceeds the noise"
         return noise, n - 1, f"t over {n} units"
@@ -98,6 +99,11 @@ class FittedLaw:
 def project(y: Array, space: Space) -> Array:
     """y in the space of a fit."""
     return np.log(np.maximum(y, TINY)) if space == "log" else y
+
+
+def rounding(z: Array, space: Space) -> Array:
+    """What rounding of the values can do to each in the space of a fit: `(k,)`."""
+    return np.asarray(EXACT * (np.maximum(np.abs(z), 1.0) if space == "log" else np.abs(z)))
 
 
 def space_of(laws: tuple[Law, ...], data: Series) -> Space:
@@ -129,7 +135,7 @@ def fit(law: Law, data: Series, space: Space | None = None) -> FittedLaw:
     scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(data.x) - law.size, 1))
     return FittedLaw(
         law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, scatter=scatter,
-        replicas=moved, factor=factor, lack=lack, bracket=bracket,
+        replicas=moved, factor=factor, lack=lack, bracket=bracket, blur=np.abs(step) @ rounding(z, space),
     )  # fmt: skip
 
 

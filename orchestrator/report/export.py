@@ -25,6 +25,7 @@ from orchestrator.results import frames
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import durable, kept_texts
+from orchestrator.workload.describe import FILE
 
 PRINTED = ("says", "verdict", "basis", "found", "expected")
 """What a paper prints of the verdicts; the files for machines hold all."""
@@ -134,8 +135,9 @@ def _again(sweep: StoredSweep) -> str:
     """The command that measures a bundle's sweep again in the bundle's folder, with the workload that lies there."""
     spec, module = sweep.spec, str(sweep.record.get("module", ""))
     option = f" --size {spec.size}" if spec.size else ""
-    if spec.workload.endswith(".py"):
-        return f"lawsweep run spec.yaml --workload {shlex.quote(f'workload/{module}')}{option}"
+    if match := FILE.fullmatch(spec.workload):
+        function = f":{match['function']}" if match["function"] else ""
+        return f"lawsweep run spec.yaml --workload {shlex.quote(f'workload/{module}{function}')}{option}"
     shipped = module.startswith("workloads/")
     return f"{'' if shipped or not module else 'PYTHONPATH=workload '}lawsweep run spec.yaml{option}"
 

@@ -1,17 +1,24 @@
-"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound."""
+"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound, and what its seeds change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.spec.expressions import Expression
 from orchestrator.store import Store
+from orchestrator.workload.describe import Workload
+
+SEEDLESS = ("arm", "seed", "step")
+"""Columns of the engine that are planned, not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What a workload says of a column of its rows; `role` is param or result."""
+    """What a workload says of a column of its rows; `role` is param or result, or derived from them.
+
+    `seedless` is an SQL condition over the params under which the seed changes nothing; empty where it may always.
+    """
 
     name: str
     role: str
@@ -19,6 +26,9 @@ class Described:
     unit: str = ""
     aggregate: str = "mean"
     bound: str = "exact"
+    df: str = ""
+    """Of a standard error: its degrees of freedom, a number or a formula over the row."""
+    seedless: str = ""
 
 
 Columns = Mapping[str, Described]
@@ -35,9 +45,27 @@ def bound(fields: Columns, column: str) -> str:
     return bounds.pop() if len(bounds) == 1 else "exact"
 
 
+def seedless(fields: Columns, column: str) -> str:
+    """The SQL condition under which the seed changes nothing of a column or formula; `false` where its workload says so nowhere."""
+    conditions = dict.fromkeys(_seedless(fields, name) for name in sorted(Expression(column).names))
+    return " and ".join(f"({condition})" for condition in conditions) or "true"
+
+
+def _seedless(fields: Columns, name: str) -> str:
+    if name in SEEDLESS or (name in fields and fields[name].role == "param"):
+        return "true"
+    return (fields[name].seedless if name in fields else "") or "false"
+
+
 def fields_of(store: Store, workload: str) -> dict[str, Described]:
     """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
     return fields(store.describe(workload)) if workload in store.workloads() else {}
+
+
+def noted(known: Columns, workload: Workload) -> dict[str, Described]:
+    """The columns with what their workload says by now of their seeds: rows that are stored may be older than its notes."""
+    notes = {field.name: field.seedless_where for field in workload.results}
+    return {name: replace(field, seedless=notes.get(name, field.seedless)) for name, field in known.items()}
 
 
 def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:

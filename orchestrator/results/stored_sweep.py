@@ -12,13 +12,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results import frames, sweep_rows
-from orchestrator.results.described import Described, fields_of
+from orchestrator.results.described import Described, fields_of, noted
 from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, parse, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
+from orchestrator.workload.describe import load
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +68,13 @@ class StoredSweep:
     @cached_property
     def fields(self) -> dict[str, Described]:
         """What the params and results are, by the names of their columns."""
-        return fields_of(self.store, str(self.record["workload"]))
+        known = fields_of(self.store, str(self.record["workload"]))
+        if self.spec.seeds.max > 1 or not known:  # only what one seed can say rests on notes that a row may be too old for
+            return known
+        try:
+            return noted(known, load(self.spec.workload, self.spec.path.parent if self.spec.path else None))
+        except WorkloadError:
+            return known
 
     @cached_property
     def verdicts_of_sizes(self) -> tuple[dict[str, Any], ...]:

@@ -46,7 +46,9 @@ def _param_notes(field: Field) -> dict[str, str]:
 
 
 def _result_notes(field: Field) -> dict[str, str]:
-    return _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    extra = {"df": str(field.df), "seedless": field.seedless_where}
+    return notes | {name: text for name, text in extra.items() if text}
 
 
 def _notes(**notes: str) -> dict[str, str]:
@@ -64,9 +66,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column, with `aggregate` and `bound` where the column has them."""
+    """Name, type, role, unit and sentence of every column, with `aggregate`, `bound`, `df` and `seedless` where it has them."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound")
+    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from orchestrator.errors import WorkloadError
+from orchestrator.workload.describe import FILE, Reference
 
 DATA = "DATA_FILES"
 """The name under which a workload's module lists files and folders that its results depend on, from the module's folder."""
@@ -51,7 +53,7 @@ class OwnFiles:
         return value.value if isinstance(value, ast.Constant) and type(value.value) is int else None
 
 
-def own_files(reference: str | types.ModuleType, folder: Path | None = None) -> OwnFiles | None:
+def own_files(reference: Reference, folder: Path | None = None) -> OwnFiles | None:
     """The files of the workload of that name, path or module; None where it has none here, as one typed into a notebook.
 
     Raises WorkloadError where data that it declares is missing or lies outside of its folder.
@@ -75,13 +77,14 @@ def own_files(reference: str | types.ModuleType, folder: Path | None = None) -> 
     return OwnFiles(root=root, file=path.relative_to(root).as_posix(), paths=by_place, ours=_version() if ours else "")
 
 
-def location(reference: str | types.ModuleType, folder: Path | None = None) -> Path | None:
+def location(reference: Reference, folder: Path | None = None) -> Path | None:
     """The file of a workload, where there is one."""
-    if isinstance(reference, types.ModuleType):
-        name = getattr(reference, "__file__", None)
+    if not isinstance(reference, str):
+        module = reference if isinstance(reference, types.ModuleType) else sys.modules.get(reference.__module__)
+        name = getattr(module, "__file__", None)
         path = Path(name) if name else None
-    elif reference.endswith(".py"):
-        path = (folder or Path.cwd()) / reference
+    elif match := FILE.fullmatch(reference):
+        path = (folder or Path.cwd()) / match["path"]
     else:
         path = _module_file(reference)
     return path.resolve() if path is not None and path.suffix == ".py" and path.is_file() else None

@@ -12,12 +12,13 @@ from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
+from orchestrator.claims.sentences import BRACKETS
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import ENDLESS, MISFIT, FittedLaw, fit
-from orchestrator.fitting.intervals import Interval, student
+from orchestrator.fitting.intervals import Interval, deviation, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.fitting.staircases import stepped, unrounded
@@ -142,17 +143,24 @@ def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> In
     parts = _outer(left, name), _outer(right, name)
     if parts[0] is not None and parts[1] is not None and left.series.units == right.series.units and not _loose(left, right):
         n = len(left.series.units)
-        half = student(level, n - 1) * left.factor * float(np.std(parts[0] - parts[1], ddof=1))
+        half = max(student(level, n - 1) * left.factor * deviation(parts[0] - parts[1]), _blur(left, name) + _blur(right, name))
         return Interval(
             estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df"
         )
     errors = [_error(f, name) for f in (left, right)]
     total = sum(e**2 for e, _ in errors)
     freedom = total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300) if total > 0 else 1.0
-    half = student(level, max(freedom, 1.0)) * float(np.sqrt(total))
+    half = max(student(level, max(freedom, 1.0)) * float(np.sqrt(total)), _blur(left, name) + _blur(right, name))
     units = min(len(f.series.units) for f in (left, right))
-    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else "brackets of the search"
+    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
+
+
+def _blur(fitted: FittedLaw, name: str) -> float:
+    """What rounding of the values can do to a parameter as it is reported."""
+    parameter = fitted.law.parameter(name)
+    scale = abs(fitted.estimate(name)) if parameter.scale == "exp" else 1.0
+    return scale * float(fitted.blur[parameter.index])
 
 
 def _loose(*fits: FittedLaw) -> bool:

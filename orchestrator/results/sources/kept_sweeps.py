@@ -13,6 +13,7 @@ from orchestrator.spec import Spec, parse, read
 from orchestrator.spec.parsing import find
 from orchestrator.store import Store, kept_texts, open_store
 from orchestrator.store.store import BASE, MARK
+from orchestrator.workload.describe import FILE
 
 
 def spec_of(reference: str, size: str | None, store: str | Path) -> Spec:
@@ -40,7 +41,10 @@ def workload_of(store: Store, record: Mapping[str, Any]) -> str:
     """What a sweep file elsewhere writes as the workload of a plan: the kept file where a file is meant, else its name."""
     file = kept_texts.code_file(store, record)
     reference = str((record.get("spec") or {}).get("workload", record["workload"]))
-    return str(file.resolve()) if file is not None and reference.endswith(".py") else str(record["workload"])
+    match = FILE.fullmatch(reference)
+    if file is None or match is None:
+        return str(record["workload"])
+    return f"{file.resolve()}:{match['function']}" if match["function"] else str(file.resolve())
 
 
 def _in_store(name: str, size: str | None, folder: Path) -> Spec | None:
@@ -54,6 +58,6 @@ def _in_store(name: str, size: str | None, folder: Path) -> Spec | None:
         return None
     spec = parse(text, name, size)
     file = kept_texts.code_file(store, record)
-    if file is not None and not spec.workload.endswith(".py"):
+    if file is not None and not FILE.fullmatch(spec.workload):
         sys.path.append(str(kept_texts.code_folder(store, record["code"]).resolve()))  # behind all that is installed
     return spec.model_copy(update={"workload": workload_of(store, record)}) if file is not None else spec
