@@ -19,7 +19,7 @@ from orchestrator.driver.progress import say
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
-from orchestrator.results import code_changes
+from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, read
 from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
@@ -153,6 +153,7 @@ def run_all(
 
     `failed` is told of a sweep that fails, and the others go on; without it, the error is raised.
     """
+    store = Path(store).expanduser()
     with ExitStack() as stack:
         executor = stack.enter_context(where.new_executor())
         begun = _all_new(specs, store, executor)

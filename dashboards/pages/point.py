@@ -10,6 +10,7 @@ from dashboards.data.cache import Cache
 from orchestrator.columns import ENGINE_COLUMNS, NO_FAILURES
 from orchestrator.errors import StoreError
 from orchestrator.results import frames, status
+from orchestrator.results.sources import kept_sweeps
 
 PATH = "/point/{point:path}"
 
@@ -24,7 +25,7 @@ def point(cache: Cache, name: str) -> View:
     rows = cache.point(name)
     if not rows:
         raise StoreError(f"point '{name}': the store must hold rows of it, but has none; see a sweep's table for its points.")
-    last = rows[-1]
+    last, planned = rows[-1], _planned(cache, name)
     described = cache.describe(str(last["workload"]))
     params = {d["name"]: last.get(d["name"]) for d in described if d["role"] == "param" and last.get(d["name"]) is not None}
     return {
@@ -36,9 +37,9 @@ def point(cache: Cache, name: str) -> View:
         "engine": [c.name for c in ENGINE_COLUMNS if c.name not in ("point", "workload", "error")],
         "rows": rows,
         "failed": any(row["counts"] and row["final"] and row["status"] not in NO_FAILURES for row in rows),
-        "spec": again(str(last["workload"]), params, int(last["seed"])),
+        "spec": again(planned[0]["loads"] if planned else str(last["workload"]), params, int(last["seed"])),
         "seed": last["seed"],
-        "sweeps": _planned(cache, name),
+        "sweeps": planned,
         "logs": status.printed(cache.store, str(last["workload"]), name),
     }
 
@@ -48,5 +49,7 @@ def _planned(cache: Cache, name: str) -> list[View]:
     sweeps = []
     for sweep in cache.sweeps():
         arms = frames.arms(cache.store, sweep.record, name)
-        sweeps += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(arms)}] if arms else []
+        retry = kept_sweeps.command(cache.store, "run", sweep.name, sweep.size, " --retry")
+        about = {"loads": kept_sweeps.workload_of(cache.store, sweep.record), "retry": retry}
+        sweeps += [{"name": sweep.name, "size": sweep.size, "arms": ", ".join(arms), **about}] if arms else []
     return sweeps

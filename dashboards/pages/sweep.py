@@ -18,7 +18,8 @@ from dashboards.data import sql_guard
 from dashboards.data.cache import Cache, SweepRows, SweepState
 from orchestrator.errors import QueryError
 from orchestrator.figures import of_sweep
-from orchestrator.results import code_changes, sql_views
+from orchestrator.results import sql_views
+from orchestrator.results.sources import code_changes, kept_sweeps
 
 PATH = "/sweep/{name:str}"
 
@@ -63,7 +64,7 @@ def _view(cache: Cache, sweep: SweepState, rows: SweepRows, choice: PageChoice) 
         "spec": spec_text(sweep.record.get("spec") or {}),
         "sql": f"select * from sweeps.{sql_views.identifiers([sweep.name])[sweep.name]} limit 100",
         "report": _report(cache, sweep),
-        "commands": _commands(sweep),
+        "commands": _commands(cache, sweep),
     }
 
 
@@ -119,7 +120,7 @@ def _report(cache: Cache, sweep: SweepState) -> str:
     return ""
 
 
-def _commands(sweep: SweepState) -> list[str]:
-    option = "" if sweep.size == "base" else f" --size {sweep.size}"
+def _commands(cache: Cache, sweep: SweepState) -> list[str]:
     words = ["run", "claims", "report"] + (["status"] if sweep.standing and sweep.standing.failed else [])
-    return [f"lawsweep {word} {sweep.name}{'' if word == 'status' else option}" for word in words]
+    sizes = {"status": None}
+    return [kept_sweeps.command(cache.store, word, sweep.name, sizes.get(word, sweep.size)) for word in words]

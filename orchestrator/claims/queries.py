@@ -16,6 +16,7 @@ from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, ide
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
+from orchestrator.store.store import BASE
 from orchestrator.workload.describe import table_name
 
 
@@ -209,6 +210,8 @@ def select_rows(
         terms.chosen(name) for name in dict.fromkeys(("arm", *(() if of_boundaries else ("seed",)), "status", *columns))
     ]
     filters = ["final"] if "step" not in columns and not of_boundaries else []
+    if table is None or table.startswith("sweeps."):
+        filters.append(f"size = '{spec.size or BASE}'")
     if where is not None:
         met = terms.condition(where)
         filters.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")

@@ -102,7 +102,12 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 
     rendered = rendering.render(query.run(open_store(store), sql), form)
     if output:
-        Path(output).write_bytes(rendered if isinstance(rendered, bytes) else rendered.encode())
+        try:
+            Path(output).expanduser().write_bytes(rendered if isinstance(rendered, bytes) else rendered.encode())
+        except OSError as error:
+            raise QueryError(
+                f"--output {output}: it must be a file that can be written, but got '{error.strerror or error}'; name another."
+            ) from error
     elif isinstance(rendered, bytes) and os.isatty(1):
         raise QueryError("--format parquet: the output must be a file or a pipe, but it is a terminal; add -o FILE.")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,7 @@ def store_option(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         type=click.Path(file_okay=False),
+        callback=lambda context, param, value: os.path.expanduser(value),
         help="Folder with rows, plans, verdicts and reports.",
     )(command)
 

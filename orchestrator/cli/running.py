@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--cpus", type=click.IntRange(1), help="CPUs that local Ray offers; all of the machine's if not given.")
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
+@click.option("--workload", metavar="FILE", help="Measure this workload (a .py file) in place of the one that SPEC names.")
 @strict_option
 @same_code_option
 @click.option("--notify", metavar="URL", help="Tell this URL how it ended: a web hook, or any of apprise.")
@@ -73,6 +75,7 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
                 raise
             outcomes.failed(name, error)
     settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
+    settings["workload"] = options["workload"] and str(Path(options["workload"]).expanduser().resolve())
     failed = outcomes.failed if len(specs) > 1 else None
     with streaming(options["store"], options["logs"] and not options["inline"]):
         for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
@@ -81,9 +84,9 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
 
 def _read(name: str, options: dict[str, Any]) -> Spec:
     """The sweep of that name; with `--strict` its claims must be those that were frozen."""
-    from orchestrator.spec import read
+    from orchestrator.results.sources.kept_sweeps import spec_of
 
-    spec = read(name, size=options["size"])
+    spec = spec_of(name, options["size"], options["store"])
     if options["strict"]:
         from orchestrator.claims.registry import frozen
 
@@ -122,9 +125,9 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
     """
     from orchestrator.cli import show
     from orchestrator.driver import forecast
-    from orchestrator.spec import read
+    from orchestrator.results.sources.kept_sweeps import spec_of
 
-    sweep = read(spec, size=size)
+    sweep = spec_of(spec, size, store)
     if resolved:
         answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.spec import Spec
 from orchestrator.store import Store, kept_texts
-from orchestrator.workload.describe import Reference
+from orchestrator.workload.describe import FILE, Reference
 from orchestrator.workload.own_files import OwnFiles, own_files
 
 
@@ -41,6 +41,11 @@ class Origins:
             about["spec_file"] = _relative(self.spec.path.resolve(), store)
         if self.spec.text:
             about["spec_text"] = kept_texts.keep_spec(store, self.spec.text)
+        if self.spec.path is None and self.own is not None and kept_texts.is_inside(store, self.own.root):
+            before = [record for record in store.plans(self.spec.name) if record.get("code_file")]
+            about |= {key: before[-1][key] for key in ("spec_file", "code_file") if before and key in before[-1]}
+            reference = (before[-1].get("spec") or {}).get("workload") if before else None
+            about["spec"] = {**self.spec.resolved(), "workload": reference or self.spec.workload}
         return about
 
     def keep(self, store: Store) -> None:
@@ -51,13 +56,13 @@ class Origins:
     def check(self, store: Store) -> None:
         """Raise StoreError where rows of another file's workload, or another file's sweep, bear the same name in the store."""
         mine = self.spec.path
-        if self.own is not None and self.spec.workload.endswith(".py"):
+        if self.own is not None and FILE.fullmatch(self.spec.workload):
             path = self.own.root / self.own.file
             _refuse(store, f"workload '{self.workload}'", path, _other_codes(store, self.workload, self.own, path))
         if mine is not None and not _shipped(mine):
             plans = (store.path / str(r["spec_file"]) for r in store.plans(self.spec.name) if r.get("spec_file"))
-            others = (p for p in plans if _is_other(p, mine) and p.read_text(errors="replace") != self.spec.text)
-            _refuse(store, f"sweep '{self.spec.name}'", mine, others)
+            different = (p for p in plans if _is_other(p, mine) and p.read_text(errors="replace") != self.spec.text)
+            _refuse(store, f"sweep '{self.spec.name}'", mine, different)
 
 
 def apart(each: Sequence[Origins]) -> None:
@@ -77,8 +82,8 @@ def origins(spec: Spec, name: str, version: int, reference: Reference, folder: P
     return Origins(spec=spec, workload=name, version=version, own=own_files(reference, folder))
 
 
-def _refuse(store: Store, what: str, mine: Path, others: Iterator[Path]) -> None:
-    other = next(others, None)
+def _refuse(store: Store, what: str, mine: Path, different: Iterator[Path]) -> None:
+    other = next(different, None)
     if other is not None:
         raise _clash(f"store {store.path}: {what}", mine, other)
 
@@ -91,7 +96,7 @@ def _clash(what: str, mine: Path, other: Path) -> StoreError:
 
 
 def _other_codes(store: Store, workload: str, own: OwnFiles, mine: Path) -> Iterator[Path]:
-    """Files of another place and another text that rows under the name of this workload were measured by."""
+    """Files of another name and another text that rows under the name of this workload were measured by."""
     runs = (run for run in store.runs() if run.get("workload") == workload and run.get("code_file"))
     paths = [store.path / str(run["code_file"]) for run in runs]
     inside = kept_texts.is_inside(store, mine)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
@@ -72,7 +72,7 @@ class Mirrored:
 
 def address(store: Store, uri: str | None = None) -> str:
     """The tracking URI: the given one, else MLFLOW_TRACKING_URI, else the SQLite database in the store."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.path.resolve() / 'mlflow.db'}"
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or _sqlite(store.path.resolve() / "mlflow.db")
 
 
 def imported() -> None:
@@ -149,7 +149,7 @@ def ui(store: Store, port: int = 5000, uri: str | None = None) -> tuple[list[str
     """Command line and environment of MLflow's own server on loopback, on the store's database and files."""
     folder = store.path.resolve()
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    argv += ["--backend-store-uri", uri or f"sqlite:///{folder / 'mlflow.db'}"]
+    argv += ["--backend-store-uri", uri or _sqlite(folder / "mlflow.db")]
     argv += ["--artifacts-destination", str(_files_beside(uri) if uri else folder / "mlartifacts")]
     heard = os.environ.get("PYTHONWARNINGS", "")
     return argv, {**os.environ, **QUIET, "PYTHONWARNINGS": f"{heard},{DEAF}".strip(",")}
@@ -201,9 +201,14 @@ def _connect(uri: str) -> MlflowClient:
     return client
 
 
+def _sqlite(file: Path) -> str:
+    """The SQLite URI of a file, its name quoted where a URI means something else by a letter."""
+    return f"sqlite:///{quote(str(file))}"
+
+
 def _database(uri: str) -> Path | None:
     """The file of a SQLite URI."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
 
 
 def _files_beside(uri: str) -> Path | None:

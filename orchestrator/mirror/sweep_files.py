@@ -110,7 +110,7 @@ def _rebuild(files: Path, store: Store) -> str:
 
     try:
         about = json.loads((files / ABOUT).read_text())
-        plan, rows = pq.read_table(files / PLAN), pq.read_table(files / ROWS)
+        plan, rows = (pq.read_table(files / name, partitioning=None) for name in (PLAN, ROWS))
         sweep, workload = str(about["plan"]["sweep"]), str(about["plan"]["workload"])
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise StoreError(

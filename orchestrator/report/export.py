@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from orchestrator.report.bibliography import citations
 from orchestrator.results import frames
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.results.stored_sweep import StoredSweep
-from orchestrator.spec import Spec
-from orchestrator.store import durable
+from orchestrator.store import durable, kept_texts
 from orchestrator.wording import Tell, untold
+from orchestrator.workload.describe import FILE
 
 PRINTED = ("says", "verdict", "basis", "found", "expected")
 """What a paper prints of the verdicts; the files for machines hold all."""
@@ -58,6 +60,7 @@ def write(
         files[f"{drawing.name}.pdf"] = printed(drawing)
     if bundle:
         files |= {name: text.encode() for name, text in _bundle(sweep, verdicts, figures)}
+        files |= kept_code(sweep)
     for name, data in files.items():
         durable.write(out / name, data)
     return tuple(sorted(out / name for name in files))
@@ -112,21 +115,53 @@ def _bundle(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[D
     for drawing in figures:
         yield f"{drawing.name}.tex", latex.figure(drawing.name, drawing.title, drawing.caption)
         yield f"{drawing.name}.csv", pl.DataFrame(drawing.data, infer_schema_length=None).write_csv() if drawing.data else ""
-    yield "spec.yaml", sweep.spec.text
+    yield "spec.yaml", kept_texts.spec_text(sweep.store, sweep.record) or sweep.spec.text
     yield "commit.txt", source.text
     yield "environment.json", json.dumps(list(source.runs), indent=1, default=str) + "\n"
     yield "sources.bib", cited
     yield "claims.sql", "".join(f"-- {v.id}: {v.verdict}\n{v.sql};\n\n" for v in verdicts)
-    yield "README.md", _readme(sweep.spec, source, figures)
+    yield "requirements.lock", installed()
+    yield "README.md", _readme(sweep, figures)
 
 
-def _readme(spec: Spec, source: StatedSource, figures: Sequence[Drawing]) -> str:
+def kept_code(sweep: StoredSweep) -> dict[str, bytes]:
+    """The workload's own files as they were when it was run, below `workload/`; none where they were not kept."""
+    folder = kept_texts.code_folder(sweep.store, str(sweep.record.get("code")))
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    return {f"workload/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
+
+
+def installed() -> str:
+    """All packages that are installed here with their versions, as pip reads them."""
+    versions = {str(d.metadata["Name"]): d.version for d in distributions() if d.metadata["Name"]}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items(), key=lambda item: item[0].lower()))
+
+
+def _again(sweep: StoredSweep) -> str:
+    """The command that measures a bundle's sweep again in the bundle's folder, with the workload that lies there."""
+    spec, module = sweep.spec, str(sweep.record.get("module", ""))
     option = f" --size {spec.size}" if spec.size else ""
+    if match := FILE.fullmatch(spec.workload):
+        function = f":{match['function']}" if match["function"] else ""
+        return f"lawsweep run spec.yaml --workload {shlex.quote(f'workload/{module}{function}')}{option}"
+    shipped = module.startswith("workloads/")
+    return f"{'' if shipped or not module else 'PYTHONPATH=workload '}lawsweep run spec.yaml{option}"
+
+
+def _readme(sweep: StoredSweep, figures: Sequence[Drawing]) -> str:
+    spec = sweep.spec
     lines = [f"# {spec.name}", "", spec.question, "", f"Source: {spec.source}. Workload `{spec.workload}`.", ""]
     lines += [f"- `{d.name}.pdf`: {d.caption} Data: `{d.name}.csv`; LaTeX: `{d.name}.tex`." for d in figures]
     lines += ["- `results`: all rows. `summary`: seeds combined. `verdicts`: claims. `claims.sql`: the rows of each claim.", ""]
-    lines += ["To measure it again, at the commit in `commit.txt` and with the versions in `environment.json`:", ""]
-    return "\n".join([*lines, f"    lawsweep run spec.yaml{option}", ""])
+    lines += [
+        "- `workload`: the code that was measured. `requirements.lock`: all packages that were installed at the export.",
+        "",
+    ]
+    lines += [
+        "To measure it again in this folder, with the packages of `requirements.lock` (`pip install -r requirements.lock`),"
+    ]
+    lines += ["at the commit in `commit.txt` and with the versions in `environment.json`:", ""]
+    return "\n".join([*lines, f"    {_again(sweep)}", ""])
 
 
 def sourced(sweep: StoredSweep) -> StatedSource:

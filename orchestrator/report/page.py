@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ from orchestrator.figures.theme import NIGHT
 from orchestrator.report import limitations
 from orchestrator.results.derived_columns import ABSENT
 from orchestrator.results.described import Columns, Described
+from orchestrator.results.sources.kept_sweeps import command
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
 from orchestrator.store import durable
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 COUNTS = (
     f"SELECT arm, count(*) AS points, count(*) FILTER (status = '{OK}') AS ok, count(DISTINCT seed) AS seeds FROM {{table}} "
-    "WHERE final GROUP BY arm ORDER BY arm"
+    "WHERE final AND size = '{size}' GROUP BY arm ORDER BY arm"
 )
 FORMS = ("html", "md")
 GEOMETRY = Geometry(indent=4, width=172, margin=0.25, thinnest=1.5)
@@ -97,7 +99,6 @@ def paths(report: Report) -> dict[str, str]:
 def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tuple[Drawing, str]]) -> dict[str, Any]:
     """All that the templates print, as plain values; figures come with their SVG."""
     spec, rows, fields, audit = sweep.spec, sweep.rows, sweep.fields, sweep.audit or {}
-    option = f" --size {spec.size}" if spec.size else ""
     arms = _arms(rows)
     params = [_params(rows, fields, mine) for _, mine in arms]
     shared = _shared(params)
@@ -118,15 +119,15 @@ def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tupl
         "spent": limitations.spent(sweep),
         "measured": _measured(rows, arms, params, dict(shared)),
         "shared": shared,
-        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}"),
+        "counts": COUNTS.format(table=f"sweeps.{table_name(spec.name)}", size=sweep.size),
         "columns": [_column(f) for f in fields.values()],
         "figures": [_figure(spec, i, drawing, svg, rows) for i, (drawing, svg) in enumerate(figures)],
         "failures": _failures(rows),
         "commands": [
-            f"lawsweep run {spec.name}{option}",
-            f"lawsweep claims {spec.name}{option}",
-            f"lawsweep report {spec.name}{option}",
+            *(command(sweep.store, words, spec.name, spec.size) for words in ("run", "claims", "report")),
+            command(sweep.store, "export", spec.name, spec.size, " --bundle"),
         ],
+        "query": f'lawsweep query "…" --store {shlex.quote(str(sweep.store.path.resolve()))}',
         "provenance": _provenance(rows),
         "text": spec.text.strip(),
         "night": night(),

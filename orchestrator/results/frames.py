@@ -52,6 +52,7 @@ def _scan(group: Sequence[Part], readable: pa.Schema) -> pl.LazyFrame:
         extra_columns="ignore",
         cast_options=pl.ScanCastOptions(integer_cast="allow-float"),
         hive_partitioning=False,
+        glob=False,
     )
     return scanned.with_columns(pl.col("point").str.to_integer(base=16, dtype=pl.UInt64)) if group[0].lettered else scanned
 
@@ -133,7 +134,7 @@ def _measured(store: Store, workload: str) -> pl.LazyFrame:
 def boundaries(store: Store, record: Mapping[str, Any]) -> pl.DataFrame | None:
     """What the search of a planned sweep found, a row a curve; None where it has found nothing yet."""
     path = store.boundaries_path(record["sweep"], record["size"])
-    return pl.read_parquet(path, hive_partitioning=False) if path.exists() else None
+    return pl.read_parquet(path, hive_partitioning=False, glob=False) if path.exists() else None
 
 
 Descriptions = tuple[dict[str, str], ...]

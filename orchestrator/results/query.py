@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator import spoken_names
 from orchestrator.columns import ENGINE_NAMES
@@ -22,6 +23,7 @@ from orchestrator.store import Store, open_store, parts, row_format
 SECONDS = 60.0
 SCHEMAS = ("workloads", "sweeps", "boundaries")
 SEARCHED = "main,sweeps,workloads"
+LISTING = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
 MISSING_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
 MISSING_TABLE = re.compile(r'(?:Table with name "?([\w.]+)"? does not exist|Referenced table "([^"]+)" not found)')
 
@@ -97,7 +99,14 @@ def _once(store: Store, sql: str, seconds: float) -> pa.Table:
             # What a SELECT may change (a variable, a table in memory) goes with the transaction.
             connection.begin()
         with _limit(connection, seconds), _complaining(connection, sql, seconds):
-            return connection.sql(sql).to_arrow_table()
+            return _visible(connection.sql(sql).to_arrow_table(), sql)
+
+
+def _visible(table: pa.Table, sql: str) -> pa.Table:
+    """What a query gives; of the list of tables, those that a query may name: what begins with '_' only makes up others."""
+    if not LISTING.fullmatch(sql) or "name" not in table.column_names:
+        return table
+    return table.filter(pc.invert(pc.starts_with(table["name"], "_")))
 
 
 def _refuse_other(sql: str) -> None:

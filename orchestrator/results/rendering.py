@@ -26,7 +26,7 @@ def render(table: pa.Table, format: str = "table") -> str | bytes:
         return part_bytes(table)
     if format == "csv":
         sink = io.BytesIO()
-        csv.write_csv(table, sink)
+        csv.write_csv(_flat(table), sink)
         return sink.getvalue().decode()
     if format == "json":
         return json.dumps(
@@ -35,6 +35,15 @@ def render(table: pa.Table, format: str = "table") -> str | bytes:
     if format == "table":
         return _grid(table)
     raise QueryError(f"--format: it must be one of {', '.join(FORMATS)}, but got '{format}'{nearest(format, FORMATS)}")
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """The table with nested values as JSON texts: CSV has no others."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            values = [None if v is None else json.dumps(_plain(v), default=str) for v in table.column(index).to_pylist()]
+            table = table.set_column(index, field.name, pa.array(values, pa.string()))
+    return table
 
 
 def _plain(value: Any) -> Any:

@@ -147,28 +147,26 @@ SQL_TYPES |= {pa.uint64(): "ubigint", pa.timestamp("us", "UTC"): "timestamptz"}
 
 
 def _sweep_views(store: Store, workloads: Mapping[str, str], schemas: Mapping[str, pa.Schema], sources: Sources) -> list[str]:
-    """A view for each sweep, of its latest plan and the points' rows, and the table of all plans."""
+    """A view for each sweep, of the plans of all its sizes and their points' rows, and the table of all plans."""
     plans = store.plans()
-    latest = {record["sweep"]: record for record in plans}
-    statements, all_plans = [], ["select * from _plans"]
+    names = identifiers({record["sweep"] for record in plans})
+    rows_of: dict[str, list[str]] = {name: [] for name in names.values()}
+    all_plans = ["select * from _plans"]
     for record in plans:
         key = f"_plan_{len(all_plans)}"
         sources[key], number = _plan(store, record)
         labels = {name: _literal(record[name]) for name in ("sweep", "size", "workload")}
         columns = f"{labels['sweep']}, {labels['size']}, {labels['workload']}, arm, {_letters(number)}, seed"
         all_plans.append(f"select {columns} from {key}")
-        if latest[record["sweep"]] is record:
-            rows = _quoted(f"_{workloads[record['workload']]}_rows") if record["workload"] in workloads else "_points"
-            name = _quoted(identifiers(latest)[record["sweep"]])
-            schema = schemas.get(record["workload"], row_format.engine_schema())
-            says = spoken_names.outside(row_format.claimed(schema))
-            arm, sweep, size = (_quoted(says.get(label, label)) for label in ("arm", "sweep", "size"))
-            statements.append(
-                f"create view sweeps.{name} as select p.arm as {arm}, "
-                f"{labels['sweep']} as {sweep}, {labels['size']} as {size}, "
-                f"{_shown(schema, 'r.')} from (select arm, {number} as point from {key}) p "
-                f"join {rows} r on p.point = r.point"
-            )
+        rows = _quoted(f"_{workloads[record['workload']]}_rows") if record["workload"] in workloads else "_points"
+        schema = schemas.get(record["workload"], row_format.engine_schema())
+        says = spoken_names.outside(row_format.claimed(schema))
+        arm, sweep, size = (_quoted(says.get(label, label)) for label in ("arm", "sweep", "size"))
+        rows_of[names[record["sweep"]]].append(
+            f"select p.arm as {arm}, {labels['sweep']} as {sweep}, {labels['size']} as {size}, "
+            f"{_shown(schema, 'r.')} from (select arm, {number} as point from {key}) p join {rows} r on p.point = r.point"
+        )
+    statements = [f"create view sweeps.{_quoted(name)} as {' union all by name '.join(s)}" for name, s in rows_of.items()]
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]
 
 

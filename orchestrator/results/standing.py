@@ -103,7 +103,7 @@ class StandingIndex:
 
     def _paths(self) -> list[str]:
         if self.only is None:
-            folders = (self.store.path / "rows").glob("workload=*")
+            folders = [folder for workload in self.store.workloads() for folder in self.store.folders(workload)]
             return [os.path.join(folder, name) for folder in folders for name in parts.names(folder)]
         workload, version = self.only
         return [str(part.path) for part in self.store.parts(workload) if part.version == version]
@@ -240,7 +240,7 @@ def _counting(finals: Columns, words: Sequence[str]) -> Columns:
 
 def _points(path: Path) -> NDArray[np.uint64]:
     """The points of a plan, sorted."""
-    keys = np.sort(point_ids.numbered(pq.read_table(path, columns=["point"]))["point"].to_numpy())
+    keys = np.sort(point_ids.numbered(pq.read_table(path, columns=["point"], partitioning=None))["point"].to_numpy())
     return keys[_firsts(keys)]
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 
 from orchestrator.columns import NO_FAILURES, failures, unfinished
-from orchestrator.results import code_changes, frames
+from orchestrator.results import frames
+from orchestrator.results.sources import code_changes
 from orchestrator.results.standing import Standing, StandingIndex
 from orchestrator.store import Store, durable, logs
 

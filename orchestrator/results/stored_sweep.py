@@ -13,8 +13,9 @@ import polars as pl
 import pyarrow as pa
 
 from orchestrator.errors import SpecError, WorkloadError
-from orchestrator.results import code_changes, frames, sweep_rows
+from orchestrator.results import frames, sweep_rows
 from orchestrator.results.described import Described, fields_of, noted
+from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, parse, read
 from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store, row_format

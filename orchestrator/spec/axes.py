@@ -12,7 +12,7 @@ from typing import Any, overload
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec.expressions import Expression, Value
 
-Cell = Value | Expression
+Cell = Value | Expression | None
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FORMS = {"lin": "[a, b, n]", "geom": "[a, b, n]", "range": "[a, b, step]", "pow2": "[i, j]"}
 RESERVED = {"zip": "holds axes that move together", "pi": "is a constant of expressions", "seed": "is set by 'seeds'"}
@@ -129,7 +129,7 @@ def read_cell(raw: Any) -> Cell:
         return computed(raw)
     if isinstance(raw, float) and not math.isfinite(raw):
         raise Wrong(f"a value must be finite, but got {raw}; leave it out.")
-    if not isinstance(raw, (int, float, bool, str)):
+    if raw is not None and not isinstance(raw, (int, float, bool, str)):
         raise Wrong(f"a value must be a number, true, false, text or =expression, but got {raw!r}; write one value.")
     return raw
 
@@ -146,7 +146,7 @@ def computed(raw: str) -> Cell:
 def read_number(raw: Any) -> float | int | Expression:
     """A number, or an expression with names; Wrong for text, true and false."""
     cell = read_cell(raw)
-    if isinstance(cell, (bool, str)):
+    if cell is None or isinstance(cell, (bool, str)):
         raise Wrong(f"a value must be a number or =expression, but got {raw!r}; write a number.")
     return cell
 

@@ -38,7 +38,7 @@ BOUNDS = ("at_least", "at_most", "between")
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
-CELL_SCHEMA = {"type": ["number", "boolean", "string"]}
+CELL_SCHEMA = {"type": ["number", "boolean", "string", "null"]}
 NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, FORMULA]}
 SCALES = {"lin": ("lin", False), "geom": ("geom", False), "int": ("lin", True), "geom_int": ("geom", True)}
 FORMS = "[a, b], {lin: [a, b]}, {geom: [a, b]}, {int: [a, b]} or {geom_int: [a, b]}"

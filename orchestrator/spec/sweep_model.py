@@ -214,6 +214,11 @@ class Spec(Sweep):
         dumped = self.model_dump(
             mode="json", by_alias=True, exclude_none=True, exclude={"name", "path", "size", "text", "sizes"}
         )
+        sections = [(dumped, self.fixed), *((dumped.get("arms", {}).get(key, {}), arm.fixed) for key, arm in self.arms.items())]
+        for section, fixed in sections:
+            absent = {name: None for name, value in fixed.items() if value is None}
+            if absent:  # a param that is null says so: it may have a default
+                section["fixed"] = {**section.get("fixed", {}), **absent}
         return {key: value for key, value in dumped.items() if value not in ({}, [])}
 
 

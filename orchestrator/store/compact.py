@@ -48,7 +48,8 @@ def compact(store: Store, workload: str | None = None, tell: Tell = untold) -> t
     for i, name in enumerate(names, 1):
         tell(f"{i} of {len(names)}: {name}, {len(parts.listing(store.folder(name))):,} parts")
         done.extend(parts.settled(partial(_workload, store, name)))
-        _sweep_out(store.folder(name))
+        for folder in store.folders(name):
+            _sweep_out(folder)
     store.raise_format()
     return tuple(done)
 
@@ -63,15 +64,16 @@ def _version(store: Store, workload: str, members: Sequence[Part]) -> Compacted:
     before = sum(p.rows for p in members)
     report = partial(Compacted, workload=workload, version=members[0].version, parts_before=len(members), rows_before=before)
     schema = parts.unify(members)
-    if parts.alone(members) and not members[0].lettered:
+    if parts.alone(members) and not members[0].lettered and members[0].path.parent == store.folder(workload):
         return report(rows=before)
     rows = counting_rule.once(parts.read(members, schema, schema.names), counting_rule.survivors)
     deduplicated = len(counting_rule.contested(rows)) == 0
     rows = _sorted(rows).replace_schema_metadata(_about(schema, deduplicated))
     name = parts.part_name(rows)
-    store.put(workload, name, parts.part_bytes(rows))
+    store.raise_format()
+    durable.write(store.folder(workload) / f"{name}.parquet", parts.part_bytes(rows))
     for part in members:
-        if part.name != name:
+        if part.path != store.folder(workload) / f"{name}.parquet":
             part.path.unlink(missing_ok=True)
     durable.sync(store.folder(workload))
     return report(rows=rows.num_rows)

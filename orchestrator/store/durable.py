@@ -30,7 +30,7 @@ def write(path: Path, data: bytes) -> None:
     try:
         folder(path.parent)
         try:
-            _fill(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), data)
+            _fill(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), data)
             os.replace(beside, path)
         except OSError:
             beside.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def create(path: Path, data: bytes) -> bool:
     """Whether the file was made by this call: False where it was there before; StoreError where it cannot be."""
     try:
         folder(path.parent)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False
     except OSError as error:
@@ -115,7 +115,7 @@ def lock(path: Path, what: str) -> Iterator[None]:
     """
     try:
         folder(path.parent)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise refusal(path, error) from error
     try:

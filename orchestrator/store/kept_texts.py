@@ -18,8 +18,8 @@ LARGEST = 64 * 2**20
 
 def keep_code(store: Store, own: OwnFiles) -> None:
     """Keep the files of a workload; those that are there already are left."""
-    for place, content in own.contents.items():
-        target = code_folder(store, own.code) / place
+    for name, content in own.contents.items():
+        target = code_folder(store, own.code) / name
         if not target.exists() and len(content) <= LARGEST:
             durable.write(target, content)
 

@@ -254,7 +254,7 @@ def culprit(paths: Iterable[Path], error: Exception) -> Exception:
     """The StoreError that names the damaged part among those of a failed scan."""
     for path in paths:
         try:
-            point_ids.numbered(pq.read_table(path))
+            point_ids.numbered(pq.read_table(path, partitioning=None))
         except FileNotFoundError as gone:
             return gone
         except (pa.ArrowException, OSError, ValueError) as reason:

@@ -26,6 +26,8 @@ from orchestrator.workload.describe import Workload
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 BASE = "base"
 MARK = "store.json"
+HIVE = "workload="
+"""What older versions put before the names of folders of rows: readers of such folders add a column that the files have too."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,17 @@ class Store:
     # Rows
 
     def folder(self, workload: str) -> Path:
-        """Where the parts of a workload lie."""
-        return self.path / "rows" / f"workload={_name(workload, 'a workload')}"
+        """Where the parts of a workload lie: in a folder of its name, which no reader takes for a column."""
+        return self.path / "rows" / _name(workload, "a workload")
+
+    def folders(self, workload: str) -> tuple[Path, Path]:
+        """The folder in which older versions wrote them, then that one: `compact` moves parts from the first to the second."""
+        return self.path / "rows" / f"{HIVE}{_name(workload, 'a workload')}", self.folder(workload)
 
     def workloads(self) -> tuple[str, ...]:
         """Names of the workloads that have parts, sorted."""
-        folders = sorted((self.path / "rows").glob("workload=*"))
-        return tuple(f.name.removeprefix("workload=") for f in folders if parts.listing(f))
+        folders = (self.path / "rows").glob("[!.]*")
+        return tuple(sorted({f.name.removeprefix(HIVE) for f in folders if parts.listing(f)}))
 
     def put(self, workload: str, name: str, data: bytes) -> None:
         """Make a part of rows durable under its name; the same part again changes nothing.
@@ -57,11 +63,15 @@ class Store:
         Raises StoreError where the disk is full or may not be written; nothing is left of the part then.
         """
         self.raise_format()
-        durable.write(self.folder(workload) / f"{_name(name, 'a part')}.parquet", data)
+        paths = [folder / f"{_name(name, 'a part')}.parquet" for folder in self.folders(workload)]
+        durable.write(paths[0] if paths[0].exists() else paths[1], data)
 
     def parts(self, workload: str) -> tuple[Part, ...]:
         """The parts of a workload; none where it has no rows yet."""
-        return parts.settled(lambda: parts.footers(self.folder(workload)))
+        return parts.settled(lambda: self._footers(workload))
+
+    def _footers(self, workload: str) -> tuple[Part, ...]:
+        return tuple(part for folder in self.folders(workload) for part in parts.footers(folder))
 
     def check(self, workload: Workload) -> None:
         """Raise StoreError where stored rows of this VERSION hold a column as another type than the workload has."""
@@ -94,7 +104,7 @@ class Store:
         return parts.settled(lambda: self._read_finals(workload, columns, version))
 
     def _read_finals(self, workload: str, columns: list[str], version: int | None) -> pa.Table:
-        members = [p for p in parts.footers(self.folder(workload)) if version in (None, p.version)]
+        members = [p for p in self._footers(workload) if version in (None, p.version)]
         if not members:
             return _no_rows(columns)
         schema = parts.unify(members)
@@ -169,7 +179,9 @@ class Store:
         """The plan of that record, or columns of it; one of format 1 has no params."""
         path = self.plan_path(record)
         try:
-            return point_ids.numbered(pq.read_table(path, columns=None if columns is None else list(columns)))
+            return point_ids.numbered(
+                pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+            )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise StoreError(
                 f"plan {path}: it must be a whole Parquet file, but got '{error}'; run the sweep again."
@@ -236,7 +248,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
 
     Raises StoreError where it is a file, no store, of a newer format, or (with `create`) not writable.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     mark = folder / MARK
     if not mark.exists():
         _may_be_made(folder, create)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import ne
@@ -148,6 +149,7 @@ def _result(block: RowBlock, column: Sequence[Any], field: Field) -> pa.Array:
     try:
         array = _typed(column, field)
     except MISFIT:
+        column = [_number(value) for value in column]
         array = pa.array([_fitting(block, row, value, field) for row, value in enumerate(column)], _arrow(field))
     if array.null_count and not field.optional:
         _accuse_nulls(block, array, field)
@@ -169,6 +171,12 @@ def _typed(column: Sequence[Any], field: Field) -> pa.Array:
     if not (number or array.type == kind or pa.types.is_null(array.type)):
         raise TypeError(f"{array.type} is no {kind}")
     return array.cast(kind)
+
+
+def _number(value: Any) -> Any:
+    """The one number of a tensor or an array, of whatever library, as a plain value; else the value itself."""
+    shape = getattr(value, "shape", None)
+    return value.item() if shape is not None and hasattr(value, "item") and math.prod(shape) == 1 else value
 
 
 def _fitting(block: RowBlock, row: int, value: Any, field: Field) -> Any:

@@ -202,8 +202,17 @@ def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...
     names = [f.name for f in (*params, *results)]
     names += [f"{f.name}_" for f in results if f.name in ENGINE_NAMES]
     twice = sorted({n for n in names if names.count(n) > 1})
-    own = {f"_{column}" for column in ENGINE_NAMES}
-    reserved = sorted({f.name for f in params} & ENGINE_NAMES | set(names) & own)
+    alike = [n for n in names if sum(n.casefold() == other.casefold() for other in names) > 1]
+    if alike and not twice:
+        raise WorkloadError(
+            f"{name}: columns must differ in more than the size of letters, which SQL does not tell apart, but {alike} do not; "
+            "rename one."
+        )
+    engine = {n.casefold() for n in ENGINE_NAMES}
+    own = {f"_{column}" for column in engine}
+    # A result may have the very name of an engine column, which then goes by another; a param may not.
+    kept_names = [f.name for f in params] + [f.name for f in results if f.name not in ENGINE_NAMES]
+    reserved = sorted({n for n in kept_names if n.casefold() in engine} | {n for n in names if n.casefold() in own})
     if twice or reserved:
         raise WorkloadError(
             f"{name}: columns must have different names, but {twice or reserved} "

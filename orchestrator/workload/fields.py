@@ -18,6 +18,8 @@ from orchestrator.fitting.aggregates import AGGREGATES
 Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 BOUNDS = ("exact", "lower", "upper")
+LARGEST_INT = 2**63 - 1
+"""The largest whole number that a column of rows has room for."""
 KEYS: Mapping[str, type | tuple[type, ...]] = {
     "unit": str,
     "aggregate": str,
@@ -99,16 +101,32 @@ class Field:
 
     def _typed(self, value: Any, where: str) -> Any:
         if self.kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            number = float(value)
-            if number != number:
-                raise WorkloadError(f"{where}: a param must be a number, but got NaN; leave the value out.")
-            return number
+            return self._real(value, where)
         if self.kind is int and isinstance(value, float) and value.is_integer():
-            return int(value)
+            return self._whole(int(value), where)
         if type(value) is self.kind:
-            return value
+            return self._whole(value, where) if isinstance(value, int) and self.kind is int else value
         hint = nearest(value, map(str, self.choices)) if self.choices else f"; write a {self.kind.__name__}."
         raise WorkloadError(f"{where}: {self.name} must be of type {self.kind.__name__}, but got {value!r}{hint}")
+
+    def _real(self, value: float, where: str) -> float:
+        """The value as a float that is still that number."""
+        if value != value:
+            raise WorkloadError(f"{where}: a param must be a number, but got NaN; leave the value out.")
+        if isinstance(value, int) and (abs(value) > LARGEST_INT or int(float(value)) != value):
+            raise WorkloadError(
+                f"{where}: {self.name} must be a number that a float of 64 bits can tell from its neighbours, but got {value}; "
+                "write another number, or let the workload take an int."
+            )
+        return float(value)
+
+    def _whole(self, value: int, where: str) -> int:
+        """The value, if it has room in 64 bits."""
+        if not -LARGEST_INT - 1 <= value <= LARGEST_INT:
+            raise WorkloadError(
+                f"{where}: {self.name} must lie between -2^63 and 2^63 - 1, but got {value}; write a smaller number."
+            )
+        return value
 
 
 def of_class(cls: Any, module: types.ModuleType, where: str) -> tuple[Field, ...]:

@@ -26,7 +26,7 @@ Import = tuple[int, str]
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFiles:
-    """The files of a workload by their place below `root`; `file` is its own, `ours` the version of what it imports of ours."""
+    """The files of a workload by their spot below `root`; `file` is its own, `ours` the version of what it imports of ours."""
 
     root: Path
     file: str
@@ -36,14 +36,14 @@ class OwnFiles:
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """What stands in each of the files."""
-        return {place: path.read_bytes() for place, path in self.paths.items()}
+        return {spot: path.read_bytes() for spot, path in self.paths.items()}
 
     @cached_property
     def code(self) -> str:
         """One name for all that stands in the files: another one as soon as a byte of them is another."""
         hashed = hashlib.blake2b(self.ours.encode(), digest_size=12)
-        for place, content in sorted(self.contents.items()):
-            hashed.update(f"\n{place}\n".encode() + hashlib.blake2b(content).digest())
+        for spot, content in sorted(self.contents.items()):
+            hashed.update(f"\n{spot}\n".encode() + hashlib.blake2b(content).digest())
         return hashed.hexdigest()
 
     @property
@@ -125,10 +125,10 @@ def _modules(level: int, name: str, source: Path, beside: Path, root: Path) -> s
         bases = list(dict.fromkeys([beside, root]))
     paths = set()
     for base in bases:
-        place = base
+        spot = base
         for part in name.split(".") if name else ():
-            place /= part
-            paths |= {place / "__init__.py", place.with_name(f"{part}.py")}
+            spot /= part
+            paths |= {spot / "__init__.py", spot.with_name(f"{part}.py")}
         paths |= {base / "__init__.py"} if level else set()
     return {path for path in paths if path.is_file() and path.is_relative_to(root)}
 
@@ -172,12 +172,12 @@ def _imported(node: ast.AST) -> Iterator[Import]:
 def _data(path: Path, root: Path) -> Iterator[Path]:
     """The files that the module lists under DATA_FILES; those in a folder that it lists."""
     for name in _declared(path):
-        place = (path.parent / name).resolve()
-        if not place.exists() or not place.is_relative_to(root):
+        spot = (path.parent / name).resolve()
+        if not spot.exists() or not spot.is_relative_to(root):
             raise WorkloadError(
                 f"{path}: {DATA} must list files or folders that lie below {root}, but '{name}' does not; mend the list."
             )
-        yield from (p for p in sorted(place.rglob("*")) if p.is_file()) if place.is_dir() else (place,)
+        yield from (p for p in sorted(spot.rglob("*")) if p.is_file()) if spot.is_dir() else (spot,)
 
 
 def _declared(path: Path) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ BUNDLE = {
     "commit.txt",
     "environment.json",
     "sources.bib",
+    "requirements.lock",
     "claims.sql",
     "README.md",
 }

@@ -32,7 +32,7 @@ class CodeChange:
         return (
             f"The code has changed since {self.points:,} of these rows were measured, VERSION is still {self.version}: "
             f"raise VERSION in workload '{self.workload}' to measure them again, give --same-code once if results are the "
-            f"same, or let `lawsweep audit {self.sweep}` tell."
+            f"same, or let `lawsweep audit` tell."
         )
 
 
@@ -64,11 +64,11 @@ def code_change(
 def code_now(store: Store, record: Mapping[str, Any], spec: Spec | None = None) -> OwnFiles | None:
     """The files of a plan's workload as they are now; None where they are not found."""
     name = str(record.get("workload"))
-    written = spec.workload if spec is not None else str((record.get("spec") or {}).get("workload", ""))
+    named_file = spec.workload if spec is not None else str((record.get("spec") or {}).get("workload", ""))
     reference: tuple[str, Path | None] = (name, None)
-    if spec is not None and spec.path is not None and name in (written, Path(written).stem):
-        reference = written, spec.path.resolve().parent
-    elif written != name and record.get("code_file"):
+    if spec is not None and spec.path is not None and name in (named_file, Path(named_file).stem):
+        reference = named_file, spec.path.resolve().parent
+    elif named_file != name and record.get("code_file"):
         reference = str((store.path / str(record["code_file"])).resolve()), None
     try:
         return own_files(*reference)
@@ -80,9 +80,9 @@ def accept(store: Store, record: Mapping[str, Any], spec: Spec | None = None) ->
     """Note that all code that a workload's rows of this VERSION were measured by gives the same as the code it has now."""
     own = code_now(store, record, spec)
     if own is not None:
-        known = store.load(SAME, str(record["workload"])) or {}
-        groups = [*known.get(str(record["version"]), []), sorted({own.code, *_codes(store, record)})]
-        store.save(SAME, str(record["workload"]), {**known, str(record["version"]): groups})
+        book = store.load(SAME, str(record["workload"])) or {}
+        groups = [*book.get(str(record["version"]), []), sorted({own.code, *_codes(store, record)})]
+        store.save(SAME, str(record["workload"]), {**book, str(record["version"]): groups})
 
 
 def _codes(store: Store, record: Mapping[str, Any]) -> Iterator[str]:
