@@ -1,17 +1,24 @@
-"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound."""
+"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound, range."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.spec.expressions import Expression
 from orchestrator.store import Store
 
+ANYTHING = (-math.inf, math.inf)
+"""The range of a column of which nothing is said."""
+READINGS = 65
+"""Numbers of a range at which a formula of the column is worked out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What a workload says of a column of its rows; `role` is param or result."""
+    """What a workload says of a column of its rows; `role` is param or result, `range` is what its values can be at all."""
 
     name: str
     role: str
@@ -19,6 +26,7 @@ class Described:
     unit: str = ""
     aggregate: str = "mean"
     bound: str = "exact"
+    range: tuple[float, float] = ANYTHING
 
 
 Columns = Mapping[str, Described]
@@ -35,6 +43,25 @@ def bound(fields: Columns, column: str) -> str:
     return bounds.pop() if len(bounds) == 1 else "exact"
 
 
+def possible(fields: Columns, column: str) -> tuple[float, float]:
+    """What values of a column can be at all: its declared range, [0, 1] for a proportion; infinite where nobody says.
+
+    A formula of one column with a range is worked out over that range.
+    """
+    if column in fields:
+        return (0.0, 1.0) if fields[column].aggregate == "proportion" else fields[column].range
+    names = list(Expression(column).names)
+    if len(names) != 1 or names[0] not in fields:
+        return ANYTHING
+    low, high = possible(fields, names[0])
+    if not math.isfinite(high - low):
+        return ANYTHING
+    readings = [low + (high - low) * i / (READINGS - 1) for i in range(READINGS)]
+    values = [Expression(column).evaluate({names[0]: value}) for value in readings]
+    numbers = [float(value) for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
+    return (min(numbers), max(numbers)) if len(numbers) == READINGS else ANYTHING
+
+
 def fields_of(store: Store, workload: str) -> dict[str, Described]:
     """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
     return fields(store.describe(workload)) if workload in store.workloads() else {}
@@ -42,6 +69,14 @@ def fields_of(store: Store, workload: str) -> dict[str, Described]:
 
 def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:
     """Params and results among described columns, as `Store.describe` gives them."""
-    keys = tuple(Described.__dataclass_fields__)
     own = [column for column in columns if column.get("role") in ("param", "result")]
-    return {column["name"]: Described(**{key: column[key] for key in keys if column.get(key)}) for column in own}
+    return {column["name"]: _described(column) for column in own}
+
+
+def _described(column: Mapping[str, str]) -> Described:
+    texts = ("name", "role", "says", "unit", "aggregate", "bound")
+    low, high = json.loads(column.get("range", "[null, null]"))
+    return Described(
+        **{key: column[key] for key in texts if column.get(key)},
+        range=(-math.inf if low is None else low, math.inf if high is None else high),
+    )

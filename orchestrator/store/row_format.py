@@ -46,7 +46,8 @@ def _param_notes(field: Field) -> dict[str, str]:
 
 
 def _result_notes(field: Field) -> dict[str, str]:
-    return _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
+    return notes | {"range": json.dumps(list(field.range))} if any(end is not None for end in field.range) else notes
 
 
 def _notes(**notes: str) -> dict[str, str]:
@@ -64,9 +65,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column, with `aggregate` and `bound` where the column has them."""
+    """Name, type, role, unit and sentence of every column, with `aggregate`, `bound` and `range` where the column has them."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound")
+    keys = ("role", "unit", "says", "aggregate", "bound", "range")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)

@@ -21,7 +21,7 @@ Value = int | float | bool | str
 KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
 BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str}
+KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str, "range": Sequence}
 # The package of `workloads` that papers share: it measures nothing.
 SHARED = "shared"
 # What a user's module may raise while it is imported.
@@ -54,6 +54,7 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    range: Sequence[float | None] = (None, None)
 
     @property
     def required(self) -> bool:
@@ -326,6 +327,17 @@ def _kind(hint: Any, where: str) -> tuple[type, bool]:
     return kinds[0], len(arms) > 1
 
 
+def _check_range(ends: Sequence[Any], kind: type, where: str) -> None:
+    """A range is of numbers, a side without an end is None."""
+    numbers = [end for end in ends if end is not None]
+    plain = all(isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) < float("inf") for end in numbers)
+    if kind not in (int, float) or len(ends) != 2 or not plain or numbers != sorted(set(numbers)) or not numbers:
+        raise WorkloadError(
+            f"{where}: 'range' must be [lowest, highest] of a column of numbers, None for a side without an end, "
+            f"but got {ends!r} for {kind.__name__}; change it."
+        )
+
+
 def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
     for key in extra:
         if key not in KEYS:
@@ -336,6 +348,8 @@ def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
         raise WorkloadError(
             f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
         )
+    if "range" in extra:
+        _check_range(extra["range"], kind, where)
     for key, allowed in (("aggregate", tuple(AGGREGATES)), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
             raise WorkloadError(
