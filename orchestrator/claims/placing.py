@@ -155,7 +155,11 @@ def manski(curve: Measured, interval: Interval, at_each: Callable[[Series], Inte
     if curve.open or not (curve.bounded or single):
         return -math.inf, math.inf
     each = [at_each(extreme) for extreme in curve.extremes()]
-    low, high = min(interval.low, *(i.low for i in each)), max(interval.high, *(i.high for i in each))
+    if single:  # all low and all high are the ends; what is far away on one side blurs the other
+        each = each[:2]
+        low, high = min(interval.low, each[0].low), max(interval.high, each[1].high)
+    else:
+        low, high = min(interval.low, *(i.low for i in each)), max(interval.high, *(i.high for i in each))
     below, above = (math.isfinite(end) for end in curve.possible)
     return low if below else -math.inf, high if above else math.inf
 

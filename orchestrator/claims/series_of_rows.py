@@ -59,9 +59,17 @@ class Measured:
 
     @property
     def open(self) -> bool:
-        """Whether a lost point leaves nothing certain: nobody says how small or large it can be, and the mean follows it."""
+        """Whether lost points leave nothing certain: nobody says how small or large they can be, and the mean follows them."""
+        if self.ranked:
+            return bool((np.array(_untold(self.series.near, self.lost)[:-1]) >= self.series.near.counts).any())
         free = not any(math.isfinite(end) for end in self.possible)
-        return free and named(self.series.aggregate).power is not None and any(place not in self.edges for place in self.lost)
+        return free and any(place not in self.edges for place in self.lost)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether units combine by their order, so that a lost one cannot carry the rest away: a median."""
+        how = named(self.series.aggregate)
+        return how.power is None and not how.extreme
 
     @property
     def bounded(self) -> bool:
@@ -105,7 +113,9 @@ class Measured:
             xs = np.unique([*near.x, *(x for x, _ in self.lost)])
             at, measured_at = np.searchsorted(xs, place[0]), np.searchsorted(xs, near.x)
             return beyond(near.y, self.edges[place], 1 + int(np.min(np.abs(measured_at - at))))
-        return reach(self.possible, near.values)
+        return (
+            (float(np.nanmin(near.values)), float(np.nanmax(near.values))) if self.ranked else reach(self.possible, near.values)
+        )
 
 
 def _untold(curve: Series, lost: tuple[Place, ...]) -> list[int]:

@@ -49,12 +49,14 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
             return place(series, law, name, region, case.level)
 
         placed = placed_of(curve.series)
+        ends = manski(curve, placed.interval, lambda extreme: placed_of(extreme).interval, law.size == 1)
         words_at_extremes = at_extremes(curve, lambda extreme: placed_of(extreme).word)
+        if law.size == 1 and curve.lost and not curve.edges:
+            words_at_extremes = [region.place(*ends)]
         word, reason = settle(placed.word, placed.reason, words_at_extremes, guarded(law, name, region, case.bound(y)))
         word, reason = settle(word, reason, [placed_of(series).word for series in lowered], why=FLOOR)
         words.append(word)
         reasons += [reason] if reason else []
-        ends = manski(curve, placed.interval, lambda extreme: placed_of(extreme).interval, law.size == 1)
         sentences.append(_sentence(name, placed, region, case.level, curve, ends))
         numbers[name] = reported(placed, region, ends)
     sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}; {_range(fitted)}"
