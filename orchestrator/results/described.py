@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.errors import SpecError
 from orchestrator.spec.expressions import Expression
 from orchestrator.store import Store
 
@@ -57,7 +58,10 @@ def possible(fields: Columns, column: str) -> tuple[float, float]:
     if not math.isfinite(high - low):
         return ANYTHING
     readings = [low + (high - low) * i / (READINGS - 1) for i in range(READINGS)]
-    values = [Expression(column).evaluate({names[0]: value}) for value in readings]
+    try:
+        values = [Expression(column).evaluate({names[0]: value}) for value in readings]
+    except SpecError:  # it has no value somewhere in the range
+        return ANYTHING
     numbers = [float(value) for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
     return (min(numbers), max(numbers)) if len(numbers) == READINGS else ANYTHING
 

@@ -24,7 +24,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Result:
-    error: Annotated[float, "no less than nothing", {"range": [0, None]}] = 0.0
+    gap: Annotated[float, "no less than nothing", {"range": [0, None]}] = 0.0
     angle: Annotated[float, "an angle", {"range": (0, 90)}] = 0.0
     free: Annotated[float, "anything"] = 0.0
 
@@ -36,8 +36,8 @@ def run(p, ctx):
 def test_a_range_travels_with_the_rows(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     known = fields(row_format.describe(row_format.row_schema(load("./mine.py", tmp_path))))
-    ranges = {name: known[name].range for name in ("error", "angle", "free")}
-    assert ranges == {"error": (0, math.inf), "angle": (0, 90), "free": ANYTHING}
+    ranges = {name: known[name].range for name in ("gap", "angle", "free")}
+    assert ranges == {"gap": (0, math.inf), "angle": (0, 90), "free": ANYTHING}
 
 
 @pytest.mark.parametrize(
