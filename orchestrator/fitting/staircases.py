@@ -50,7 +50,9 @@ def unrounded(fitted: FittedLaw, name: str) -> tuple[float, ...] | None:
         [_range(fitted, low, high, index) for low, high in _rooms(near, np.full(len(near.x), near.step))] if near.step else []
     )
     if near.shared and not any(room == 0 for room, _ in reached):  # its steps are higher than a whole number
-        reached += [_range(fitted, low, high, index) for low, high in _rooms(near, near.rise)[:2]]
+        pairs = _rooms(near, near.rise)[:2]
+        pairs = [(low, high) for low, high in pairs if fitted.space == "linear" or bool((low > 0).all())]
+        reached += [_range(fitted, low, high, index) for low, high in pairs]
     outer = fitted.law.parameter(name).outer
     return tuple(outer(end) for _, both in reached for end in both)
 
