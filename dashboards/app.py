@@ -66,6 +66,7 @@ def _page(page: ModuleType, cache: Cache, environment: Environment) -> Callable[
     template = environment.get_template(f"{page.__name__.rpartition('.')[2]}.html.j2")
 
     def show(request: Request) -> Response:
+        """Answer a request with the page, made from its template."""
         view = page.view(cache, request)
         if isinstance(view, Response):
             return view
@@ -78,6 +79,7 @@ def _page(page: ModuleType, cache: Cache, environment: Environment) -> Callable[
 
 def _download(download: ModuleType, cache: Cache) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
+        """Answer a request with the download."""
         response: Response = download.answer(cache, request)
         return response
 

@@ -28,6 +28,12 @@ class QueryError(SweepError):
     """A query names what is not there, or asks for what it may not."""
 
 
+class ClusterError(SweepError):
+    """What measures has failed under a run; rows are missing, and the same command goes on."""
+
+    exit_code = 3
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence: `; did you mean 'beta'?` with the known name closest to a wrong one, else a full stop."""
     close = get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import types
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.driver import measure
 from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
+from orchestrator.driver.origins import apart
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.plan import Plan
+from orchestrator.results import code_changes
 from orchestrator.spec import Spec, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
-from orchestrator.workload.describe import Workload
+from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
@@ -34,19 +35,26 @@ class Result:
     verdicts: tuple[dict[str, Any], ...] = ()
     report: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    code_change: str = ""
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 1 with `strict` where a claim is refuted unforeseen."""
-        if self.summary.exit_code or self.report is None or not strict:
-            return self.summary.exit_code or 2 * (self.report is None)
-        from orchestrator.claims.verdict import alarming
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised.
 
-        return int(any(alarming(verdict) for verdict in self.verdicts))
+        With `strict` 1 where a claim is refuted that was not foreseen to be, or the code has changed since rows were measured.
+        """
+        if self.summary.exit_code or self.report is None:
+            return self.summary.exit_code or 2
+        if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
+            return 0
+        from orchestrator.claims.verdict import exit_code
+
+        return exit_code(self.verdicts, strict) or int(strict and bool(self.code_change))
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
+        change = {"code_change": self.code_change} if self.code_change else {}
         run = {**asdict(self.summary), "store": str(self.summary.store), "missing": self.summary.missing}
-        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings)}
+        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings), **change}
 
 
 def run(
@@ -54,7 +62,7 @@ def run(
     *,
     size: str | None = None,
     store: str | Path = "results",
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     inline: bool = False,
     address: str | None = None,
     retry: bool = False,
@@ -63,14 +71,17 @@ def run(
     progress: str = "auto",
     tracking_uri: str | None = None,
     mlflow: bool = True,
+    same_code: bool = False,
 ) -> Result:
-    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module.
+    """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module
+    or a function.
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
     chosen_spec = spec if isinstance(spec, Spec) else read(spec, size=size)
     where = Where(executor="inline" if inline else "ray", address=address, cpus=cpus, gpus=gpus, progress=progress)
-    (result,) = run_all([chosen_spec], store, where, workload=workload, retry=retry, tracking_uri=tracking_uri, mlflow=mlflow)
+    settings = {"workload": workload, "retry": retry, "tracking_uri": tracking_uri, "mlflow": mlflow, "same_code": same_code}
+    (result,) = run_all([chosen_spec], store, where, **settings)  # type: ignore[arg-type]
     return result
 
 
@@ -79,10 +90,11 @@ def run_all(
     store: str | Path,
     where: Where,
     *,
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     retry: bool = False,
     tracking_uri: str | None = None,
     mlflow: bool = True,
+    same_code: bool = False,
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready."""
     with ExitStack() as stack:
@@ -96,6 +108,7 @@ def run_all(
         if not executor.light:
             _check_conditions(specs, workloads)
         opened = open_store(store, create=True)
+        apart([measure.check(spec, described, opened, workload) for spec, described in zip(specs, workloads, strict=True)])
         for spec in specs:
             with opened.hold(spec.name):
                 pass  # another run of the sweep is told of now, not when the executor is up
@@ -109,6 +122,8 @@ def run_all(
         for spec in specs:
             # The plan goes with the run: a million points are not held while they are judged.
             summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
+            if same_code:
+                code_changes.accept(opened, opened.latest(spec.name, spec.size or BASE), spec)
             if summary.why == INTERRUPTED:
                 yield _interrupted(summary, spec, opened, executor.light)
                 return
@@ -194,7 +209,7 @@ def _check_conditions(specs: Sequence[Spec], workloads: Sequence[Workload]) -> N
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
-    from orchestrator.claims import judging
+    from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import in_store
@@ -209,7 +224,9 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
-    return Result(summary=summary, verdicts=tuple(verdict.record() for verdict in verdicts), report=paths)
+    records = tuple(each.record() for each in verdicts)
+    warnings = verdict.faults(records)
+    return Result(summary=summary, verdicts=records, report=paths, warnings=warnings, code_change=sweep.code_change)
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
@@ -221,4 +238,10 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
     if done.returncode:
         return Result(summary=summary, warnings=(done.stderr.strip() or "no report could be written",))
     printed = json.loads(done.stdout)
-    return Result(summary=summary, verdicts=tuple(printed["verdicts"]), report=printed["report"])
+    return Result(
+        summary=summary,
+        verdicts=tuple(printed["verdicts"]),
+        report=printed["report"],
+        warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
+        code_change=printed["code_change"],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 
@@ -23,6 +24,17 @@ def text(value: Any) -> str:
 def count(n: int, thing: str) -> str:
     """A number of things: 1 point has, 2 points have."""
     return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
+
+
+def plural(thing: str, n: int) -> str:
+    """A thing's name for that many: 1 point, 2 points, 2 boundaries."""
+    return thing if n == 1 else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+
+
+def some(numbers: Collection[int], thing: str) -> str:
+    """How many things each has: 1 row, 4 rows, 4 to 26 rows."""
+    few, many = min(numbers, default=0), max(numbers, default=0)
+    return f"{many:,} {plural(thing, many)}" if few == many else f"{few:,} to {many:,} {plural(thing, many)}"
 
 
 def span(low: float, high: float) -> str:

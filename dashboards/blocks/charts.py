@@ -66,22 +66,26 @@ def axes(rows: SweepRows, record: Mapping[str, Any] | None = None) -> dict[str, 
     }
 
 
-def explore(
-    results: Results, choice: PageChoice, rows: SweepRows, filtered: pl.DataFrame, record: Mapping[str, Any]
-) -> Drawing:
+def explore(results: Results, choice: PageChoice, rows: SweepRows, record: Mapping[str, Any]) -> Drawing:
     """The figure with the chosen axes; QueryError where it would have too many marks, SpecError where an axis is none."""
-    finals = filtered.filter(pl.col("final")) if choice.x != "step" else filtered
+
+    def chosen(table: pl.DataFrame) -> pl.DataFrame:
+        kept_rows = choice.filtered(table)
+        return kept_rows.filter(pl.col("final")) if choice.x != "step" else kept_rows
+
+    finals = chosen(rows.frame)
     if len(finals) > ROWS:
         raise QueryError(f"figure: it must rest on at most {ROWS:,} rows, but there are {len(finals):,}; add a filter.")
     if choice.x in finals.columns and choice.x != "step":
-        names = [n for n in (choice.x, choice.color, choice.facet) if n in finals.columns]
+        searched = of_sweep.searched(record)
+        names = [n for n in (choice.x, choice.color, choice.facet, *searched) if n in finals.columns]
         marks = finals.select(list(dict.fromkeys(names))).n_unique()
         if marks > MARKS:
             raise QueryError(
                 f"figure: it must have at most {MARKS:,} marks, but would have {marks:,}; filter or choose others."
             )
     axes = {name: value for name in ("x", "y", "color", "facet") if (value := getattr(choice, name))}
-    return of_sweep.explore(results.store, record, {**axes, "log": list(choice.log)}, finals, rows.fields)
+    return of_sweep.explore(results.store, record, {**axes, "log": list(choice.log)}, rows.frame, rows.fields, chosen)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.claims.sentences import label
+from orchestrator.claims.sentences import label, why
 from orchestrator.claims.verdict import WORDS, opened, summary_parts
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.wording import level_text
@@ -35,7 +35,7 @@ def _card(verdict: Record) -> dict[str, Any]:
         **texts,
         "verdict": str(verdict.get("verdict") or "none"),
         "basis": verdict.get("basis") or "none given",
-        "reasons": list(verdict.get("reasons") or ()),
+        "reasons": why(verdict),
         "groups": [_group(finding) for finding in verdict.get("findings") or ()],
         "rows": verdict.get("rows"),
         "seeds": verdict.get("seeds"),

@@ -52,7 +52,7 @@ def _figure(cache: Cache, sweep: SweepState, rows: SweepRows, choice: PageChoice
             drawing = of_sweep.redraw(cache.store, sweep.record, int(index), rows.frame, rows.fields)
         else:
             choice = charts.completed(choice, rows, sweep.record)
-            drawing = charts.explore(cache.results, choice, rows, choice.filtered(rows.frame), sweep.record)
+            drawing = charts.explore(cache.results, choice, rows, sweep.record)
     except SweepError as error:
         return {"fault": str(error)}
     return {"chart": drawing.chart, "title": drawing.title, "caption": drawing.caption}

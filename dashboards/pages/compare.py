@@ -45,8 +45,8 @@ def _shared_results(rows: tuple[SweepRows, SweepRows], same_workload: bool) -> l
 
 
 def _compared(rows: tuple[SweepRows, SweepRows], ys: Sequence[str], query: QueryParams) -> View:
-    """The differences in the result that is asked for, the first one by default; or why there are none."""
-    y = query.get("y") or next(iter(ys), "")
+    """The differences in the result that is asked for, the first that both have by default; or why there are none."""
+    y = query.get("y") or next((name for name in ys if all(_is_result(side, name) for side in rows)), "")
     if y not in ys:
         which = f"'{y}' must be a result of both sweeps, but is not{nearest(y, ys)}" if y else "the sweeps share no result."
         return {"fault": f"differences: {which}", "ys": ys, "y": y}
@@ -54,6 +54,10 @@ def _compared(rows: tuple[SweepRows, SweepRows], ys: Sequence[str], query: Query
     differences = paired(first.frame, second.frame, y, {**second.fields, **first.fields}, query.getlist("on"))
     chart = charts.of_differences(differences) if differences.settings else None
     return {"ys": ys, "y": y, "differences": differences, "chart": chart, "verdict": _verdict(differences)}
+
+
+def _is_result(side: SweepRows, name: str) -> bool:
+    return name in side.fields and side.fields[name].role == "result"
 
 
 def _partner(sweeps: Sequence[SweepState], name: str) -> str:

@@ -18,7 +18,7 @@ from dashboards.data import sql_guard
 from dashboards.data.cache import Cache, SweepRows, SweepState
 from orchestrator.errors import QueryError
 from orchestrator.figures import of_sweep
-from orchestrator.results import sql_views
+from orchestrator.results import code_changes, sql_views
 
 PATH = "/sweep/{name:str}"
 
@@ -57,6 +57,7 @@ def _view(cache: Cache, sweep: SweepState, rows: SweepRows, choice: PageChoice) 
         "runs": [_run(run) for run in reversed(sweep.runs)],
         "boundaries": _boundaries(cache, sweep),
         "audit": _audit(cache, sweep),
+        "code_change": _code_change(cache, sweep),
         "spec": spec_text(sweep.record.get("spec") or {}),
         "sql": f"select * from sweeps.{sql_views.identifiers([sweep.name])[sweep.name]} limit 100",
         "report": _report(cache, sweep),
@@ -98,6 +99,13 @@ def _audit(cache: Cache, sweep: SweepState) -> Mapping[str, Any] | None:
     """What `lawsweep audit` found of the sweep at this size; None where it was not asked, or of another size."""
     audit = cache.document("audits", sweep.name)
     return audit if isinstance(audit, dict) and audit.get("size") == sweep.size else None
+
+
+def _code_change(cache: Cache, sweep: SweepState) -> str:
+    """What there is to say where the workload's code has changed since points were measured."""
+    generations = sweep.standing.generations if sweep.standing else {}
+    change = code_changes.code_change(cache.store, sweep.record, generations)
+    return change.sentence if change else ""
 
 
 def _report(cache: Cache, sweep: SweepState) -> str:

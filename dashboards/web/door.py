@@ -133,6 +133,7 @@ def _plain(status: int, text: str) -> Response:
 
 def _with_headers(send: Send) -> Send:
     async def sent(message: Message) -> None:
+        """Pass a message on with the headers that each answer bears."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():

@@ -18,6 +18,7 @@ from orchestrator.errors import SpecError, StoreError
 from orchestrator.spec import Spec
 from orchestrator.store import Store
 from orchestrator.workload.describe import Workload
+from orchestrator.workload.own_files import own_files
 
 FRACTION = 0.05
 OTHER_DEVICE = 1e-4  # relative, between a CPU and a GPU, for a workload that states no tolerance
@@ -50,6 +51,7 @@ class Audit:
     seconds_ratio: float | None
     mismatches: tuple[dict[str, Any], ...]
     ways: tuple[dict[str, Any], ...] = ()
+    code: str = ""
 
     @property
     def passed(self) -> bool:
@@ -86,6 +88,7 @@ def audit(
     ways = [(ALONE, first), (PACKED, first), *((ALONE, other) for other in other_devices)]
     trials = [_measured_again(workload, spec, rows, how, where, tolerance) for how, where in ways]
     differences = {(row["point"], row["column"]): row for _, wrong, _ in reversed(trials) for row in wrong}
+    own = own_files(spec.workload, folder_of(spec))
     kinds = {workload.measures_of(steps[-1]) for steps in rows}
     audited = Audit(
         sweep=spec.name,
@@ -103,6 +106,7 @@ def audit(
         seconds_ratio=trials[0][2],
         mismatches=tuple(list(differences.values())[:SHOWN]),
         ways=tuple(way for way, _, _ in trials),
+        code=own.code if own else "",
     )
     store.save("audits", spec.name, audited.as_json())
     return audited

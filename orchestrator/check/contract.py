@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from orchestrator.columns import OK
-from orchestrator.errors import WorkloadError
+from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.plan import expand
+from orchestrator.results import conditions
 from orchestrator.spec import parsing
 from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.execute import execute
@@ -24,6 +27,7 @@ from orchestrator.workload.describe import Value, Workload, load
 
 POINTS = 12  # points that are measured together
 BUDGET = 5.0  # seconds for the first pass over them; there are five
+ROUNDED = 1e-9  # relative difference between seeds that is rounding
 LIMIT = 120.0  # seconds a single point may take
 Point = tuple[Mapping[str, Value | None], int]
 Rows = list[dict[str, Any]]
@@ -293,12 +297,32 @@ def _runs_agree(subject: WorkloadSubject) -> str | None:
     return _differ(subject, again, "by run_pack", "by run", subject.tolerance)
 
 
+def _seedless(subject: WorkloadSubject) -> str | None:
+    """Points measured with another seed, where a result is said to be the same with every one."""
+    noted = {field.name: where for field in subject.workload.results if (where := field.seedless_where)}
+    for (params, seed), before in zip(subject.points if noted else (), subject.alone, strict=False):
+        row = pl.DataFrame([params])
+        try:
+            steady = [n for n, where in noted.items() if conditions.truths(row, where, f"{n}: seedless")[0]]
+        except SpecError as error:
+            return f"{subject.workload.name}.Result.{error}"
+        after = measure(subject.workload, [(params, seed + 1)], subject.folder)[0][-1] if steady else {}
+        for name in steady:
+            if not equal(before[-1][name], after[name], ROUNDED):
+                return (
+                    f"{_text((params, seed))} gives {name} = {before[-1][name]!r}, but {after[name]!r} with seed {seed + 1}; "
+                    "take 'seedless' off its notes, or say under which params it holds."
+                )
+    return None
+
+
 CHECKS: dict[str, Callable[[WorkloadSubject], str | None]] = {
     "a point gives the same again": _twice,
     "global random states do not matter": _randomness,
     "the order of points does not matter": _order,
     "the pack of a point does not matter": _pack,
     "run and run_pack agree": _runs_agree,
+    "what is said to be seedless does not depend on the seed": _seedless,
 }
 
 

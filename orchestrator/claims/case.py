@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 
 from orchestrator.claims import floors
-from orchestrator.claims.evidence import Evidence
+from orchestrator.claims.evidence import Evidence, settled
 from orchestrator.claims.series_of_rows import Measured, measured
 from orchestrator.errors import SpecError
+from orchestrator.fitting.aggregates import named
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
-from orchestrator.results.described import Columns, aggregate, bound, possible
+from orchestrator.results import conditions
+from orchestrator.results.described import Columns, aggregate, bound, possible, seedless
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.field_types import Bound
@@ -23,7 +25,7 @@ from orchestrator.wording import count, shown
 
 FINITE = "finite size"
 TOLERANCE = 1e-8
-"""Relative distance below which a number counts as lying on a region's edge, and so inside."""
+"""Relative distance below which a number counts as lying on a region's edge, and so inside; an edge at 0 has no width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +40,22 @@ class Region:
         return self._above(number) and self._below(number)
 
     def place(self, low: float, high: float) -> str:
-        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between."""
-        if self.holds(low) and self.holds(high):
-            return "supported"
+        """The verdict of an equivalence test: supported for an interval inside, refuted outside, undecided between.
+
+        An interval that is no number is undecided, and one that lies at infinity supports nothing.
+        """
+        if math.isnan(low) or math.isnan(high):
+            return "undecided"
         if not self._above(high) or not self._below(low):
             return "refuted"
-        return "undecided"
+        numbers = low < math.inf and high > -math.inf
+        return "supported" if numbers and self.holds(low) and self.holds(high) else "undecided"
 
     def _above(self, number: float) -> bool:
-        return number >= self.low - TOLERANCE * max(1.0, abs(self.low)) if math.isfinite(self.low) else True
+        return number >= self.low - TOLERANCE * abs(self.low)
 
     def _below(self, number: float) -> bool:
-        return number <= self.high + TOLERANCE * max(1.0, abs(self.high)) if math.isfinite(self.high) else True
+        return number <= self.high + TOLERANCE * abs(self.high)
 
     def __str__(self) -> str:
         if math.isfinite(self.low) and math.isfinite(self.high):
@@ -107,6 +113,38 @@ class Case:
     def bound(self, column: str) -> str:
         """Whether the column is exact, a lower or an upper bound."""
         return bound(self.fields, column)
+
+    def unrepeated(self, rows: pl.DataFrame, *columns: str) -> tuple[str, ...]:
+        """A sentence where the rows are of one unit and a column is not known to be the same in others; nothing where it is.
+
+        One unit has no spread, and that is no sign of no noise.
+        """
+        unit = self.claim.unit or "seed"
+        ok = rows.filter(settled(rows))
+        if ok[unit].n_unique() != 1:
+            return ()
+        random = [column for column in columns if not self.steady(ok, column)]
+        if not random:
+            return ()
+        return (f"one {unit} shows no noise of {' and '.join(random)}; give it more, or let the workload say what is seedless",)
+
+    def best_of(self, rows: pl.DataFrame, column: str, *keys: str) -> str:
+        """A sentence where the column is the best of several units that differ at the same keys: random, without an interval."""
+        how, unit = aggregate(self.fields, column), self.claim.unit or "seed"
+        ok = rows.filter(settled(rows))
+        units = ok[unit].n_unique()
+        if not named(how).extreme or units < 2 or self.steady(ok, column):
+            return ""
+        values = pl.col(column).cast(pl.Float64)
+        apart = ok.select((values.max() - values.min()).over(keys) if keys else values.max() - values.min()).to_series()
+        return f"{column} is the {how} of {units} {unit}s, which is random and has no interval" if (apart > 0).any() else ""
+
+    def steady(self, rows: pl.DataFrame, column: str) -> bool:
+        """Whether the seed changes nothing of a column in those rows, as its workload says."""
+        condition = seedless(self.fields, column)
+        if "(false)" in condition:
+            return False
+        return condition == "(true)" or conditions.truths(rows, condition, f"claims.{self.claim.id}").fill_null(False).all()
 
     def region(self, expected: Bound, rows: pl.DataFrame) -> Region:
         """The region that a claim expects in a group, formulas worked out with what is constant there."""

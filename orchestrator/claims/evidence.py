@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from orchestrator.claims.queries import select
+from orchestrator.claims.queries import condition, searched, select
 from orchestrator.columns import OK
 from orchestrator.results import conditions
 from orchestrator.results.derived_columns import ABSENT, only, with_column
@@ -18,17 +18,23 @@ from orchestrator.spec.expressions import Expression
 
 SETTLED = "has a result"
 """Column of a boundary table: whether the row can be judged. No workload has such a name."""
+UNFOUND = "was not found"
+"""Column of a boundary table: whether a condition needs what the search did not find. No workload has such a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """The rows of one claim, one a point (all steps where the claim speaks of `step`), and the SQL that gives them.
 
-    `floor` are the rows of the arm that measures what remains; `limited` those that `unmet_if` keeps from being judged.
+    `condition` is the SQL over the rows that says what the judge of a condition sees in each. `censored` counts by status the
+    rows that `where` leaves out for want of a result. `floor` are the rows of the arm that measures what remains; `limited`
+    those that `unmet_if` keeps from being judged.
     """
 
     rows: pl.DataFrame
     sql: str
+    condition: str = ""
+    censored: Mapping[str, int] = field(default_factory=dict)
     floor: pl.DataFrame | None = None
     limited: pl.DataFrame | None = None
 
@@ -79,22 +85,49 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     """
 
     where = f"{spec.name}: claims.{claim.id}"
-    judged, floor = rows, None
+    judged, floor, censored = rows, None, {}
     if "step" not in " ".join(columns).split():
         judged = only(judged, judged["final"])
     if claim.floor is not None:
         apart = pl.col("arm").cast(pl.String) == claim.floor.arm
         judged, floor = judged.filter(~apart), judged.filter(apart)
+    whole = judged
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
         truths = conditions.truths(judged, claim.where, f"{where}.where")
-        judged = judged.filter(truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT)))
+        kept = truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT))
+        censored = _censored(whole.filter(~kept), whole, claim.where, f"{where}.where")
+        judged = judged.filter(kept)
     if SETTLED in judged.columns and claim.judged_by.rowwise:
-        judged = judged.with_columns(pl.lit(True).alias(SETTLED))  # that nothing was found can be the claim
+        needed = bool(conditions.columns(claim.condition or "") & searched(spec, claim))
+        # that nothing was found can be the claim
+        judged = judged.with_columns((~judged[SETTLED] & needed).alias(UNFOUND), pl.lit(True).alias(SETTLED))
     for column in columns:
         judged = bracketed(judged, column, where)
         floor = None if floor is None else with_column(floor, column, where)
-    return Evidence(rows=judged, sql=select(spec, claim, columns, table, rows), floor=floor)
+    meant = condition(spec, claim, rows) if claim.condition is not None else ""
+    sql = select(spec, claim, columns, table, rows)
+    return Evidence(rows=judged, sql=sql, condition=meant, censored=censored, floor=floor)
+
+
+def _censored(dropped: pl.DataFrame, rows: pl.DataFrame, where: str, place: str) -> dict[str, int]:
+    """How many rows, by status, have no result and are left out for that: with one that others have, `where` would keep them."""
+    ok = settled(rows)
+    lost = dropped.filter(~settled(dropped))
+    hollow = [
+        name for name in conditions.columns(where) if name in rows.columns and (name == "status" or lost[name].is_null().any())
+    ]
+    if not len(lost) or not hollow or not ok.any():
+        return {}
+    kept = pl.Series([False] * len(lost))
+    for end in (pl.Expr.min, pl.Expr.max):
+        usual = rows.filter(ok).select(
+            end(pl.col(name).cast(pl.String) if name == "status" else pl.col(name)) for name in hollow
+        )
+        given = [pl.lit(usual[name][0]) if name == "status" else pl.col(name).fill_null(usual[name][0]) for name in hollow]
+        filled = lost.with_columns(value.alias(name) for name, value in zip(hollow, given, strict=True))
+        kept |= conditions.truths(filled, where, place).fill_null(False)
+    return dict(sorted(lost.filter(kept)["status"].cast(pl.String).value_counts().iter_rows()))
 
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -13,15 +16,17 @@ from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
-from orchestrator.claims.sentences import label
+from orchestrator.claims.sentences import label, left_out
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
+from orchestrator.errors import SweepError
 from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
 from orchestrator.store.store import BASE
 
+T = TypeVar("T")
 LEVEL = 0.95
 """Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
 
@@ -44,6 +49,8 @@ class Subject:
     evidence: Evidence
     model: Claim | None = None
     chosen: tuple[str, ...] = ()
+    fault: str = ""
+    """What its judge, or the reading of its rows, raised: such a claim has no verdict."""
 
     @property
     def rows_claim(self) -> Claim:
@@ -80,10 +87,37 @@ def judge_rows(
 
 def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | None = None) -> tuple[Verdict, ...]:
     """A verdict for each claim from what its `from` stands for; a claim whose rows nobody gave is unmet."""
-    subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
-    tests = sum(judge_of(subject.claim.kind).intervals(_case(subject, LEVEL)) for subject in subjects)
+    subjects = [
+        spared(partial(_subject, spec, claim, by_source), partial(_faulty, spec, claim, by_source)) for claim in spec.claims
+    ]
+    tests = sum(spared(partial(_intervals, subject), lambda fault: 1) for subject in subjects)
     level = 1 - (1 - LEVEL) / max(tests, 1)
     return tuple(_verdict(subject_judged, level, spec, books) for subject_judged in subjects)
+
+
+def spared(act: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+    """What an act gives, or what stands for it where it raises: a fault of one claim's judge must not cost the others.
+
+    What the user can mend is raised as it is.
+    """
+    try:
+        return act()
+    except SweepError:
+        raise
+    except Exception as error:  # a judge is anybody's module, and rows are anybody's numbers
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return otherwise(f"its judge raised {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})")
+
+
+def _faulty(spec: Spec, claim: Claim, by_source: Mapping[str, Source], fault: str) -> Subject:
+    """A claim whose rows could not be read."""
+    source = by_source.get(claim.from_) or absent(spec, claim)
+    return Subject(claim=claim, source=source, evidence=Evidence(rows=source.rows.clear(), sql=""), fault=fault)
+
+
+def _intervals(subject: Subject) -> int:
+    """How many intervals decide a claim."""
+    return 1 if subject.fault else judge_of(subject.claim.kind).intervals(_case(subject, LEVEL))
 
 
 def _subject(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> Subject:
@@ -106,7 +140,8 @@ def _columns(claim: Claim) -> list[str]:
     """The columns and formulas that a claim speaks of, outside its SQL: what tells rows apart, then x, then y, then noise."""
     x, y = claim.axes
     names = sorted((name for _, name in claim.columns()), key=lambda name: (name == y, name == x))
-    extra = [name for name in (claim.se, claim.unit) if name is not None]
+    noise = (claim.se.column, claim.se.df) if claim.se is not None else ()
+    extra = [name for name in (*noise, claim.unit) if isinstance(name, str)]
     return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
@@ -119,7 +154,9 @@ def _case(subject: Subject, level: float) -> Case:
 def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | None) -> Verdict:
     claim, evidence = subject.claim, subject.evidence
     case = _case(subject, level)
-    findings = _findings(subject, case)
+    findings, fault = spared(lambda: (_findings(subject, case), ""), lambda fault: ([], fault))
+    fault = subject.fault or fault
+    findings = [Finding(verdict="undecided", sentence=fault, reasons=(fault,))] if fault else findings
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
     return Verdict(
@@ -140,9 +177,16 @@ def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | No
         level=level,
         claim_hash=ledger.claim_hash(claim),
         changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
-        reasons=(*_reasons(findings), *_mixed(case), *doubtful(evidence.rows), *subject.chosen),
+        reasons=(
+            *_reasons(findings),
+            *(() if fault else _mixed(case)),
+            *doubtful(evidence.rows),
+            *left_out(evidence),
+            *subject.chosen,
+        ),
         findings=tuple(findings),
         foreseen=claim.foreseen or "",
+        fault=fault,
     )
 
 
@@ -153,7 +197,8 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
         return [_nothing(subject.source.missing)]
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
-    return floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    told = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
+    return [sentences.explained(finding) for finding in told]
 
 
 def _nothing(why: str) -> Finding:

@@ -6,6 +6,7 @@ of the claim's unit (the seed unless told): cells that share a seed are averaged
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,12 @@ import polars as pl
 from orchestrator.claims import matched_sides
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.placing import Placed, reported, settle
+from orchestrator.claims.placing import Placed, no_number, reported, settle
 from orchestrator.claims.series_of_rows import SEEDS, Ends, reach
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.aggregates import combine, expression
-from orchestrator.fitting.fits import DRAWS
-from orchestrator.fitting.intervals import Array, Interval, student, without_each
+from orchestrator.fitting.fits import DRAWS, EXACT
+from orchestrator.fitting.intervals import Array, Interval, deviation, student, without_each
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import aggregate, possible
 from orchestrator.spec.claim_kinds.compare import Compare
@@ -168,7 +169,10 @@ def _extremes(left: Cells, right: Cells) -> list[tuple[Array, Array]]:
 
 def _placed(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
     measured_interval = difference(left, right, how, level)
-    return Placed(word=region.place(measured_interval.low, measured_interval.high), interval=measured_interval, windows=())
+    word = region.place(measured_interval.low, measured_interval.high)
+    if not math.isfinite(measured_interval.estimate):
+        return no_number(measured_interval, word)
+    return Placed(word=word, interval=measured_interval, windows=())
 
 
 def difference(left: Array, right: Array, how: str, level: float) -> Interval:
@@ -183,14 +187,16 @@ def difference(left: Array, right: Array, how: str, level: float) -> Interval:
     each = combine(a, how) - combine(b, how)
     value, n = float(np.mean(each)), a.shape[1]
     if n < 2 or not _spread(a - b):
-        return Interval(estimate=value, low=float(each.min()), high=float(each.max()), units=n, method="range over pairs")
+        blur = np.where(each == 0, 0.0, EXACT * np.maximum(np.abs(combine(a, how)), np.abs(combine(b, how))))
+        low, high = float((each - blur).min()), float((each + blur).max())
+        return Interval(estimate=value, low=low, high=high, units=n, method="range over pairs")
     if how == "median":  # leaving one out misjudges a median
         picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
         moved = np.mean(np.nanmedian(a[:, picks], axis=2) - np.nanmedian(b[:, picks], axis=2), axis=0)
         factor = np.sqrt(n / (n - 1))
     else:
         moved, factor = np.mean(without_each(a, how) - without_each(b, how), axis=1), (n - 1) / np.sqrt(n)
-    half = student(level, n - 1) * float(factor) * float(np.std(moved, ddof=1))
+    half = student(level, n - 1) * float(factor) * deviation(moved)
     return Interval(estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df")
 
 

@@ -19,6 +19,7 @@ from orchestrator.fitting.series import Series
 from orchestrator.wording import shown
 
 STAIRCASE = "staircase"
+NO_NUMBER = "no number"
 LOST = "the points without a result could turn it"
 DRIFT = "drift"
 DRIFTED = 0.01
@@ -119,6 +120,8 @@ def rounded(placed: Placed, values: tuple[float, ...], region: Region) -> Placed
 def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: Region, noisy: bool) -> Placed:
     """The verdict on an interval: undecided where the estimates without the smallest x fall on the region's other side."""
     word = region.place(interval.low, interval.high)
+    if not all(map(math.isfinite, (interval.estimate, *windows))):
+        return no_number(interval, word, windows)
     whole = interval if noisy else widened(interval, windows, "what dropping x does")
     if word == "undecided":
         return Placed(word=word, interval=whole, windows=windows)
@@ -127,6 +130,13 @@ def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: R
         reason = f"{FINITE}: without the smallest one and two x, {name} is {' and '.join(map(shown, windows))}"
         return Placed(word="undecided", interval=whole, windows=windows, reason=reason)
     return Placed(word=word, interval=whole, windows=windows)
+
+
+def no_number(interval: Interval, word: str, windows: tuple[float, ...] = ()) -> Placed:
+    """The verdict where an estimate is not finite: an infinite one breaks a bound, and nothing else is decided by it."""
+    broken = word == "refuted" and not math.isnan(interval.estimate)
+    text = f"{NO_NUMBER}: the estimate is {' and '.join(map(shown, (interval.estimate, *windows)))}"
+    return Placed(word="refuted" if broken else "undecided", interval=interval, windows=windows, reason=text)
 
 
 def widened(interval: Interval, values: tuple[float, ...], by: str) -> Interval:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from orchestrator.results import conditions
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
 from orchestrator.results.formulas.sql_parts import SqlPart, absent, column, identifier
@@ -92,8 +93,95 @@ def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:
 def select(spec: Spec, claim: Claim, columns: Sequence[str], table: str | None = None, rows: pl.DataFrame | None = None) -> str:
     """The query that gives a claim's rows from a store; of `rows`, which hold the same columns, it may know the values."""
     floor = None if claim.floor is None else claim.floor.arm
-    judged = None if claim.condition is None else (claim.kind, claim.condition)
-    return select_rows(spec, columns, claim.where, table, rows, floor, judged)
+    return select_rows(spec, columns, claim.where, table, rows, floor, _further(spec, claim, table, rows))
+
+
+def _further(spec: Spec, claim: Claim, table: str | None, rows: pl.DataFrame | None) -> tuple[str, str] | None:
+    """The name of the column that says of each row what its judge sees in it, and its SQL; None where rows are no claims."""
+    if claim.condition is None:
+        return None
+    if claim.se is None:
+        return claim.kind, condition(spec, claim, rows)
+    gap = over(claim)
+    return ("standard_errors_over", f"({gap}) / {_terms(spec, table, rows).term(claim.se.column)}") if gap else None
+
+
+def over(claim: Claim) -> str:
+    """By how much a row is beyond what its claim allows, as SQL; empty where that is no single comparison by < <= > >=."""
+    parts = conditions.sides(claim.condition or "")
+    if parts is None or parts[1] == "=":
+        return ""
+    left, operator, right = parts
+    return f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
+
+
+def condition(spec: Spec, claim: Claim, rows: pl.DataFrame | None) -> str:
+    """A claim's condition as each row is judged by it, in SQL over the rows: true, false, or null where it cannot be told.
+
+    A position that a search found to lie beyond an edge is judged where it could be: true of all of that is true, false of
+    all of it false. That nothing was found says nothing by itself, unless the condition names the status.
+    """
+    text = claim.condition or ""
+    moved = searched(spec, claim) & conditions.columns(text)
+    if not moved:
+        return conditions.tolerant(text, claim.tolerance, rows)
+    nulls, status = conditions.asks_for_nulls(text, moved), "status" in conditions.columns(text)
+    whole = conditions.tolerant(text, claim.tolerance, rows, frozenset() if status else moved)
+    name = spec.search.names[0] if spec.search is not None and len(spec.search.names) == 1 else ""
+    needed = {
+        f"{name}_lower",
+        f"{name}_upper",
+        *(n for grid in spec.grids() for d in moved & {*grid.derive} for n in grid.derive[d].names),
+    }
+    if nulls or not name or rows is None or not needed <= {*rows.columns}:
+        return whole
+    return _with_edges(spec, name, whole, moved, rows)
+
+
+def searched(spec: Spec, claim: Claim) -> frozenset[str]:
+    """The columns of a table of boundaries that have a value only where the search found one."""
+    if claim.from_ != "boundary" or spec.search is None:
+        return frozenset()
+    derived = {name: formula for grid in spec.grids() for name, formula in grid.derive.items()}
+    moved: frozenset[str] = frozenset(spec.search.names)
+    while more := {name for name, formula in derived.items() if name not in moved and formula.names & moved}:
+        moved |= more
+    return moved
+
+
+FARTHER = (1e-6, 0.5, 9.0, 1e6)
+"""How far beyond an edge, in parts of it, a condition is tried."""
+
+
+def _with_edges(spec: Spec, name: str, whole: str, moved: frozenset[str], rows: pl.DataFrame) -> str:
+    """A condition that stands for all places beyond an edge where a search says that what it looks for lies there."""
+    meant = names(spec)
+    formulas = frozenset(moved - {name})
+    spelt = replaced(whole, formulas, lambda derived: finished(meant.part(derived)))
+    whole_number = rows[name].dtype.is_integer()
+    above = [_beyond(f"{name}_lower", step, whole_number, up=True) for step in FARTHER]
+    below = [_beyond(f"{name}_upper", step, whole_number, up=False) for step in FARTHER]
+    cases = []
+    for status, places in (("above", above), ("below", below)):
+        tried = [replaced(spelt, [name], lambda _, place=place: place) for place in places]
+        each = f"CASE WHEN {' AND '.join(tried)} THEN TRUE WHEN NOT ({' OR '.join(tried)}) THEN FALSE END"
+        cases.append(f"WHEN status = '{status}' THEN ({each})")
+    return f"(CASE WHEN {name} IS NOT NULL THEN {whole} {' '.join(cases)} ELSE {whole} END)"
+
+
+def _beyond(edge: str, step: float, whole: bool, up: bool) -> str:
+    """A place beyond an edge, that many parts of it away; what lies below a positive edge is positive."""
+    size = f"coalesce(nullif(abs({edge}), 0), 1)"
+    if up:
+        place = f"{edge} + {step!r} * {size}"
+        return f"(floor({place}) + 1)" if whole else f"({place})"
+    place = f"{edge} - {size} * CASE WHEN {edge} > 0 THEN {step / (1 + step)!r} ELSE {step!r} END"
+    return f"(ceil({place}) - 1)" if whole else f"({place})"
+
+
+def _terms(spec: Spec, table: str | None, rows: pl.DataFrame | None) -> Names:
+    """What names stand for in a table; that of boundaries holds derived names as columns."""
+    return Names({}, rows) if table is not None and table.startswith("boundaries.") else names(spec, rows)
 
 
 def select_rows(
@@ -107,21 +195,19 @@ def select_rows(
 ) -> str:
     """The query that gives columns of the rows that meet a condition; those of the arm `floor` come whether or not they do.
 
-    `judged` is the name of a further column, and the condition on each row that it tells.
+    `judged` is the name of a further column, and its SQL over the rows.
     """
-    searched = table is not None and table.startswith("boundaries.")
-    terms = Names({}, rows) if searched else names(spec, rows)  # a table of boundaries holds derived names
-    columns_chosen = [
-        terms.chosen(name) for name in dict.fromkeys(("arm", *(() if searched else ("seed",)), "status", *columns))
-    ]
-    conditions = ["final"] if "step" not in columns and not searched else []
+    found = table is not None and table.startswith("boundaries.")
+    terms = _terms(spec, table, rows)
+    columns_chosen = [terms.chosen(name) for name in dict.fromkeys(("arm", *(() if found else ("seed",)), "status", *columns))]
+    kept = ["final"] if "step" not in columns and not found else []
     if where is not None:
         met = terms.condition(where)
-        conditions.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")
+        kept.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")
     if judged is not None:
-        if not searched:
+        if not found:
             columns_chosen.insert(3, "point")
         columns_chosen.append(f"({terms.condition(judged[1])}) AS {judged[0]}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
-    condition = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{condition}{ordered}"
+    filtered = f" WHERE {' AND '.join(kept)}" if kept else ""
+    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{filtered}{ordered}"

@@ -8,7 +8,7 @@ import polars as pl
 
 from orchestrator.claims.evidence import SETTLED, lower, upper
 from orchestrator.results.derived_columns import derived
-from orchestrator.results.described import Columns, Described
+from orchestrator.results.described import Columns, Described, seedless
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
@@ -43,7 +43,22 @@ def sources(sweep: StoredSweep) -> dict[str, Source]:
 
 def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
     """The sweep's own rows."""
-    return Source(spec=spec, rows=derived(spec, rows), fields=fields or {}, table=f"sweeps.{table_name(spec.name)}")
+    known = with_derived(spec, fields or {})
+    return Source(spec=spec, rows=derived(spec, rows), fields=known, table=f"sweeps.{table_name(spec.name)}")
+
+
+def with_derived(spec: Spec, fields: Columns) -> dict[str, Described]:
+    """The columns with those that the spec derives: the seed changes nothing of one where it changes nothing that it is made of."""
+    full = dict(fields)
+    for grid in spec.grids():
+        for name in grid.derive:
+            if name not in fields:
+                needed = sorted(grid.needs(name))
+                condition = " and ".join(dict.fromkeys(seedless(fields, each) for each in needed)) or "true"
+                before = full[name].seedless if name in full else "true"
+                together = condition if before == "true" else f"{before} and {condition}"
+                full[name] = Described(name=name, role="derived", seedless=together)
+    return full
 
 
 def absent(spec: Spec, claim: Claim) -> Source:
@@ -86,7 +101,11 @@ def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
     for name in along:
         about = params.get(name, Described(name=name, role="param", says=name))
         described[name] = Described(
-            name=name, role="result", says=f"{about.says}, where the measure crosses its level", unit=about.unit
+            name=name,
+            role="result",
+            says=f"{about.says}, where the measure crosses its level",
+            unit=about.unit,
+            seedless="true",  # its bracket, not other seeds, says how well it is known
         )
     described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Verdict:
     derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
     says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
-    `findings` are the groups.
+    `findings` are the groups; `fault` is what the claim's judge raised, which is a mistake of the program, or nothing.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     foreseen: str = ""
+    fault: str = ""
 
     def record(self) -> dict[str, Any]:
         """The verdict as JSON values; a number that is not finite becomes null."""
@@ -68,6 +69,21 @@ class Verdict:
 def alarming(record: Mapping[str, Any]) -> bool:
     """Whether a verdict is not the one to count on: refuted though nobody foresaw that, or supported against what was."""
     return bool(record["verdict"] == ("supported" if record.get("foreseen") == "refuted" else "refuted"))
+
+
+def exit_code(records: Iterable[Mapping[str, Any]], strict: bool = False) -> int:
+    """3 where a claim's judge raised, with `strict` 1 where a claim is not as it was counted on, else 0."""
+    listed = list(records)
+    return 3 if faults(listed) else int(strict and any(map(alarming, listed)))
+
+
+def faults(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A sentence for each claim that has no verdict because its judge raised."""
+    return tuple(
+        f"claims.{record['id']}: {record['fault']}; the claim is undecided, the others were judged: report this, or mend the rows"
+        for record in records
+        if record.get("fault")
+    )
 
 
 ENDS = {"estimate": math.nan, "low": -math.inf, "high": math.inf, "expected_low": -math.inf, "expected_high": math.inf}

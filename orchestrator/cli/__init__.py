@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from orchestrator import answers
 from orchestrator.errors import SweepError
 
 # Full collections while Ray and the rest are imported cost a run more than half a second.
@@ -75,7 +76,8 @@ Examples:
   lawsweep query "select d, avg(capacity) from khm_capacity group by d order by d"
   lawsweep claims khm_capacity --strict         verdicts; exit code 1 where a claim is refuted
 
-Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 130 interrupted.""",
+Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 4 an error of lawsweep itself,
+130 interrupted.""",
 )
 @click.version_option(package_name="lawsweep", prog_name="lawsweep")
 def cli() -> None:
@@ -85,6 +87,9 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line; leaves the process with the exit code."""
     gc.set_threshold(*RARELY)
+    answers.open_streams()
+    if "--json" in (arguments if arguments is not None else sys.argv):
+        answers.keep_apart()
     try:
         code = cli.main(args=list(arguments) if arguments is not None else None, prog_name="lawsweep", standalone_mode=False)
     except SweepError as error:
@@ -99,6 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except BrokenPipeError:
         sys.stdout = None
         code = 0
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # whatever it is, a user reads a sentence
+        from orchestrator.cli import crash
+
+        code = complain(*crash.told(error))
     leave(code if isinstance(code, int) else 0, at_once=arguments is None)
 
 
@@ -110,7 +121,7 @@ def leave(code: int, at_once: bool) -> NoReturn:
     executor = sys.modules.get("orchestrator.driver.executors.executor")
     if at_once or (executor is not None and executor.under_way()):
         for stream in (sys.stdout, sys.stderr):
-            with suppress(BrokenPipeError, AttributeError):
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)
     sys.exit(code)

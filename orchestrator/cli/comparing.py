@@ -6,6 +6,7 @@ import json
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import size_option, store_option, sweep_names
 
 
@@ -16,7 +17,7 @@ from orchestrator.cli.options import size_option, store_option, sweep_names
 @size_option
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, every setting with its interval.")
-def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | None, store: str, as_json: bool) -> None:
+def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | None, store: str, as_json: bool) -> int:
     """Compare two sides, each [STORE:]SWEEP[@COLUMN=VALUE]: paired differences, boundaries moved, verdicts changed.
 
     \b
@@ -30,18 +31,27 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
 
     differences = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
     if as_json:
-        click.echo(json.dumps(differences.as_json(), default=str))
-        return
+        answers.say(json.dumps(differences.as_json(), default=str))
+        return 0 if differences.shared else 2
+    if not differences.shared:
+        both = f"{differences.left} and {differences.right}"
+        click.echo(f"{both} share nothing: no result with a pair of rows, no boundary, no claim; name two that do.")
+        return 2
     click.echo(f"{differences.left} minus {differences.right}, paired by params and seed; intervals at 95 %")
-    show.table(differences.rows())
+    if differences.columns:
+        show.table(differences.rows())
+    else:
+        click.echo("they share no result")
     for note in dict.fromkeys(note for column in differences.columns for note in column.notes):
         click.echo(f"  {note}")
     if differences.boundaries:
         click.echo("boundaries")
         show.table(differences.boundaries, ["arm", "curve", "position", "position_right", "moved", "apart"])
-    click.echo(f"verdicts changed: {len(differences.verdicts)}")
+    apart = f"; {differences.claims_apart:,} claims stand on one side alone" if differences.claims_apart else ""
+    click.echo(f"verdicts changed: {len(differences.verdicts)}{apart}")
     if differences.verdicts:
         show.table(differences.verdicts)
+    return 0
 
 
 @click.command("audit")
@@ -80,7 +90,7 @@ def audit_command(
     audited = audit.audit(stored.spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance)
     page.refresh(stored)
     if as_json:
-        click.echo(json.dumps(audited.as_json(), default=str))
+        answers.say(json.dumps(audited.as_json(), default=str))
     else:
         click.echo(f"{audited.sweep}: {audited.agreeing:,} of {audited.points:,} points agree")
         compared = {"sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}

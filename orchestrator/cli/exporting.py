@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import size_option, store_option, sweep_names
 
 
@@ -32,7 +33,7 @@ def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, 
     folder = Path(out) if out else stored.store.path / "exports" / stored.name
     files = export.write(stored, judging.judge(stored), folder, bundle=bundle)
     if as_json:
-        click.echo(json.dumps([str(path) for path in files]))
+        answers.say(json.dumps([str(path) for path in files]))
         return
     for path in files:
         click.echo(f"  {path}")

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+from orchestrator import answers
+from orchestrator.cli.options import (
+    same_code_option,
+    size_option,
+    spec_argument,
+    store_option,
+    strict_option,
+    tracking_option,
+)
 
 
 @click.command("status")
@@ -23,9 +31,12 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 
     statuses = status.status(open_store(store), sweep)
     if as_json:
-        click.echo(json.dumps([vars(state) for state in statuses]))
+        answers.say(json.dumps([vars(state) for state in statuses]))
         return
     show.table([state.row() for state in statuses])
+    for state in statuses:
+        if state.code_change:
+            click.echo(f"{state.sweep} ({state.size}): {state.code_change}")
     for state in statuses if sweep else ():
         for failure in state.failures:
             click.echo(f"\n{failure['status']} × {failure['points']:,}, for example point {failure['example']}:")
@@ -36,21 +47,26 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @spec_argument()
 @size_option
 @store_option
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
+@strict_option
+@same_code_option
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
-def claims_command(spec: str, size: str | None, store: str, strict: bool, as_json: bool) -> int:
+def claims_command(spec: str, size: str | None, store: str, strict: bool, same_code: bool, as_json: bool) -> int:
     """Judge the claims of SPEC by the rows that the store has now."""
     from orchestrator.claims import judging
-    from orchestrator.claims.verdict import alarming
+    from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
-    verdicts = [verdict.record() for verdict in judging.judge(open_sweep(spec, size, store))]
+    sweep = open_sweep(spec, size, store)
+    if same_code:
+        sweep.accept_code()
+    verdicts = [verdict.record() for verdict in judging.judge(sweep)]
     if as_json:
-        click.echo(json.dumps(verdicts, indent=2, ensure_ascii=False))
+        answers.say(json.dumps(verdicts, indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
-    return 1 if strict and any(alarming(verdict) for verdict in verdicts) else 0
+    show.code_change(sweep.code_change, aside=as_json)
+    return exit_code(verdicts, strict) or int(strict and bool(sweep.code_change))
 
 
 @click.command("query")
@@ -86,8 +102,9 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @spec_argument()
 @size_option
 @store_option
+@same_code_option
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
-def report_command(spec: str, size: str | None, store: str, as_json: bool) -> None:
+def report_command(spec: str, size: str | None, store: str, same_code: bool, as_json: bool) -> None:
     """Judge SPEC and write its report, figures included, into the store."""
     from orchestrator.claims import judging
     from orchestrator.cli import show
@@ -95,13 +112,16 @@ def report_command(spec: str, size: str | None, store: str, as_json: bool) -> No
     from orchestrator.results.stored_sweep import open_sweep
 
     sweep = open_sweep(spec, size, store)
+    if same_code:
+        sweep.accept_code()
     verdicts = judging.judge(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     records = [verdict.record() for verdict in verdicts]
     if as_json:
-        click.echo(json.dumps({"verdicts": records, "report": paths}))
+        answers.say(json.dumps({"verdicts": records, "report": paths, "code_change": sweep.code_change}))
         return
     show.verdicts(records)
+    show.code_change(sweep.code_change)
     for name, path in paths.items():
         click.echo(f"  {name:<9} {path}")
 

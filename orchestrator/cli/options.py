@@ -45,6 +45,20 @@ def size_option(command: Command) -> Command:
     return click.option("--size", help="One of the sizes in the spec: smoke, paper or gpu in the shipped ones.")(command)
 
 
+def strict_option(command: Command) -> Command:
+    """--strict."""
+    says = (
+        "Leave with 1 where a claim is refuted that was not foreseen to be, or where code has changed since rows were measured."
+    )
+    return click.option("--strict", is_flag=True, help=says)(command)
+
+
+def same_code_option(command: Command) -> Command:
+    """--same-code."""
+    says = "Note that the workload's code as it is now gives the same as the code that its rows were measured by."
+    return click.option("--same-code", is_flag=True, help=says)(command)
+
+
 def tracking_option(command: Command) -> Command:
     """--tracking-uri URI."""
     return click.option(

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.options import size_option, spec_argument, store_option, tracking_option
+from orchestrator import answers
+from orchestrator.cli.options import same_code_option, size_option, spec_argument, store_option, strict_option, tracking_option
 
 
 @click.command("run")
@@ -21,7 +22,8 @@ from orchestrator.cli.options import size_option, spec_argument, store_option, t
 @click.option("--cpus", type=click.IntRange(1), help="CPUs that local Ray offers; all of the machine's if not given.")
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
-@click.option("--strict", is_flag=True, help="Leave with 1 where a claim is refuted that was not foreseen to be.")
+@strict_option
+@same_code_option
 @click.option("--notify", metavar="URL", help="Post one JSON message to this URL at the end.")
 @click.option("--quiet", is_flag=True, help="Print nothing but mistakes and warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Progress and result as JSON lines on standard output.")
@@ -45,11 +47,11 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
     read_specs = [read(name, size=options["size"]) for name in specs]
     where = _where(options)
     results = []
-    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow")}
+    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
     for result in sweep.run_all(read_specs, options["store"], where, **settings):
         results.append(result)
         if options["as_json"]:
-            click.echo(json.dumps(result.as_json()))
+            answers.say(json.dumps(result.as_json()))
         elif not options["quiet"]:
             show.result(result)
     if options["notify"]:
@@ -92,10 +94,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
 
     sweep = read(spec, size=size)
     if resolved:
-        click.echo(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
         return
     outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
-        click.echo(json.dumps(outlook.as_json()))
+        answers.say(json.dumps(outlook.as_json()))
     else:
         show.outlook(outlook)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,9 +41,11 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:,}" if number else plain(str(value))
 
 
-def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
-    """The verdict table: claim, verdict, what was found in few words, and what was expected."""
+def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
+    """The verdict table: claim, verdict, what was found in few words, and what was expected; below it why some are open."""
+    from orchestrator.claims.sentences import why
     from orchestrator.claims.verdict import summary_parts
+    from orchestrator.results.text_table import plain
 
     rows = []
     for verdict in judged:
@@ -62,6 +64,10 @@ def verdicts(judged: Iterable[Mapping[str, Any]]) -> None:
         )
     if rows:
         table(rows)
+    for verdict in judged:
+        # Where there is a number, the table has no room for what keeps it from deciding.
+        if verdict["verdict"] in ("undecided", "unmet") and any(summary_parts(f["numbers"]) for f in verdict["findings"]):
+            click.echo(f"  {verdict['id']} is {verdict['verdict']}: {plain('; '.join(why(verdict)))}")
 
 
 def _group_text(group: Mapping[str, Any]) -> str:
@@ -92,12 +98,19 @@ def result(done: Result) -> None:
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
+    code_change(done.code_change)
     for name, path in (done.report or {}).items():
         click.echo(f"  {name:<9} {path}")
     if done.report:
         click.echo(f"  MLflow    lawsweep ui --store {summary.store}")
     for warning in done.warnings:
         click.echo(f"  warning: {warning}", err=True)
+
+
+def code_change(sentence: str, aside: bool = False) -> None:
+    """Say that rows are of other code than there is now, where they are; aside where the output is for machines."""
+    if sentence:
+        click.echo(f"  {sentence}", err=aside)
 
 
 def outlook(expected: Forecast) -> None:

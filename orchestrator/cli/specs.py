@@ -6,6 +6,7 @@ import json
 
 import click
 
+from orchestrator import answers
 from orchestrator.cli.options import workload_names
 
 
@@ -20,7 +21,7 @@ def list_command(as_json: bool) -> None:
     sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        click.echo(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
+        answers.say(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
     click.echo("\nworkloads: " + ", ".join(describe.shipped()))

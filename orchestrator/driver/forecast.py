@@ -104,11 +104,12 @@ def _pilot(plan: Plan, position: int, limit: float | None) -> float | None:
     """Seconds that one point takes here, the second time, so that start-up is not counted; None where it fails."""
     module = plan.workload.module
     batch = gather(plan, "pilot", [position], 0.0)
-    params = module.Params(**{name: column[0] for name, column in batch.params.items()})
+    params = module.Params(**plan.workload.inside({name: column[0] for name, column in batch.params.items()}))
+    plan.workload.enter()
     context, watchdog, ends = Context(batch.seeds[0]), Watchdog(limit), [time.perf_counter()]
 
     def measure() -> None:
-        list(module.run_pack([params], [context]) if plan.workload.vectorised else module.run(params, context))
+        list(module.run_pack([params], [context]) if plan.workload.vectorised else plan.workload.stream(params, context))
         ends.append(time.perf_counter())
 
     failed = attempt(measure, watchdog) or attempt(measure, watchdog)

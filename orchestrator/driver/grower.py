@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.driver import stored_plan
 from orchestrator.driver.session import Session, record
@@ -27,6 +29,7 @@ class Grower:
     terms: Terms
     known: set[int] = field(default_factory=set)
     saved: float = 0.0
+    origins: Mapping[str, Any] = field(default_factory=dict)
 
     def waves(self) -> list[tuple[int | None, list[list[int]]]]:
         """The next points in groups of equal shape."""
@@ -55,5 +58,6 @@ class Grower:
         self.saved = time.monotonic()
         for _, members in self.plan.arms:
             members[:] = dict.fromkeys(members)
-        self.store.save_plan(stored_plan.table(self.plan), stored_plan.record(self.spec, self.plan, self.terms.generation))
+        about = stored_plan.record(self.spec, self.plan, self.terms.generation, self.origins)
+        self.store.save_plan(stored_plan.table(self.plan), about)
         self.growth.save(self.store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import types
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,20 +12,23 @@ from orchestrator.driver import remaining, shipping, stored_plan
 from orchestrator.driver.executors.choice import EXECUTORS
 from orchestrator.driver.executors.executor import Executor, Resources
 from orchestrator.driver.grower import Grower
+from orchestrator.driver.origins import Origins, origins
 from orchestrator.driver.pack_queue import Queue
 from orchestrator.driver.progress import showing
 from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SpecError, StoreError
-from orchestrator.plan import Plan, expand, shape_groups
+from orchestrator.plan import Plan, expand, first_points, shape_groups
 from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec
 from orchestrator.spec.checks import check_columns, unsupported
 from orchestrator.store import Store, open_store
+from orchestrator.worker.attempt import attempt
 from orchestrator.worker.batch import Terms
-from orchestrator.workload.describe import Workload, load
+from orchestrator.worker.watchdog import Watchdog
+from orchestrator.workload.describe import Field, Reference, Trial, Value, Workload, load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +74,9 @@ class Summary:
         return 130 if self.why == INTERRUPTED else 3 if self.failures or self.held_failed or self.missing else 0
 
 
-def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple[Workload, Plan]:
+def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
-    workload_described = load(workload if workload is not None else spec.workload, folder_of(spec))
+    workload_described = load(workload if workload is not None else spec.workload, folder_of(spec), _trial(spec))
     missing = unsupported(spec)
     if missing:
         raise SpecError("\n".join(missing))
@@ -87,6 +91,22 @@ def prepare(spec: Spec, workload: str | types.ModuleType | None = None) -> tuple
     return workload_described, expand(spec, workload_described, machine_of(spec))
 
 
+def _trial(spec: Spec) -> Trial:
+    """First points of the sweep, on which a function is tried that does not say what it gives."""
+
+    def guard(measure: Callable[[], None]) -> str:
+        watchdog = Watchdog(spec.limits.seconds)
+        failed = attempt(measure, watchdog)
+        watchdog.close()
+        return f"the first point failed: {failed.error}" if failed else ""
+
+    def points(name: str, module: types.ModuleType, params: tuple[Field, ...]) -> Iterator[dict[str, Value | None]]:
+        plain = Workload(name=name, module=module, version=1, measures="value", params=params, results=())
+        return first_points(spec, plain)
+
+    return Trial(points, guard)
+
+
 def folder_of(spec: Spec) -> Path:
     """The folder from which a workload's path counts."""
     return spec.path.resolve().parent if spec.path else Path.cwd()
@@ -96,7 +116,7 @@ def run(
     spec: Spec,
     store: str | Path,
     where: Where,
-    workload: str | types.ModuleType | None = None,
+    workload: Reference | None = None,
     retry: bool = False,
     prepared: tuple[Workload, Plan] | None = None,
     executor: Executor | None = None,
@@ -119,7 +139,7 @@ def _run(
     spec: Spec,
     store: str | Path,
     where: Where,
-    workload: str | types.ModuleType | None,
+    workload: Reference | None,
     retry: bool,
     prepared: tuple[Workload, Plan],
     executor: Executor,
@@ -127,7 +147,7 @@ def _run(
     begun = time.time()
     described, plan = prepared
     opened = open_store(store, create=True)
-    opened.check(described)
+    own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
@@ -135,13 +155,15 @@ def _run(
         began_asking = time.time()
         slots = executor.slots(spec.needs) if todo else 0  # refuses what it has not, before anything is written
         begun += time.time() - began_asking  # a sweep is not charged for an executor that is still coming up
-        terms = _terms(spec, described, workload, opened, len(todo), executor.remote)
-        grower = Grower(growth, spec, plan, opened, terms, set(todo)) if growth else None
+        own.keep(opened)
+        terms = _terms(own, described, workload, opened, len(todo), executor.remote)
+        about = own.plan_record(opened)
+        grower = Grower(growth, spec, plan, opened, terms, set(todo), origins=about) if growth else None
         if grower:
             grower.stop()
             grower.save()
         else:
-            opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation))
+            opened.save_plan(stored_plan.table(plan), stored_plan.record(spec, plan, terms.generation, about))
         already_final = len(plan) - len(todo)
         summary = Summary(
             sweep=spec.name,
@@ -177,15 +199,26 @@ def machine_of(spec: Spec) -> str:
     return machine("cuda" if spec.needs.gpu else "cpu", spec.needs.cpu)
 
 
-def _terms(
-    spec: Spec, described: Workload, reference: str | types.ModuleType | None, store: Store, todo: int, remote: bool
-) -> Terms:
+def check(spec: Spec, described: Workload, store: Store, workload: Reference | None = None) -> Origins:
+    """The files of the sweep; StoreError where what the store holds under its names is of other files or of other types."""
+    store.check(described)
+    reference = workload if workload is not None else spec.workload
+    own = origins(spec, described.name, described.version, reference, folder_of(spec))
+    own.check(store)
+    return own
+
+
+def _terms(own: Origins, described: Workload, reference: Reference | None, store: Store, todo: int, remote: bool) -> Terms:
     """The terms of a new generation, which the store now knows."""
+    spec = own.spec
     code, around = origin(getattr(described.module, "__file__", None)), surroundings()
-    generation = store.begin({"sweep": spec.name, "size": spec.size, "todo": todo, **vars(code), **around})
+    about = {"sweep": spec.name, "size": spec.size, "todo": todo, **own.run_record(store)}
+    generation = store.begin({**about, **vars(code), **around})
+    written = reference if reference is not None else spec.workload
+    loads, folder = shipping.reference(described, written) if remote and isinstance(written, str) else (written, "")
     return Terms(
-        workload=_reference(reference if reference is not None else spec.workload, remote),
-        folder=str(folder_of(spec)),
+        workload=loads,
+        folder=folder or str(folder_of(spec)),
         generation=generation,
         commit=code.commit,
         dirty=code.dirty,
@@ -195,12 +228,8 @@ def _terms(
         threads=max(1, int(spec.needs.cpu)),
         limit=spec.limits.seconds,
         path=() if remote else shipping.import_path(described),
+        results=described.results if hasattr(described.module, "COLUMNS") else (),
     )
-
-
-def _reference(workload: str | types.ModuleType, remote: bool) -> str | types.ModuleType:
-    """What a worker loads: on another node a file is no path any more, but a module that came along."""
-    return Path(workload).stem if remote and isinstance(workload, str) and workload.endswith(".py") else workload
 
 
 def _queue(spec: Spec, plan: Plan, store: Store, terms: Terms, waves: Waves, slots: int) -> Queue:

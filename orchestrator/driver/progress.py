@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from orchestrator import answers
 from orchestrator.wording import duration
 
 EVERY = 10.0  # seconds between two plain lines
@@ -22,7 +23,7 @@ def showing(title: str, style: str = "auto") -> Iterator[Show]:
     if style == "quiet":
         yield lambda done, total, failures: None
     elif style == "json":
-        yield _lines(title, lambda event: print(json.dumps(event), flush=True), every=1.0)
+        yield _lines(title, lambda event: answers.say(json.dumps(event)), every=1.0)
     elif style == "auto" and sys.stderr.isatty():
         with _bar(title) as show:
             yield show
@@ -41,7 +42,7 @@ def _lines(title: str, say: Callable[[dict[str, Any]], None], every: float) -> S
             last = now
             rate = done / (now - begun)
             eta = (total - done) / rate
-            with suppress(BrokenPipeError):  # whoever listened has gone; the run goes on
+            with suppress(OSError, ValueError):  # whoever listened has gone, or the stream was closed; the run goes on
                 say(
                     {
                         "sweep": title,

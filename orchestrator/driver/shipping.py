@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
+import os
+import shutil
 import sys
+import tempfile
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator import shipped
+from orchestrator.errors import SweepError
 from orchestrator.workload.describe import Workload
+
+LARGEST = 100_000_000  # bytes beside a workload's file that travel to the nodes of a cluster
+STAY = frozenset({"__pycache__", "node_modules"})
+MARKS = ("store.json", "pyvenv.cfg")  # a folder that holds one of these is a store or an environment, no code
 
 
 def import_path(workload: Workload) -> tuple[str, ...]:
@@ -15,14 +27,56 @@ def import_path(workload: Workload) -> tuple[str, ...]:
 
 
 def code(workload: Workload) -> tuple[str, ...]:
-    """Folders and files that a node with only the dependencies needs: the engine, the workloads, and the user's own."""
-    import workloads
-
-    shipped = [str(Path(__file__).parents[1]), str(Path(next(iter(workloads.__path__))))]
+    """Folders that a node with only the dependencies needs: the engine, the workloads, and the user's own."""
+    engine = (str(Path(__file__).parents[1]), str(shipped.folder("workloads")))
     own = workload.module
+    if workload.folder is not None:
+        return (*engine, str(parcel(workload.folder)))
     if own.__name__.startswith("workloads.") or not getattr(own, "__file__", None):
-        return tuple(shipped)
-    return (*shipped, str(_top(own)))
+        return engine
+    return (*engine, str(_top(own)))
+
+
+def reference(workload: Workload, written: str) -> tuple[str, str]:
+    """What a worker on another machine loads, and from which folder: the file as it lies in the parcel that came along."""
+    if workload.folder is None:
+        return written, ""
+    file = Path(str(workload.module.__file__)).resolve().relative_to(workload.folder)
+    _, colon, function = written.rpartition(".py")[2].partition(":")
+    return f"{file}{colon}{function}", parcel(workload.folder).name
+
+
+def parcel(folder: Path) -> Path:
+    """A copy of what lies in the folder of a workload's file, to be sent; its name is the hash of what is inside."""
+    files = sorted(_files(folder))
+    size = sum(file.stat().st_size for file in files)
+    if size > LARGEST:
+        raise SweepError(
+            f"--address: what lies beside a workload travels with it, at most {LARGEST / 1e6:.0f} MB, but {folder} holds "
+            f"{size / 1e6:,.0f} MB; put the workload and its data into a folder of their own."
+        )
+    digest = hashlib.blake2b(digest_size=8)
+    for file in files:
+        digest.update(f"{file.relative_to(folder)}\n".encode() + file.read_bytes())
+    place = Path(tempfile.gettempdir()) / f"lawsweep-{os.getpid()}" / f"lawsweep_code_{digest.hexdigest()}"
+    if not place.exists():
+        atexit.register(shutil.rmtree, place.parent, ignore_errors=True)
+        for file in files:
+            target = place / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    return place
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.name.startswith(".") or entry.name in STAY:
+            continue
+        if entry.is_file():
+            yield path
+        elif entry.is_dir(follow_symlinks=False) and not any((path / mark).exists() for mark in MARKS):
+            yield from _files(path)
 
 
 def _top(module: types.ModuleType) -> Path:

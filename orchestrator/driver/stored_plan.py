@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -26,8 +27,8 @@ def table(plan: Plan) -> pa.Table:
     return points.take(members).add_column(0, "arm", arms)
 
 
-def record(spec: Spec, plan: Plan, generation: int) -> dict[str, Any]:
-    """What the store keeps of a sweep beside the plan's points."""
+def record(spec: Spec, plan: Plan, generation: int, origins: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the store keeps of a sweep beside the plan's points; `origins` says of which files it is."""
     return {
         "sweep": spec.name,
         "size": spec.size,
@@ -39,4 +40,5 @@ def record(spec: Spec, plan: Plan, generation: int) -> dict[str, Any]:
         "points": len(plan),
         "spec": spec.resolved(),
         "generation": generation,
+        **(origins or {}),
     }

@@ -9,10 +9,12 @@ from typing import Any
 import altair as alt
 
 from orchestrator.figures.data import CurveData, Record
-from orchestrator.figures.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, SHAPES, WIDTH, axis_title
+from orchestrator.figures.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, LOST_MARK, SHAPES, WIDTH, axis_title
 from orchestrator.results.described import Columns
 from orchestrator.spec.figure_model import Figure
 
+ARROW = "M-1,-1L1,-1L0,1Z"
+"""A head that points down, on an interval that goes on."""
 LETTERS = 14
 """Pixels from one line of small letters to the next."""
 Chart = Any  # what Altair's methods give depends on the marks
@@ -29,6 +31,7 @@ def chart(figure: Figure, curve_data: CurveData, fields: Columns, traced: bool) 
             "laws": curve_data.laws,
             "theory": curve_data.theory,
             "gone": curve_data.without_result,
+            "traces": curve_data.traces if traced else [],
         }
         kinds["names"] = _named_ends(figure, curve_data)
         data = [{**p, "kind": kind} for kind, records in kinds.items() for p in records]
@@ -50,9 +53,20 @@ def _crosses(figure: Figure, data: CurveData, x: alt.X) -> list[Any]:
     """A cross at the foot of the plot for each place that lacks a result."""
     if not data.without_result:
         return []
-    foot = (HEIGHT if figure.facet is None else HEIGHT // 2 + 60) - 7
     base = _chart(figure, data.without_result, "gone")
-    return [base.mark_point(shape="cross", angle=45, size=55, filled=True, color=LOST).encode(x=x, y=alt.value(foot))]
+    return [lost_mark(base, size=55).encode(x=x, y=_above_foot(figure, data, 7))]
+
+
+def lost_mark(base: Any, size: int) -> Any:
+    """The chart's records as marks of what has no result."""
+    return base.mark_point(shape=LOST_MARK, angle=45, size=size, filled=True, opacity=1, color=LOST)
+
+
+def _above_foot(figure: Figure, data: CurveData, pixels: int) -> Any:
+    """A place above the foot of the plot; where the plot stands alone its page may give it another height."""
+    if figure.facet is not None:
+        return alt.value(HEIGHT // 2 + 60 - pixels)
+    return alt.value(HEIGHT - pixels if data.residuals else alt.expr(f"height - {pixels}"))
 
 
 def _panel(figure: Figure, data: CurveData, x: alt.X) -> Any:
@@ -150,8 +164,26 @@ def _marks(figure: Figure, data: CurveData, x: alt.X, y: alt.Y) -> list[Any]:
     )
     if not any(p["high"] > p["low"] for p in data.points):
         return [marks, *end_labels]
-    bars = base.mark_rule(strokeWidth=1.4).encode(x=x, y="low:Q", y2="high:Q", color=_color(figure, data, legend=True))
-    return [bars, marks, *end_labels]
+    return [*_bars(figure, data, x, base), marks, *end_labels]
+
+
+def _bars(figure: Figure, data: CurveData, x: alt.X, base: Any) -> list[Any]:
+    """Intervals; one that goes on below 0, where a logarithmic axis has no place, ends in an arrow at the foot."""
+    color, width = _color(figure, data, legend=True), 1.4
+    if not open_ends(figure, data):
+        return [base.mark_rule(strokeWidth=width).encode(x=x, y="low:Q", y2="high:Q", color=color)]
+    whole, cut = base.transform_filter("datum.low > 0"), base.transform_filter("!(datum.low > 0)")
+    arrow = cut.mark_point(shape=ARROW, size=30, filled=True, opacity=1)
+    return [
+        whole.mark_rule(strokeWidth=width).encode(x=x, y="low:Q", y2="high:Q", color=color),
+        cut.mark_rule(strokeWidth=width).encode(x=x, y="high:Q", y2=_above_foot(figure, data, 0), color=color),
+        arrow.encode(x=x, y=_above_foot(figure, data, 4), color=color),
+    ]
+
+
+def open_ends(figure: Figure, data: CurveData) -> bool:
+    """Whether an interval goes on below what a logarithmic axis can show."""
+    return "y" in figure.log and any(not p["low"] > 0 for p in data.points)
 
 
 def _ends(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, color: Any) -> list[Any]:
@@ -177,12 +209,19 @@ def _spread(ends: list[Record], figure: Figure, data: CurveData) -> list[Record]
 
 
 def _tips(figure: Figure) -> list[tuple[str, str]]:
-    tips = [("x:Q", figure.x), ("y:Q", figure.y), ("low:Q", "low"), ("high:Q", "high"), ("seeds:Q", "seeds")]
+    tips = [
+        ("x:Q", figure.x),
+        ("y:Q", figure.y),
+        ("low:Q", "low"),
+        ("high:Q", "high"),
+        ("seeds:Q", "seeds"),
+        ("rows:Q", "rows"),
+    ]
     return [*tips, *([("color:N", figure.color)] if figure.color else [])]
 
 
 def _lines(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, traced: bool) -> list[Any]:
-    """Theory dashed with its name at the right end, laws solid, and a thin trace through marks that no law goes through."""
+    """Theory dashed with its name at the right end, laws solid, and a thin trace through each curve that has no law."""
     color = _color(figure, data, legend=True)
     layers = []
     if data.theory:
@@ -199,8 +238,8 @@ def _lines(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, traced: bool) ->
         base = _chart(figure, data.laws, "laws")
         ink = color if figure.color is not None and any(p["color"] for p in data.laws) else alt.value(INK)
         layers.append(base.mark_line(strokeWidth=1.8, opacity=0.85).encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"]))
-    elif traced:
-        trace = _chart(figure, data.points, "points").mark_line(strokeWidth=1, opacity=0.6)
+    if traced and data.traces:
+        trace = _chart(figure, data.traces, "traces").mark_line(strokeWidth=1, opacity=0.6)
         layers.append(trace.encode(x=x, y=y, color=color, detail=["curve:N"]))
     return layers
 

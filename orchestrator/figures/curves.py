@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from orchestrator.figures.curve_chart import chart
+from orchestrator.figures.curve_chart import chart, open_ends
 from orchestrator.figures.data import CurveData, collect
 from orchestrator.figures.drawing import Drawing, Request, described, lowered, recorded
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.figure_model import Figure
-from orchestrator.wording import count
+from orchestrator.wording import count, some
 
 
 def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
@@ -29,17 +29,11 @@ def draw(request: Request, traced: bool = True, marks: str = "") -> Drawing:
 
 def caption(figure: Figure, data: CurveData, fields: Columns, marks: str) -> str:
     """What is drawn, in sentences: the measured column, how seeds are combined, intervals, laws, theory, what is missing."""
-    few, many = data.seeds
-    seeds = f"{few}" if few == many else f"{few} to {many}"
-    parts = [f"{described(figure.y, fields)} over {figure.x}."]
-    if marks:
-        parts.append(marks)
-    elif many > 1:
-        spread = any(p["high"] > p["low"] for p in data.points)
-        bars = "bars are 95 % intervals" if spread else "they agree, so there are no bars"
-        parts.append(f"Marks are the {data.aggregate} over {seeds} seeds; {bars}.")
-    else:
-        parts.append("Marks are single measurements.")
+    parts = [f"{described(figure.y, fields)} over {figure.x}.", *([marks] if marks else []), _marks(data, bool(marks))]
+    if open_ends(figure, data):
+        parts.append("An arrow at the foot: that interval goes on below 0, where a logarithmic axis has no place.")
+    if data.beyond:
+        parts.append(f"{count(data.beyond, 'mark')} no place on a logarithmic axis, as it is not above 0.")
     if data.laws:
         claims = {law: [claim for name, claim in data.judged if name == law] for law, _ in data.judged}
         laws = "; ".join(f"{law}, of {' and '.join(ids)}" for law, ids in claims.items())
@@ -53,6 +47,23 @@ def caption(figure: Figure, data: CurveData, fields: Columns, marks: str) -> str
     if data.residuals:
         parts.append(f"Below, what the law leaves: {'measured over law' if 'y' in figure.log else 'measured minus law'}.")
     return " ".join(parts)
+
+
+def _marks(data: CurveData, explained: bool) -> str:
+    """What a mark is, and how many rows it stands for; only the latter where the first was `explained` before."""
+    rows = some(data.rows, "row")
+    if explained:
+        return f"Each stands for {rows}."
+    if data.seeds[1] > 1:
+        spread = any(p["high"] > p["low"] for p in data.points)
+        bars = "bars are 95 % intervals" if spread else "they agree, so there are no bars"
+        text = f"Marks are the {data.aggregate} over {some(data.seeds, 'seed')}, each of {rows}; {bars}."
+    elif data.rows[1] > 1:
+        text = f"Marks are the {data.aggregate} of one seed's rows, each of {rows}."
+    else:
+        text = "Marks are single measurements, one row each."
+    probed = " and ".join(data.probed)
+    return f"{text} They stand where the search looked: nothing is averaged over {probed}." if probed else text
 
 
 def meant(spec: Spec, figure: Figure, fields: Columns) -> str:

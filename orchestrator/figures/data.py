@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from orchestrator.claims import Verdict
-from orchestrator.claims.evidence import lower, upper
+from orchestrator.claims.evidence import lower, settled, upper
 from orchestrator.claims.judged_law import ENDS
 from orchestrator.claims.series_of_rows import measured
 from orchestrator.errors import SpecError
@@ -28,6 +28,8 @@ STEPS = 60
 """Places at which a smooth line is worked out."""
 CURVES = 24
 """Params that make more curves than this in one colour are averaged over instead of told apart."""
+LAWFUL = "_lawful"
+"""Whether a law was judged on the row, or on a row of the mark's curve."""
 Record = dict[str, Any]
 
 
@@ -36,7 +38,9 @@ class CurveData:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
     `without_result` are places without one, `residuals` what laws leave of the points, `judged` the laws with their claims.
-    `without` are the claims on these axes whose law is not drawn, with the reason.
+    `without` are the claims on these axes whose law is not drawn, with the reason; `traces` are the points of curves that no
+    law describes. `rows` are the fewest and most rows that a point stands for, `probed` the params that a search set, which are
+    never averaged over. `beyond` counts points that a logarithmic axis has no place for.
     """
 
     points: list[Record]
@@ -47,6 +51,10 @@ class CurveData:
     aggregate: str
     without_result: list[Record]
     residuals: list[Record]
+    rows: tuple[int, int]
+    traces: list[Record]
+    probed: tuple[str, ...] = ()
+    beyond: int = 0
     judged: tuple[tuple[str, str], ...] = ()
     without: tuple[tuple[str, str], ...] = ()
 
@@ -54,24 +62,50 @@ class CurveData:
 def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict]) -> CurveData:
     """The data of a figure, its laws as the verdicts have them; SpecError where it names what the rows do not have."""
     table = prepared(spec, figure, rows)
-    apart = _apart(figure, table, fields)
-    points, seeds, lost = _points(figure, table, fields, apart)
+    probed = _probed(spec, figure, table)
+    apart = _apart(figure, table, fields, probed)
     judged = judged_laws(spec, figure, table, verdicts)
+    lawful = pl.any_horizontal(pl.lit(False), *(line.judged for line in judged.lines)).alias(LAWFUL)
+    every, lost = _points(figure, table.with_columns(lawful), fields, apart, probed)
+    points = [p for p in every if _drawable(p, figure)]
     lines = [p for line in judged.lines for p in _along(line, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
     facets = list(dict.fromkeys(p["facet"] for p in points))
     return CurveData(
-        points=[p for p in points if _drawable(p, figure)],
+        points=[{name: value for name, value in p.items() if name != LAWFUL} for p in points],
         laws=[p for p in _everywhere(_once(lines), facets) if _drawable(p, figure)],
         theory=[p for p in _everywhere(theory, facets) if _drawable(p, figure)],
-        seeds=(min(seeds, default=0), max(seeds, default=0)),
+        seeds=_ends_of(every, "seeds"),
         lost=len(lost),
         aggregate=aggregate(fields, figure.y),
         without_result=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
         residuals=[p for line in judged.lines for p in _residuals(line, figure)] if figure.residuals else [],
         judged=tuple(dict.fromkeys((line.law.law.name, line.claim) for line in judged.lines)),
         without=judged.without,
+        rows=_ends_of(every, "rows"),
+        traces=[] if probed else [p for p in points if not p[LAWFUL]],
+        probed=probed,
+        beyond=len(every) - len(points),
     )
+
+
+def _ends_of(records: list[Record], name: str) -> tuple[int, int]:
+    """The least and the greatest of a number of the records; zero where there are none."""
+    values = [record[name] for record in records]
+    return min(values, default=0), max(values, default=0)
+
+
+def _probed(spec: Spec, figure: Figure, table: pl.DataFrame) -> tuple[str, ...]:
+    """Params that a search set, but for those that place a mark: a mean over where it happened to look means nothing."""
+    if figure.about.source == "boundary":
+        return ()
+    grids = spec.grids()
+    placed = {*Expression(figure.x).names, *(name for name in (figure.color, figure.facet) if name is not None)}
+    formulas = [(name, formula.names) for grid in grids for name, formula in grid.derive.items()]
+    for _ in formulas:  # as often as one formula may speak of another
+        placed |= {name for derived_name, names in formulas if derived_name in placed for name in names}
+    searched = {name for grid in grids for name in grid.searched}
+    return tuple(sorted(name for name in searched - placed if name in table.columns))
 
 
 def prepared(spec: Spec, figure: Figure, rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,10 +136,10 @@ def _drawable(record: Record, figure: Figure) -> bool:
     return all(np.isfinite(record[axis]) and (record[axis] > 0 or axis not in figure.log) for axis in ("x", "y"))
 
 
-def _apart(figure: Figure, table: pl.DataFrame, fields: Columns) -> list[str]:
+def _apart(figure: Figure, table: pl.DataFrame, fields: Columns, probed: tuple[str, ...]) -> list[str]:
     """Params that differ among the rows of one x and colour, so that each of their values is a curve of its own."""
     shared = [name for name in (figure.x, figure.color, figure.facet) if name is not None]
-    constant = {*shared, *Expression(figure.x).names}
+    constant = {*shared, *Expression(figure.x).names, *probed}
     names = [name for name, field in fields.items() if field.role == "param" and name in table.columns and name not in constant]
     if not names or not len(table):
         return []
@@ -151,22 +185,31 @@ def _label(value: Any) -> str:
 
 
 def _points(
-    figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str]
-) -> tuple[list[Record], list[int], list[Record]]:
-    keys = list(dict.fromkeys([name for name in (figure.color, figure.facet, *apart) if name is not None]))
+    figure: Figure, table: pl.DataFrame, fields: Columns, apart: list[str], probed: tuple[str, ...]
+) -> tuple[list[Record], list[Record]]:
+    """A record for each mark, seeds combined, and one for each place without a result."""
+    keys = list(dict.fromkeys([name for name in (figure.color, figure.facet, *apart, *probed) if name is not None]))
     records: list[Record] = []
-    seeds: list[int] = []
     lost: list[Record] = []
     for group, part in _groups(table, keys):
         curve = measured(part, figure.x, figure.y, aggregate(fields, figure.y))
         lost += [{**_labels(figure, group, apart), "x": float(x)} for x, _ in curve.lost]
+        place = {**_labels(figure, group, apart), LAWFUL: bool(part[LAWFUL].any())}
+        rows = _rows(part, figure)
         for x, values in zip(curve.series.x, curve.series.values, strict=True):
             ends = interval(values, curve.series.aggregate)
-            seeds.append(ends.units)
-            records.append({**_labels(figure, group, apart), "x": float(x), "y": ends.estimate, **_ends(ends, figure)})
+            whole = {"low": float(ends.low), "high": float(ends.high), "seeds": ends.units, "rows": rows.get(float(x), 0)}
+            records.append({**place, "x": float(x), "y": ends.estimate, **whole})
         if lower(figure.y) in part.columns:
             records[-len(curve.series.x) :] = [_bracketed(r, figure, part) for r in records[-len(curve.series.x) :]]
-    return records, seeds, lost
+    return records, lost
+
+
+def _rows(part: pl.DataFrame, figure: Figure) -> dict[float, int]:
+    """How many rows with a result there are at each x."""
+    x, y = (pl.col(name).cast(pl.Float64) for name in (figure.x, figure.y))
+    present = part.filter(settled(part)).filter(x.is_finite() & y.is_finite())
+    return dict(present.group_by(x.alias("x")).len().rows())
 
 
 def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
@@ -174,12 +217,6 @@ def _bracketed(record: Record, figure: Figure, part: pl.DataFrame) -> Record:
     at_x = part.filter((pl.col(figure.x).cast(pl.Float64) == record["x"]) & pl.col(figure.y).is_not_null())
     low, high = at_x[lower(figure.y)].min(), at_x[upper(figure.y)].max()
     return record if low is None or high is None else {**record, "low": float(low), "high": float(high)}  # type: ignore[arg-type]
-
-
-def _ends(ends: Any, figure: Figure) -> Record:
-    """The interval's ends, cut to what a logarithmic axis can show."""
-    low = max(ends.low, ends.estimate / 1000) if "y" in figure.log else ends.low
-    return {"low": float(low), "high": float(ends.high), "seeds": ends.units}
 
 
 def _along(line: LawLine, figure: Figure) -> Iterator[Record]:

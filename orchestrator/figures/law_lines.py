@@ -14,6 +14,7 @@ from orchestrator.claims.judged_law import JudgedLaw, laws_of
 from orchestrator.claims.judging import judge_all
 from orchestrator.claims.sources import own
 from orchestrator.errors import SpecError
+from orchestrator.results.conditions import truths
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
 from orchestrator.spec.claim_model import Claim
@@ -28,11 +29,15 @@ BEYOND = "has a law with parameters too large or too small for a number"
 
 @dataclass(frozen=True, kw_only=True)
 class LawLine:
-    """A judged law with its claim; `shared` are the figure's colour and facet where all rows that were judged share them."""
+    """A judged law with its claim; `shared` are the figure's colour and facet where all rows that were judged share them.
+
+    `judged` says of each of the figure's rows whether the law rests on it.
+    """
 
     claim: str
     law: JudgedLaw
     shared: Mapping[str, Any]
+    judged: pl.Series
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +68,23 @@ def judged_laws(spec: Spec, figure: Figure, table: pl.DataFrame, verdicts: Seque
     lines, without = [], []
     for claim in concerned(spec, figure):
         verdict = by_id.get(claim.id)
-        laws = [] if verdict is None else [law for finding in verdict.findings for law in laws_of(finding)]
+        laws = _met(verdict)
         drawable = [law for law in laws if np.isfinite(law.theta).all()]
         if not drawable:
             without.append((claim.id, _why(verdict, laws)))
-        lines += [
-            LawLine(claim=claim.id, law=law, shared=_shared(law, figure))
-            for law in drawable
-            if (law.x, law.y, law.source) == (figure.x, figure.y, figure.about.source) and _is_shown(law, table)
-        ]
+        meant = claim.model_among(spec.claims) or claim
+        for law in drawable:
+            if (law.x, law.y, law.source) == (figure.x, figure.y, figure.about.source):
+                judged = _judged(meant, law, table)
+                lines += [LawLine(claim=claim.id, law=law, shared=_shared(law, figure), judged=judged)] if judged.any() else []
     return Laws(lines=tuple(lines), without=tuple(without))
+
+
+def _met(verdict: Verdict | None) -> list[JudgedLaw]:
+    """The laws of a verdict, without those of a claim or a group that is unmet: there is too little data to show one."""
+    if verdict is None or verdict.verdict == "unmet":
+        return []
+    return [law for finding in verdict.findings if finding.verdict != "unmet" for law in laws_of(finding)]
 
 
 def _why(verdict: Verdict | None, laws: Sequence[JudgedLaw]) -> str:
@@ -82,11 +94,12 @@ def _why(verdict: Verdict | None, laws: Sequence[JudgedLaw]) -> str:
     return BEYOND if laws else UNMET if verdict.verdict == "unmet" else OLDER
 
 
-def _is_shown(law: JudgedLaw, table: pl.DataFrame) -> bool:
-    """Whether the figure shows rows that the law was judged on: with the same values, within its x."""
+def _judged(claim: Claim, law: JudgedLaw, table: pl.DataFrame) -> pl.Series:
+    """Which of the figure's rows the law was judged on: the claim's, with the same values, within its x."""
     x = pl.col(law.x).cast(pl.Float64)
     same = [_equals(table, name, value) for name, value in law.constant.items() if name in table.columns]
-    return bool(table.select(pl.all_horizontal(x.is_between(law.low, law.high), *same).any()).item())
+    judged = table.select(pl.all_horizontal(x.is_between(law.low, law.high), *same).fill_null(False)).to_series()
+    return judged if claim.where is None else judged & truths(table, claim.where, f"{claim.id}: where").fill_null(False)
 
 
 def _equals(table: pl.DataFrame, name: str, value: Any) -> pl.Expr:

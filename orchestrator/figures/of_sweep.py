@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,13 @@ from orchestrator.results.described import Columns
 from orchestrator.results.stored_sweep import StoredSweep, saved_spec
 from orchestrator.spec.figure_model import Figure
 from orchestrator.store import Store
+
+Kept = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def all_rows(table: pl.DataFrame) -> pl.DataFrame:
+    """The table as it is, where no rows are chosen."""
+    return table
 
 
 def drawings(sweep: StoredSweep, verdicts: Sequence[Verdict] | None = None) -> list[Drawing]:
@@ -39,19 +46,26 @@ def redraw(store: Store, record: Mapping[str, Any], index: int, rows: pl.DataFra
     return _figure(sweep, index, rows, fields, saved(sweep))
 
 
-def explore(store: Store, record: Mapping[str, Any], axes: Mapping[str, Any], rows: pl.DataFrame, fields: Columns) -> Drawing:
+def explore(
+    store: Store, record: Mapping[str, Any], axes: Mapping[str, Any], rows: pl.DataFrame, fields: Columns, keep: Kept = all_rows
+) -> Drawing:
     """A curve of the sweep's rows with these axes: `x, y`, and where wanted `color, facet, log, title`.
 
-    Laws of claims on the same axes are drawn too, as they were judged. Raises SpecError where an axis is no column and no
-    formula over columns.
+    Where the sweep declares a figure of what its search found on these x and y, that is drawn, and not the rows: `keep` gives
+    those of a table that are wanted. Laws of claims on the same axes are drawn too, as they were judged. Raises SpecError where
+    an axis is no column and no formula over columns.
     """
+    sweep = StoredSweep(store=store, record=record)
+    positions = [f.kind for f in sweep.spec.figures if f.about.source == "boundary" and (f.x, f.y) == (axes["x"], axes["y"])]
     try:
-        figure = Figure.model_validate({"kind": "curve", **axes})
+        figure = Figure.model_validate({"kind": "curve", **axes, **({"kind": positions[0]} if positions else {})})
     except ValueError as error:
         raise SpecError(f"figure: axes must be columns or formulas over them, but got {dict(axes)}; choose others.") from error
-    sweep = StoredSweep(store=store, record=record)
     alone = replace(sweep, file_spec=sweep.spec.model_copy(update={"figures": (figure,)}))
-    return _figure(alone, 0, rows, fields, saved(alone))
+    if not positions:
+        return _figure(alone, 0, keep(rows), fields, saved(alone))
+    source = boundaries(alone)
+    return draw(alone.spec, 0, keep(source.rows), source.fields, Material(verdicts=saved(alone)))
 
 
 def _figure(sweep: StoredSweep, index: int, rows: pl.DataFrame, fields: Columns, verdicts: Sequence[Verdict] | None) -> Drawing:
@@ -73,6 +87,12 @@ def saved(sweep: StoredSweep) -> tuple[Verdict, ...] | None:
 def declared(record: Mapping[str, Any]) -> tuple[Figure, ...]:
     """The figures that a sweep's plan was saved with; none where the spec cannot be read any more."""
     return saved_spec(record).figures
+
+
+def searched(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The params that the search of a sweep's plan set; none where it was a grid."""
+    search = saved_spec(record).search
+    return () if search is None else search.names
 
 
 def theme() -> dict[str, Any]:

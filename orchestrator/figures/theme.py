@@ -8,12 +8,14 @@ from orchestrator.results.described import Columns
 
 # Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-left", "triangle-right")
 INK = "#222222"
 GREY = "#666666"
 LINE = "#e8e8e8"
-LOST = "#D55E00"
-"""What has no result."""
+LOST = "#7A0019"
+"""What has no result: a colour that no arm has, by day or by night."""
+LOST_MARK = "cross"
+"""The shape of what has no result; no arm has it."""
 HALO: dict[str, Any] = {"stroke": "white", "strokeWidth": 3.5, "color": "white"}
 WIDTH, HEIGHT = 420, 290
 BAND = "#cfe3f2"
@@ -21,7 +23,7 @@ BAND = "#cfe3f2"
 NIGHT = {
     "white": "#191918", INK: "#e6e6e3", GREY: "#a9a9a4", LINE: "#33383e", BAND: "#23465e", "#000000": "#f2f2f2",
     "#0072B2": "#4fa9dc", "#D55E00": "#ff8a3d", "#009E73": "#2fc79b", "#CC79A7": "#e39cc4", "#E69F00": "#f2b733",
-    "#56B4E9": "#8fd0f5",
+    "#56B4E9": "#8fd0f5", LOST: "#ff9fb0",
 }  # fmt: skip
 """What stands for each colour on a dark page; made for white paper they would be too dim, or invisible."""
 

@@ -36,6 +36,38 @@ class Aggregate:
     extreme: bool = False
 
 
+FAR = 2.0**500
+"""Beyond it, and below its inverse, a square is no number any more: such values are combined in units of it."""
+
+
+def units(values: Array, axis: int) -> Array:
+    """What values along an axis are divided by, so that their squares are numbers: 1 but for the huge and the tiny."""
+    largest = np.nanmax(np.abs(values), axis=axis, keepdims=True)
+    return np.asarray(np.where(largest > FAR, FAR, np.where(largest < 1 / FAR, 1 / FAR, 1.0)))
+
+
+def _rms(values: Array, axis: int) -> Any:
+    unit = units(values, axis)
+    return np.squeeze(unit, axis) * np.sqrt(np.nanmean(np.square(values / unit), axis=axis))
+
+
+def _rms_expression(value: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    largest = value.abs().max()
+    unit = pl.when(largest > FAR).then(FAR).when(largest < 1 / FAR).then(1 / FAR).otherwise(1.0)
+    return (value / unit).pow(2).mean().sqrt() * unit
+
+
+def _rms_sql() -> str:
+    far, near = (f"{unit!r} * sqrt(avg(({{value}} / {unit!r}) ** 2) {{rows}})" for unit in (FAR, 1 / FAR))
+    largest = "max(abs({value})) {rows}"
+    return (
+        f"CASE WHEN {largest} > {FAR!r} THEN {far} WHEN {largest} < {1 / FAR!r} THEN {near} "
+        "ELSE sqrt(avg({value} ** 2) {rows}) END"
+    )
+
+
 MEAN = Aggregate(
     numbers=lambda values, axis: np.nanmean(values, axis=axis),
     expression=lambda value: value.mean(),
@@ -45,9 +77,9 @@ MEAN = Aggregate(
 AGGREGATES: Mapping[str, Aggregate] = {
     "mean": MEAN,
     "rms": Aggregate(
-        numbers=lambda values, axis: np.sqrt(np.nanmean(np.square(values), axis=axis)),
-        expression=lambda value: value.pow(2).mean().sqrt(),
-        sql="sqrt(avg({value} ** 2) {rows})",
+        numbers=_rms,
+        expression=_rms_expression,
+        sql=_rms_sql(),
         power=2,
     ),
     "proportion": MEAN,  # of zeros and ones; only its interval differs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orchestrator.fitting import profiles, shares
-from orchestrator.fitting.intervals import Array, Interval, student
+from orchestrator.fitting.intervals import Array, Interval, deviation, student
 from orchestrator.fitting.laws import TINY, Law, Space
 from orchestrator.fitting.series import Series
 
@@ -32,7 +32,8 @@ class FittedLaw:
     None where neither replicates nor brackets tell of them. `replicas` `(B, p)` are the same fit with each unit left out (or
     resampled, for a median); `factor` times their standard deviation is the standard error. `scatter` `(p,)` is the standard
     error that the residuals show, `unscaled` `(p,)` the one of residuals of size 1. `lack` is the probability of residuals as
-    large under the law and the noise of replicates or brackets, None where there is neither.
+    large under the law and the noise of replicates or brackets, None where there is neither. `blur` `(p,)` is what rounding of
+    the values can do to each parameter.
     """
 
     law: Law
@@ -48,6 +49,7 @@ class FittedLaw:
     replicas: Array | None
     factor: float
     lack: float | None
+    blur: Array
 
     @property
     def freedom(self) -> int:
@@ -56,13 +58,13 @@ class FittedLaw:
 
     @property
     def rounding(self) -> Array:
-        """Residuals `(k,)` that rounding leaves."""
-        return np.asarray(EXACT * np.maximum(np.abs(project(self.series.y, self.space)), 1.0))
+        """Residuals `(k,)` that rounding leaves: relative to each value, and in logarithms to one."""
+        return rounding(project(self.series.y, self.space), self.space)
 
     @property
     def squares(self) -> float:
         """Weighted sum of squared residuals, not below what rounding leaves."""
-        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2))
+        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2), TINY)
 
     def estimate(self, name: str) -> float:
         """The fitted value of a parameter by its name."""
@@ -88,7 +90,7 @@ class FittedLaw:
         parameter = self.law.parameter(name)
         inner, n = float(self.theta[parameter.index]), len(self.series.units)
         half, freedom, method = self.half(parameter.index, level)
-        half = max(half, EXACT * (1 + abs(inner)))
+        half = max(half, float(self.blur[parameter.index]))
         ends, named = (inner - half, inner + half), f"{method}, {freedom:.3g} df" if freedom < ENDLESS else method
         if self.law.design is None and np.isfinite(half):
             error = float(self.unscaled[parameter.index])
@@ -131,7 +133,7 @@ class FittedLaw:
         1946), one with a single unit that of all; what units do to the whole curve is in the replicas.
         """
         assert self.replicas is not None and self.variances is not None
-        error = self.factor * float(np.std(self.replicas[:, index], ddof=1))
+        error = self.factor * deviation(self.replicas[:, index])
         if not self.series.uneven:
             return error, len(self.series.units) - 1
         parts, counts = self.influence[index] ** 2 * self.variances, self.series.counts
@@ -155,6 +157,11 @@ class FittedLaw:
 def project(y: Array, space: Space) -> Array:
     """y in the space of a fit."""
     return np.log(np.maximum(y, TINY)) if space == "log" else y
+
+
+def rounding(z: Array, space: Space) -> Array:
+    """What rounding of the values can do to each in the space of a fit: `(k,)`."""
+    return np.asarray(EXACT * (np.maximum(np.abs(z), 1.0) if space == "log" else np.abs(z)))
 
 
 def space_of(laws: tuple[Law, ...], data: Series) -> Space:
@@ -186,7 +193,7 @@ def fit(law: Law, data: Series, space: Space | None = None) -> FittedLaw:
     scatter = unscaled * np.sqrt(float(w @ residuals**2) / max(len(data.x) - law.size, 1))
     return FittedLaw(
         law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, influence=step, variances=variances,
-        scatter=scatter, unscaled=unscaled, replicas=moved, factor=factor, lack=lack,
+        scatter=scatter, unscaled=unscaled, replicas=moved, factor=factor, lack=lack, blur=np.abs(step) @ rounding(z, space),
     )  # fmt: skip
 
 

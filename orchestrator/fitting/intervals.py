@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.fitting.aggregates import combine, named
+from orchestrator.fitting.aggregates import combine, named, units
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 WIDEST = 200.0  # of half an interval on a logarithm: more is no number any more
@@ -46,11 +46,18 @@ def without_each(values: Array, aggregate: str) -> Array:
         reduced = [combine(np.delete(values, i, axis=1), aggregate) for i in range(values.shape[1])]
         return np.array([np.where(np.isnan(without), whole, without) for without in reduced])
     filled = np.where(present, values, 0.0)
-    powers = filled**power
+    unit = units(filled, 1)
+    powers = (filled / unit) ** power
     count = present.sum(axis=1, keepdims=True)
     others_present = np.maximum(count - present, 1)
     means = np.where(count - present > 0, (powers.sum(axis=1, keepdims=True) - powers) / others_present, powers)
-    return (means if power == 1 else np.maximum(means, 0.0) ** (1 / power)).T
+    return (unit * (means if power == 1 else np.maximum(means, 0.0) ** (1 / power))).T
+
+
+def deviation(values: Array) -> float:
+    """The sample standard deviation of `(n,)` values, the huge and the tiny, whose squares are no numbers, included."""
+    unit = float(units(values, 0)[0])
+    return unit * float(np.std(values / unit, ddof=1))
 
 
 def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Interval:
@@ -94,7 +101,7 @@ def _ends(y: Array, aggregate: str, estimate: float, level: float) -> tuple[floa
 
 
 def _t(y: Array, level: float) -> tuple[float, float]:
-    half = quantile(level, len(y)) * float(np.std(y, ddof=1)) / np.sqrt(len(y))
+    half = quantile(level, len(y)) * deviation(y) / np.sqrt(len(y))
     return float(np.mean(y)) - half, float(np.mean(y)) + half
 
 

@@ -1,5 +1,5 @@
 """From a Spec and a workload to points with names."""
 
-from orchestrator.plan.points import Plan, expand
+from orchestrator.plan.points import Plan, expand, first_points
 
-__all__ = ["Plan", "expand"]
+__all__ = ["Plan", "expand", "first_points"]

@@ -124,6 +124,24 @@ def assignments(spec: Spec, grid: Grid, workload: Workload) -> Iterator[dict[str
         yield {**base, **cast({n: v for n, v in grid.assign(row).items() if n in base})} if grid.order else {**base, **row}
 
 
+def first_points(spec: Spec, workload: Workload) -> Iterator[dict[str, Value | None]]:
+    """What the first and the last point of each arm are given, without the params that a search chooses.
+
+    Raises SpecError for a name or a value that the workload refuses.
+    """
+    for grid in spec.grids():
+        cast = Cast(spec, grid, workload)
+        cast.check_names()
+        for end in (0, -1):
+            row: dict[str, Any] = {}
+            for axis in grid.axes:
+                row.update(zip(axis.names, axis.rows[end % axis.count], strict=True))
+            values = {**grid.fixed, **row}
+            values |= grid.assign(row) if grid.order and not grid.searched else {}
+            names = {field.name for field in workload.params}
+            yield cast({n: v for n, v in values.items() if n in names and not isinstance(v, Expression)})
+
+
 @dataclass(frozen=True)
 class Cast:
     """Turns values of an arm into their params' types, and says where a wrong one stands."""

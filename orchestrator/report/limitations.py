@@ -37,6 +37,7 @@ def limitations(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> list[str]:
         *substitutes(sweep.rows),
         *(f"Claim '{v.id}': {v.changed}." for v in verdicts if v.changed),
         *_code(sweep.rows),
+        *([sweep.code_change] if sweep.code_change else []),
         *_audited(sweep.audit),
     ]
 

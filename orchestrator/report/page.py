@@ -13,7 +13,7 @@ import polars as pl
 
 from orchestrator.claims import Verdict
 from orchestrator.claims.queries import select_rows
-from orchestrator.claims.sentences import label
+from orchestrator.claims.sentences import label, why
 from orchestrator.claims.verdict import Finding, owner, summary_parts
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import render
@@ -178,7 +178,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "owner": f"{owner(verdict.basis, verdict.source)} is {verdict.verdict}:",
         "each": [_finding_text(finding) for finding in verdict.findings] if len(verdict.findings) > SEVERAL else [],
         "foreseen": _foreseen(verdict),
-        "reasons": verdict.reasons,
+        "reasons": why(verdict.record()),
         "groups": groups,
         "found": "; ".join(dict.fromkeys(line["text"] for g in groups for line in g["lines"])),
         "sql": verdict.sql,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import duckdb
@@ -17,6 +18,10 @@ from orchestrator.results.sql_engine import Tree
 RELAXED = {"COMPARE_LESSTHANOREQUALTO": "<=", "COMPARE_GREATERTHANOREQUALTO": ">=", "COMPARE_EQUAL": "="}
 PLACE = "lawsweep row"  # no column has a space in its name
 SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
+NULLS = ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
+NOWHERE = ("above", "below", "absent")
+"""How a search ends that has looked everywhere and found nothing."""
+NUMBERS = SIDED | {"COMPARE_NOTEQUAL": "<>"}
 
 
 @contextlib.contextmanager
@@ -24,7 +29,7 @@ def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]
     """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
     with contextlib.closing(sql_engine.connection(threads=2)) as connection:
         columns = [name for name in rows.columns if name.lower() in term.lower()]
-        connection.register("rows", rows.select(columns).with_row_index(PLACE).to_arrow())
+        connection.register("rows", rows.with_row_index(PLACE).select(PLACE, *columns).to_arrow())
         sql_engine.shut(connection)
         yield connection
 
@@ -59,14 +64,36 @@ def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
     return f"{where}: '{text}' must be an SQL condition over the rows, but {error.splitlines()[0]}; mend it."
 
 
-@lru_cache(maxsize=256)
-def tolerant(condition: str, tolerance: float) -> str:
-    """The condition with `<=`, `>=`, `=` and BETWEEN of numbers true up to a relative tolerance; others as they are.
+def tolerant(condition: str, tolerance: float, rows: pl.DataFrame | None = None, searched: frozenset[str] = frozenset()) -> str:
+    """The condition as it is judged: `<=`, `>=`, `=` and BETWEEN of numbers hold up to a relative tolerance, others as they are.
 
-    Below NOT, and between texts, nothing is relaxed.
+    What is not finite supports nothing: where it breaks a comparison that is false, else it is null, as it is for what is no
+    number. Below NOT, and between texts, nothing is relaxed. `rows` tell which columns are texts and which are floats.
+    `searched` are columns whose null means that a search found nothing: that alone supports nothing, for it may have failed.
     """
+    schema = (
+        () if rows is None else tuple((name, kind) for name, kind in rows.schema.items() if name.lower() in condition.lower())
+    )
+    return _tolerant(condition, tolerance, schema, searched)
+
+
+@lru_cache(maxsize=256)
+def _tolerant(condition: str, tolerance: float, schema: tuple[tuple[str, pl.DataType], ...], searched: frozenset[str]) -> str:
     tree = _tree(condition)
-    return condition if tree is None else _relax(tree, tolerance)
+    if tree is None:
+        return condition
+    return _judged(tree, _Reading(tolerance, pl.DataFrame(schema=dict(schema)), searched), positive=True)
+
+
+def columns(condition: str) -> frozenset[str]:
+    """The columns that a condition names; none where it does not parse."""
+    return frozenset(name for _, name in _columns(_tree(condition)))
+
+
+def asks_for_nulls(condition: str, names: frozenset[str]) -> bool:
+    """Whether a condition asks if one of those columns is null."""
+    every = (node for node, _ in sql_engine.nodes(_tree(condition)))
+    return any(node.get("type") in NULLS and sql_engine.column(node["children"][0]) in names for node in every)
 
 
 def sides(condition: str) -> tuple[str, str, str] | None:
@@ -118,20 +145,75 @@ def _text(tree: Tree) -> str:
     return sql_engine.text(parsed).removeprefix("SELECT ")
 
 
-def _relax(tree: Tree, tolerance: float) -> str:
+@dataclass(frozen=True)
+class _Reading:
+    """How a condition is read: its tolerance, an empty table with the columns that are there, and which a search finds."""
+
+    tolerance: float
+    table: pl.DataFrame
+    searched: frozenset[str]
+
+    def floats(self, tree: Tree) -> list[str]:
+        """The terms of a tree that may be infinite or no number: its columns of floats, and the sides of a comparison."""
+        kinds = {name.lower(): kind for name, kind in self.table.schema.items()}
+        named = [name for _, name in sorted(_columns(tree)) if kinds.get(name.lower(), pl.String()).is_float()]
+        sides_of = [tree[side] for side in ("left", "right") if self.number(tree) and tree[side]["class"] != "CONSTANT"]
+        return list(
+            dict.fromkeys([*(f'"{name}"' if not name.isidentifier() else name for name in named), *map(_text, sides_of)])
+        )
+
+    def number(self, tree: Tree) -> bool:
+        """Whether a tree compares numbers."""
+        return (
+            tree["class"] == "COMPARISON" and tree["type"] in NUMBERS and all(map(self._numeric, (tree["left"], tree["right"])))
+        )
+
+    def _numeric(self, side: Tree) -> bool:
+        if side["class"] == "CONSTANT":
+            return bool(side.get("literal", {}).get("kind") != "STRING")
+        if not self.table.columns:
+            return True
+        try:
+            with locked(self.table, " ".join(self.table.columns)) as connection:
+                kind = str(connection.sql(f"SELECT {_text(side)} FROM rows").types[0])
+        except duckdb.Error:
+            return False  # whoever evaluates the condition is told what is wrong with it
+        return kind not in ("VARCHAR", "BOOLEAN") and not kind.startswith(("ENUM", "TIMESTAMP", "DATE"))
+
+
+def _judged(tree: Tree, reading: _Reading, positive: bool) -> str:
+    """A parsed condition as SQL; `positive` where its truth supports, not where NOT turns it round."""
     if tree["class"] == "CONJUNCTION":
         word = " AND " if tree["type"] == "CONJUNCTION_AND" else " OR "
-        return "(" + word.join(_relax(child, tolerance) for child in tree["children"]) + ")"
+        return "(" + word.join(_judged(child, reading, positive) for child in tree["children"]) + ")"
+    if tree["type"] == "OPERATOR_NOT":
+        return f"(NOT {_judged(tree['children'][0], reading, not positive)})"
     if tree["type"] == "COMPARE_BETWEEN":
-        middle, low, high = (_text(tree[key]) for key in ("input", "lower", "upper"))
-        return f"({_near(low, '<=', middle, tolerance)} AND {_near(middle, '<=', high, tolerance)})"
-    if tree["class"] == "COMPARISON" and tree["type"] in RELAXED and not _is_text(tree["left"], tree["right"]):
-        return _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), tolerance)
-    return f"({_text(tree)})"
+        ends = (("COMPARE_GREATERTHANOREQUALTO", tree["lower"]), ("COMPARE_LESSTHANOREQUALTO", tree["upper"]))
+        parts = [{"class": "COMPARISON", "type": way, "left": tree["input"], "right": end} for way, end in ends]
+        return "(" + " AND ".join(_judged(part, reading, positive) for part in parts) + ")"
+    if tree["type"] in NULLS and sql_engine.column(tree["children"][0]) in reading.searched:
+        return _found(_text(tree["children"][0]), tree["type"] == "OPERATOR_IS_NULL")
+    relaxed = positive and tree["type"] in RELAXED and reading.number(tree)
+    near = _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), reading.tolerance) if relaxed else ""
+    floats = reading.floats(tree)
+    return _guarded(tree, near or f"({_text(tree)})", floats, positive) if floats else near or f"({_text(tree)})"
 
 
-def _is_text(*trees: Tree) -> bool:
-    return any(tree["class"] == "CONSTANT" and tree.get("literal", {}).get("kind") == "STRING" for tree in trees)
+def _found(name: str, is_null: bool) -> str:
+    """Whether a search found nothing, or something: null where it ended without saying that there is nothing."""
+    if is_null:
+        return f"(CASE WHEN {name} IS NOT NULL THEN FALSE END)"
+    return f"(CASE WHEN {name} IS NOT NULL THEN TRUE WHEN status IN ({', '.join(map(repr, NOWHERE))}) THEN FALSE END)"
+
+
+def _guarded(tree: Tree, text: str, floats: list[str], positive: bool) -> str:
+    """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number."""
+    apart = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if len(floats) > 1 and tree["type"] in NUMBERS else []
+    finite = " AND ".join(f"isfinite({term}) IS NOT FALSE" for term in floats)
+    absent = " OR ".join(f"isnan({term})" for term in [*floats, *apart])
+    against = f"NOT ({_text(tree)}) THEN FALSE" if positive else f"({_text(tree)}) THEN TRUE"
+    return f"(CASE WHEN {finite} THEN {text} WHEN {absent} THEN NULL WHEN {against} END)"
 
 
 def _near(left: str, operator: str, right: str, tolerance: float) -> str:

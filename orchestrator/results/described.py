@@ -1,15 +1,19 @@
-"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound, range."""
+"""What a workload says of the columns of its rows: role, sentence, unit, aggregate, bound, range, what its seeds change."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.errors import SpecError
 from orchestrator.spec.expressions import Expression
 from orchestrator.store import Store
+from orchestrator.workload.describe import Workload
+
+SEEDLESS = ("arm", "seed", "step")
+"""Columns of the engine that are planned, not measured."""
 
 ANYTHING = (-math.inf, math.inf)
 """The range of a column of which nothing is said."""
@@ -19,7 +23,11 @@ READINGS = 65
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What a workload says of a column of its rows; `role` is param or result, `range` is what its values can be at all."""
+    """What a workload says of a column of its rows; `role` is param or result, or derived from them.
+
+    `range` is what its values can be at all. `seedless` is an SQL condition over the params under which the seed changes
+    nothing; empty where it may always.
+    """
 
     name: str
     role: str
@@ -28,6 +36,9 @@ class Described:
     aggregate: str = "mean"
     bound: str = "exact"
     range: tuple[float, float] = ANYTHING
+    df: str = ""
+    """Of a standard error: its degrees of freedom, a number or a formula over the row."""
+    seedless: str = ""
 
 
 Columns = Mapping[str, Described]
@@ -66,9 +77,27 @@ def possible(fields: Columns, column: str) -> tuple[float, float]:
     return (min(numbers), max(numbers)) if len(numbers) == READINGS else ANYTHING
 
 
+def seedless(fields: Columns, column: str) -> str:
+    """The SQL condition under which the seed changes nothing of a column or formula; `false` where nothing says so."""
+    conditions = dict.fromkeys(_seedless(fields, name) for name in sorted(Expression(column).names))
+    return " and ".join(f"({condition})" for condition in conditions) or "true"
+
+
+def _seedless(fields: Columns, name: str) -> str:
+    if name in SEEDLESS or (name in fields and fields[name].role == "param"):
+        return "true"
+    return (fields[name].seedless if name in fields else "") or "false"
+
+
 def fields_of(store: Store, workload: str) -> dict[str, Described]:
     """Params and results of a workload as its stored rows describe them; nothing where it has no rows."""
     return fields(store.describe(workload)) if workload in store.workloads() else {}
+
+
+def noted(known: Columns, workload: Workload) -> dict[str, Described]:
+    """The columns with what their workload says by now of their seeds: rows that are stored may be older than its notes."""
+    notes = {field.name: field.seedless_where for field in workload.results}
+    return {name: replace(field, seedless=notes.get(name, field.seedless)) for name, field in known.items()}
 
 
 def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:
@@ -78,7 +107,7 @@ def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:
 
 
 def _described(column: Mapping[str, str]) -> Described:
-    texts = ("name", "role", "says", "unit", "aggregate", "bound")
+    texts = ("name", "role", "says", "unit", "aggregate", "bound", "df", "seedless")
     low, high = json.loads(column.get("range", "[null, null]"))
     return Described(
         **{key: column[key] for key in texts if column.get(key)},

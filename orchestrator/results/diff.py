@@ -39,13 +39,23 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
-    """What tells two sides apart: a table of paired differences a result, boundaries moved, verdicts changed."""
+    """What tells two sides apart: a table of paired differences a result, boundaries moved, verdicts changed.
+
+    `claims` are those that both sides have, `claims_apart` how many only one of them has.
+    """
 
     left: str
     right: str
     columns: tuple[Differences, ...]
     boundaries: tuple[dict[str, Any], ...]
     verdicts: tuple[dict[str, Any], ...]
+    claims: tuple[str, ...]
+    claims_apart: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is anything to compare: pairs of a result, a boundary or a claim that both sides have."""
+        return bool(any(column.settings for column in self.columns) or self.boundaries or self.claims)
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -81,12 +91,15 @@ def diff(left: Side, right: Side, columns: Sequence[str] = ()) -> Diff:
     fields = left.stored.fields
     results = [name for name, f in fields.items() if f.role == "result" and all(name in t.columns for t in tables)]
     names_shown = list(columns) or [name for name in results if tables[0][name].dtype.is_numeric()]
+    claims = [{verdict["id"] for verdict in compared_side.stored.verdicts} for compared_side in (left, right)]
     return Diff(
         left=left.name,
         right=right.name,
         columns=tuple(paired(tables[0], tables[1], column, fields) for column in names_shown),
         boundaries=_boundaries(left, right),
         verdicts=_verdicts(left, right),
+        claims=tuple(sorted(claims[0] & claims[1])),
+        claims_apart=len(claims[0] ^ claims[1]),
     )
 
 
@@ -125,9 +138,9 @@ def _boundaries(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
 
 
 def _verdicts(left: Side, right: Side) -> tuple[dict[str, Any], ...]:
-    """Claims with their verdict on each side, where they differ or one side has none."""
+    """Claims of both sides with their verdicts, where those differ."""
     sides = [{v["id"]: v["verdict"] for v in compared_side.stored.verdicts} for compared_side in (left, right)]
-    names = sorted(sides[0].keys() | sides[1].keys())
+    names = sorted(sides[0].keys() & sides[1].keys())
     changes = [{"claim": name, "left": sides[0].get(name), "right": sides[1].get(name)} for name in names]
     return tuple(row for row in changes if row["left"] != row["right"])
 

@@ -29,13 +29,14 @@ Columns = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How far a plan is: its points, those that have ended by status, their seconds, the parts that hold their rows."""
+    """How far a plan is: its points, those that have ended by status and generation, their seconds, the parts of their rows."""
 
     points: int
     statuses: Mapping[str, int]
     seconds: float
     parts: frozenset[str]
     changed: float
+    generations: Mapping[int, int]
 
     @property
     def done(self) -> int:
@@ -150,6 +151,7 @@ class StandingIndex:
         words = list(self.words)
         finals = _counting(_filtered(rows, rows["final"]), words)
         statuses = {words[number]: n for number, n in enumerate(np.bincount(finals["status"]).tolist()) if n}
+        generations = np.unique(finals["generation"], return_counts=True)
         changed = max((Path(p).stat().st_mtime for p in paths if Path(p).exists()), default=0.0)
         seconds = float(np.nansum(finals["seconds"]))
         return Standing(
@@ -158,6 +160,7 @@ class StandingIndex:
             seconds=seconds,
             parts=paths,
             changed=changed,
+            generations=dict(zip(*(column.tolist() for column in generations), strict=True)),
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from orchestrator.columns import NO_FAILURES, failures, unfinished
-from orchestrator.results import frames
+from orchestrator.results import code_changes, frames
 from orchestrator.results.standing import Standing, StandingIndex
 from orchestrator.store import Store, durable
 
@@ -32,6 +32,7 @@ class SweepStatus:
     statuses: dict[str, int]
     failures: tuple[dict[str, Any], ...]
     changed: str
+    code_change: str = ""
 
     def row(self) -> dict[str, Any]:
         """The status as a line of a table."""
@@ -60,7 +61,7 @@ def status(store: Store, sweep: str | None = None) -> tuple[SweepStatus, ...]:
         index.match(store.plan_path(record) for record in records if _measured_by(record) == only)
     standings = [indexes[_measured_by(record)].standing(store.plan_path(record)) for record in records]
     return tuple(
-        _status(record, standing, _failures(store, record) if sweep is not None else ())
+        _status(store, record, standing, _failures(store, record) if sweep is not None else ())
         for record, standing in zip(records, standings, strict=True)
     )
 
@@ -70,7 +71,8 @@ def _measured_by(record: Mapping[str, Any]) -> tuple[str, int]:
     return str(record["workload"]), int(record["version"])
 
 
-def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> SweepStatus:
+def _status(store: Store, record: Mapping[str, Any], standing: Standing, failures: tuple[dict[str, Any], ...]) -> SweepStatus:
+    change = code_changes.code_change(store, record, standing.generations)
     return SweepStatus(
         sweep=record["sweep"],
         size=record["size"],
@@ -80,6 +82,7 @@ def _status(record: Mapping[str, Any], standing: Standing, failures: tuple[dict[
         statuses=dict(standing.statuses),
         failures=failures,
         changed=str(record["created"])[:19].replace("T", " "),
+        code_change=change.sentence if change else "",
     )
 
 

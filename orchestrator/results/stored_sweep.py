@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from orchestrator.errors import SpecError
-from orchestrator.results import frames, sweep_rows
-from orchestrator.results.described import Described, fields_of
+from orchestrator.errors import SpecError, WorkloadError
+from orchestrator.results import code_changes, frames, sweep_rows
+from orchestrator.results.described import Described, fields_of, noted
 from orchestrator.spec import Spec, parse, read
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
+from orchestrator.workload.describe import load
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +67,13 @@ class StoredSweep:
     @cached_property
     def fields(self) -> dict[str, Described]:
         """What the params and results are, by the names of their columns."""
-        return fields_of(self.store, str(self.record["workload"]))
+        known = fields_of(self.store, str(self.record["workload"]))
+        if self.spec.seeds.max > 1 or not known:  # only what one seed can say rests on notes that a row may be too old for
+            return known
+        try:
+            return noted(known, load(self.spec.workload, self.spec.path.parent if self.spec.path else None))
+        except WorkloadError:
+            return known
 
     @cached_property
     def verdicts_of_sizes(self) -> tuple[dict[str, Any], ...]:
@@ -88,6 +95,18 @@ class StoredSweep:
         """What came of measuring a sample once more; None where that was not done at this size."""
         saved = self.store.load("audits", self.name)
         return saved if saved and saved.get("size", self.size) == self.size else None
+
+    @cached_property
+    def code_change(self) -> str:
+        """What there is to say where the workload's code has changed since points were measured; nothing where it has not."""
+        final = self.measured.filter("final").unique("point") if self.measured.height else self.measured
+        generations = dict(final["generation"].value_counts().iter_rows())
+        change = code_changes.code_change(self.store, self.record, generations, self.file_spec)
+        return change.sentence if change else ""
+
+    def accept_code(self) -> None:
+        """Note that the workload's code as it is now gives the same as that by which its rows were measured."""
+        code_changes.accept(self.store, self.record, self.file_spec)
 
     def save_verdicts(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
         """Save the verdicts beside those of other sizes, which are read now: they may have been judged meanwhile."""

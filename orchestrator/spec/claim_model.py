@@ -7,11 +7,26 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, create_model, model_serializer, model_validator
 
 from orchestrator.errors import nearest
+from orchestrator.spec.axes import Wrong
 from orchestrator.spec.claim_kinds import ClaimKind, Place, kinds
-from orchestrator.spec.field_types import Column, Columns, Count, Expect, Label, Real, Section, Text, several, wrong
+from orchestrator.spec.field_types import (
+    Column,
+    Columns,
+    Count,
+    Expect,
+    Label,
+    Real,
+    Section,
+    Text,
+    column,
+    explained,
+    plain_number,
+    several,
+    wrong,
+)
 
 ORIGINS = ("rows", "boundary")
 
@@ -56,6 +71,43 @@ class Require(Section):
     )
 
 
+def alone(raw: Any) -> Any:
+    """A section of one column; the column may stand for it."""
+    return raw if isinstance(raw, (dict, Section)) else {"column": raw}
+
+
+def degrees_of_freedom(raw: Any) -> float | str:
+    """A number above 0, or the column or formula that gives one in each row."""
+    if isinstance(raw, str) and re.search(r"[A-Za-z_/*(]", raw):
+        return column(raw.strip().removeprefix("=").strip())
+    number = float(plain_number(raw))
+    if not 0 < number < float("inf"):
+        raise Wrong(f"degrees of freedom must be a number above 0, but got {raw!r}; write the repeats less one.")
+    return number
+
+
+class StandardError(Section):
+    """A standard error and how well it is known: `df` are the degrees of freedom of its estimate, repeats less one."""
+
+    column: Annotated[Column, Field(description="column or formula with the standard error")]
+    df: Annotated[
+        Annotated[
+            float | str | None,
+            PlainValidator(explained(degrees_of_freedom)),
+            WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+        ],
+        Field(description="its degrees of freedom: a number, a column or a formula; by what its workload says unless told"),
+    ] = None
+
+    @model_serializer
+    def _short(self) -> Any:
+        """The column alone where it says no more, as a file does."""
+        return self.column if self.df is None else {"column": self.column, "df": self.df}
+
+    def __str__(self) -> str:
+        return self.column
+
+
 class Opening(Section):
     """What every claim says before it says what it claims."""
 
@@ -98,7 +150,14 @@ class Claim(Kinded):
         Field(description="column whose values are the independent repeats that intervals rest on; the seed unless told"),
     ] = None
     require: Annotated[Require, Field(description="what the rows must have before the claim is judged")] = Require()
-    se: Annotated[Column | None, Field(description="column with the standard error, for holds")] = None
+    se: Annotated[
+        Annotated[StandardError, BeforeValidator(alone)] | None,
+        Field(description="column with the standard error, for holds, or {column, df: its degrees of freedom}"),
+    ] = None
+    chance: Annotated[
+        Annotated[Real, Field(gt=0, lt=1)] | None,
+        Field(description="how probable it is that a row breaks the condition by chance alone, for holds over random rows"),
+    ] = None
     tolerance: Annotated[Real, Field(ge=0, description="relative tolerance of holds")] = 1e-9
     choose: Annotated[
         Choice | None,

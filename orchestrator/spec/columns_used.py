@@ -55,9 +55,12 @@ def _of_derived(spec: Spec) -> Named:
 def _of_claim(claim: Claim) -> Named:
     yield from claim.columns()
     yield from _list(("by",), claim.by)
-    for key in ("se", "unit"):
-        if getattr(claim, key) is not None:
-            yield (key,), getattr(claim, key)
+    if claim.unit is not None:
+        yield ("unit",), claim.unit
+    if claim.se is not None:
+        yield ("se",), claim.se.column
+        if isinstance(claim.se.df, str):
+            yield ("se", "df"), claim.se.df
     if claim.choose is not None:
         yield ("choose", "of"), claim.choose.of
         yield from _list(("choose", "over"), claim.choose.over)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from orchestrator.spec.axes import FORMS
+from orchestrator.spec.claim_model import alone
 from orchestrator.spec.field_types import CELL_SCHEMA, FORMULA, LATER, NUMBER_SCHEMA, several
 from orchestrator.spec.sizes import KEPT
 from orchestrator.spec.sweep_model import Sweep
@@ -53,6 +54,8 @@ class _Generator(GenerateJsonSchema):
     def function_before_schema(self, schema: Any) -> Schema:
         """What stands behind the reader; a list that may be written as its one value."""
         inner = super().function_before_schema(schema)
+        if schema["function"]["function"] is alone:
+            return {"anyOf": [self.str_schema({"type": "str"}), inner]}
         if schema["function"]["function"] is not several:
             return inner
         return {"anyOf": [inner["items"], inner]}

@@ -130,7 +130,8 @@ class Store:
     def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
         """Records of all plans, or of those of one sweep alone, the earliest first."""
         if sweep is not None and not NAME.fullmatch(sweep):
-            return []  # no plan is saved under such a name, and it may lead out of the store
+            # No plan is saved under such a name, but somebody may have made its folder; a path would lead out of the store.
+            return [record for record in self.plans() if record["sweep"] == sweep == Path(sweep).name]
         paths = sorted((self.path / "plans").glob(f"{sweep or '*'}/*.json"))
         records = [durable.load(path) for path in paths if not path.name.startswith(".")]
         return sorted(records, key=lambda r: (r.get("generation") or 0, r["created"]))

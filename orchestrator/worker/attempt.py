@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.worker.watchdog import PointTimeout, Watchdog
+from orchestrator.worker import error_text
+from orchestrator.worker.watchdog import PointAbandoned, PointTimeout, Watchdog
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,20 @@ def attempt(measure: Callable[[], None], watchdog: Watchdog, passes: Callable[[]
             measure()
     except PointTimeout:
         return Failed("timeout", "the point took longer than limits.seconds; raise the limit or make the point cheaper.")
-    except (Exception, SystemExit) as error:
-        if passes():
+    except PointAbandoned:
+        raise
+    except BaseException as error:
+        # Outside a run, which takes SIGINT itself, a KeyboardInterrupt is the user's.
+        typed = isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if typed or passes():
             raise
-        return Failed(_status(error), traceback.format_exc(limit=-12).strip())
+        text = error_text.of_error(error)
+        return Failed(_status(error, text), text)
     return None
 
 
-def _status(error: BaseException) -> str:
+def _status(error: BaseException, text: str) -> str:
     """`oom` for every way in which Python and torch say that memory ran out, else `error`."""
-    texts = ("can't allocate memory", "out of memory")
-    memory = isinstance(error, MemoryError) or any(text in str(error) for text in texts)
+    said = text.rpartition("\n  ")[2]
+    memory = isinstance(error, MemoryError) or any(words in said for words in ("can't allocate memory", "out of memory"))
     return "oom" if memory else "error"

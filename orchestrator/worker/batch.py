@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
-import types
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.workload.describe import Value, Workload, load
+from orchestrator.workload.describe import Field, Reference, Value, Workload, load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class Batch:
 class Terms:
     """What holds for every pack of a run: the code, the device, the limits and what each row says of its origin."""
 
-    workload: str | types.ModuleType
+    workload: Reference
     folder: str
     generation: int
     commit: str
@@ -47,10 +46,16 @@ class Terms:
     threads: int
     limit: float | None  # seconds a point may take
     path: tuple[str, ...] = ()  # entries of the driver's sys.path that a worker on the same machine may import from
+    results: tuple[Field, ...] = ()  # what a function gives that does not say so: learnt once, by the driver
 
     def load(self) -> Workload:
         """The workload, imported where this is called."""
-        return load(self.workload, Path(self.folder))
+        return load(self.workload, self._folder(), results=self.results)
+
+    def _folder(self) -> Path:
+        """The folder of the workload's file: as it is here, or among the code that came along."""
+        places = [Path(entry) / self.folder for entry in sys.path if not Path(self.folder).is_absolute()]
+        return next((place for place in places if place.is_dir()), Path(self.folder))
 
     def here(self) -> Terms:
         """The terms as they hold in this process: its host, and the device that it really has."""

@@ -18,6 +18,7 @@ from orchestrator.worker.pace import CHUNK, Pace
 from orchestrator.worker.row_collector import Intake, Taken
 from orchestrator.worker.row_table import NO_RESULT, Row, RowBlock, to_table
 from orchestrator.worker.states import Shelf
+from orchestrator.worker.surroundings import Surroundings
 from orchestrator.worker.watchdog import PointAbandoned, Watchdog
 from orchestrator.workload.context import Context
 from orchestrator.workload.describe import Workload
@@ -31,6 +32,7 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
 
     A workload that raises, hangs or returns nonsense gives failure rows; errors of the desk are not caught.
     """
+    workload.enter()
     run = _Run(workload, batch, terms, desk, watchdog, pace)
     position = 0
     try:
@@ -42,7 +44,10 @@ def execute(workload: Workload, batch: Batch, terms: Terms, desk: Desk, watchdog
                 break
     except PointAbandoned:
         pass  # the run is stopping and this point took too long to wait for: it stays undone
-    watchdog.rest()
+    finally:
+        watchdog.rest()
+        run.surroundings.settle()
+        run.surroundings.close()
     run.hand_back(position)
     run.flush()
     run.outcome.seconds = time.monotonic() - run.begun
@@ -78,14 +83,15 @@ class _Run:
         self._flushed = time.monotonic()
         self._at_desk = False
         self._spare: _Call | None = None
+        self.surroundings = Surroundings()
         self._ended: list[int] = []  # the places whose final rows were delivered
         self._here = 0, 0  # the place to measure next, and the rows of the places before it
         self._since = 0.0  # when the point at that place was begun
         self._values = _reader([f.name for f in self.workload.results])
+        self._rows = self.workload.stream
         # Looked up once: a cheap point takes as long as a dozen look-ups.
         module: Any = self.workload.module
-        self._run: Any = getattr(module, "run", None)
-        self._params = _maker(module.Params, list(self.batch.params))
+        self._params = _maker(module.Params, list(self.batch.params), self.workload)
         self._given = list(zip(*self.batch.params.values(), strict=True)) or [()] * len(self.batch)
         self._seeds, self._device = self.batch.seeds, self.terms.device
 
@@ -123,6 +129,7 @@ class _Run:
     def flush(self) -> None:
         """Deliver what was measured so far."""
         self._flushed = time.monotonic()
+        self.watchdog.part()
         blocks, self._blocks = [b for b in self._blocks if len(b)], []
         if not blocks:
             return
@@ -169,11 +176,12 @@ class _Run:
         """Measure points from here on, all under one guard, which costs as much as a cheap point: until one of them fails."""
         at, _ = self._here
         self._since = look = time.perf_counter()
-        mark, begin, stopping = self.desk.mark, self.watchdog.begin, self.desk.stopping
+        mark, begin, stopping, restore = self.desk.mark, self.watchdog.begin, self.desk.stopping, self.surroundings.restore
         while at < stop:
             mark(at, at + 1)
             begin()
             self._steps(rows, at)
+            restore()
             at += 1
             self._here = at, len(rows)  # in one go: no signal comes in between, so a point is done with its rows or not at all
             self._since = now = time.perf_counter()
@@ -187,7 +195,7 @@ class _Run:
         first, before, call = len(rows), -1, self._lone_call(at)
         begun = call.begun = self._since
         context = Context(self._seeds[at], self._device, call.shelf)
-        stream = iter(self._run(self._params(*self._given[at]), context))
+        stream = self._rows(self._params(*self._given[at]), context)
         for step, result in stream:
             _check_step(before, step)
             spent = time.perf_counter() - begun
@@ -262,7 +270,10 @@ class _Run:
     def _attempt(self, measure: Callable[[], None]) -> Failed | None:
         """What went wrong in a measurement; what goes wrong at the desk is raised."""
         self._at_desk = False
-        return attempt(measure, self.watchdog, lambda: self._at_desk)
+        try:
+            return attempt(measure, self.watchdog, lambda: self._at_desk)
+        finally:
+            self.surroundings.settle()
 
 
 @dataclass
@@ -303,9 +314,11 @@ class _Call:
         )
 
 
-def _maker(params: type, names: Sequence[str]) -> Callable[..., Any]:
+def _maker(params: type, names: Sequence[str], workload: Workload) -> Callable[..., Any]:
     """A function from a point's values, in the order of the names, to its params."""
     declared = fields(params)
+    if any(field.members for field in workload.params):
+        return lambda *values: params(**workload.inside(dict(zip(names, values, strict=True))))
     if [f.name for f in declared] == list(names) and not any(f.kw_only for f in declared):
         return params  # values by their place take half as long as by their name
     return lambda *values: params(**dict(zip(names, values, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import ne
@@ -14,6 +15,7 @@ import pyarrow as pa
 from orchestrator.columns import OK
 from orchestrator.store import point_ids
 from orchestrator.store.row_format import row_schema
+from orchestrator.worker import error_text
 from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.row_collector import joined
 from orchestrator.workload.describe import Field, Workload
@@ -171,10 +173,11 @@ def _typed(column: Sequence[Any], field: Field) -> pa.Array:
 
 def _fitting(block: RowBlock, row: int, value: Any, field: Field) -> Any:
     """The value where Arrow takes it, else None with the row turned into an error."""
+    value = value.value if isinstance(value, enum.Enum) else value
     try:
         return _typed([value], field)[0].as_py()
     except MISFIT:
-        _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {value!r}")
+        _fail(block, row, f"result '{field.name}' must be of type {field.kind.__name__}, but got {error_text.of_value(value)}")
         return None
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import mmap
+import os
 import shutil
 import signal
 import struct
+import sys
 import threading
 import time
+import weakref
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -56,7 +61,7 @@ def read_mark(path: Path) -> tuple[int, int] | None:
 def read_relic(folder: str) -> tuple[tuple[int, int] | None, str]:
     """The mark and the trace that a dead worker left in its folder, which is removed."""
     path = Path(folder)
-    trace = (path / TRACE_FILE).read_text() if (path / TRACE_FILE).is_file() else ""
+    trace = (path / TRACE_FILE).read_text(errors="replace") if (path / TRACE_FILE).is_file() else ""
     mark = read_mark(path / MARK_FILE)
     shutil.rmtree(path, ignore_errors=True)
     return mark, trace
@@ -66,7 +71,8 @@ class Watchdog:
     """Ends what takes longer than `limit` seconds: by an exception, and where that cannot get through, with the process.
 
     The exception needs the main thread; the end of the process leaves its traceback in `trace` and needs no interpreter
-    lock, so it also ends code that holds it. Without `trace` only the exception is used.
+    lock, so it also ends code that holds it. Without `trace` a thread raises the exception where the signal did not: outside
+    the main thread, or where the workload took the signal for itself. Code that waits in C is then not ended.
     """
 
     def __init__(self, limit: float | None, trace: Path | None = None) -> None:
@@ -74,9 +80,14 @@ class Watchdog:
         self._main = threading.current_thread() is threading.main_thread()
         self._trace = trace.open("w") if trace and limit else None
         self._armed = self._began = 0.0
-        self._abandoned = self._watching = self._timing = False
+        self._abandoned = self._watching = self._timing = self._forked = False
+        self._thread, self._lock = threading.get_ident(), threading.Lock()
+        self._closed, self._thrown = threading.Event(), False
         if self._main:
             signal.signal(signal.SIGALRM, self._raise)
+        if limit and not self._trace:
+            threading.Thread(target=_look_after, args=(weakref.ref(self), self._closed, limit), daemon=True).start()
+        _DOGS.add(self)
 
     def watching(self) -> Self:
         """A context: while inside, the limit counts."""
@@ -90,7 +101,11 @@ class Watchdog:
     def begin(self) -> None:
         """Let the limit count anew, from now on."""
         self._began = time.monotonic()
+        if self._forked:
+            self.part()
         if self._limit:
+            if self._timing:
+                self._renew()
             # One timer serves all points: if it fires for a later point, it is set again for that point's remaining time.
             if self._main and not self._timing:
                 self._timing = True
@@ -100,8 +115,39 @@ class Watchdog:
                 self._armed = self._began
                 faulthandler.dump_traceback_later(self._limit + GRACE, exit=True, file=self._trace)
 
-    def __exit__(self, *error: object) -> None:
-        self._watching = False
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *trace: object) -> None:
+        if self._forked:
+            self.part(error)
+        with self._lock:
+            self._watching = False
+            if self._thrown:  # it came too late to be raised in the point
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
+                self._thrown = False
+
+    def part(self, error: BaseException | None = None) -> None:
+        """End this process where it is a copy that the workload has forked: the engine goes on in the first one alone."""
+        if self._forked:
+            code = error.code if isinstance(error, SystemExit) else int(error is not None)
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError, AttributeError):
+                    stream.flush()
+            os._exit(code if isinstance(code, int) else int(code is not None))
+
+    def overdue(self) -> None:
+        """From another thread: raise the exception in the point where its time is over and the signal has not come."""
+        with self._lock:
+            late = self._limit is not None and time.monotonic() - self._began > self._limit + GRACE / 2
+            if self._watching and late and not self._thrown:
+                self._thrown = True
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(PointTimeout))
+
+    def _renew(self) -> None:
+        """Take the signal and its timer back from a workload that has used them."""
+        if signal.getsignal(signal.SIGALRM) != self._raise:
+            signal.signal(signal.SIGALRM, self._raise)
+            self._timing = False
+        elif not signal.getitimer(signal.ITIMER_REAL)[0]:
+            self._timing = False
 
     def rest(self) -> None:
         """Let no time run on while nothing is measured."""
@@ -121,6 +167,8 @@ class Watchdog:
     def close(self) -> None:
         """Watch no more."""
         self.rest()
+        self._closed.set()
+        _DOGS.discard(self)
         if self._trace:
             self._trace.close()
 
@@ -132,6 +180,34 @@ class Watchdog:
             return
         remaining = self._limit - (time.monotonic() - self._began)
         if remaining <= 0:
+            self._timing = True
+            signal.setitimer(signal.ITIMER_REAL, GRACE)  # once more, where the workload catches it
             raise PointTimeout
         self._timing = True
         signal.setitimer(signal.ITIMER_REAL, remaining)
+
+
+def _look_after(watchdog: weakref.ref[Watchdog], closed: threading.Event, limit: float) -> None:
+    """Until the watchdog is closed or gone: see whether a point has outlived its limit."""
+    while not closed.wait(min(GRACE / 4, limit)):
+        dog = watchdog()
+        if dog is None:
+            return
+        dog.overdue()
+        del dog
+
+
+_DOGS: weakref.WeakSet[Watchdog] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """In a process that the workload has forked: keep none of the engine's handlers, and let its engine go no further."""
+    for dog in list(_DOGS):
+        dog._forked = True
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM) if _DOGS else ():
+        handler = signal.getsignal(number)
+        if str(getattr(handler, "__module__", "")).split(".")[0] in ("orchestrator", "ray"):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -1,82 +1,28 @@
-"""Turns the name of a workload, a path or a module into the description the engine works with."""
+"""Turns the name of a workload, a path, a module or a function into the description the engine works with."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
-import pkgutil
-import sys
+import re
 import types
-import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import WorkloadError, nearest
-from orchestrator.fitting.aggregates import AGGREGATES
+from orchestrator.workload import beside, fields, finding, functions
+from orchestrator.workload.fields import Field as Field
+from orchestrator.workload.fields import Value as Value
+from orchestrator.workload.finding import shipped as shipped
+from orchestrator.workload.finding import table_name as table_name
+from orchestrator.workload.functions import Trial as Trial
+from orchestrator.workload.rows import rows
 
-Value = int | float | bool | str
-KINDS = (bool, int, float, str)
 MEASURES = ("value", "sample", "cost")
-BOUNDS = ("exact", "lower", "upper")
-KEYS = {"unit": str, "aggregate": str, "bound": str, "shape": bool, "finite": bool, "sample": str, "range": Sequence}
-# The package of `workloads` that papers share: it measures nothing.
-SHARED = "shared"
-# What a user's module may raise while it is imported.
-FAULTS = (
-    ImportError,
-    SyntaxError,
-    NameError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RuntimeError,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One param or result of a workload, read from its annotation `Annotated[kind, "sentence", {...}]`."""
-
-    name: str
-    kind: type
-    optional: bool
-    default: Any
-    says: str
-    unit: str = ""
-    aggregate: str = "mean"
-    bound: str = "exact"
-    shape: bool = False
-    finite: bool = False
-    sample: str = ""
-    range: Sequence[float | None] = (None, None)
-
-    @property
-    def required(self) -> bool:
-        """Whether the field has no default."""
-        return self.default is dataclasses.MISSING
-
-    def cast(self, value: Any, where: str) -> Any:
-        """The value as the field's own type; an int is a float too, 3.0 is an int, nothing else changes kind."""
-        if value is None and self.optional:
-            return None
-        if self.kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            number = float(value)
-            if number != number:
-                raise WorkloadError(f"{where}: a param must be a number, but got NaN; leave the value out.")
-            return number
-        if self.kind is int and isinstance(value, float) and value.is_integer():
-            return int(value)
-        if type(value) is self.kind:
-            return value
-        raise WorkloadError(
-            f"{where}: {self.name} must be of type {self.kind.__name__}, but got {value!r}; write a {self.kind.__name__}."
-        )
+Reference = str | types.ModuleType | Callable[..., Any]
+"""A workload's name, the path of its file, its module or its function."""
+FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<function>\w+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +35,11 @@ class Workload:
     measures: str
     params: tuple[Field, ...]
     results: tuple[Field, ...]
+    folder: Path | None = None  # from which a file imports what lies beside it
+
+    def enter(self) -> None:
+        """Let imports find what lies beside the workload's file, and nothing that lies beside another's."""
+        beside.enter(self.folder)
 
     @property
     def table(self) -> str:
@@ -114,10 +65,14 @@ class Workload:
     def run(self, params: Any, ctx: Any) -> Iterator[tuple[int, Any]]:
         """Rows (step, Result) of one point: by the module's own `run`, and where it has none by `run_pack`, a pack of one."""
         if hasattr(self.module, "run"):
-            yield from self.module.run(params, ctx)
+            yield from self.stream(params, ctx)
             return
         for block in self.module.run_pack([params], [ctx]):
             yield from self._single(block)
+
+    def stream(self, params: Any, ctx: Any) -> Iterator[tuple[Any, Any]]:
+        """What the module's own `run` yields or returns, as rows (step, Result)."""
+        return rows(self.module.run(params, ctx), self.module.Result)
 
     def _single(self, block: Any) -> Iterator[tuple[int, Any]]:
         """What `run_pack` yields at one time of a pack of one: a row, or columns of rows."""
@@ -127,6 +82,10 @@ class Workload:
         columns = {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in block.items()}
         for row, step in enumerate(columns["step"]):
             yield step, self.module.Result(**{field.name: columns[field.name][row] for field in self.results})
+
+    def inside(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as the workload is given them: members of an Enum in place of their values."""
+        return {name: fields.inside(self.param(name), value) for name, value in values.items()}
 
     def param(self, name: str) -> Field:
         """The param of that name."""
@@ -157,125 +116,77 @@ class Workload:
         return full
 
 
-def table_name(name: str) -> str:
-    """A workload's name as an SQL identifier."""
-    return "".join(c if c.isalnum() else "_" for c in name)
+def load(
+    reference: Reference, folder: Path | None = None, trial: Trial | None = None, results: Sequence[Field] = ()
+) -> Workload:
+    """The workload of a name (`khm.capacity`, `mypkg.mymodule`), a `.py` path (from `folder`), a module or a function.
 
-
-def load(reference: str | types.ModuleType, folder: Path | None = None) -> Workload:
-    """The workload of a name (`khm.capacity`, `mypkg.mymodule`), a `.py` path (from `folder`), or a module.
-
-    Raises WorkloadError where nothing of that name is found, or where it breaks the contract.
+    `mine.py:measure` is a function of a file. One that does not say what it gives is tried on the points of `trial`, unless
+    its `results` are given. Raises WorkloadError where nothing of that name is found, or where it breaks the contract.
     """
+    how = _Reading(trial or Trial(), tuple(results))
     if isinstance(reference, types.ModuleType):
-        return describe(reference, reference.__name__.removeprefix("workloads."))
-    if reference.endswith(".py"):
-        return describe(_from_path(reference, folder), Path(reference).stem)
-    return describe(_from_name(reference), reference)
+        return how.described(reference, reference.__name__.removeprefix("workloads."), None)
+    if not isinstance(reference, str):
+        home = types.ModuleType(reference.__module__)
+        home.__dict__.update({key: value for key, value in reference.__globals__.items() if key not in ("Params", "Result")})
+        return how.of_function(home, reference, reference.__name__, None)
+    if match := FILE.fullmatch(reference):
+        module, beside_it = finding.by_path(match["path"], folder)
+        return how.described(module, Path(match["path"]).stem, beside_it, match["function"] or "")
+    name, _, function = reference.partition(":")
+    return how.described(finding.by_name(name), name, None, function)
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of all workloads in the package `workloads` and of group `lawsweep.workloads`, sorted, none imported."""
-    import workloads
+@dataclass(frozen=True)
+class _Reading:
+    """How a module becomes a workload: what a function is tried on, or what it is known to give."""
 
-    names = [f"{paper}.{measurement}" for paper, measurement in _measurements(workloads.__path__)]
-    return tuple(sorted({*names, *_entry_points()}))
+    trial: Trial
+    results: tuple[Field, ...]
 
+    def described(self, module: types.ModuleType, name: str, folder: Path | None, function: str = "") -> Workload:
+        """The module's contract, or that of its function where it declares no params of its own."""
+        measures = None if not function and functions.by_classes(module) else functions.function_of(module, function)
+        if measures is None:
+            return describe(module, name, folder)
+        return self.of_function(module, measures, name, folder)
 
-def _measurements(path: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(paper, measurement): each package beside `shared` is a paper, and each public module directly in it measures; packages
-    in a paper, as its `maths`, do not."""
-    for paper in pkgutil.iter_modules(path):
-        if paper.ispkg and paper.name != SHARED:
-            inside = [str(Path(folder) / paper.name) for folder in path]
-            for module in pkgutil.iter_modules(inside):
-                if not module.ispkg and not module.name.startswith("_"):
-                    yield paper.name, module.name
-
-
-def _entry_points() -> dict[str, Any]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group="lawsweep.workloads")}
+    def of_function(self, module: types.ModuleType, function: Callable[..., Any], name: str, folder: Path | None) -> Workload:
+        """The workload that a function makes."""
+        return describe(functions.as_module(module, function, self.results, self.trial, name), name, folder)
 
 
-def _from_name(name: str) -> types.ModuleType:
-    for candidate in (f"workloads.{name}", name):
-        if _exists(candidate):
-            return _imported(candidate, name)
-    point = _entry_points().get(name)
-    if point is not None:
-        return _imported(point.value, name)
-    raise WorkloadError(
-        f"workload '{name}' must be a shipped workload, an importable module, a .py path or an entry point, but nothing "
-        f"of that name is here{nearest(name, shipped())} Shipped: {', '.join(shipped())}."
-    )
-
-
-def _exists(module: str) -> bool:
-    """Whether an import of the module would find a file, parents imported on the way; their own faults are told."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError as error:
-        if error.name is None or module.startswith(error.name):
-            return False
-        raise WorkloadError(f"workload '{module}': its package must import, but {error}; install what is missing.") from error
-    except (ImportError, ValueError):  # no name of a module: '..', an empty part
-        return False
-
-
-def _imported(module: str, name: str) -> types.ModuleType:
-    try:
-        return importlib.import_module(module)
-    except FAULTS as error:
-        raise WorkloadError(
-            f"workload '{name}': its module must import, but {_error_text(error)}; mend or install it."
-        ) from error
-
-
-def _from_path(reference: str, folder: Path | None) -> types.ModuleType:
-    path = ((folder or Path.cwd()) / reference).resolve()
-    if not path.is_file():
-        raise WorkloadError(
-            f"workload '{reference}' must be a file, but {path} is none; the path counts from the sweep's folder."
-        )
-    name = f"lawsweep_user_{table_name(path.stem)}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Params and Result are dataclasses with string annotations: resolving those needs the module under its name.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except FAULTS as error:
-        raise WorkloadError(
-            f"workload '{reference}': its file must import, but {_error_text(error)}; mend {path.name}."
-        ) from error
-    return module
-
-
-def _error_text(error: BaseException) -> str:
-    """The error's text, with its kind where that says more."""
-    return str(error) if isinstance(error, (ImportError, SyntaxError)) else f"{type(error).__name__}: {error}"
-
-
-def describe(module: types.ModuleType, name: str) -> Workload:
+def describe(module: types.ModuleType, name: str, folder: Path | None = None) -> Workload:
     """A module's contract, read and checked; WorkloadError says what breaks it."""
     missing = [n for n in ("VERSION", "MEASURES", "Params", "Result") if not hasattr(module, n)]
     if not (hasattr(module, "run") or hasattr(module, "run_pack")):
         missing.append("run")
     if missing:
-        raise WorkloadError(f"{name} is no workload: it does not define {missing}; see docs/adding-a-workload.md.")
+        raise WorkloadError(
+            f"{name} is no workload: it does not define {missing}, nor one function 'measure'; see docs/adding-a-workload.md."
+        )
     if type(module.VERSION) is not int:
         raise WorkloadError(f"{name}: VERSION must be an int, but got {module.VERSION!r}; write VERSION = 1.")
     if module.MEASURES not in MEASURES:
         raise WorkloadError(f"{name}: MEASURES must be one of {MEASURES}, but got {module.MEASURES!r}; most measure 'value'.")
-    params = tuple(_settled(f, f"{name}.Params") for f in _fields(module, "Params", name))
-    results = _fields(module, "Result", name)
+    params, results = _columns(module, name)
     _check_names(name, params, results)
-    return Workload(
-        name=name, module=module, version=module.VERSION, measures=module.MEASURES, params=params, results=results
-    )  # fmt: skip
+    about = {"version": module.VERSION, "measures": module.MEASURES, "folder": folder}
+    return Workload(name=name, module=module, params=params, results=results, **about)
+
+
+def _columns(module: types.ModuleType, name: str) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Params and results, as a function's module has them at hand or as the classes declare them."""
+    params, results = getattr(module, "COLUMNS", None) or tuple(
+        fields.of_class(getattr(module, kind), module, f"{name}.{kind}") for kind in ("Params", "Result")
+    )
+    for field in results:
+        if field.limits:
+            raise WorkloadError(
+                f"{name}.Result.{field.name}: bounds are of params, but a result has {field.allowed}; write a claim 'holds'."
+            )
+    return tuple(fields.settled(f, f"{name}.Params") for f in params), results
 
 
 def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...]) -> None:
@@ -287,71 +198,3 @@ def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...
             f"{name}: columns must have different names, but {twice or reserved} "
             f"{'stand twice' if twice else 'are kept by the engine'}; rename them. The engine keeps {sorted(ENGINE_NAMES)}."
         )
-
-
-def _fields(module: types.ModuleType, kind: str, name: str) -> tuple[Field, ...]:
-    cls = getattr(module, kind)
-    frozen = getattr(getattr(cls, "__dataclass_params__", None), "frozen", False)
-    if not frozen:
-        raise WorkloadError(f"{name}.{kind} must be a frozen dataclass, but is not; write @dataclass(frozen=True).")
-    # A module that came to a worker by value is not in sys.modules, where annotations are looked up unless told.
-    hints = typing.get_type_hints(cls, globalns=vars(module), include_extras=True)
-    return tuple(_field(f, hints[f.name], f"{name}.{kind}.{f.name}") for f in dataclasses.fields(cls))
-
-
-def _field(field: dataclasses.Field[Any], hint: Any, where: str) -> Field:
-    says, extra = "", {}
-    if typing.get_origin(hint) is typing.Annotated:
-        hint, *notes = typing.get_args(hint)
-        says = next((n for n in notes if isinstance(n, str)), "")
-        extra = next((n for n in notes if isinstance(n, dict)), {})
-    if not says:
-        raise WorkloadError(f"{where}: every column must be described, but this one is not; write Annotated[type, 'sentence'].")
-    kind, optional = _kind(hint, where)
-    _check_extra(extra, kind, where)
-    # A class that came to a worker by value brings a copy of the mark for "no default".
-    default = dataclasses.MISSING if isinstance(field.default, type(dataclasses.MISSING)) else field.default
-    return Field(name=field.name, kind=kind, optional=optional, default=default, says=says, **extra)
-
-
-def _settled(field: Field, where: str) -> Field:
-    """The param with its default cast to its own type, as a value written out is: 1 is 1.0 where a float is asked for."""
-    return field if field.required else dataclasses.replace(field, default=field.cast(field.default, where))
-
-
-def _kind(hint: Any, where: str) -> tuple[type, bool]:
-    arms = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
-    kinds = [a for a in arms if a is not type(None)]
-    if len(kinds) != 1 or kinds[0] not in KINDS:
-        raise WorkloadError(f"{where}: a column must be an int, float, bool or str, or one of them | None, but got {hint!r}.")
-    return kinds[0], len(arms) > 1
-
-
-def _check_range(ends: Sequence[Any], kind: type, where: str) -> None:
-    """A range is of numbers, a side without an end is None."""
-    numbers = [end for end in ends if end is not None]
-    plain = all(isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) < float("inf") for end in numbers)
-    if kind not in (int, float) or len(ends) != 2 or not plain or numbers != sorted(set(numbers)) or not numbers:
-        raise WorkloadError(
-            f"{where}: 'range' must be [lowest, highest] of a column of numbers, None for a side without an end, "
-            f"but got {ends!r} for {kind.__name__}; change it."
-        )
-
-
-def _check_extra(extra: dict[str, Any], kind: type, where: str) -> None:
-    for key in extra:
-        if key not in KEYS:
-            raise WorkloadError(f"{where}: a column's notes may hold {sorted(KEYS)}, but got '{key}'{nearest(key, KEYS)}")
-        if not isinstance(extra[key], KEYS[key]):
-            raise WorkloadError(f"{where}: '{key}' must be a {KEYS[key].__name__}, but got {extra[key]!r}; change it.")
-    if "sample" in extra and kind is not str:
-        raise WorkloadError(
-            f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
-        )
-    if "range" in extra:
-        _check_range(extra["range"], kind, where)
-    for key, allowed in (("aggregate", tuple(AGGREGATES)), ("bound", BOUNDS)):
-        if key in extra and extra[key] not in allowed:
-            raise WorkloadError(
-                f"{where}: '{key}' must be one of {allowed}, but got {extra[key]!r}{nearest(extra[key], allowed)}"
-            )

@@ -9,16 +9,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from starlette.datastructures import QueryParams
 
 from dashboards.blocks.spec_text import again
-from dashboards.data.cache import Cache
+from dashboards.data.cache import Cache, SweepRows
+from dashboards.pages import compare
 from dashboards.serve import endpoint
 from dashboards.web.door import HEADERS, POLICY, allowed, loopback, names
 from orchestrator.errors import QueryError, StoreError
 from orchestrator.plan import expand
+from orchestrator.results.described import Described
 from orchestrator.results.query import results
 from orchestrator.results.status import status
 from orchestrator.spec import read as spec_read
@@ -234,3 +238,14 @@ def test_the_command_refuses_a_folder_that_is_no_store(tmp_path: Path) -> None:
 
     done = CliRunner().invoke(dashboard_command, ["--store", str(tmp_path)])
     assert isinstance(done.exception, StoreError)
+
+
+def test_two_sweeps_are_compared_in_a_result_that_both_have() -> None:
+    number, text = pl.DataFrame({"d": [1.0], "y": [1.0]}), pl.DataFrame({"d": [1.0], "z": [1.0]})
+    fields = {"d": Described(name="d", role="param"), "y": Described(name="y", role="result")}
+    others = {"d": fields["d"], "z": Described(name="z", role="result")}
+    both = tuple(
+        SweepRows(frame=table, fields=given, described=(), stamp="") for table, given in ((number, fields), (text, others))
+    )
+    page = compare._compared(both, compare._shared_results(both, same_workload=False), QueryParams(""))
+    assert page["fault"] == "differences: the sweeps share no result."

@@ -189,7 +189,7 @@ def test_workers_and_the_recorder_run_at_the_priority_of_who_began_the_run(tmp_p
     run = [sys.executable, "-m", "orchestrator.cli", "run", str(tmp_path / "naps.yaml"), "--store", str(tmp_path / "store")]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_worker_niceness"}
     subprocess.run(["nice", "-n", str(more), *run, "--cpus", "1"], env=environment, capture_output=True, check=True)
-    rows = open_store(tmp_path / "store").scan("naps").collect()
+    rows = frames.rows(open_store(tmp_path / "store"), "naps").collect()
     own = os.nice(0)
     assert rows.select("worker", "recorder").unique().rows() == [(own + more, own + more)]
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
 from orchestrator.results import frames
@@ -95,3 +101,40 @@ def test_a_node_that_goes_takes_no_point_with_it_and_is_nobodys_fault(cluster: s
     measured = rows(tmp_path)
     assert measured.height == measured["point"].n_unique() == 80, first + said
     assert measured["status"].unique().to_list() == ["ok"]
+
+
+SECTION = re.compile(r"^## Clusters and GPUs\n+```console\n(.*?)^```$", re.S | re.M)
+MARK = "LAWSWEEP_TEST_CLUSTER"
+
+
+@pytest.fixture
+def guarded() -> Iterator[dict[str, str]]:
+    """The environment of a user whose home has a Ray token; what was started in it is ended."""
+    short = Path(tempfile.mkdtemp(prefix="ls", dir="/tmp"))  # the path of a socket has room for 107 letters
+    (short / ".ray").mkdir()
+    (short / ".ray" / "auth_token").write_text(uuid.uuid4().hex * 2)
+    taken = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    own = {"HOME": str(short), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0", "PATH": bin_first, MARK: short.name}
+    yield taken | own | {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "200"}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == short.name:
+                process.kill()
+    shutil.rmtree(short, ignore_errors=True)
+
+
+def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(guarded: dict[str, str], tmp_path: Path) -> None:
+    block = SECTION.search((Path(__file__).parents[2] / "README.md").read_text())
+    assert block is not None
+    folder, real = tmp_path / "a folder", tmp_path / "a real store"
+    folder.mkdir()
+    real.mkdir()
+    (folder / "results").symlink_to(real)
+    commands = [line.removeprefix("$ ") for line in block[1].splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(command, shell=True, cwd=folder, env=guarded, capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
+    assert "with the token of" in done.stderr and "69 measured" in done.stdout
+    assert frames.rows(open_store(real), "khm.capacity").collect().height == 69

@@ -174,3 +174,25 @@ def test_the_commands_say_what_they_found(folder: Path) -> None:
     (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 1"))
     told = runner.invoke(cli, ["audit", "halves", "--store", "store", "--fraction", "1", "--json"], standalone_mode=False)
     assert told.return_value == 1 and json.loads(told.output)["agreeing"] == 0
+
+
+OTHER = HEAD.replace("half:", "third:").replace("whole:", "part:")
+
+
+def test_sweeps_that_share_nothing_are_told_apart(folder: Path) -> None:
+    (folder / "thirds.py").write_text(OTHER + RUN.replace("half=", "third=").replace("whole=", "part="))
+    (folder / "thirds.yaml").write_text(
+        (folder / "halves.yaml").read_text().replace("halves", "thirds").replace("half", "third")
+    )
+    runner = CliRunner()
+    runner.invoke(cli, ["run", str(folder / "thirds.yaml"), "--inline", "--no-mlflow", "--store", str(folder / "store")])
+    told = runner.invoke(cli, ["diff", "halves", "thirds", "--store", str(folder / "store")], standalone_mode=False)
+    assert "share nothing" in told.output and "verdicts changed" not in told.output and told.return_value == 2
+
+
+def test_a_claim_of_one_side_has_not_changed(folder: Path) -> None:
+    judged(folder, "store")
+    (folder / "halves.yaml").write_text((folder / "halves.yaml").read_text().replace("id: half", "id: other"))
+    judged(folder, "other")
+    found = diff(side("halves", str(folder / "store")), side(f"{folder / 'other'}:halves", str(folder / "store")))
+    assert found.verdicts == () and found.claims == () and found.claims_apart == 2 and found.shared

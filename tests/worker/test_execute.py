@@ -132,7 +132,7 @@ def test_steps_count_up(steps: str) -> None:
 
 
 def test_a_result_outside_a_result_class_is_an_error() -> None:
-    wrong = made("def run(params, ctx):\n    return Result(half=1.0)\n")
+    wrong = made("def run(params, ctx):\n    return 1.0\n")
     assert statuses(measured(wrong, batch_of(wrong, 2), Basket())[1]) == ["error", "error"]
 
 

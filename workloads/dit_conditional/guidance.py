@@ -117,6 +117,7 @@ def _sampled(params: list[Params], ctxs: Sequence[Context], gamma: Tensor, margi
     gamma, marginal, grid = (part.to(ctxs[0].device) for part in (gamma, marginal, grid))
 
     def noise() -> Tensor:
+        """Standard normal draws of every point, one column a path."""
         return torch.stack([torch.randn(p.samples, generator=g, dtype=torch.float64) for g in draws]).to(gamma)
 
     x = guided.paths(gamma, marginal, p.sampler, grid, noise(), noise)

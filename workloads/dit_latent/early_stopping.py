@@ -106,6 +106,7 @@ def _measured(task: Problem) -> Measure[Field]:
     probe = evaluation.probe(task, memory=True)
 
     def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        """The errors of a prediction after a span of steps, and which share of the gap is memorised."""
         errors = evaluation.score_errors(task, probe, predict, span)
         errors["memorised"] = -errors["optimisation_gap"] / (errors["true_loss"] - errors["memory_loss"])
         return {**errors, "fresh": torch.tensor([p.fresh for p in task.params])}

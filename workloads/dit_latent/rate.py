@@ -99,6 +99,7 @@ def measured(task: Problem) -> Measure[Field]:
     probe = evaluation.probe(task)
 
     def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        """The errors of a prediction after a span of steps, and what only the last row tells."""
         values = evaluation.score_errors(task, probe, predict, span) | counted(task)
         values["loss_floor"] = evaluation.loss_floors(task)
         if last and task.first.samples:

@@ -82,6 +82,7 @@ def _sketches(k: int, eps: float, trials: int, ctx: Context) -> dict[str, float]
     """Worst errors of the methods that do not depend on n."""
 
     def worst(variant: str, sizes: tuple[int | None, int | None, int | None], count: int) -> float:
+        """The largest rmse of a variant, with those sizes, over no, half and all of the promised mismatches."""
         return _worst(method(variant, k, k, eps, sizes), count, ctx)
 
     tuned = (worst("practical", (m1, 2 * k, m3), trials) for m1, m3 in ((1, 4), (2, 16), (4, 64)))

@@ -131,6 +131,7 @@ def _proved(params: list[Params]) -> list[growth.Capacity | None]:
 
 def _random(p: Params, ctx: Context) -> tuple[float, float, bool]:
     def code(n: int) -> torch.Tensor:
+        """n memories of the point's kind."""
         return best.random(p.d, n, ctx.generator("memories"))
 
     if _simulated(p):

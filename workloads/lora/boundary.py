@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 VERSION = 1
 MEASURES = "value"
 PATHS = ("scores", "features")
+SURE = {"seedless": True}
+# Among so many pairs of signs one reaches each end of the range, whatever the seed: but for one in e^16 there is none.
+SIGNS = {"seedless": "data in ('sign', 'planted') and path = 'scores' and 16 * pow(2, dim) <= seq_len * seq_len"}
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -66,18 +69,22 @@ class Params:
 class Result:
     """How good the approximation is, and what it costs."""
 
-    degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l"]
-    rank: Annotated[float, "features C(d + g, g)"]
-    rel_error: Annotated[float, "largest relative error of an entry of exp(scores), over all pairs (rows on the path features)"]
+    degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l", SURE]
+    rank: Annotated[float, "features C(d + g, g)", SURE]
+    rel_error: Annotated[
+        float, "largest relative error of an entry of exp(scores), over all pairs (rows on the path features)", SIGNS
+    ]
     rel_error_output: Annotated[
         float | None, "Frobenius norm of the error of the outputs over that of the outputs; null for a real degree or no rows"
     ]
-    log_error_ratio: Annotated[float, "log10(rel_error / eps), below 0 where the approximation is good enough"]
+    log_error_ratio: Annotated[float, "log10(rel_error / eps), below 0 where the approximation is good enough", SIGNS]
     log_output_ratio: Annotated[float | None, "log10(rel_error_output / eps); null likewise"]
-    score_max: Annotated[float, "largest absolute score, over all pairs"]
-    score_bound: Annotated[float, "largest absolute score that entries bounded by b allow, scale d b^2"]
+    score_max: Annotated[float, "largest absolute score, over all pairs", SIGNS]
+    score_bound: Annotated[float, "largest absolute score that entries bounded by b allow, scale d b^2", SURE]
     least_sum: Annotated[float | None, "smallest row sum of the approximation over that of exp(scores); null likewise"]
-    b_worst: Annotated[float, "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))"]
+    b_worst: Annotated[
+        float, "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))", SURE
+    ]
 
 
 EXAMPLES = (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MEASURES = "value"
+SURE = {"seedless": True}  # arithmetic has no chance in it
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,19 @@ EXAMPLES = (Params(b=0.5), Params(b=1.0, dim=4, eps=1e-3), Params(b=1.5, dim=16,
 class Result:
     """The degree, by Taylor's polynomial and by the best one."""
 
-    score_max: Annotated[float, "largest score that entries bounded by b allow, R"]
-    degree: Annotated[int, "smallest degree of a Taylor polynomial with relative error at most eps on [-R, R]"]
-    degree_minimax: Annotated[int, "smallest degree of any polynomial with that error"]
+    score_max: Annotated[float, "largest score that entries bounded by b allow, R", SURE]
+    degree: Annotated[int, "smallest degree of a Taylor polynomial with relative error at most eps on [-R, R]", SURE]
+    degree_minimax: Annotated[int, "smallest degree of any polynomial with that error", SURE]
     degree_formula: Annotated[
-        float | None, "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on"
+        float | None,
+        "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on",
+        SURE,
     ]
-    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)"]
-    rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)"]
-    rank_printed: Annotated[float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree"]
-    rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]"]
-    rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax"]
+    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", SURE]
+    rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)", SURE]
+    rank_printed: Annotated[float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree", SURE]
+    rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]", SURE]
+    rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax", SURE]
 
 
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:

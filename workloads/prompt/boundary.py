@@ -137,12 +137,14 @@ def _tokens(ctx: Context, data: str, seq_len: int, prompt_len: int, dim: int) ->
     """Context and prompt of a seed; values have a mean, so that outputs do not vanish as sequences grow."""
 
     def drawn(part: str, n: int) -> Tensor:
+        """Queries or keys, of shape (n, dim), in the cube or at its corners."""
         draw = ctx.generator(f"{part} {data} {dim}")
         if data == "uniform":
             return 2 * torch.rand(n, dim, dtype=torch.float64, generator=draw) - 1
         return 2 * torch.randint(2, (n, dim), generator=draw).double() - 1
 
     def values(part: str, n: int) -> Tensor:
+        """Values of n tokens, of shape (n, dim), around 1."""
         return 1 + torch.randn(n, dim, dtype=torch.float64, generator=ctx.generator(f"{part} values"))
 
     own = drawn("context queries", seq_len)

@@ -81,6 +81,7 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     network = network.to(ctx.device)
 
     def residual(prompt: Tensor) -> Tensor:
+        """What a prompt misses of the targets, as one vector."""
         return (network(prompt.reshape(p.prompt_len, p.dim), x) - y).reshape(-1)
 
     # One point at a time: its restarts are a batch of one size, so that rounding does not depend on who shares the pack.

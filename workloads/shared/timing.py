@@ -56,6 +56,7 @@ def clock(device: str) -> Clock:
         return time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def settled() -> float:
+        """The time once the device has finished what it was given."""
         torch.cuda.synchronize()
         return time.perf_counter()
 

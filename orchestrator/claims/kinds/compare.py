@@ -12,12 +12,13 @@ from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
+from orchestrator.claims.sentences import BRACKETS
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
 from orchestrator.fitting import laws, staircases
 from orchestrator.fitting.fits import ENDLESS, FittedLaw, fit
-from orchestrator.fitting.intervals import Array, Interval, student
+from orchestrator.fitting.intervals import Array, Interval, deviation, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.compare import KIND, Compare
@@ -160,13 +161,14 @@ def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> In
         )
         return Interval(estimate=value, low=low, high=high, units=units, method=f"{a.method}, both sides")
     half, method = _paired(left, right, name, level) if _shared(left, right) else _welch(left, right, name, level)
+    half = max(half, _blur(left, name) + _blur(right, name))
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
 def _paired(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
     """Half the interval of the difference over seeds that both sides share, the scatters about both laws drawn in."""
     n = len(left.series.units)
-    noise = student(level, n - 1) * left.factor * float(np.std(_outer(left, name) - _outer(right, name), ddof=1))
+    noise = student(level, n - 1) * left.factor * deviation(_outer(left, name) - _outer(right, name))
     errors = [_scatter(fitted, name) for fitted in (left, right)]
     scatter, freedom = _summed(errors, level)
     drawn, method = max(left.drawn, right.drawn), f"paired t over {n} units, {n - 1} df"
@@ -180,7 +182,7 @@ def _paired(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple
 def _welch(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
     """Half the interval of the difference of two fits that share nothing."""
     half, freedom = _summed([_error(fitted, name) for fitted in (left, right)], level)
-    return half, f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else "brackets of the search"
+    return half, f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
 
 
 def _summed(errors: list[tuple[float, float]], level: float) -> tuple[float, float]:
@@ -212,6 +214,11 @@ def _error(fitted: FittedLaw, name: str) -> tuple[float, float]:
 def _scatter(fitted: FittedLaw, name: str) -> tuple[float, float]:
     """Standard error that the scatter about the law shows, and its degrees of freedom."""
     return _scale(fitted, name) * float(fitted.scatter[fitted.law.parameter(name).index]), fitted.freedom
+
+
+def _blur(fitted: FittedLaw, name: str) -> float:
+    """What rounding of the values can do to a parameter as it is reported."""
+    return _scale(fitted, name) * float(fitted.blur[fitted.law.parameter(name).index])
 
 
 def _scale(fitted: FittedLaw, name: str) -> float:

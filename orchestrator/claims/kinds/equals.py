@@ -14,8 +14,8 @@ from orchestrator.claims.evidence import settled
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
-from orchestrator.fitting.intervals import interval
-from orchestrator.fitting.series import Series
+from orchestrator.fitting import ties
+from orchestrator.fitting.aggregates import combine, expression
 from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.equals import KIND, Equals
 from orchestrator.spec.expressions import Expression
@@ -23,6 +23,8 @@ from orchestrator.wording import count, level_text, shown, span, text
 
 LISTED = 20
 SHOWN = 3
+REPEATS = 30
+"""Repeats that agree, over all places: had one in ten differed, so many would have shown it but for one in twenty."""
 CLOSE = 1e-9
 """Relative distance at which a row's value is the table's key."""
 
@@ -49,7 +51,8 @@ def intervals(case: Case) -> int:
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     model = KIND.of(case.claim)
     level = 1 - (1 - case.level) / len(model.table)
-    entries = [_entry(case, model, {k: _cell(v) for k, v in row.items()}, rows, level) for row in model.table]
+    steady = _steady(case, model, rows.filter(settled(rows) & rows[model.y].is_not_null()))
+    entries = [_entry(case, model, {k: _cell(v) for k, v in row.items()}, rows, level, steady) for row in model.table]
     words = [entry.word for entry in entries]
     word = next((w for w in ("refuted", "undecided", "unmet") if w in words), "supported")
     broken = [entry.said for entry in entries if entry.word == "refuted"]
@@ -68,7 +71,7 @@ def _cell(value: Any) -> Any:
     return value.evaluate({}) if isinstance(value, Expression) else value
 
 
-def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float) -> TableEntry:
+def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float, steady: bool) -> TableEntry:
     keys = {name: value for name, value in row.items() if name != model.y}
     meant = _meant(case, keys, rows)
     where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
@@ -80,32 +83,77 @@ def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame
     lost = len(meant) - len(ok)
     reason = f"{count(lost, 'point')} no result at {where}, and could break it" if lost else ""
     if isinstance(expected, (str, bool)):
+        if short := case.unrepeated(ok, model.y):
+            return TableEntry(word="unmet", said={**entry, "found": str(ok[model.y][0])}, reason=short[0])
         values = ok[model.y].unique().to_list()
         word = "supported" if values == [expected] else "refuted"
         return TableEntry(word=_less(word, lost), said={**entry, "found": ", ".join(map(str, values))}, reason=reason)
-    return _number(case, model, float(expected), ok, level, lost, entry, reason)
+    return _number(case, model, float(expected), ok, level, steady, lost, entry, reason)
 
 
 def _number(
-    case: Case, model: Equals, expected: float, ok: pl.DataFrame, level: float, lost: int, entry: dict[str, Any], reason: str
+    case: Case,
+    model: Equals,
+    expected: float,
+    ok: pl.DataFrame,
+    level: float,
+    steady: bool,
+    lost: int,
+    entry: dict[str, Any],
+    reason: str,
 ) -> TableEntry:
-    """A number against the values of its rows: each of them without noise, their interval with it."""
-    values = ok[model.y].cast(pl.Float64).to_numpy()
+    """A number against the values of its rows: each of them without noise, else the interval over units, rows of one combined."""
     room = model.tolerance * (abs(expected) or 1.0)
     region = Region(low=expected - room, high=expected + room)
-    how, units = aggregate(case.fields, model.y), ok[case.claim.unit or "seed"].n_unique()
-    series = Series(x=np.zeros(1), values=values[None, :], units=tuple(range(len(values))), aggregate=how)
-    if not series.noisy or units < 2:
-        worst = max(values.tolist(), key=lambda v: abs(v - expected) if v == v else float("inf"))
+    how, unit = aggregate(case.fields, model.y), case.claim.unit or "seed"
+    if not steady and (short := case.unrepeated(ok, model.y)):
+        return TableEntry(word="unmet", said={**entry, "found": ok[model.y].cast(pl.Float64)[0]}, reason=short[0])
+    if ok[model.y].cast(pl.Float64).is_nan().any():
+        return TableEntry(word="undecided", said={**entry, "found": None}, reason="a value is no number")
+    pooled = ok.group_by(unit).agg(expression(pl.col(model.y), how)).sort(unit)
+    values = pooled[model.y].fill_null(float("nan")).to_numpy()
+    if steady or (_agree(ok, model.y, unit) and not ties.whole(values)):
+        worst = max(ok[model.y].cast(pl.Float64).to_list(), key=lambda v: abs(v - expected))
         word = "supported" if abs(worst - expected) <= room * (1 + 1e-12) else "refuted"
-        if worst != worst:
-            word, reason = "undecided", "a value is no number"
         return TableEntry(word=_less(word, lost), said={**entry, "found": worst}, reason=reason)
-    if units < max(2, case.claim.require.seeds or SEEDS):
-        return TableEntry(word="unmet", said={**entry, "found": float(series.y[0])}, reason=f"it has {units} seeds")
-    combined = interval(values, how, level)
+    if best := case.best_of(ok, model.y):
+        return TableEntry(word="undecided", said={**entry, "found": float(values.max())}, reason=best)
+    if len(values) < max(2, case.claim.require.seeds or SEEDS):
+        return TableEntry(
+            word="unmet", said={**entry, "found": float(combine(values, how))}, reason=f"it has {len(values)} seeds"
+        )
+    combined = ties.interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
+    reason = "; ".join(text for text in (reason, _pooled(ok, unit, how)) if text)
     return TableEntry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
+
+
+def _steady(case: Case, model: Equals, ok: pl.DataFrame) -> bool:
+    """Whether the seed changes nothing of the column: as its workload says, or as so many repeats of whole numbers show.
+
+    A few repeats that agree say little of whole numbers, and of zeros and ones nothing.
+    """
+    if not ok[model.y].dtype.is_numeric() or case.steady(ok, model.y):
+        return ok[model.y].dtype.is_numeric()
+    values, unit = ok[model.y].cast(pl.Float64), case.claim.unit or "seed"
+    keys = [name for name in model.table[0] if name != model.y]
+    cells = ok.partition_by(keys) if keys else [ok]
+    repeats = sum(cell[unit].n_unique() - 1 for cell in cells)
+    return repeats >= REPEATS and not values.is_in([0.0, 1.0]).all() and all(_agree(cell, model.y, unit) for cell in cells)
+
+
+def _agree(ok: pl.DataFrame, y: str, unit: str) -> bool:
+    """Whether every unit has the same values, up to rounding: then the rows have no noise to be seen."""
+    each = ok.select(unit, pl.col(y).cast(pl.Float64)).sort(unit, y).group_by(unit, maintain_order=True).agg(pl.col(y))
+    lists = each[y].to_list()
+    same = len(lists) > 1 and len({len(values) for values in lists}) == 1
+    return same and all(ties.alike(np.array(column)) for column in zip(*lists, strict=True))
+
+
+def _pooled(ok: pl.DataFrame, unit: str, how: str) -> str:
+    """A sentence where several rows of a unit were combined, which are one repeat together; empty where each had one."""
+    most = int(ok[unit].value_counts()["count"].max() or 0)
+    return f"up to {most} rows of one {unit} are one repeat, combined by {how}" if most > 1 else ""
 
 
 def _less(word: str, lost: int) -> str:

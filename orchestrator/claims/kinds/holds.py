@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from orchestrator.claims.case import Case
-from orchestrator.claims.evidence import SETTLED, settled
+from orchestrator.claims.evidence import SETTLED, UNFOUND, settled
+from orchestrator.claims.placing import NO_NUMBER
+from orchestrator.claims.queries import over
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Array
 from orchestrator.results import conditions, frames
 from orchestrator.results.derived_columns import only, with_column
 from orchestrator.spec.claim_kinds.holds import KIND
-from orchestrator.wording import count, level_text, shown, text
+from orchestrator.wording import count, level_text, plural, shown, text
 
 LISTED = 20
 """How many offending rows a finding lists; it counts them all."""
 SHOWN = 3
+Truths = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a condition is in each row, `(n,)` truth values each: against it, unjudgeable for a null, no number, or not found.
+
+    `lost` counts rows without a result.
+    """
+
+    broken: Truths
+    hollow: Truths
+    unnumbered: Truths
+    unfound: Truths
+    lost: int
+
+    @property
+    def judged(self) -> int:
+        """How many rows the condition is true or false of."""
+        return int((~(self.hollow | self.unnumbered | self.unfound)).sum())
+
+    @property
+    def open(self) -> bool:
+        """Whether rows that cannot be judged could break it."""
+        return bool(self.lost or self.unnumbered.any() or self.unfound.any())
+
+    @property
+    def word(self) -> str:
+        """The verdict where no row is against it."""
+        if not self.judged:
+            return "undecided" if self.unnumbered.any() or self.unfound.any() else "unmet"
+        return "undecided" if self.open else "supported"
 
 
 def judge(case: Case) -> list[Finding]:
@@ -31,55 +64,125 @@ def judge(case: Case) -> list[Finding]:
 
 
 def intervals(case: Case) -> int:
-    """One for each group where rows have noise."""
-    return case.evidence.count(case.claim.by) * int(case.claim.se is not None)
+    """One for each group where rows have noise, or may break the condition by chance."""
+    return case.evidence.count(case.claim.by) * int(case.claim.se is not None or case.claim.chance is not None)
 
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
-    claim, holds = case.claim, KIND.of(case.claim)
-    ok = _numbered(only(rows, settled(rows)), holds)
+    claim = case.claim
+    ok = only(rows, settled(rows))
     lost = len(rows) - len(ok)
     if not len(ok):
         sentence = "too little data: no row has a result"
         return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(sentence,))
     if claim.se is not None:
         return _noisy(case, ok, lost, group)
-    condition = conditions.tolerant(holds, claim.tolerance)
-    try:
-        truths = conditions.truths(ok, condition, f"claims.{claim.id}.holds")
-    except SpecError:
-        # A comparison of columns that are texts has no tolerance.
-        truths = conditions.truths(ok, holds, f"claims.{claim.id}.holds")
-    return _finding(case, ok, (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost, group)
+    truths = conditions.truths(ok, case.evidence.condition, f"claims.{claim.id}.holds")
+    seen = _seen(ok, KIND.of(claim), (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost)
+    return (_exact if claim.chance is None else _by_chance)(case, ok, seen, group)
 
 
-def _numbered(rows: pl.DataFrame, condition: str) -> pl.DataFrame:
-    """The rows that have a number in every column the condition names: SQL takes NaN for the largest number of all."""
-    columns = [name for name in spoken(condition) if name in rows.columns and rows[name].dtype.is_float()]
-    hollow = (rows[name].is_nan().fill_null(False) for name in columns)
-    return only(rows, ~functools.reduce(operator.or_, hollow)) if columns else rows
+def _seen(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost: int) -> Seen:
+    """Rows that have no truth value, by why they have none: what a search did not find, a null, or what is no number."""
+    unfound = null & rows[UNFOUND].to_numpy() if UNFOUND in rows.columns else np.zeros(len(rows), dtype=bool)
+    nulls, wild = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    for name in spoken(condition) & set(rows.columns) if (null & ~unfound).any() else ():
+        nulls |= rows[name].is_null().to_numpy()
+        if rows[name].dtype.is_float():
+            wild |= (~rows[name].is_finite()).fill_null(False).to_numpy()
+    hollow = null & ~unfound & nulls & ~wild
+    return Seen(broken=broken, hollow=hollow, unnumbered=null & ~unfound & ~hollow, unfound=unfound, lost=lost)
 
 
-def _finding(case: Case, rows: pl.DataFrame, broken: Any, hollow: Any, lost: int, group: dict[str, Any]) -> Finding:
-    claim, judged = case.claim, len(rows) - int(hollow.sum())
-    bad = offenders(case, rows, broken)
-    numbers = {"rows": judged, "broken": int(broken.sum()), "without_value": int(hollow.sum()), "lost": lost, "offenders": bad}
-    if broken.any():
-        sentence = (
-            f"{KIND.of(claim)} fails on {int(broken.sum())} of {judged} rows, among them {'; '.join(map(_row, bad[:SHOWN]))}"
-        )
-        return Finding(verdict="refuted", sentence=sentence, group=group, numbers=numbers)
-    sentence = f"{KIND.of(claim)} is true of all {judged} rows with a result (relative tolerance {claim.tolerance:g})"
-    word = "unmet" if judged == 0 else "undecided" if lost else "supported"
-    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
+def _exact(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]) -> Finding:
+    claim, numbers = case.claim, _numbers(case, rows, seen)
+    if seen.broken.any():
+        sentence = _fails(case, seen, numbers)
+        reasons = (*_missing(rows, seen), *_random(case, rows))
+        return Finding(verdict="refuted", sentence=sentence, group=group, numbers=numbers, reasons=reasons)
+    sentence = f"{KIND.of(claim)} is true of all {seen.judged} rows with a result (relative tolerance {claim.tolerance:g})"
+    return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
 
 
-def _missing(hollow: int, lost: int) -> tuple[str, ...]:
+def _by_chance(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]) -> Finding:
+    """The condition where theory lets a row break it with a probability: how many units have such a row, against what it lets.
+
+    Rows of one unit may break it together: by the union bound one of them does with at most their number times that.
+    """
+    from scipy.special import bdtrc
+
+    claim, unit = case.claim, case.claim.unit or "seed"
+    assert claim.chance is not None
+    counted = ~(seen.hollow | seen.unnumbered | seen.unfound)
+    table = rows.select(pl.col(unit), broken=pl.Series(seen.broken)).filter(pl.Series(counted)).group_by(unit)
+    each = table.agg(pl.len().alias("rows"), pl.col("broken").any())
+    units, against = len(each), int(each["broken"].sum())
+    most = min(1.0, claim.chance * float(each["rows"].max() or 0))
+    tail = float(bdtrc(against - 1, units, most)) if against else 1.0
+    numbers = _numbers(case, rows, seen) | {"units": units, "units_against": against, "probability": tail}
+    if not against:
+        sentence = f"{KIND.of(claim)} is true of all {seen.judged} rows with a result, each of which chance may break ({claim.chance:g})"
+        return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+    word = "refuted" if tail <= 1 - case.level else "undecided"
+    sentence = (
+        f"{_fails(case, seen, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a row) does as "
+        f"much with probability {shown(tail)}, judged at {level_text(case.level)}"
+    )
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+
+
+def _numbers(case: Case, rows: pl.DataFrame, seen: Seen) -> dict[str, Any]:
+    unfound = {"unfound": int(seen.unfound.sum())} if UNFOUND in rows.columns else {}
+    return {
+        "rows": seen.judged,
+        "broken": int(seen.broken.sum()),
+        "without_value": int(seen.hollow.sum()),
+        "lost": seen.lost + int(seen.unnumbered.sum()),
+        **unfound,
+        "offenders": offenders(case, rows, seen.broken),
+    }
+
+
+def _fails(case: Case, seen: Seen, numbers: dict[str, Any]) -> str:
+    among = "; ".join(map(_row, numbers["offenders"][:SHOWN]))
+    return f"{KIND.of(case.claim)} fails on {int(seen.broken.sum())} of {seen.judged} rows, among them {among}"
+
+
+def _missing(rows: pl.DataFrame, seen: Seen) -> tuple[str, ...]:
+    wild = int(seen.unnumbered.sum())
     texts = (
-        f"{count(lost, 'point')} no result, and could break it" if lost else "",
-        f"{count(hollow, 'row')} no value to compare, left out" if hollow else "",
+        f"{count(seen.lost, 'point')} no result, and could break it" if seen.lost else "",
+        f"{count(wild, 'row')} {NO_NUMBER} to judge by, and could break it" if wild else "",
+        f"{count(int(seen.hollow.sum()), 'row')} no value to compare, left out" if seen.hollow.any() else "",
+        _unfound(rows, seen.unfound) if seen.unfound.any() else "",
     )
     return tuple(text for text in texts if text)
+
+
+def _unfound(rows: pl.DataFrame, unfound: Truths) -> str:
+    statuses = rows.filter(pl.Series(unfound))["status"].cast(pl.String).value_counts().sort("status")
+    by_status = ", ".join(f"{n} {status}" for status, n in statuses.iter_rows())
+    n = int(unfound.sum())
+    return (
+        f"the search found no position of {n} {plural('boundary', n)} ({by_status}), which could break it; a claim that nothing is "
+        "found names the status"
+    )
+
+
+def _random(case: Case, rows: pl.DataFrame) -> tuple[str, ...]:
+    """What is to be said of rows that break an exact condition where the seed changes what is compared."""
+    results = [name for name in spoken(KIND.of(case.claim)) if name in rows.columns and rows[name].dtype.is_numeric()]
+    params = [name for name, described in case.fields.items() if described.role == "param" and name in rows.columns]
+    results = [name for name in results if name not in params and name != "seed"]
+    if not results or rows["seed"].n_unique() < 2:
+        return ()
+    drawn = rows.group_by(["arm", *params]).agg(pl.col(name).n_unique() for name in results).select(pl.col(results).max())
+    if max(drawn.row(0)) < 2:
+        return ()
+    return (
+        f"the seed changes what is compared, so each of {len(rows)} rows is a chance to break it; where theory lets a row do so "
+        "with a probability, 'chance' says it",
+    )
 
 
 def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any]]:
@@ -87,7 +190,7 @@ def offenders(case: Case, rows: pl.DataFrame, broken: Any) -> list[dict[str, Any
     if not broken.any():
         return []
 
-    about = ("arm",) if SETTLED in rows.columns else ("point", "arm", "seed")
+    about = ("arm", "status") if SETTLED in rows.columns else ("point", "arm", "seed")
     names = [name for name in rows.columns if name in about or name in spoken(KIND.of(case.claim))]
     names += [name for name in case.claim.by if name not in names]
     varying = [c for c in rows.columns if c in case.fields and c not in names and rows[c].n_unique() > 1]
@@ -107,39 +210,89 @@ def _row(row: dict[str, Any]) -> str:
 
 def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
     """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
-    claim, holds = case.claim, KIND.of(case.claim)
+    claim, where = case.claim, f"claims.{case.claim.id}"
     assert claim.se is not None
-    where = f"claims.{claim.id}"
-    parts = conditions.sides(holds)
-    if parts is None or parts[1] == "=":
-        raise SpecError(f"{where}.holds: with 'se' it must be one comparison by < <= > >=, but got '{holds}'; split it.")
-    rows = with_column(rows, claim.se, f"{where}.se")
-    left, operator, right = parts
-    signed = f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
-    gaps = conditions.numbers(rows, signed, f"{where}.holds").to_numpy()
-    errors = rows[claim.se].to_numpy().astype(float)
-    hollow = ~np.isfinite(gaps) | ~np.isfinite(errors)
-    if hollow.all():
-        return _finding(case, rows, np.zeros(len(rows), dtype=bool), hollow, lost, group)
-    return _simultaneous(case, rows, gaps, errors, hollow, lost, group)
+    gap = over(claim)
+    if not gap:
+        raise SpecError(
+            f"{where}.holds: with 'se' it must be one comparison by < <= > >=, but got '{KIND.of(claim)}'; split it."
+        )
+    rows = with_column(rows, claim.se.column, f"{where}.se")
+    values = conditions.numbers(rows, gap, f"{where}.holds")
+    gaps, errors = _floats(values), _floats(rows[claim.se.column])
+    freedom = _freedom(case, rows)
+    sound = np.isfinite(errors) & (errors >= 0) & (freedom > 0)
+    judged = (np.isfinite(gaps) & sound) | (gaps == np.inf)
+    seen = _seen(rows, KIND.of(claim), np.zeros(len(rows), dtype=bool), ~judged, lost)
+    missing = values.is_null().to_numpy() & ~seen.unfound
+    seen = replace(seen, hollow=missing, unnumbered=~judged & ~missing & ~seen.unfound)
+    return _simultaneous(case, rows, Noise(gaps=gaps, errors=np.where(sound, errors, 0.0), freedom=freedom), seen, group)
 
 
-def _simultaneous(
-    case: Case, rows: pl.DataFrame, gaps: Array, errors: Array, hollow: Any, lost: int, group: dict[str, Any]
-) -> Finding:
-    from scipy.special import ndtri
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """By how much each row is over what is claimed, the standard error of that and its degrees of freedom, `(n,)` each."""
 
-    claim, holds, judged = case.claim, KIND.of(case.claim), int((~hollow).sum())
-    margin = float(-ndtri((1 - case.level) / (2 * judged))) * errors
-    broken, sure = ~hollow & (gaps > margin), ~hollow & (gaps <= -margin)
-    worst = int(np.argmax(np.where(hollow, -np.inf, gaps / np.maximum(errors, 1e-300))))
-    numbers: dict[str, Any] = {
-        "rows": judged, "broken": int(broken.sum()), "sure": int(sure.sum()), "without_value": int(hollow.sum()), "lost": lost,
-        "worst_in_se": float(gaps[worst] / max(errors[worst], 1e-300)), "offenders": offenders(case, rows, broken),
-    }  # fmt: skip
+    gaps: Array
+    errors: Array
+    freedom: Array
+
+    def margins(self, level: float, rows: int) -> Array:
+        """How far each row must be off so that all are judged rightly at once at that level."""
+        from scipy.special import ndtri, stdtrit
+
+        tail = (1 - level) / (2 * max(rows, 1))
+        normal = np.isinf(self.freedom) | ~(self.freedom > 0)
+        return np.asarray(-np.where(normal, ndtri(tail), stdtrit(np.where(normal, 1.0, self.freedom), tail)) * self.errors)
+
+
+def _floats(column: pl.Series) -> Array:
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _freedom(case: Case, rows: pl.DataFrame) -> Array:
+    """The degrees of freedom of each row's standard error: as the claim says, else as its workload; infinite where none says."""
+    assert case.claim.se is not None
+    column = case.claim.se.column
+    known = case.claim.se.df or (case.fields[column].df if column in case.fields else "") or float("inf")
+    try:
+        return np.full(len(rows), float(known))
+    except ValueError:
+        return _floats(with_column(rows, str(known), f"claims.{case.claim.id}.se.df")[str(known)])
+
+
+def _simultaneous(case: Case, rows: pl.DataFrame, noise: Noise, seen: Seen, group: dict[str, Any]) -> Finding:
+    claim, judged = case.claim, ~(seen.hollow | seen.unnumbered | seen.unfound)
+    margin, rounding = noise.margins(case.level, int(judged.sum())), _rounding(case, rows)
+    exact = noise.errors == 0
+    seen = replace(seen, broken=judged & (noise.gaps > np.maximum(margin, rounding)))
+    sure = judged & ~seen.broken & (noise.gaps <= np.where(exact, rounding, -margin))
+    off = np.where(judged, noise.gaps / np.maximum(noise.errors, 1e-300), -np.inf)
+    worst = float(off.max(initial=-np.inf))
+    numbers = _numbers(case, rows, seen) | {"sure": int(sure.sum()), "worst_in_se": worst}
+    if not judged.any() and not seen.broken.any():
+        sentence = f"{KIND.of(claim)} has no row that could be judged"
+        return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
     sentence = (
-        f"{holds} past the noise ({claim.se}) in {int(sure.sum())} of {judged} rows, against it in {int(broken.sum())}, "
-        f"simultaneously at {level_text(case.level)}; the worst is {shown(numbers['worst_in_se'])} standard errors over"
+        f"{KIND.of(claim)} past the noise ({claim.se}) in {int(sure.sum())} of {seen.judged} rows, against it in "
+        f"{int(seen.broken.sum())}, simultaneously at {level_text(case.level)} {_quantile(noise.freedom[judged])}; "
+        f"the worst is {shown(worst)} standard errors over"
     )
-    word = "refuted" if broken.any() else "supported" if sure.sum() == judged and not lost else "undecided"
-    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(int(hollow.sum()), lost))
+    word = "refuted" if seen.broken.any() else "supported" if sure.sum() == seen.judged and not seen.open else "undecided"
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+
+
+def _rounding(case: Case, rows: pl.DataFrame) -> Array:
+    """How far rounding can put the sides of each row's comparison apart."""
+    left, _, right = conditions.sides(KIND.of(case.claim)) or ("0", "<", "0")
+    largest = conditions.numbers(rows, f"greatest(abs({left}), abs({right}))", f"claims.{case.claim.id}.holds")
+    return case.claim.tolerance * np.nan_to_num(_floats(largest), nan=0.0, posinf=0.0)
+
+
+def _quantile(freedom: Array) -> str:
+    """By which quantile rows were judged."""
+    known = freedom[np.isfinite(freedom)]
+    if not len(known):
+        return "by the normal quantile, as nothing says how well 'se' is known ('df')"
+    low, high = float(known.min()), float(known.max())
+    return f"by Student's t with {shown(low)}{f' to {shown(high)}' if high > low else ''} degrees of freedom"

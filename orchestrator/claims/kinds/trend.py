@@ -1,12 +1,13 @@
 """Turns the rows of a `trend` claim into findings: whether a column, or a fitted parameter, rises or falls along another.
 
-Two things are asked. The contrast over the order of the places (the slope in ranks) must lie on the claimed side of zero, and
-no step between neighbours may go against it beyond its noise. Without noise every step counts as it is.
+`increasing` speaks of every step between neighbours: each must rise beyond its noise, or fall by no more than the slack (an
+intersection-union test, so that support needs no correction for many steps), and one that falls beyond it refutes.
+`rising_overall` speaks of the contrast over the order of the places (the slope in ranks) alone. Without noise each counts as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
 from orchestrator.fitting.fits import FittedLaw, fit, replicas
-from orchestrator.fitting.intervals import Array, student
+from orchestrator.fitting.intervals import Array, deviation, student
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.spec.claim_kinds.trend import KIND
@@ -50,7 +51,7 @@ class Path:
         """A weighted sum of the values and half its interval."""
         value = float(weights @ self.values)
         if self.replicas is not None:
-            return value, student(level, self.units - 1) * self.factor * float(np.std(self.replicas @ weights, ddof=1))
+            return value, student(level, self.units - 1) * self.factor * deviation(self.replicas @ weights)
         parts = (weights * self.errors) ** 2
         total = float(parts.sum())
         if total == 0:
@@ -70,13 +71,28 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """A trend's verdict: the contrast with its interval, how many steps go against it, and why it is unsettled."""
+    """A trend's verdict: the contrast with its interval, which steps go against it and which are open, and why it is unsettled."""
 
     word: str
     value: float
     half: float
     against: tuple[int, ...]
+    open: tuple[int, ...]
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """Where a path should go: up (sign 1) or down (-1), at every step or overall, and how far a step may go the other way."""
+
+    sign: float
+    overall: bool = False
+    slack: float = 0.0
+    tolerance: float = 1e-9
+
+    def room(self, values: Array) -> float:
+        """How far those values may go the other way."""
+        return max(self.slack, self.tolerance * float(np.max(np.abs(values))))
 
 
 def judge(case: Case) -> list[Finding]:
@@ -96,6 +112,9 @@ def _outer_groups(case: Case) -> tuple[str, ...]:
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     trend = KIND.of(case.claim)
+    y = trend.of if case.model is None else MODEL.of(case.model).y
+    if short := list(case.unrepeated(rows, y)):
+        return Finding(verdict="unmet", sentence=f"too little data: {short[0]}", group=group, reasons=tuple(short))
     if case.model is not None:
         paths, short, numbers, reasons = _parameters(case, case.model, rows)
     else:
@@ -106,20 +125,23 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     if short:
         sentence = f"too little data: {'; '.join(short)}"
         return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(*short, *reasons))
-    sign = 1.0 if trend.is_ == "increasing" else -1.0
-    slope = slope_of(paths[0], sign, case.level, case.claim.tolerance)
-    words_at_extremes = [slope_of(path, sign, case.level, case.claim.tolerance).word for path in paths[1:]]
+    way = Way(sign=trend.sign, overall=trend.overall, slack=trend.slack, tolerance=case.claim.tolerance)
+    slope = slope_of(paths[0], way, case.level)
+    words_at_extremes = [slope_of(path, way, case.level).word for path in paths[1:]]
     word, reason = settle(slope.word, slope.reason, words_at_extremes, _bounded(case))
+    if case.model is None and (best := case.best_of(rows, trend.of, trend.along)):
+        word, reason = "undecided", best
     reasons += [reason] if reason else []
     numbers |= {
         "trend": {
             "estimate": slope.value, "low": slope.value - slope.half, "high": slope.value + slope.half,
-            "expected_low": 0.0 if sign > 0 else -float("inf"), "expected_high": float("inf") if sign > 0 else 0.0,
+            "expected_low": 0.0 if way.sign > 0 else -float("inf"), "expected_high": float("inf") if way.sign > 0 else 0.0,
         },
         "at": paths[0].at.tolist(),
         "values": paths[0].values.tolist(),
         "steps": len(paths[0].at) - 1,
         "against": len(slope.against),
+        "open": len(slope.open),
     }  # fmt: skip
     return Finding(
         verdict=word, sentence=_sentence(case, paths[0], slope), group=group, numbers=numbers, reasons=tuple(reasons)
@@ -132,33 +154,61 @@ def _bounded(case: Case) -> str:
     return f"the values are {kind} bounds found by search, which cannot support a trend" if kind != "exact" else ""
 
 
-def slope_of(path: Path, sign: float, level: float, tolerance: float) -> Slope:
-    """The verdict on a path that should rise (sign 1) or fall (-1), the smallest one and two places dropped included."""
-    whole = _slope(path, sign, level, tolerance)
-    shorter = [_slope(path.after(drop), sign, level, tolerance) for drop in WINDOWS if len(path.at) - drop >= FEWEST]
+def slope_of(path: Path, way: Way, level: float) -> Slope:
+    """The verdict on a path that should go that way, the smallest one and two places dropped included."""
+    whole = _slope(path, way, level)
+    shorter = [_slope(path.after(drop), way, level) for drop in WINDOWS if len(path.at) - drop >= FEWEST]
     turned = {
-        "supported": any(sign * slope.value <= 0 for slope in shorter),
+        "supported": way.overall and any(way.sign * slope.value <= 0 for slope in shorter),
         "refuted": any(slope.word == "supported" for slope in shorter),
     }
     if not turned.get(whole.word, False):
         return whole
     reason = f"{FINITE}: without the smallest places it is {' and '.join(shown(slope.value) for slope in shorter)} a place"
-    return Slope(word="undecided", value=whole.value, half=whole.half, against=whole.against, reason=reason)
+    return replace(whole, word="undecided", reason=reason)
 
 
-def _slope(path: Path, sign: float, level: float, tolerance: float) -> Slope:
+def _slope(path: Path, way: Way, level: float) -> Slope:
     k = len(path.at)
     ranks = np.arange(k, dtype=np.float64) - (k - 1) / 2
-    value, half = path.contrast(np.asarray(ranks / float(ranks @ ranks)), level)
-    share = 1 - (1 - level) / max(k - 1, 1)
-    against = []
+    weights = np.asarray(ranks / float(ranks @ ranks))
+    value, half = path.contrast(weights, level)
+    against, unsure = _steps(path, way, level)
+    risen, room = way.sign * value, way.room(path.values)
+    if way.overall:
+        word = "refuted" if risen < -max(half, room) else "supported" if risen > max(half, room) else "undecided"
+        return Slope(word=word, value=value, half=half, against=against, open=unsure)
+    fallen = risen < -max(path.contrast(weights, 1 - (1 - level) / k)[1], room)
+    flat = way.slack == 0 and risen <= room  # no step falls, and none rises either
+    word = "refuted" if against or fallen else "undecided" if unsure or flat else "supported"
+    return Slope(word=word, value=value, half=half, against=against, open=unsure, reason=_unsure(path, way, level, unsure))
+
+
+def _steps(path: Path, way: Way, level: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The steps that go against the way, all of them and the contrast sharing the error, and those that could go either way."""
+    k = len(path.at)
+    against, unsure = [], []
     for i in range(k - 1):
-        step, room = path.contrast(_unit(k, i + 1) - _unit(k, i), share)
-        room = max(room, tolerance * float(np.max(np.abs(path.values[i : i + 2]))))
-        against += [i] if sign * step < -room else []
-    room = max(half, tolerance * float(np.max(np.abs(path.values))))
-    word = "refuted" if against or sign * value < -room else "supported" if sign * value > room else "undecided"
-    return Slope(word=word, value=value, half=half, against=tuple(against))
+        step, half = path.contrast(_unit(k, i + 1) - _unit(k, i), level)
+        _, wide = path.contrast(_unit(k, i + 1) - _unit(k, i), 1 - (1 - level) / k)
+        room = way.room(path.values[i : i + 2])
+        if way.sign * step + wide < -room:
+            against.append(i)
+        elif way.sign * step - half < -room and not (path.replicas is None and abs(step) <= room):  # found positions may tie
+            unsure.append(i)
+    return tuple(against), tuple(unsure)
+
+
+def _unsure(path: Path, way: Way, level: float, steps: tuple[int, ...]) -> str:
+    """A sentence on the step that is least sure to go the way; empty where all are."""
+    if not steps:
+        return ""
+    k = len(path.at)
+    ends = {i: path.contrast(_unit(k, i + 1) - _unit(k, i), level) for i in steps}
+    i = min(ends, key=lambda i: way.sign * ends[i][0] - ends[i][1])
+    step, half = ends[i]
+    where = f"from {shown(float(path.at[i]))} to {shown(float(path.at[i + 1]))}"
+    return f"the step {where} is {shown(step)} {span(step - half, step + half)}, which leaves its way open"
 
 
 def _unit(k: int, i: int) -> Array:
@@ -228,7 +278,8 @@ def _sentence(case: Case, path: Path, slope: Slope) -> str:
     ends += shown(float(path.at[-1]))
     low, high = slope.value - slope.half, slope.value + slope.half
     exact = "without noise" if slope.half == 0 else f"{span(low, high)} at {level_text(case.level)}"
+    steps = f"{len(slope.against)} of {len(path.at) - 1} steps go against it"
     return (
         f"{trend.of} along {trend.along}, {len(path.at)} places, {ends}: {shown(slope.value)} a place ({exact}), expected "
-        f"{trend.is_}; {len(slope.against)} of {len(path.at) - 1} steps go against it"
+        f"{trend.words}; {steps}{f', {len(slope.open)} could' if slope.open else ''}"
     )

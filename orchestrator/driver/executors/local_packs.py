@@ -21,7 +21,7 @@ class LocalPacks:
 
     def __init__(self, session: Session, show: Show) -> None:
         self._session, self._show = session, show
-        self._recorder = Recorder(str(session.store.path))
+        self._recorder = Recorder(str(session.store.path.absolute()))
 
     def next(self) -> Batch | None:
         """The next pack; None where none waits now."""

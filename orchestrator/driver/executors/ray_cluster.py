@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 
+from orchestrator.driver.executors import ray_token
 from orchestrator.driver.executors.executor import Resources
 from orchestrator.errors import SweepError
+
+PATIENCE = 3.0
+"""Seconds in which a machine must answer."""
 
 
 @contextmanager
@@ -22,19 +27,38 @@ def connected(resources: Resources, code: tuple[str, ...]) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    token = ray_token.joined(resources.address) if resources.address else ""
+    if resources.address:
+        _listening(resources.address)
     try:
         with _bare():
             ray.init(**_settings(resources, code))
-    except ConnectionError as error:
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         raise SweepError(
             f"--address: a Ray cluster must answer at '{resources.address}', but {error}; begin one with 'ray start --head', "
-            "or leave --address out for a Ray of this machine."
+            f"or leave --address out for a Ray of this machine. {ray_token.advice(token)}"
         ) from error
+    if not resources.address:
+        ray_token.shut()
     _hush()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _listening(address: str) -> None:
+    """Refuse an address where nothing listens, before Ray tries it for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except OSError as error:
+        raise SweepError(
+            f"--address: a Ray cluster must answer at '{address}', but nothing listens there ({error}); begin one with "
+            "'ray start --head', or leave --address out for a Ray of this machine."
+        ) from error
 
 
 def _hush() -> None:

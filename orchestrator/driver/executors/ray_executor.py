@@ -11,9 +11,19 @@ from orchestrator.driver import shipping
 from orchestrator.driver.executors.executor import STARTER, Resources
 from orchestrator.driver.progress import Show
 from orchestrator.driver.session import Session
-from orchestrator.errors import SweepError
+from orchestrator.errors import ClusterError, SweepError
 from orchestrator.spec.sweep_model import Needs
 from orchestrator.workload.describe import Workload
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says last, where Ray puts the cause."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no message")
 
 
 class RayTune:
@@ -40,10 +50,19 @@ class RayTune:
         return ray_cluster.slots(needs.cpu, needs.gpu)
 
     def run(self, session: Session, show: Show) -> None:
-        """Measure every pack of the session on Ray."""
+        """Measure every pack of the session on Ray; ClusterError where Ray itself fails meanwhile."""
+        from ray.exceptions import RayError
+        from ray.tune.error import TuneError
+
         from orchestrator.driver.executors import ray_tune
 
-        ray_tune.run_packs(session, show)
+        try:
+            ray_tune.run_packs(session, show)
+        except (RayError, TuneError) as error:
+            raise ClusterError(
+                f"Ray failed under this run: {type(error).__name__}: {last_line(error)}; every recorded row is kept: "
+                "run the same command again and it finishes the rest."
+            ) from error
 
     def close(self) -> None:
         """Let Ray go down; returns at once."""
@@ -79,6 +98,10 @@ class _Connection:
                 self._end.wait()
         except SweepError as error:
             self._error = error
+        except Exception as error:  # Ray raises whatever it likes; it is told where the driver waits
+            self._error = SweepError(
+                f"Ray did not come up: {type(error).__name__}: {first_line(error)}; mend that, or measure with --inline."
+            )
         finally:
             self._up.set()
 

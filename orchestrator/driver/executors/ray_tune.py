@@ -60,7 +60,7 @@ def run_packs(session: Session, show: Show) -> None:
     if isinstance(session.terms.workload, types.ModuleType):
         with suppress(ValueError):  # a module made by hand is pickled by value anyway
             ray.cloudpickle.register_pickle_by_value(session.terms.workload)
-    recorder = _recorder(str(session.store.path))
+    recorder = _recorder(str(session.store.path.resolve()))  # an actor's folder is another one
     driver = _Driver(session, recorder, show)
     _DRIVERS[driver.key] = driver
     monitor = threading.Thread(target=driver.watch, name="lawsweep-monitor", daemon=True)

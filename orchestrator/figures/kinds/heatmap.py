@@ -10,16 +10,17 @@ import altair as alt
 import polars as pl
 
 from orchestrator.columns import OK
+from orchestrator.figures.curve_chart import lost_mark
 from orchestrator.figures.data import Record, prepared
 from orchestrator.figures.drawing import Drawing, Request, described, recorded
-from orchestrator.figures.theme import INK, LOST, axis_title
+from orchestrator.figures.theme import INK, axis_title
 from orchestrator.fitting.aggregates import combine
 from orchestrator.results.conditions import truths
 from orchestrator.results.derived_columns import derived, with_column
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.spec import Spec
 from orchestrator.spec.figure_model import Figure
-from orchestrator.wording import count
+from orchestrator.wording import count, some
 
 WIDTH, HEIGHT = 420, 300
 FULL = 0.6  # of all combinations of x and y: with as many measured the map is a grid, with fewer a cloud of marks
@@ -33,13 +34,19 @@ def draw(request: Request) -> Drawing:
     arms = set(prepared(spec, figure, request.rows)["arm"].cast(str).to_list())
     line = [record for record in border(figure, request.beside.boundaries) if record["arm"] in arms]
     lost = sum(1 for r in records if r["value"] is None)
-    text = f"{described(figure.color, fields)} over {figure.x} and {figure.y}."
+    text = f"{described(figure.color, fields)} over {figure.x} and {figure.y}. {_each(records)}"
     if lost:
         text += f" {count(lost, 'point')} no result: crosses."
     if line:
         text += " The line is the boundary that the search found, its band the bracket; marks are where it measured."
     title = f"{figure.color} over {figure.x} and {figure.y}"
     return request.answer(heat(figure, records, line, fields), title, text, recorded(cell=records, boundary=line))
+
+
+def _each(records: list[Record]) -> str:
+    """How many rows a mark stands for, in a sentence."""
+    numbers = [record["seeds"] for record in records if record["value"] is not None]
+    return f"Each mark stands for {some(numbers, 'row')}."
 
 
 def cells(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns) -> list[Record]:
@@ -89,14 +96,14 @@ def heat(figure: Figure, records: list[Record], line: list[Record], fields: Colu
     if _is_grid(valued) and not line:
         ordinal = {axis: _ordinal(axis, column) for axis, column in (("x", figure.x), ("y", figure.y))}
         marks = alt.Chart(alt.Data(values=valued)).mark_rect().encode(**ordinal, color=color, tooltip=tips)
-        gaps = alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**ordinal)
+        gaps = lost_mark(alt.Chart(alt.Data(values=lost)), size=60).encode(**ordinal)
         return (alt.layer(marks, gaps) if lost else marks).properties(width=WIDTH, height=HEIGHT)
     layers = [_cells(figure, valued, axes, color, tips)] if _is_grid(valued) else []
     size, rim = (18, 0.8) if layers else (70, 0.5)
     base = alt.Chart(alt.Data(values=valued)).mark_point(filled=True, size=size, opacity=1, stroke="white", strokeWidth=rim)
     layers.append(base.encode(**axes, color=color, tooltip=tips))
     if lost:
-        layers.append(alt.Chart(alt.Data(values=lost)).mark_point(shape="cross", angle=45, color=LOST, size=60).encode(**axes))
+        layers.append(lost_mark(alt.Chart(alt.Data(values=lost)), size=60).encode(**axes))
     if line:
         base_line = alt.Chart(alt.Data(values=line))
         over = _is_grid(valued)  # dark cells lie below: the line has a rim, and its band is light

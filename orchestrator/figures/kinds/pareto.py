@@ -15,6 +15,7 @@ from orchestrator.figures.theme import COLORS, HEIGHT, INK, WIDTH, axis_title
 from orchestrator.fitting.aggregates import combine
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.spec.figure_model import Figure
+from orchestrator.wording import some
 
 
 def draw(request: Request) -> Drawing:
@@ -58,7 +59,9 @@ def caption(points: Sequence[Record], figure: Figure) -> str:
     """What is drawn, in sentences."""
     best = sum(1 for p in points if p["best"])
     ends = f"{figure.best[0]} {figure.x} and {figure.best[1]} {figure.y}"
-    return f"Each mark is one assignment, seeds combined. The line joins the {best} of {len(points)} that none beats in {ends}."
+    rows = some([p["seeds"] for p in points], "row")
+    front_says = f"The line joins the {best} of {len(points)} that none beats in {ends}."
+    return f"Each mark is one assignment, of {rows}, seeds combined. {front_says}"
 
 
 def chart(points: list[Record], figure: Figure, fields: Columns) -> alt.TopLevelMixin:

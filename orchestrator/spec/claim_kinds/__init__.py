@@ -31,8 +31,8 @@ class Claimed(Protocol):
         """Where numbers are expected, by their names."""
 
     @property
-    def se(self) -> str | None:
-        """The column with a standard error."""
+    def se(self) -> object:
+        """The column with a standard error, or a section that is printed as one."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
         """The claim with other values."""

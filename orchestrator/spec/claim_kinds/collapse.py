@@ -1,13 +1,13 @@
 """The claim that curves lie on one another once x is rescaled.
 
-collapse: {x: d, y: y, curves: beta}
+collapse: {x: d, y: y, curves: beta, scale: log}
 expect: {spread: {at_most: 0.05}}
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,11 +24,16 @@ class Collapse(Section):
     x: Annotated[Column, Field(description="column or formula of the rescaled x")]
     y: Annotated[Column, Field(description="column or formula of y")]
     curves: Annotated[Column, Field(description="the column whose values are a curve each")]
+    scale: Annotated[
+        Literal["linear", "log"] | None,
+        Field(description="whether the spread is one of y or of ln y; where y spans decades one of them must be written"),
+    ] = None
 
 
 def _expected(collapse: Collapse, claim: Claimed, bounds: Mapping[str, str]) -> str:
     spread = bounds.get("spread", f"at most {SPREAD}")
-    return f"{collapse.y} over {collapse.x} one curve for every {collapse.curves}, spread {spread}"
+    y = f"ln({collapse.y})" if collapse.scale == "log" else collapse.y
+    return f"{y} over {collapse.x} one curve for every {collapse.curves}, spread {spread}"
 
 
 KIND = ClaimKind[Collapse](

@@ -18,5 +18,5 @@ KIND = ClaimKind[str](
     expected=lambda condition, claim, bounds: f"{condition} on every row" + (f", noise {claim.se}" if claim.se else ""),
     condition=lambda condition: condition,
     rowwise=True,
-    owns=(("se",),),
+    owns=(("se",), ("chance",)),
 )

@@ -1,19 +1,20 @@
 """The claim that a column, or a parameter of an earlier fit, rises or falls along another column.
 
-trend: {of: y, along: d, is: increasing}
+trend: {of: y, along: d, is: increasing}        every step of it
+trend: {of: y, along: d, is: rising_overall}    the whole of it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.fitting.law_names import LAWS, PARAMETERS
 from orchestrator.spec.axes import Wrong
 from orchestrator.spec.claim_kinds import ClaimKind, Place, fit
-from orchestrator.spec.field_types import Column, Columns, Section
+from orchestrator.spec.field_types import Column, Columns, Real, Section, wrong
 
 
 class Trend(Section):
@@ -21,8 +22,35 @@ class Trend(Section):
 
     of: Annotated[Column, Field(description="the column, or the parameter of an earlier fit, that rises or falls")]
     along: Annotated[Column, Field(description="the column along which it does")]
-    is_: Literal["increasing", "decreasing"] = Field(alias="is", description="the way it goes")
+    is_: Literal["increasing", "decreasing", "rising_overall", "falling_overall"] = Field(
+        alias="is", description="the way it goes: at every step (increasing, decreasing), or from end to end"
+    )
+    slack: Annotated[Real, Field(ge=0, description="how far a step may go the other way, in units of the quantity")] = 0.0
     by: Annotated[Columns, Field(description="columns whose values have a trend each")] = ()
+
+    @model_validator(mode="after")
+    def _slack_is_of_steps(self) -> Self:
+        if self.overall and self.slack:
+            raise wrong(
+                f"'slack' must stand beside increasing or decreasing, whose steps have it, but got '{self.is_}'.", "slack"
+            )
+        return self
+
+    @property
+    def overall(self) -> bool:
+        """Whether it is the way from end to end, not that of every step."""
+        return self.is_.endswith("_overall")
+
+    @property
+    def sign(self) -> float:
+        """1 where it rises, -1 where it falls."""
+        return 1.0 if self.is_ in ("increasing", "rising_overall") else -1.0
+
+    @property
+    def words(self) -> str:
+        """The way it goes, as a sentence says it."""
+        slack = f", no step back by more than {self.slack:g}" if self.slack else ""
+        return f"{self.is_.replace('_', ' ')}{'' if self.overall else ' at every step'}{slack}"
 
     @property
     def fitted(self) -> bool:
@@ -68,6 +96,6 @@ KIND = ClaimKind[Trend](
     says="a quantity that rises or falls",
     columns=_columns,
     axes=lambda trend, claim: (trend.along, trend.of),
-    expected=lambda trend, claim, bounds: f"{trend.of} {trend.is_} along {trend.along}",
+    expected=lambda trend, claim, bounds: f"{trend.of} {trend.words} along {trend.along}",
     model=_model,
 )

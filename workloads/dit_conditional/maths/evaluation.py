@@ -62,6 +62,7 @@ def exact(task: Problem) -> Field:
     among = {law: torch.tensor(models, device=basis.device) for law, models in packs.groups(task.laws, lambda law: law)}
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
+        """The exact mean of the clean data given x at time t, with the label y or, hidden, without it."""
         h, time, condition = torch.bmm(x.double(), basis), t.double(), y.double()
         score = torch.empty_like(h)
         for law, at in among.items():

@@ -35,6 +35,8 @@ def predictor(task: Problem, trained: Ensemble) -> tuple[Field, Tensor]:
     p, parameters = task.first, diffusion_network.retracted(trained.parameters)
 
     def predict(x: Tensor, t: Tensor, y: Tensor, hidden: bool) -> Tensor:
+        """What the network says of x at time t, with the label y or, hidden, without it."""
+
         def field(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
             masked = torch.full_like(t, hidden, dtype=torch.bool) if hidden else None
             return network.predict(parameters, task.fixed, x, t, y, masked, p)

@@ -54,6 +54,7 @@ def _probe(task: Problem) -> Measure[Field]:
     p, probe = task.first, evaluation.probe(task)
 
     def measure(predict: Field, span: Tensor, last: bool) -> dict[str, Tensor]:
+        """The errors of a prediction after a span of steps, and what only the last row tells."""
         values = evaluation.score_errors(task, probe, predict, span)
         values["n_params"] = torch.full((len(task.params),), network.layout(p).count)
         if p.x_dim == 1 and not problem.latent(p):

@@ -46,6 +46,7 @@ def exact(task: Problem) -> Field:
     noisy = any(p.ambient_noise > 0 for p in task.params)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
+        """The exact mean of the clean data given x at time t, through the subspace of the data."""
         h = torch.bmm(x, task.basis)
         if len(among) == 1:
             q = latents.prediction(task.laws[0], h, t)
@@ -207,6 +208,7 @@ def _draws(task: Problem, points: int) -> process.Draws:
     like = task.like
 
     def draw(k: int, steps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Clean points, two noises and uniform times of the k-th path, all from the points' own streams."""
         count = steps * points
         streams = [generator(ctx, f"path time {k}") for ctx in task.ctxs]
         uniform = torch.stack([torch.rand(count, generator=g, dtype=like.dtype, device=like.device) for g in streams])

@@ -29,6 +29,7 @@ def predictor(task: Problem, trained: Ensemble) -> tuple[process.Field, Tensor]:
     p, parameters = task.first, diffusion_network.retracted(trained.parameters)
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
+        """What the network says of x at time t."""
         return diffusion_network.piecewise(
             lambda x, t: network.predict(parameters, x, t, p), problem.reshape(p)[0] * p.ff, x, t
         )

@@ -133,6 +133,7 @@ def summary(covariance: Tensor, tails: float, bias: Tensor, trees: int) -> Exact
     of_square = of_noise + 4 * float(bias @ covariance @ bias)
 
     def root_se(variance: float, mean: float) -> float:
+        """Standard error of the root of a mean over trees, by the delta method; 0 where the mean is 0."""
         return math.sqrt(variance / trees) / q / (2 * math.sqrt(mean)) if mean else 0.0
 
     return Exact(

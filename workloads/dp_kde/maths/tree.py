@@ -41,6 +41,7 @@ def simulate(tree: int, d: int, key: int) -> Mechanism:
     """The noise that the simulation gives to a release of that number: reproducible, so not private."""
 
     def add(k: int, statistic: int, level: int, values: Tensor, scale: float) -> Tensor:
+        """The values of a level with their noise added."""
         nodes = torch.arange(len(values), device=values.device)
         counters = errors.noise_counters(tree, d, k, statistic, level, nodes, key)
         return values + noise.whole(noise.signed(counters), scale).long()

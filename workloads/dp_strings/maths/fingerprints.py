@@ -61,6 +61,7 @@ def lazy_test(noisy: Fingerprints, public: tuple[Fingerprints, Fingerprints], sh
     suffix, tables = public
 
     def says(lane: Ints, column: Ints, height: Ints, position: Ints) -> Bools:
+        """Whether two segments look equal: few bits of their sketches differ."""
         first = position + column - cap
         other = segment((suffix[lane, first], suffix[lane, first + (1 << height)]), tables, height)
         return np.bitwise_count(noisy[lane, shape.starts[height] + (position >> height)] ^ other) <= threshold

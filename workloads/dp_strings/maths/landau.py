@@ -66,6 +66,7 @@ def exact(same: Bools) -> Oracle:
     stop = np.minimum.accumulate(stop[..., ::-1], axis=2)[..., ::-1]
 
     def prefix(position: Ints, _: Bools) -> Ints:
+        """How many characters agree from the position on."""
         at = np.minimum(position, n)
         return np.take_along_axis(stop, at[..., None], 2)[..., 0] - at
 

@@ -62,12 +62,15 @@ def sketch(task: Task, method: Method, stream: Stream) -> Times:
     private = np.ascontiguousarray(np.moveaxis(noisy, 1, 0))  # (strings, words, rows, buckets)
 
     def answers() -> list[float]:
+        """Answer all queries; what is timed as the cost of an answer."""
         return [_answer(own, clean, method) for own in private]
 
     def release() -> Words:
+        """Make what is released of one string; what is timed as the cost of a release."""
         return _released(strings[:1], hashed, stream("flips"))
 
     def encode() -> Words:
+        """Encode one query without noise; what is timed as its part of an answer."""
         return _packed(sketches.encode(strings[:1], hashed), method)
 
     return Times(*taken(task, release, encode, answers), method.bits, private[0].size)
@@ -97,6 +100,7 @@ def packed(task: Task, stream: Stream, noisy: bool) -> Times:
     strings = torch.randint(2, (task.strings, task.n), generator=stream("strings"), dtype=torch.uint8).bool()
 
     def release() -> Words:
+        """Make what is released of one string; what is timed as the cost of a release."""
         row = strings[:1]
         return codes.pack((row ^ flips.noise(tuple(row.shape), 0.1, stream("flips")) if noisy else row).numpy())
 
@@ -104,9 +108,11 @@ def packed(task: Task, stream: Stream, noisy: bool) -> Times:
     query = private[0].copy()
 
     def answers() -> list[int]:
+        """Answer all queries; what is timed as the cost of an answer."""
         return [int(np.bitwise_count(own ^ query).sum(dtype=np.int64)) for own in private]
 
     def encode() -> Words:
+        """Encode one query without noise; what is timed as its part of an answer."""
         return codes.pack(strings[:1].numpy())
 
     return Times(*taken(task, release, encode, answers), task.n, query.size)
@@ -118,6 +124,7 @@ def edit(task: Task, stream: Stream) -> Times:
     rows = [(x.tobytes(), y[:m].tobytes()) for x, y, m in zip(planted.a, planted.b, planted.length, strict=True)]
 
     def answers() -> list[int]:
+        """Answer all queries; what is timed as the cost of an answer."""
         return [Levenshtein.distance(x, y, score_cutoff=task.k) for x, y in rows]
 
     answered, beside = quickest([answers, reference()], task.repeats)
@@ -134,12 +141,15 @@ def offset_tree(task: Task, sizes: tuple[int, int], stream: Stream) -> Times:
     first_pair = planted.part(0, 1)
 
     def release() -> Words:
+        """Make what is released of one string; what is timed as the cost of a release."""
         return tree.differences(first_pair.a[:, None] == 1, words, shape) ^ noise[:, :1, None]
 
     def encode() -> Words:
+        """Encode one query without noise; what is timed as its part of an answer."""
         return tree.differences(~landau.equal(first_pair.a, first_pair.b, first_pair.lengths, cap), words, shape)
 
     def answers(visited: landau.Bools | None = None) -> None:
+        """Answer all queries; what is timed as the cost of an answer."""
         test = tree.tabulated(tree.outcomes(clean, noise, own.threshold(RATE)), shape, visited)
         landau.distances(tree.oracle(test, planted.lengths, shape, 2 * cap + 1), planted.lengths, cap)
 
@@ -160,12 +170,15 @@ def rabin_tree(task: Task, degree: int, stream: Stream) -> Times:
     test = fingerprints.lazy_test(private, (public, tables), shape, cap, own.threshold(RATE))
 
     def answers() -> None:
+        """Answer all queries; what is timed as the cost of an answer."""
         landau.distances(tree.oracle(test, planted.lengths, shape, 2 * cap + 1), planted.lengths, cap)
 
     def release() -> object:
+        """Make what is released of one string; what is timed as the cost of a release."""
         return fingerprints.sketched(planted.a[0], words, shape)
 
     def encode() -> object:
+        """Encode one query without noise; what is timed as its part of an answer."""
         return fingerprints.suffixes(planted.b[0], start, modulus, degree)
 
     return Times(*taken(task, release, encode, answers), own.bits * shape.nodes)

@@ -71,6 +71,7 @@ def tabulated(says: Bools, shape: Shape, visited: Bools | None = None) -> Test:
     """Tests read from a table (pairs, diagonals, nodes); `asked`, of the same shape, notes which were."""
 
     def test(lane: Ints, column: Ints, height: Ints, position: Ints) -> Bools:
+        """Look an outcome up, and mark its node as visited."""
         spot = lane, column, shape.starts[height] + (position >> height)
         if visited is not None:
             visited[spot] = True
@@ -88,6 +89,7 @@ def oracle(test: Test, lengths: tuple[Ints, Ints], shape: Shape, diagonals: int)
     room = np.minimum(lengths[0][:, None], lengths[1][:, None] - diagonal[None])  # (pairs, diagonals)
 
     def prefix(position: Ints, mask: Bools) -> Ints:
+        """How many characters agree from the position on, as the noisy tests say."""
         lane, column = np.nonzero(mask & (position < room))
         grown = np.zeros_like(position)
         grown[lane, column] = _climb(test, shape.top, (lane, column), position[lane, column], room[lane, column])

@@ -56,6 +56,7 @@ def random(dim: int, whole: bool, generator: torch.Generator) -> Block:
     hidden = 4 * dim
 
     def normal(*shape: int, fan: int) -> Tensor:
+        """A normal matrix whose rows have about unit length after `fan` inputs."""
         return torch.randn(*shape, dtype=torch.float64, generator=generator) / fan**0.5
 
     wq, wk, wv = (normal(dim, dim, fan=dim) for _ in range(3))

@@ -58,6 +58,7 @@ def demanded(targets: Tensor, alone: Tensor, mass: tuple[float, float]) -> Deman
     """
 
     def best(ln_s: float) -> tuple[float, Tensor]:
+        """The sum of squares at ln S, and the best u there."""
         share = torch.tensor([1 / (1 + z * math.exp(-ln_s)) for z in mass], dtype=torch.float64)[:, None]
         shares = targets - (1 - share) * alone  # = share u
         u = (share * shares).sum(0) / share.square().sum()
@@ -80,6 +81,7 @@ def floor(tokens: int) -> float:
     """
 
     def excess(z: float) -> float:
+        """The error along q less the error across it, where all tokens score z."""
         rest = SHARE / (tokens * math.exp(z) + SHARE)
         return (1 - rest) * z + rest * math.e / SHARE - 1 - rest / SHARE
 
@@ -130,6 +132,7 @@ def _gradient(x: Tensor, targets: Tensor, blur: float) -> Tensor:
     """Slope (b, n d) of the blurred maximum."""
 
     def blurred(prompt: Tensor) -> Tensor:
+        """The largest miss, made smooth."""
         r = misses(prompt, targets) / blur
         return blur * torch.cat([r, -r]).logsumexp(0)
 

@@ -90,6 +90,7 @@ def law(c: float, gamma: float, a: float = 0.0) -> tuple[float, float]:
     """
 
     def entropy(t: float) -> float:
+        """The rate at which features of degree t ln L grow, less the allowed γ."""
         return (c + t) * math.log(c + t) - c * math.log(c) - t * math.log(t) - gamma
 
     t = float(optimize.brentq(entropy, 1e-12, 1e3))

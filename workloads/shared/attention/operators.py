@@ -44,12 +44,15 @@ def exact(queries: Tensor, keys: Tensor, scale: float) -> Attention:
     n, m = queries.shape[-2], keys.shape[-2]
 
     def weights(part: slice) -> Tensor:
+        """Softmax weights of one block of queries."""
         return torch.softmax(scale * queries[..., part, :] @ keys.mT, dim=-1)
 
     def apply(values: Tensor) -> Tensor:
+        """Attention's output for values, of shape (..., m, w)."""
         return torch.cat([weights(part) @ values for part in blocks(n, m, queries)], dim=-2)
 
     def transpose(rows: Tensor) -> Tensor:
+        """The transposed attention matrix times rows, of shape (..., n, w)."""
         return added(weights(part).mT @ rows[..., part, :] for part in blocks(n, m, queries))
 
     return Attention(apply, transpose, m)
@@ -71,9 +74,11 @@ def blockwise(features: Map, width: int) -> Kernel:
     """The kernel of features that are made for a block of rows (..., n, d) at a time, (..., width, n)."""
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
+        """Sum of columns weighted by the rows' features."""
         return added(columns[..., part] @ features(rows[..., part, :]).mT for part in blocks(rows.shape[-2], width, rows))
 
     def spread(rows: Tensor, moments: Tensor) -> Tensor:
+        """Moments weighted by each row's features."""
         return torch.cat([moments @ features(rows[..., part, :]) for part in blocks(rows.shape[-2], width, rows)], dim=-1)
 
     return Kernel(gather, spread)
@@ -83,11 +88,13 @@ def factored(queries: Tensor, keys: Tensor, kernel: Kernel, weights: Tensor) -> 
     """Normalised attention of sum_a weights_a φ_a(q) φ_a(k), whose row sums must not vanish; weights (k,) of any sign."""
 
     def apply(values: Tensor) -> Tensor:
+        """Attention's output for values, of shape (..., m, w)."""
         columns = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1).mT
         sums = kernel.spread(queries, weights * kernel.gather(keys, columns.contiguous()))  # (..., w + 1, n)
         return (sums[..., :-1, :] / sums[..., -1:, :]).mT
 
     def transpose(rows: Tensor) -> Tensor:
+        """The transposed attention matrix times rows, of shape (..., n, w)."""
         sums = kernel.spread(queries, weights * kernel.gather(keys, torch.ones_like(keys[..., :1]).mT))  # (..., 1, n)
         return kernel.spread(keys, weights * kernel.gather(queries, rows.mT / sums)).mT
 
@@ -102,6 +109,7 @@ def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -
     root = math.sqrt(scale)
 
     def features(rows: Tensor) -> Tensor:
+        """Positive random features of rows."""
         x = root * rows
         return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
 

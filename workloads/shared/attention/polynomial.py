@@ -109,6 +109,7 @@ def _lifted(dim: int, degree: int) -> Kernel:
             yield j, slice(start, stop), top[..., : stop - start, :]
 
     def gather(rows: Tensor, columns: Tensor) -> Tensor:
+        """Sum of columns weighted by the rows' monomials, block by block."""
         gathered = columns.new_zeros((*columns.shape[:-1], ends[-1]))
         for part in blocks(rows.shape[-2], lower, rows):
             monomials, block, x = features(rows[..., part, :], degree - 1), columns[..., part], rows[..., part, :].mT
@@ -118,6 +119,7 @@ def _lifted(dim: int, degree: int) -> Kernel:
         return gathered
 
     def spread(rows: Tensor, moments: Tensor) -> Tensor:
+        """Moments weighted by each row's monomials, block by block."""
         spread_blocks = []
         for part in blocks(rows.shape[-2], lower, rows):
             monomials, x = features(rows[..., part, :], degree - 1), rows[..., part, :].mT

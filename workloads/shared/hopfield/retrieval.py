@@ -123,6 +123,7 @@ class _State:
     energy: Tensor
 
     def keep(self, mask: Tensor) -> _State:
+        """The state of those queries alone that the mask keeps."""
         return self if bool(mask.all()) else _State(self.weights[mask], self.energy[mask])
 
 

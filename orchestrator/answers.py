@@ -1,0 +1,40 @@
+"""Where answers for programs go: standard output, free of whatever a workload and its processes print there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+_APART: list[TextIO] = []  # the stream that answers go to, once it is kept apart
+
+
+def open_streams() -> None:
+    """Give each of the three standard streams that is closed the null device, so that no other file takes its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def keep_apart() -> None:
+    """From now on what is printed goes to standard error, by Python, C and child processes alike; answers go where it went."""
+    try:
+        ours = sys.stdout.fileno() == 1
+    except (AttributeError, OSError, ValueError):  # a notebook's or a test's own stream
+        return
+    if ours and not _APART:
+        sys.stdout.flush()
+        _APART.append(open(os.dup(1), "w", encoding="utf-8"))  # noqa: SIM115
+        os.dup2(2, 1)
+
+
+def say(text: str) -> None:
+    """Give one answer, at once."""
+    print(text, file=_APART[0] if _APART else sys.stdout, flush=True)
