@@ -61,6 +61,12 @@ def level_text(level: float) -> str:
     return f"{round(100 * level, 2):g} %"
 
 
+def share(part: int, whole: int) -> str:
+    """A part of a number of things as per cent: 75 %, and never 100 % where some are missing."""
+    percent = 100 * part / whole
+    return f"{shown(percent, 3)} %" if percent <= 99.9 or part == whole else "more than 99.9 %"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people write them: 8 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)

@@ -17,7 +17,7 @@ from orchestrator.fitting.aggregates import named
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.results import conditions
-from orchestrator.results.described import Columns, aggregate, bound, seedless
+from orchestrator.results.described import Columns, aggregate, bound, possible, seedless
 from orchestrator.spec.claim_model import Claim
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.field_types import Bound
@@ -88,7 +88,8 @@ class Case:
         Where the law has a floor and the claim an arm that measures it, the series runs into that.
         """
         floor = self.floor(rows, x, y) if law is not None and law.floored else None
-        return measured(rows, x, y, aggregate(self.fields, y), self.claim.unit or "seed", floor)
+        unit, anything = self.claim.unit or "seed", possible(self.fields, y)
+        return measured(rows, x, y, aggregate(self.fields, y), unit, floor, anything)
 
     def floor(self, rows: pl.DataFrame, x: str, y: str) -> Series | None:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""

@@ -18,7 +18,7 @@ from orchestrator.claims import matched_sides
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
 from orchestrator.claims.placing import Placed, no_number, reported, settle, trusted
-from orchestrator.claims.series_of_rows import SEEDS
+from orchestrator.claims.series_of_rows import SEEDS, Ends, reach
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import ties
 from orchestrator.fitting.aggregates import combine, expression, named
@@ -26,29 +26,40 @@ from orchestrator.fitting.fits import DRAWS, EXACT
 from orchestrator.fitting.intervals import Array, Interval, deviation, student, without_each
 from orchestrator.fitting.skewness import skew
 from orchestrator.results.derived_columns import with_column
-from orchestrator.results.described import aggregate
+from orchestrator.results.described import aggregate, possible
 from orchestrator.spec.claim_kinds.compare import Compare
 from orchestrator.wording import count, level_text, shown, span
 
 REPEATS = 30
 """Pairs from which on whole differences that all agree count as free of noise."""
+NUMBER = "gave a number"
+"""Column of a pair's rows: whether each has one. No workload has such a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """Values `(cells, units)` of one arm, NaN where a pair has none; the cells and units are those of all arms."""
+    """Values `(cells, units)` of one arm, NaN where a pair has none; the cells and units are those of all arms.
+
+    `gone` `(cells, units)` are those of which a row gave no number, which lies in `possible`; others were not planned.
+    """
 
     values: Array
-    lost: int
+    gone: np.ndarray[Any, np.dtype[np.bool_]]
+    possible: Ends
+
+    @property
+    def lost(self) -> int:
+        """How many pairs gave no number."""
+        return int(self.gone.sum())
+
+    @property
+    def absent(self) -> int:
+        """How many pairs have no row in this arm."""
+        return int((np.isnan(self.values) & ~self.gone).sum())
 
     def filled(self, high: bool) -> Array:
-        """The values with what is lost at an end of what its cell shows, or of all where it shows nothing."""
-        end = np.nanmax if high else np.nanmin
-        hollow = np.isnan(self.values).all(axis=1)
-        own = np.full(len(self.values), end(self.values))
-        if not hollow.all():
-            own[~hollow] = end(self.values[~hollow], axis=1)
-        return np.where(np.isnan(self.values), own[:, None], self.values)
+        """The values with what is lost at an end of what it can be, far away where its workload does not say."""
+        return np.where(self.gone, reach(self.possible, self.values)[high], self.values)
 
 
 def judge(case: Case, model: Compare) -> list[Finding]:
@@ -115,12 +126,18 @@ def _cells(
     cells = joined.select(keys).unique().sort(keys) if keys else pl.DataFrame({"cell": [0]})
     by_arm = {}
     for arm, part in columns_by_arm.items():
-        ok = part.filter(settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite())
-        combined = ok.group_by(*keys, unit).agg(expression(pl.col(y), aggregate(case.fields, y)))
+        number = settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite().fill_null(False)
+        value = pl.when(pl.col(NUMBER)).then(pl.col(y).cast(pl.Float64))
+        combine_each = [expression(value, aggregate(case.fields, y)).alias(y), (~pl.col(NUMBER)).any().alias("gone")]
         grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
-        column = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)[y]
-        values = column.fill_null(float("nan")).to_numpy().reshape(len(cells), len(units))
-        by_arm[arm] = Cells(values=values, lost=int(np.isnan(values).sum()))
+        combined = part.with_columns(number.alias(NUMBER)).group_by(*keys, unit).agg(combine_each)
+        each = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)
+        shape = (len(cells), len(units))
+        by_arm[arm] = Cells(
+            values=each[y].fill_null(float("nan")).to_numpy().reshape(shape),
+            gone=each["gone"].fill_null(False).to_numpy().reshape(shape),
+            possible=possible(case.fields, y),
+        )
     return by_arm, units.to_list()
 
 
@@ -208,7 +225,10 @@ def _guard(case: Case, y: str) -> str:
 
 
 def _missing(sides: dict[str, pl.DataFrame], cells: dict[str, Cells]) -> list[str]:
-    return [f"{arm}: {count(cells[arm].lost, 'pair')} no result" for arm in sides if cells[arm].lost]
+    """How many pairs gave no number, and how many were not planned in both arms and are left out."""
+    lost = [f"{arm}: {count(cells[arm].lost, 'pair')} no result" for arm in sides if cells[arm].lost]
+    alone = [f"{arm}: {count(n, 'pair')} no row and no part in it" for arm in sides if (n := cells[arm].absent)]
+    return [*lost, *alone]
 
 
 def _pairs(cells: Cells, keys: list[str]) -> str:

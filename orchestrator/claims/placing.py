@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from orchestrator.claims.case import FINITE, Region
-from orchestrator.fitting.fits import fit
-from orchestrator.fitting.intervals import Interval
+from orchestrator.claims.series_of_rows import Measured
+from orchestrator.fitting import staircases
+from orchestrator.fitting.fits import FittedLaw, fit
+from orchestrator.fitting.intervals import Interval, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.fitting.skewness import STRETCH
-from orchestrator.fitting.staircases import stepped, unrounded
 from orchestrator.wording import shown
 
 STAIRCASE = "staircase"
 NO_NUMBER = "no number"
 LOST = "the points without a result could turn it"
+DRIFT = "drift"
+DRIFTED = 0.01
+"""Share of an estimate that the windows of exact rows must move to count as a drift."""
 FLOOR = "less its floor it has another verdict"
 WINDOWS = (1, 2)
 """How many of the smallest x are dropped to see whether a law holds beyond them."""
@@ -27,12 +32,16 @@ WINDOWS = (1, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A parameter against its region: the verdict, the interval, the estimates without the smallest x, and why."""
+    """A parameter against its region: the verdict, the interval, the estimates without the smallest x, and why.
+
+    `drift` is +1 or -1 where those estimates move one way beyond their noise.
+    """
 
     word: str
     interval: Interval
     windows: tuple[float, ...]
     reason: str = ""
+    drift: int = 0
 
 
 def least(law: Law) -> int:
@@ -48,12 +57,45 @@ def place(curve: Series, law: Law, name: str, region: Region, level: float) -> P
     """
     full = fit(law, curve)
     interval = full.interval(name, level)
-    windows = tuple(fit(law, curve.window(drop), full.space).estimate(name) for drop in WINDOWS)
+    parts = [fit(law, curve.window(drop), full.space) for drop in WINDOWS]
+    windows = tuple(part.estimate(name) for part in parts)
     placed = weighed(name, interval, windows, region, curve.noisy)
-    if not stepped(full):
+    values = staircases.ends(full, name, interval.low, interval.high)
+    placed = stuck(placed, curve) if values is None else rounded(placed, values, region) if values else placed
+    return carried(replace(placed, drift=drift(full, parts, name)), full.rejected, region)
+
+
+def drift(full: FittedLaw, parts: list[FittedLaw], name: str) -> int:
+    """Which way a parameter moves as the smallest x are dropped, +1 or -1; 0 where it does not, or not beyond the noise."""
+    first, middle, last = (fitted.estimate(name) for fitted in (full, *parts))
+    moved = last - first
+    if not (first < middle < last or first > middle > last):
+        return 0
+    if full.replicas is None or parts[-1].replicas is None:
+        room = DRIFTED * abs(first)
+    else:
+        parameter = full.law.parameter(name)
+        apart = parts[-1].replicas[:, parameter.index] - full.replicas[:, parameter.index]
+        scale = abs(last) if parameter.scale == "exp" else 1.0
+        room = scale * student(0.95, len(full.series.units) - 1) * full.factor * float(np.std(apart, ddof=1))
+    return int(np.sign(moved)) if abs(moved) > room else 0
+
+
+def carried(placed: Placed, rejected: bool, region: Region) -> Placed:
+    """The verdict where a law is rejected and its parameter drifts: that of these x is not that of the law.
+
+    Undecided where the drift, carried on as far again, would end on the region's other side, or where it goes from outside
+    towards the region.
+    """
+    if not rejected or not placed.drift or placed.word not in ("supported", "refuted"):
         return placed
-    values = unrounded(full, name)
-    return stuck(placed, curve) if values is None else rounded(placed, values, region)
+    first, last = placed.interval.estimate, placed.windows[-1]
+    ahead = last + (last - first)
+    inward = first < region.low if placed.drift > 0 else first > region.high
+    if region.holds(ahead) if placed.word == "supported" else not inward:
+        return placed
+    reason = f"{DRIFT}: the law is rejected, and without the smallest x its parameter goes on moving, so it is that of these x"
+    return replace(placed, word="undecided", reason=reason)
 
 
 def stuck(placed: Placed, curve: Series) -> Placed:
@@ -119,6 +161,30 @@ def widened(interval: Interval, values: tuple[float, ...], by: str) -> Interval:
     )
 
 
+def at_extremes(curve: Measured, judged: Callable[[Series], str]) -> list[str]:
+    """The verdicts on the series as lost points could have made it; undecided without a look where they could be anything."""
+    return ["undecided"] if curve.open else [judged(extreme) for extreme in curve.extremes()]
+
+
+def manski(curve: Measured, interval: Interval, at_each: Callable[[Series], Interval], single: bool) -> tuple[float, float]:
+    """The ends of an interval with all that lost points could be (Manski 1990), infinite where that is anything.
+
+    `single` is said of one number for all x, which has an end on a side where lost points have one.
+    """
+    if not curve.lost or curve.edges:
+        return interval.low, interval.high
+    if curve.open or not (curve.bounded or single):
+        return -math.inf, math.inf
+    each = [at_each(extreme) for extreme in curve.extremes()]
+    if single:  # all low and all high are the ends; what is far away on one side blurs the other
+        each = each[:2]
+        low, high = min(interval.low, each[0].low), max(interval.high, each[1].high)
+    else:
+        low, high = min(interval.low, *(i.low for i in each)), max(interval.high, *(i.high for i in each))
+    below, above = (math.isfinite(end) for end in curve.possible)
+    return low if below else -math.inf, high if above else math.inf
+
+
 def settle(word: str, reason: str, extremes: list[str], guard: str = "", why: str = LOST) -> tuple[str, str]:
     """A verdict after what lost points could have done and what a bound cannot say, with the reason that decided."""
     if word in ("supported", "refuted") and any(other != word for other in extremes):
@@ -128,13 +194,14 @@ def settle(word: str, reason: str, extremes: list[str], guard: str = "", why: st
     return word, reason
 
 
-def reported(placed: Placed, region: Region) -> dict[str, Any]:
-    """A placed parameter as JSON values."""
+def reported(placed: Placed, region: Region, ends: tuple[float, float] | None = None) -> dict[str, Any]:
+    """A placed parameter as JSON values; `ends` are those with what lost points could be."""
     interval = placed.interval
+    low, high = ends or (interval.low, interval.high)
     return {
         "estimate": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
+        "low": low,
+        "high": high,
         "expected_low": region.low,
         "expected_high": region.high,
         "windows": list(placed.windows),

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from orchestrator.claims.evidence import lower, settled, upper
+from orchestrator.fitting.aggregates import named
 from orchestrator.fitting.intervals import Array
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series, series
+from orchestrator.results.described import ANYTHING
 from orchestrator.spec.claim_model import Claim
+from orchestrator.wording import share, shown
 
+FAR = 1e6
+"""How many times the largest number that was measured a value may be of which nobody says what it can be."""
 SEEDS = 4
 """Seeds that a noisy series must have where the claim asks for none: two have a t quantile of 12.7."""
 Place = tuple[float, Any]
@@ -24,9 +30,10 @@ Ends = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A group's series; `lost` are the (x, unit) that gave no number, `hollow` counts results that are null and left out.
+    """A group's series; `lost` are the (x, unit) that gave no number, or not one for each of their rows.
 
-    `edges` says of a lost value between what it must lie, infinite where that side is open. `floor` is the series of one x
+    `hollow` counts results that are null and left out, as no unit of their x has one. `edges` says of a value that a search did
+    not find between what it must lie, `possible` of any other, infinite where that side is open. `floor` is the series of one x
     that the curve runs into.
     """
 
@@ -34,13 +41,47 @@ class Measured:
     lost: tuple[Place, ...]
     hollow: int
     edges: Mapping[Place, Ends] = field(default_factory=dict)
+    possible: Ends = ANYTHING
     floor: Series | None = None
+
+    @property
+    def ended(self) -> str:
+        """Which points an interval is of, where some gave no number: ` of the 75 % of points that ended`."""
+        if not self.lost:
+            return ""
+        ended = int(self.series.near.counts.sum()) - len(self.lost) + self.untold
+        return f" of the {share(ended, ended + len(self.lost))} of points that ended"
+
+    @cached_property
+    def untold(self) -> int:
+        """How many of the lost have no number at all, not even of some of their rows."""
+        return sum(_untold(self.series.near, self.lost))
+
+    @property
+    def open(self) -> bool:
+        """Whether lost points leave nothing certain: nobody says how small or large they can be, and the mean follows them."""
+        if self.ranked:
+            return bool((np.array(_untold(self.series.near, self.lost)[:-1]) >= self.series.near.counts).any())
+        free = not any(math.isfinite(end) for end in self.possible)
+        return free and any(place not in self.edges for place in self.lost)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether units combine by their order, so that a lost one cannot carry the rest away: a median."""
+        how = named(self.series.aggregate)
+        return how.power is None and not how.extreme
+
+    @property
+    def bounded(self) -> bool:
+        """Whether what lost points could be has two ends, so that all of it was looked at."""
+        return all(math.isfinite(end) for end in self.possible) and not self.edges
 
     def extremes(self) -> list[Series]:
         """The series as lost points could have made it: all low, all high, tilted both ways along x; none where none is lost.
 
-        A lost point lies within what its x and those beside it show, or, where its x gave nothing, within all measured; one
-        that a search found beyond its interval lies between that edge and some of the largest steps behind it (`beyond`).
+        A lost point lies in what its workload says that such a value can be, and anywhere where it says nothing: a run that
+        diverged would have been worse than all that ended. One that a search found beyond its interval lies between that edge
+        and some of the largest steps behind it (`beyond`).
         """
         if not self.lost or not len(self.series.near.x):
             return []
@@ -67,14 +108,31 @@ class Measured:
         return replace(near, x=xs, values=values, units=tuple(names.tolist()), halves=halves)
 
     def _range(self, place: Place) -> Ends:
-        near_series = self.series.near
+        near = self.series.near
         if place in self.edges:
-            xs = np.unique([*near_series.x, *(x for x, _ in self.lost)])
-            at, measured_at = np.searchsorted(xs, place[0]), np.searchsorted(xs, near_series.x)
-            return beyond(near_series.y, self.edges[place], 1 + int(np.min(np.abs(measured_at - at))))
-        near = np.flatnonzero(near_series.x == place[0])
-        values = near_series.values[max(0, near[0] - 1) : near[0] + 2] if len(near) else near_series.values
-        return float(np.nanmin(values)), float(np.nanmax(values))
+            xs = np.unique([*near.x, *(x for x, _ in self.lost)])
+            at, measured_at = np.searchsorted(xs, place[0]), np.searchsorted(xs, near.x)
+            return beyond(near.y, self.edges[place], 1 + int(np.min(np.abs(measured_at - at))))
+        return (
+            (float(np.nanmin(near.values)), float(np.nanmax(near.values))) if self.ranked else reach(self.possible, near.values)
+        )
+
+
+def _untold(curve: Series, lost: tuple[Place, ...]) -> list[int]:
+    """How many lost units have no number, at each x of the curve; the last count is of x where none has one."""
+    rows, columns = {x: i for i, x in enumerate(curve.x.tolist())}, {unit: j for j, unit in enumerate(curve.units)}
+    counts = [0] * (len(rows) + 1)
+    for x, unit in lost:
+        i, j = rows.get(x, -1), columns.get(unit)
+        counts[i] += i < 0 or j is None or bool(np.isnan(curve.values[i, j]))
+    return counts
+
+
+def reach(possible: Ends, values: Array) -> Ends:
+    """Two numbers that stand for what a lost value can be, measured ones within; far away where a side is open."""
+    far = FAR * max(float(np.nanmax(np.abs(values), initial=0.0)), 1e-300)
+    low, high = (end if math.isfinite(end) else sign * far for end, sign in zip(possible, (-1.0, 1.0), strict=True))
+    return min(low, float(np.nanmin(values, initial=low))), max(high, float(np.nanmax(values, initial=high)))
 
 
 def beyond(y: Array, edges: Ends, steps: int) -> Ends:
@@ -92,27 +150,55 @@ def beyond(y: Array, edges: Ends, steps: int) -> Ends:
     return (far, high) if math.isinf(low) else (low, far)
 
 
-def measured(rows: pl.DataFrame, x: str, y: str, aggregate: str, unit: str = "seed", floor: Series | None = None) -> Measured:
-    """The series of y over x in these rows; a result that is not finite is lost like a failure, a null one is absent."""
+def measured(
+    rows: pl.DataFrame,
+    x: str,
+    y: str,
+    aggregate: str,
+    unit: str = "seed",
+    floor: Series | None = None,
+    possible: Ends = ANYTHING,
+) -> Measured:
+    """The series of y over x in these rows; a result that is not finite is lost like a failure.
+
+    So is a null one where another unit of its x has a number; where none has, there was nothing to measure.
+    """  # fmt: skip
     ok = settled(rows)
     present = rows.filter(ok & rows[x].is_not_null() & rows[y].is_not_null())
     xs, ys, units = _floats(present[x]), _floats(present[y]), present[unit].to_numpy()
     finite = np.isfinite(ys) & np.isfinite(xs)
+    empty = rows.filter(ok & rows[x].is_not_null() & rows[y].is_null() & rows[unit].is_not_null())
+    partly = np.isin(_floats(empty[x]), np.unique(xs[finite])) if len(empty) else np.zeros(0, dtype=bool)
     failures = rows.filter(~ok & rows[x].is_not_null() & rows[unit].is_not_null())
     places = failures.select(pl.col(x).cast(pl.Float64), unit).rows()
     broken = zip(xs[~finite].tolist(), units[~finite].tolist(), strict=True)
-    lost = {*places, *broken}
-    if lost:
-        lost -= set(zip(xs[finite].tolist(), units[finite].tolist(), strict=True))
-    curve = series(xs[finite], ys[finite], units[finite], aggregate, _halves(present, y, finite))
+    halves = _halves(present, y, finite)
+    curve = series(xs[finite], ys[finite], units[finite], aggregate, halves)
+    curve = replace(curve, step=_step(curve, ys[finite]))
     anchored = floor is not None and len(floor.x) and len(curve.x)
     return Measured(
         series=curve.above(floor) if floor is not None and anchored else curve,
-        lost=tuple(sorted(lost)),
-        hollow=int(ok.sum()) - len(present),
+        lost=tuple(
+            sorted(
+                {
+                    *places,
+                    *broken,
+                    *empty.filter(pl.Series(partly, dtype=pl.Boolean)).select(pl.col(x).cast(pl.Float64), unit).rows(),
+                }
+            )
+        ),
+        hollow=int(ok.sum()) - len(present) - int(partly.sum()),
         edges=_edges(failures, places, y),
+        possible=possible,
         floor=floor if anchored else None,
     )
+
+
+def _step(curve: Series, y: Array) -> float:
+    """1 where all values are whole numbers, of a column of counts or not: then they may have been rounded; shares are not."""
+    if not len(y) or not bool((y == np.round(y)).all()):
+        return 0.0
+    return 0.0 if curve.trials else 1.0
 
 
 def _halves(rows: pl.DataFrame, y: str, finite: Any) -> Array | None:
@@ -139,19 +225,23 @@ def _floats(column: pl.Series) -> Array:
     return column.cast(pl.Float64).to_numpy()
 
 
-def lacking(claim: Claim, curve: Series, laws: tuple[Law, ...], least: int) -> tuple[str, ...]:
-    """What the series has too little of, as sentences: x, decades, seeds, or values that the laws take.
+def lacking(claim: Claim, curve: Series, laws: tuple[Law, ...], least: int, lost: tuple[Place, ...] = ()) -> tuple[str, ...]:
+    """What the series has too little of, as sentences: x, decades, seeds at an x, or values that the laws take.
 
     `least` x are what the laws and the finite-size rule cannot do without, a measured floor counted as one; the claim's
-    `require` may ask for more, and sets the seeds, two at least for a noisy series.
+    `require` may ask for more, and sets the seeds, two at least for a noisy series. Those `lost` were tried, and count.
     """
     require, near = claim.require, curve.near
     points, seeds = max(least - curve.floor, require.x_points or 0), _seeds(require.seeds, curve.noisy)
     lowest, decades = max((law.domain for law in laws), default=-math.inf), require.x_decades or 0.0
+    tried = near.counts + np.array(_untold(near, lost)[: len(near.x)], dtype=int)
+    few = int(np.argmin(tried)) if len(tried) else 0
+    least_seeds = int(tried[few]) if len(tried) else 0
+    place = f" at x = {shown(float(near.x[few]))}" if len(tried) and near.uneven else ""
     short = {
         f"it has {len(near.x)} x and needs {points}": len(near.x) < points,
         f"its x span {curve.decades:.2f} decades and it needs {decades:g}": curve.decades < decades * (1 - 1e-9),
-        f"it has {len(curve.units)} seeds and needs {seeds}": len(curve.units) < seeds,
+        f"it has {least_seeds} seeds{place} and needs {seeds}": least_seeds < seeds,
         f"x must lie above {lowest:g} for these laws, and does not": bool((curve.x <= lowest).any()),
     }
     return tuple(text for text, lacks in short.items() if lacks)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from orchestrator.fitting import profiles, shares
 from orchestrator.fitting.intervals import Array, Interval, deviation, student
 from orchestrator.fitting.laws import TINY, Law, Space
 from orchestrator.fitting.series import Series
@@ -13,7 +14,9 @@ from orchestrator.fitting.series import Series
 PRIOR = 30.0
 """Degrees of freedom that the pooled variance counts for where an x's own variance is estimated from few seeds."""
 MISFIT = 0.05
-"""Lack of fit below this probability widens an interval to the scatter about the law."""
+"""Lack of fit below this probability is told as a law that is rejected."""
+DRAWN = 0.6
+"""Lack of fit below which the scatter about the law is drawn into an interval, in full below half of it."""
 EXACT = 1e-9
 """Relative size of a residual that counts as rounding."""
 DRAWS = 200
@@ -25,10 +28,12 @@ ENDLESS = 1e6
 class FittedLaw:
     """A law fitted to a curve, in the internal parameters `theta` `(p,)`.
 
-    `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
-    deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
-    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of
-    residuals as large under the law and the noise of replicates or brackets, None where there is neither.
+    `influence` `(p, k)` is what a parameter moves by with each value of the curve, `variances` `(k,)` are those of the values,
+    None where neither replicates nor brackets tell of them. `replicas` `(B, p)` are the same fit with each unit left out (or
+    resampled, for a median); `factor` times their standard deviation is the standard error. `scatter` `(p,)` is the standard
+    error that the residuals show, `unscaled` `(p,)` the one of residuals of size 1. `lack` is the probability of residuals as
+    large under the law and the noise of replicates or brackets, None where there is neither. `blur` `(p,)` is what rounding of
+    the values can do to each parameter.
     """
 
     law: Law
@@ -37,12 +42,14 @@ class FittedLaw:
     theta: Array
     weights: Array
     residuals: Array
+    influence: Array
+    variances: Array | None
     scatter: Array
+    unscaled: Array
     replicas: Array | None
     factor: float
     lack: float | None
     blur: Array
-    bracket: Array | None = None
 
     @property
     def freedom(self) -> int:
@@ -73,29 +80,80 @@ class FittedLaw:
         """The law's y at x."""
         return self.law.value(self.theta, x)
 
+    @property
+    def rejected(self) -> bool:
+        """Whether the law misses its points by more than their noise, so that its parameters are those of this x range."""
+        return self.lack is not None and self.lack < MISFIT
+
     def interval(self, name: str, level: float = 0.95) -> Interval:
-        """The parameter with its interval: t over units, and the scatter about the law where that is what limits it."""
+        """The parameter with its interval: t over units, with the scatter about the law drawn in.
+
+        A law without a closed form has the profile of its squares at that width; a constant share has the exact interval.
+        """
+        if self.series.trials and self.law.name == "constant":
+            return shares.pooled(self.series.values, self.series.trials, level)
         parameter = self.law.parameter(name)
         inner, n = float(self.theta[parameter.index]), len(self.series.units)
         half, freedom, method = self.half(parameter.index, level)
         half = max(half, float(self.blur[parameter.index]))
-        low, high = parameter.span(inner - half, inner + half)
-        return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=f"{method}, {freedom:g} df")
+        ends, named = (inner - half, inner + half), f"{method}, {freedom:.3g} df" if freedom < ENDLESS else method
+        if self.law.design is None and np.isfinite(half):
+            error = float(self.unscaled[parameter.index])
+            ends, named = profiles.ends(self._misses, self.theta, parameter.index, half, error), f"profile, {named}"
+        low, high = parameter.span(*ends)
+        return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=named)
+
+    def _misses(self, theta: Array) -> Array:
+        z = project(self.series.y, self.space)
+        return np.asarray(np.sqrt(self.weights) * (self.law.fitted(theta, self.series.x, self.space) - z))
+
+    @property
+    def drawn(self) -> float:
+        """How much of the scatter about the law counts where it exceeds the noise, from 0 to 1.
+
+        Testing for a misfit first finds one of the noise's size too seldom, and always taking the larger of both costs width
+        where there is none: so it is drawn in as the misfit grows from what chance leaves in half of all laws.
+        """
+        if self.freedom < 1 or self.lack is None:
+            return 0.0
+        return min(max((DRAWN - self.lack) / (DRAWN / 2), 0.0), 1.0)
 
     def half(self, index: int, level: float) -> tuple[float, float, str]:
         """Half the interval of an internal parameter, its degrees of freedom and its method."""
         scatter = student(level, self.freedom) * float(self.scatter[index]) if self.freedom > 0 else float("inf")
         if self.replicas is None:
             return self._unrepeated(index, level, scatter)
-        n = len(self.series.units)
-        noise = student(level, n - 1) * self.factor * deviation(self.replicas[:, index])
-        if self.freedom > 0 and self.lack is not None and self.lack < MISFIT and scatter > noise:
+        error, freedom = self.noise(index)
+        noise, drawn, method = student(level, freedom) * error, self.drawn, f"t over {len(self.series.units)} units"
+        if scatter <= noise or not drawn:
+            return noise, freedom, method
+        if drawn == 1:
             return scatter, self.freedom, "scatter about the law, which exceeds the noise"
-        return noise, n - 1, f"t over {n} units"
+        return noise + drawn * (scatter - noise), freedom, f"{method}, drawn to the scatter about the law"
+
+    def noise(self, index: int) -> tuple[float, float]:
+        """Standard error of an internal parameter over units, and its degrees of freedom.
+
+        Where some x have fewer units than others, each has its own variance over its own count (Welch 1947, Satterthwaite
+        1946), one with a single unit that of all; what units do to the whole curve is in the replicas.
+        """
+        assert self.replicas is not None and self.variances is not None
+        error = self.factor * deviation(self.replicas[:, index])
+        if not self.series.uneven:
+            return error, len(self.series.units) - 1
+        parts, counts = self.influence[index] ** 2 * self.variances, self.series.counts
+        own = np.where(counts > 1, counts - 1.0, (counts - 1.0).sum())
+        apart = float(np.sqrt(parts.sum()))
+        # Seeds that bend whole curves are the same few at all x of one count: there these x do not add degrees of freedom.
+        bent = min(max((error / max(apart, TINY)) ** 2 - 1, 0.0), 1.0)
+        groups = [parts[counts == count].sum() ** 2 / max(count - 1, 1) for count in np.unique(counts)]
+        inverse = ((1 - bent) * float((parts**2 / own).sum()) + bent * sum(groups)) / max(apart**4, TINY)
+        return max(error, apart), max(1 / max(inverse, TINY), 1.0)
 
     def _unrepeated(self, index: int, level: float, scatter: float) -> tuple[float, float, str]:
         """Half the interval without replicates: the scatter, or the brackets of a search where they leave more."""
-        rounding = 0.0 if self.bracket is None else student(level, ENDLESS) * float(self.bracket[index])
+        left = 0.0 if self.variances is None else float(np.sqrt(self.influence[index] ** 2 @ self.variances))
+        rounding = student(level, ENDLESS) * left
         if rounding > scatter:
             return rounding, ENDLESS, "brackets of the search"
         return scatter, self.freedom, "scatter about the law"
@@ -124,7 +182,7 @@ def fit(law: Law, data: Series, space: Space | None = None) -> FittedLaw:
     space = space or space_of((law,), data)
     z = project(data.y, space)
     resampled, factor = replicas(data, space)
-    variances, freedom = _variances(resampled, factor, data, space)
+    variances, freedom = _variances(law, resampled, factor, data, space)
     w = _precision(variances, 0.0, len(data.x))
     theta = _solve(law, data, z, space, w)
     misfit, lack = _lack(law, data, z - law.fitted(theta, data.x, space), space, theta, variances, freedom)
@@ -136,39 +194,62 @@ def fit(law: Law, data: Series, space: Space | None = None) -> FittedLaw:
     inverse = np.linalg.pinv(slopes.T @ (w[:, None] * slopes))
     step = inverse @ (slopes.T * w)  # (p, k)
     moved = None if resampled is None else theta + (resampled - z) @ step.T
-    bracket = np.sqrt(step**2 @ variances) if resampled is None and variances is not None else None
-    scatter = np.sqrt(np.diag(inverse) * float(w @ residuals**2) / max(len(data.x) - law.size, 1))
+    unscaled = np.sqrt(np.diag(inverse))
+    scatter = unscaled * np.sqrt(float(w @ residuals**2) / max(len(data.x) - law.size, 1))
     return FittedLaw(
-        law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, scatter=scatter,
-        replicas=moved, factor=factor, lack=lack, bracket=bracket, blur=np.abs(step) @ rounding(z, space),
+        law=law, space=space, series=data, theta=theta, weights=w, residuals=residuals, influence=step, variances=variances,
+        scatter=scatter, unscaled=unscaled, replicas=moved, factor=factor, lack=lack, blur=np.abs(step) @ rounding(z, space),
     )  # fmt: skip
 
 
 def replicas(data: Series, space: Space) -> tuple[Array | None, float]:
     """The curve `(B, k)` with each unit left out, and what turns its spread into a standard error.
 
-    Leaving one out misjudges a median (Efron 1979), so units are resampled there, always in the same way.
+    Leaving one out misjudges a median (Efron 1979), so units are resampled there, always in the same way. An x with fewer units
+    than others moves as much as its own count says.
     """
     n = len(data.units)
     if not data.noisy:
         return None, 0.0
-    if data.aggregate != "median":
-        return project(data.left_out, space), (n - 1) / np.sqrt(n)
-    picks = np.random.default_rng(0).integers(0, n, (DRAWS, n))
-    filled = np.where(np.isnan(data.values), data.y[:, None], data.values)
-    resampled = np.median(filled[:, picks], axis=2).T  # (DRAWS, k)
-    return project(resampled, space), float(np.sqrt(n / (n - 1)))
+    if data.aggregate == "median":
+        return project(_resampled(data), space), float(np.sqrt(n / (n - 1)))
+    moved = project(data.left_out, space)
+    if data.uneven:
+        whole = project(data.y, space)
+        moved = whole + (moved - whole) * np.sqrt((1 - 1 / data.counts) / (1 - 1 / n))
+    return moved, (n - 1) / np.sqrt(n)
 
 
-def _variances(replicas: Array | None, factor: float, data: Series, space: Space) -> tuple[Array | None, float]:
+def _resampled(data: Series) -> Array:
+    """Medians `(DRAWS, k)` of units drawn again, the same ones at each x where all have them."""
+    n, rng = len(data.units), np.random.default_rng(0)
+    picks = rng.integers(0, n, (DRAWS, n))
+    if not data.uneven:
+        return np.asarray(np.median(data.values[:, picks], axis=2).T)
+    drawn = []
+    for values, middle in zip(data.values, data.y, strict=True):
+        own = values[~np.isnan(values)]
+        medians = np.median(own[rng.integers(0, len(own), (DRAWS, len(own)))], axis=1)
+        drawn.append(middle + (medians - middle) * np.sqrt((1 - 1 / n) / max(1 - 1 / len(own), 1 / n)))
+    return np.column_stack(drawn)
+
+
+def _variances(law: Law, replicas: Array | None, factor: float, data: Series, space: Space) -> tuple[Array | None, float]:
     """Squared standard errors `(k,)` of the curve and their degrees of freedom; None where nothing tells of them.
 
-    Those of replicates are drawn towards their mean where there are few units; a value lies anywhere in a search's bracket.
+    Those of replicates are drawn towards what all units show where there are few units; one unit has nothing of its own. A
+    share that is one for all x is weighed by its trials. A value lies anywhere in a search's bracket.
     """
+    if data.trials and law.name == "constant":
+        trials = data.trials * data.counts
+        share = (float(np.nansum(data.values)) * data.trials + 1) / (float(trials.sum()) + 2)
+        return np.asarray(share * (1 - share) / trials), ENDLESS
     if replicas is not None:
-        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), len(data.units)
-        shrunk = (PRIOR * float(np.mean(own)) + (units - 1) * own) / (PRIOR + units - 1)
-        return np.asarray(shrunk), len(data.x) * (units - 1)
+        own, units = factor**2 * np.var(replicas, axis=0, ddof=1), data.counts
+        freedoms = units - 1.0
+        pool = float((freedoms * units) @ own / freedoms.sum())
+        shrunk = (PRIOR * pool + freedoms * units * own) / (PRIOR + freedoms) / units
+        return np.asarray(shrunk), float(freedoms.sum())
     if data.halves is None:
         return None, 0.0
     halves = data.halves / np.maximum(np.abs(data.y), TINY) if space == "log" else data.halves

@@ -69,7 +69,8 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
     """The interval of `(n,)` independent replicates combined by `aggregate`; NaN are left out.
 
     mean: Student's t. rms: t on the logarithm of the mean square by the jackknife (t on squares covers 81 % with four seeds,
-    this 93 %). proportion: exact binomial for zeros and ones, else t within [0, 1]. median: order statistics, from six on.
+    this 93 %). proportion: exact binomial for zeros and ones (of a mean too, where both occur), else t within [0, 1].
+    median: order statistics, from six on.
     max: none, for the best of n is a bound; so with every extreme.
     """
     y = values[~np.isnan(values)]
@@ -85,14 +86,21 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
     return Interval(estimate=estimate, low=low, high=high, units=len(y), method=method, skew=doubt)
 
 
+def binary(y: Array, aggregate: str) -> bool:
+    """Whether values without NaN are successes and failures: declared as a proportion, or zeros and ones that both occur."""
+    if aggregate not in ("mean", "proportion") or not ((y == 0) | (y == 1)).all():
+        return False
+    return aggregate == "proportion" or bool(y.min(initial=1.0) < y.max(initial=0.0))
+
+
 def _ends(y: Array, aggregate: str, estimate: float, level: float) -> tuple[float, float, str]:
     if aggregate == "rms":
         return (*_log_t(y, estimate, level), "t on the log mean square")
     if aggregate == "median":
         return (*_order(y, level), "order statistics" if len(y) >= 6 else "t and range")
+    if binary(y, aggregate):
+        return (*binomial(float(y.sum()), len(y), level), "exact binomial")
     if aggregate == "proportion":
-        if np.isin(y, (0.0, 1.0)).all():
-            return (*_binomial(float(y.sum()), len(y), level), "exact binomial")
         low, high = _t(y, level)
         return max(low, 0.0), min(high, 1.0), "t within [0, 1]"
     return (*_t(y, level), "t")
@@ -114,7 +122,7 @@ def _log_t(y: Array, estimate: float, level: float) -> tuple[float, float]:
     return float(estimate * np.exp(-half)), float(estimate * np.exp(half))
 
 
-def _binomial(successes: float, n: int, level: float) -> tuple[float, float]:
+def binomial(successes: float, n: int, level: float) -> tuple[float, float]:
     """Clopper and Pearson (1934): never covers less than `level`."""
     from scipy.special import betaincinv
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.fitting import shares
 from orchestrator.fitting.aggregates import combine, named
 from orchestrator.fitting.intervals import Array, without_each
 from orchestrator.fitting.laws import TINY
@@ -23,7 +24,8 @@ class Series:
     """Replicates of y along x: `x` is `(k,)` and rising, `values` is `(k, n)`, a column a unit, NaN where it has none.
 
     `halves` `(k,)` are half the brackets that a search left around values without replicates. A series with a `floor` ends in
-    one more x, FAR, where the replicates of what remains in the end stand.
+    one more x, FAR, where the replicates of what remains in the end stand. `step` is what values are whole multiples of, 1 for
+    counts; 0 where nothing says that they were rounded.
     """
 
     x: Array
@@ -32,6 +34,7 @@ class Series:
     aggregate: str = "mean"
     halves: Array | None = None
     floor: bool = False
+    step: float = 0.0
 
     @cached_property
     def y(self) -> Array:
@@ -42,6 +45,21 @@ class Series:
     def left_out(self) -> Array:
         """The combined values `(n, k)` with each unit left out."""
         return without_each(self.values, self.aggregate)
+
+    @cached_property
+    def counts(self) -> Array:
+        """How many units `(k,)` have a value at each x."""
+        return np.asarray((~np.isnan(self.values)).sum(axis=1))
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some x have fewer units than others."""
+        return bool((self.counts != len(self.units)).any())
+
+    @cached_property
+    def trials(self) -> int:
+        """How many trials each value is the share of successes of; 0 where values are no shares."""
+        return shares.trials(self.values, self.aggregate)
 
     @cached_property
     def noisy(self) -> bool:
@@ -86,8 +104,13 @@ class Series:
 
     @property
     def stepped(self) -> bool:
-        """Whether it is a staircase: no noise, and neighbouring x that share a value, or found positions on a lattice."""
-        return not self.noisy and (bool((np.diff(self.steps) == 0).any()) or self._latticed)
+        """Whether it is a staircase: no noise, and values of a known step, on a lattice, or the same at neighbouring x."""
+        return not self.noisy and (self.step > 0 or self.shared)
+
+    @cached_property
+    def shared(self) -> bool:
+        """Whether its own values show steps: neighbouring x that share one, or found positions on a lattice."""
+        return bool((np.diff(self.steps) == 0).any()) or self._latticed
 
     @property
     def _latticed(self) -> bool:
@@ -112,7 +135,7 @@ class Series:
         values[np.ix_(np.arange(len(self.x)), np.searchsorted(names, np.asarray(self.units)))] = self.values
         values[-1, np.searchsorted(names, np.asarray(floor.units))] = floor.values[0]
         x = np.append(self.x, FAR)
-        return Series(x=x, values=values, units=tuple(names.tolist()), aggregate=self.aggregate, floor=True)
+        return Series(x=x, values=values, units=tuple(names.tolist()), aggregate=self.aggregate, floor=True, step=self.step)
 
 
 def series(x: Array, y: Array, units: Array, aggregate: str = "mean", halves: Array | None = None) -> Series:

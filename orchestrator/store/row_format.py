@@ -48,7 +48,8 @@ def _param_notes(field: Field) -> dict[str, str]:
 
 def _result_notes(field: Field) -> dict[str, str]:
     notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
-    extra = {"df": str(field.df), "seedless": field.seedless_where, "claims": field.claims}
+    ends = json.dumps(list(field.range)) if any(end is not None for end in field.range) else ""
+    extra = {"df": str(field.df), "seedless": field.seedless_where, "range": ends, "claims": field.claims}
     return notes | {name: text for name, text in extra.items() if text}
 
 
@@ -73,9 +74,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column; where it has them `aggregate, bound, df, seedless, allowed`."""
+    """Name, type, role, unit and sentence of every column, with the other notes of a result where it has them."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless", "allowed")
+    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless", "range", "allowed")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)

@@ -8,7 +8,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "formula": str,
     "df": (int, float, str),
     "seedless": (bool, str),
+    "range": (list, tuple),
 }
 LIMITS = {"at_least": "ge", "above": "gt", "at_most": "le", "below": "lt"}
 """Notes that bound a param, each with the attribute by which `annotated_types` and pydantic say the same."""
@@ -57,6 +58,7 @@ class Field:
     choices: tuple[Value, ...] = ()  # the only values it may have; all where empty
     members: type[enum.Enum] | None = None  # what the workload is given in place of its value
     limits: tuple[tuple[str, float], ...] = ()
+    range: Sequence[float | None] = (None, None)  # what a result can be at all, None for a side without an end
     claims: str = ""  # the name of an engine column that the workload gives this result; `name` is then another, inside
 
     @property
@@ -243,6 +245,17 @@ def _limits(extra: dict[str, Any], notes: list[Any], kind: type, where: str) -> 
             yield word, float(bound)
 
 
+def _check_range(ends: Sequence[Any], kind: type, where: str) -> None:
+    """A range is of numbers, a side without an end is None."""
+    numbers = [end for end in ends if end is not None]
+    plain = all(isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) < float("inf") for end in numbers)
+    if kind not in (int, float) or len(ends) != 2 or not plain or numbers != sorted(set(numbers)) or not numbers:
+        raise WorkloadError(
+            f"{where}: 'range' must be [lowest, highest] of a column of numbers, None for a side without an end, "
+            f"but got {ends!r} for {kind.__name__}; change it."
+        )
+
+
 def _check_extra(extra: Mapping[str, Any], kind: type, where: str) -> None:
     for key in extra:
         if key not in KEYS:
@@ -255,6 +268,8 @@ def _check_extra(extra: Mapping[str, Any], kind: type, where: str) -> None:
         raise WorkloadError(
             f"{where}: 'sample' must name a value of a param of texts, but this is of {kind.__name__}; drop it."
         )
+    if "range" in extra:
+        _check_range(extra["range"], kind, where)
     for key, allowed in (("aggregate", tuple(AGGREGATES)), ("bound", BOUNDS)):
         if key in extra and extra[key] not in allowed:
             raise WorkloadError(

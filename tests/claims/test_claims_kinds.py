@@ -277,6 +277,12 @@ def test_a_lost_pair_may_turn_a_difference() -> None:
     assert found.verdict == "undecided" and "15 pairs have no result" in found.sentence
 
 
+def test_a_pair_that_one_arm_did_not_plan_is_left_out_and_told() -> None:
+    left = arm("nd", 0.6, draw=1)
+    found = paired(left.filter(pl.col("seed") < 6), arm("dense", 0.5, draw=2))
+    assert found.verdict == "supported" and "nd: 10 pairs have no row and no part in it" in found.sentence
+
+
 def test_an_arm_without_rows_is_unmet() -> None:
     assert paired(arm("nd", 0.6)).verdict == "unmet"
 

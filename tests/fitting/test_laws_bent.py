@@ -55,13 +55,24 @@ def test_an_estimate_agrees_with_lmfit(name: str, seeds: int) -> None:
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_an_interval_agrees_with_lmfit(name: str) -> None:
+def test_an_error_agrees_with_lmfit(name: str) -> None:
     found = fit(law(name), drawn(name, np.random.default_rng(3), 1))
     for parameter in found.law.parameters:
         if parameter.scale == "plain":
             error = told(name, found.series, found.weights).params[parameter.name].stderr
-            interval = found.interval(parameter.name, 0.95)
-            assert (interval.high - interval.low) / 2 == pytest.approx(student(0.95, found.freedom) * error, rel=1e-3)
+            half = found.half(parameter.index, 0.95)[0]
+            assert half == pytest.approx(student(0.95, found.freedom) * error, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["logistic", "saturating"])
+def test_an_interval_agrees_with_lmfits_profile(name: str) -> None:
+    """A knot's squares have corners, where the two searches stop at different ones."""
+    found = fit(law(name), drawn(name, np.random.default_rng(3), 1))
+    fitted = lmfit.Model(FORMULAS[name]).fit(found.series.y, x=X, **TRUE[name])
+    profile = fitted.conf_interval(sigmas=[0.95])
+    for parameter, ends in profile.items():
+        interval = found.interval(parameter, 0.95)
+        assert (interval.low, interval.high) == pytest.approx((ends[0][1], ends[-1][1]), rel=2e-3)
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -232,6 +232,8 @@ BREACHES = [
     ),
     ('"rms"', '"rmse"', "mine.Result.half: 'aggregate' must be one of"),
     ('"finite": True', '"finit": True', "but got 'finit'; did you mean 'finite'?"),
+    ('"finite": True', '"range": [1, 0]', "'range' must be [lowest, highest] of a column of numbers"),
+    ('"finite": True', '"range": [None, None]', "None for a side without an end, but got [None, None]"),
     ('"shape": True', '"sample": "os"', "mine.Params.x: 'sample' must name a value of a param of texts, but this is of int"),
     ("= 1.0", "= 'one'", "mine.Params: scale must be of type float, but got 'one'; write a float."),
     ("half:", "x:", "mine: columns must have different names, but ['x'] stand twice; rename them."),

@@ -16,12 +16,11 @@ from orchestrator.claims.sentences import BRACKETS
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest
-from orchestrator.fitting import laws
-from orchestrator.fitting.fits import ENDLESS, MISFIT, FittedLaw, fit
-from orchestrator.fitting.intervals import Interval, deviation, student
+from orchestrator.fitting import laws, staircases
+from orchestrator.fitting.fits import ENDLESS, FittedLaw, fit
+from orchestrator.fitting.intervals import Array, Interval, deviation, student
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
-from orchestrator.fitting.staircases import stepped, unrounded
 from orchestrator.spec.claim_kinds.compare import KIND, Compare
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.wording import level_text, shown, span
@@ -83,7 +82,7 @@ def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
     short = [
         f"{label}: {text}"
         for label, curve in zip((model.left, model.right), pair, strict=True)
-        for text in lacking(case.claim, curve.series, (law,), least(law))
+        for text in lacking(case.claim, curve.series, (law,), least(law), curve.lost)
     ]
     short += case.unrepeated(pl.concat([side.left, side.right]), y)
     short += matched_sides.by_x(case.claim, x, {model.left: side.left, model.right: side.right}, case.fields)
@@ -91,7 +90,10 @@ def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))
     region = _region(case, side)
     placed = placed_difference(pair[0].series, pair[1].series, law, model.of, region, case.level)
-    words = [placed_difference(a, b, law, model.of, region, case.level).word for a, b in _extremes(*pair)]
+    free = any(curve.open for curve in pair)
+    words = ["undecided"] if free else [
+        placed_difference(a, b, law, model.of, region, case.level).word for a, b in _extremes(*pair)
+    ]  # fmt: skip
     bounded = case.bound(y)
     guard = f"the values are {bounded} bounds found by search, which cannot support a difference" if bounded != "exact" else ""
     word, reason = settle(placed.word, placed.reason, words, guard)
@@ -130,58 +132,99 @@ def placed_difference(left: Series, right: Series, law: Law, name: str, region: 
     placed = weighed("the difference", measured_interval, windows, region, left.noisy and right.noisy)
     read: list[list[float]] = []
     for fitted in full:
-        values = unrounded(fitted, name) if stepped(fitted) else ()
+        own = fitted.estimate(name)
+        values = staircases.ends(fitted, name, own, own)
         if values is None:
             return stuck(placed, fitted.series)
-        read.append([fitted.estimate(name), *values])
+        read.append([own, *values])
     apart = tuple(a - b for a in read[0] for b in read[1])
-    return rounded(placed, apart, region) if len(apart) > 1 else placed
+    if len(apart) == 1:
+        return placed
+    if left.noisy and right.noisy:  # rounding moves what is uncertain by the noise
+        off = [value - measured_interval.estimate for value in apart]
+        apart = (measured_interval.low + min(off), measured_interval.high + max(off))
+    return rounded(placed, apart, region)
 
 
 def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> Interval:
-    """Left less right with its interval: paired over seeds where both sides have the same ones, else Welch's."""
+    """Left less right with its interval: paired over seeds where both sides have the same ones, else Welch's.
+
+    The scatter about the laws where that leaves more, as for one fit. Laws without a closed form have unlike sides, whose ends
+    are combined by their squares (Zou and Donner 2008).
+    """
     value = left.estimate(name) - right.estimate(name)
-    parts = _outer(left, name), _outer(right, name)
-    if parts[0] is not None and parts[1] is not None and left.series.units == right.series.units and not _loose(left, right):
-        n = len(left.series.units)
-        half = max(student(level, n - 1) * left.factor * deviation(parts[0] - parts[1]), _blur(left, name) + _blur(right, name))
-        return Interval(
-            estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df"
-        )
-    errors = [_error(f, name) for f in (left, right)]
-    total = sum(e**2 for e, _ in errors)
-    freedom = total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300) if total > 0 else 1.0
-    half = max(student(level, max(freedom, 1.0)) * float(np.sqrt(total)), _blur(left, name) + _blur(right, name))
     units = min(len(f.series.units) for f in (left, right))
-    method = f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
+    if left.law.design is None:
+        a, b = left.interval(name, level), right.interval(name, level)
+        low, high = (
+            value - float(np.hypot(a.estimate - a.low, b.high - b.estimate)),
+            value + float(np.hypot(a.high - a.estimate, b.estimate - b.low)),
+        )
+        return Interval(estimate=value, low=low, high=high, units=units, method=f"{a.method}, both sides")
+    half, method = _paired(left, right, name, level) if _shared(left, right) else _welch(left, right, name, level)
+    half = max(half, _blur(left, name) + _blur(right, name))
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
-def _blur(fitted: FittedLaw, name: str) -> float:
-    """What rounding of the values can do to a parameter as it is reported."""
-    parameter = fitted.law.parameter(name)
-    scale = abs(fitted.estimate(name)) if parameter.scale == "exp" else 1.0
-    return scale * float(fitted.blur[parameter.index])
+def _paired(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
+    """Half the interval of the difference over seeds that both sides share, the scatters about both laws drawn in."""
+    n = len(left.series.units)
+    noise = student(level, n - 1) * left.factor * deviation(_outer(left, name) - _outer(right, name))
+    errors = [_scatter(fitted, name) for fitted in (left, right)]
+    scatter, freedom = _summed(errors, level)
+    drawn, method = max(left.drawn, right.drawn), f"paired t over {n} units, {n - 1} df"
+    if scatter <= noise or not drawn:
+        return noise, method
+    if drawn == 1:
+        return scatter, f"scatter about the laws, which exceeds the noise, {freedom:.1f} df"
+    return noise + drawn * (scatter - noise), f"{method}, drawn to the scatter about the laws"
 
 
-def _loose(*fits: FittedLaw) -> bool:
-    """Whether a law misses its points by more than their noise, so that the noise does not say how well it is known."""
-    return any(f.lack is not None and f.lack < MISFIT for f in fits)
+def _welch(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
+    """Half the interval of the difference of two fits that share nothing."""
+    half, freedom = _summed([_error(fitted, name) for fitted in (left, right)], level)
+    return half, f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
 
 
-def _outer(fitted: FittedLaw, name: str) -> Any:
-    """The parameter as reported in each replica, `(B,)`; None without noise."""
-    if fitted.replicas is None:
-        return None
+def _summed(errors: list[tuple[float, float]], level: float) -> tuple[float, float]:
+    """Half the interval of a sum of what has those standard errors and degrees of freedom, and its own degrees."""
+    total = sum(e**2 for e, _ in errors)
+    freedom = max(total**2 / max(sum(e**4 / max(df, 1) for e, df in errors), 1e-300), 1.0) if total > 0 else 1.0
+    return student(level, freedom) * float(np.sqrt(total)), freedom
+
+
+def _shared(left: FittedLaw, right: FittedLaw) -> bool:
+    """Whether both sides have the same seeds at every x, so that they are compared in pairs."""
+    even = not left.series.uneven and not right.series.uneven
+    return left.replicas is not None and right.replicas is not None and even and left.series.units == right.series.units
+
+
+def _outer(fitted: FittedLaw, name: str) -> Array:
+    """The parameter as reported in each replica, `(B,)`."""
+    assert fitted.replicas is not None
     parameter = fitted.law.parameter(name)
     return np.array([parameter.outer(float(value)) for value in fitted.replicas[:, parameter.index]])
 
 
 def _error(fitted: FittedLaw, name: str) -> tuple[float, float]:
-    """Standard error of a parameter and its degrees of freedom: over seeds, or of the scatter where that is what limits it."""
+    """Standard error of a parameter and its degrees of freedom: over seeds, the scatter drawn in."""
     half, freedom, _ = fitted.half(fitted.law.parameter(name).index, 0.95)
-    scale = abs(fitted.estimate(name)) if fitted.law.parameter(name).scale == "exp" else 1.0
-    return scale * half / student(0.95, freedom), freedom
+    return _scale(fitted, name) * half / student(0.95, freedom), freedom
+
+
+def _scatter(fitted: FittedLaw, name: str) -> tuple[float, float]:
+    """Standard error that the scatter about the law shows, and its degrees of freedom."""
+    return _scale(fitted, name) * float(fitted.scatter[fitted.law.parameter(name).index]), fitted.freedom
+
+
+def _blur(fitted: FittedLaw, name: str) -> float:
+    """What rounding of the values can do to a parameter as it is reported."""
+    return _scale(fitted, name) * float(fitted.blur[fitted.law.parameter(name).index])
+
+
+def _scale(fitted: FittedLaw, name: str) -> float:
+    """What a reported parameter moves by where its internal one moves by 1."""
+    return abs(fitted.estimate(name)) if fitted.law.parameter(name).scale == "exp" else 1.0
 
 
 def _sentence(model: Compare, placed: Placed, region: Region, level: float) -> str:

@@ -9,12 +9,13 @@ import polars as pl
 from orchestrator.claims import verdict
 from orchestrator.claims.case import Case, Region, guarded, said
 from orchestrator.claims.judged_law import drawable
-from orchestrator.claims.placing import FLOOR, Placed, least, place, reported, settle
-from orchestrator.claims.series_of_rows import lacking
+from orchestrator.claims.placing import FLOOR, Placed, at_extremes, least, manski, place, reported, settle
+from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import fit
+from orchestrator.fitting.fits import FittedLaw, fit
 from orchestrator.fitting.laws import Law
+from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND
 from orchestrator.wording import level_text, shown, span
 
@@ -34,32 +35,48 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
     claim = case.claim
     x, y = KIND.of(claim).x, KIND.of(claim).y
     curve = case.series(rows, x, y, law)
-    short = lacking(claim, curve.series, (law,), least(law))
+    short = lacking(claim, curve.series, (law,), least(law), curve.lost)
     if short:
         return Finding(
             verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=(*short, *said(curve))
         )
-    extremes, lowered = curve.extremes(), case.without_floor(curve, rows, x, y)
-    words, sentences, reasons, numbers = [], [], list(said(curve)), drawable(fit(law, curve.series), case, rows)
+    fitted, lowered = fit(law, curve.series), case.without_floor(curve, rows, x, y)
+    words, sentences, reasons, numbers = [], [], list(said(curve)), drawable(fitted, case, rows)
     for name, expected in (claim.expect or {}).items():
         region = case.region(expected, rows)
-        placed = place(curve.series, law, name, region, case.level)
-        words_at_extremes = [place(e, law, name, region, case.level).word for e in extremes]
+
+        def placed_of(series: Series, name: str = name, region: Region = region) -> Placed:
+            return place(series, law, name, region, case.level)
+
+        placed = placed_of(curve.series)
+        ends = manski(curve, placed.interval, lambda extreme: placed_of(extreme).interval, law.size == 1)
+        words_at_extremes = at_extremes(curve, lambda extreme: placed_of(extreme).word)
+        if law.size == 1 and curve.lost and not curve.edges:
+            words_at_extremes = [region.place(*ends)]
         word, reason = settle(placed.word, placed.reason, words_at_extremes, guarded(law, name, region, case.bound(y)))
-        beneath = [place(e, law, name, region, case.level).word for e in lowered]
-        word, reason = settle(word, reason, beneath, why=FLOOR)
+        word, reason = settle(word, reason, [placed_of(series).word for series in lowered], why=FLOOR)
         words.append(word)
         reasons += [reason] if reason else []
-        sentences.append(_sentence(name, placed, region, case.level))
-        numbers[name] = reported(placed, region)
-    sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}"
+        sentences.append(_sentence(name, placed, region, case.level, curve, ends))
+        numbers[name] = reported(placed, region, ends)
+    sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}; {_range(fitted)}"
     return Finding(verdict=verdict.combine(words), sentence=sentence, group=group, numbers=numbers, reasons=tuple(reasons))
 
 
-def _sentence(name: str, placed: Placed, region: Region, level: float) -> str:
+def _sentence(name: str, placed: Placed, region: Region, level: float, curve: Measured, ends: tuple[float, float]) -> str:
     interval = placed.interval
+    others = f"{curve.ended}, {span(*ends)} whatever the others are" if curve.lost and not curve.edges else ""
+    drifting = {1: ", drifting upward", -1: ", drifting downward"}.get(placed.drift, "")
     return (
-        f"{name} {shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(level)} ({interval.method}), "
-        f"expected {region}; "
-        f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}"
+        f"{name} {shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(level)} ({interval.method})"
+        f"{others}, expected {region}; "
+        f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}{drifting}"
     )
+
+
+def _range(fitted: FittedLaw) -> str:
+    """How far x goes, and whether the law is rejected over it: what an exponent is worth."""
+    near = fitted.series.near
+    length = f"{near.decades:.2g} decades of x" if near.x[0] > 0 else f"x from {shown(float(near.x[0]))}"
+    missed = f"; the law is rejected: it misses by more than the noise (p = {fitted.lack:.2g})" if fitted.rejected else ""
+    return f"over {length}{missed}"

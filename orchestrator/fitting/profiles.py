@@ -1,0 +1,91 @@
+"""Finds how far a parameter of a law without a closed form can move before the law, fitted anew, misses its points too much.
+
+Near the end of the data such a parameter is known on one side only: half a logistic curve says how early its centre can be and
+hardly how late. An interval of one width on both sides covers three times in four there; a profile of the squares covers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.fitting.intervals import Array
+
+GROWTH = 1.6
+FARTHEST = 1e4
+"""Half-widths from the estimate beyond which an end counts as open."""
+CLOSE = 1e-3
+"""Part of the half-width to which an end is found."""
+TURNS = 30
+HUGE = 1e150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The least squares of a law with entry `index` of its parameters `theta` `(p,)` held a distance from its estimate.
+
+    `misses(theta)` are the weighted residuals `(k,)`; distances are in units of `half`.
+    """
+
+    misses: Callable[[Array], Array]
+    theta: Array
+    index: int
+    half: float
+
+    def at(self, distance: float) -> float:
+        """The parameter at that distance."""
+        return float(self.theta[self.index]) + distance * self.half
+
+    def excess(self, distance: float, others: Array) -> tuple[float, Array]:
+        """Squares above those of the fit, and the other parameters, sought from `others`."""
+        from scipy.optimize import leastsq
+
+        value = self.at(distance)
+        others = np.atleast_1d(leastsq(self._bounded, others, args=(value,), full_output=True)[0])
+        least = np.sum(self._bounded(np.delete(self.theta, self.index), self.at(0.0)) ** 2)
+        return float(np.sum(self._bounded(others, value) ** 2) - least), others
+
+    def _bounded(self, others: Array, value: float) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):
+            missed = self.misses(np.insert(others, self.index, value))
+        return np.asarray(np.clip(np.nan_to_num(missed, nan=HUGE), -HUGE, HUGE))
+
+
+def ends(misses: Callable[[Array], Array], theta: Array, index: int, half: float, error: float) -> tuple[float, float]:
+    """Both ends of entry `index` of `theta` `(p,)`, infinite where that side is open.
+
+    `misses(theta)` are the weighted residuals `(k,)`. Squares may exceed their least by (half / error)^2, `error` being the
+    standard error that those weights give: for a law that is a straight line in its parameters the ends are theta -+ half.
+    """
+    profile = Profile(misses=misses, theta=theta, index=index, half=half)
+    low, high = (_end(profile, sign, half / error) for sign in (-1.0, 1.0))
+    return low, high
+
+
+def _end(profile: Profile, sign: float, room: float) -> float:
+    """Where the root of the excess, nearly a straight line in the distance, reaches `room`: outward first, then between."""
+    inside, below, outside = 0.0, -room, 1.0
+    above, others = _rise(profile, sign * outside, room, np.delete(profile.theta, profile.index))
+    while above < 0:
+        inside, below, outside = outside, above, outside * GROWTH
+        if outside > FARTHEST:
+            return sign * float("inf")
+        above, others = _rise(profile, sign * outside, room, others)
+    for _ in range(TURNS):
+        part = min(max(-below / (above - below), 0.03), 0.97)
+        middle = inside + part * (outside - inside)
+        value, others = _rise(profile, sign * middle, room, others)
+        if abs(value) <= CLOSE * room:
+            return profile.at(sign * middle)
+        if value < 0:
+            inside, below = middle, value
+        else:
+            outside, above = middle, value
+    return profile.at(sign * outside)
+
+
+def _rise(profile: Profile, distance: float, room: float, others: Array) -> tuple[float, Array]:
+    excess, others = profile.excess(distance, others)
+    return float(np.sqrt(max(excess, 0.0))) - room, others
