@@ -156,7 +156,8 @@ def _derived_from(spec: Spec, column: str) -> set[str]:
 def _changed(values: pl.Series, wrong: Callable[[Numbers], Numbers]) -> pl.Series:
     """The values rewritten; truth is turned round, and words change places."""
     if values.dtype == pl.Boolean:
-        return ~values
+        answers = wrong(values.cast(pl.Float64).fill_null(0.0).to_numpy())
+        return pl.Series(values.name, answers >= 0.5) if len(set(answers)) == 1 and not np.isnan(answers[0]) else ~values
     if not values.dtype.is_numeric():
         return values.cast(pl.String).reverse().alias(values.name)
     numbers = values.cast(pl.Float64)

@@ -25,6 +25,8 @@ ROWS = Path(__file__).parent / "rows"
 NOT_JUDGED = {
     "dit_conditional_latent.ambient_dimension": "two dimensions of the space, four are asked for",
     "dit_conditional_latent.rate": "three sizes of data, four are asked for",
+    "dit_latent_attention.time_at_length": "lengths end where the law is asked for",
+    "dit_latent_rate.ambient_dimension": "two dimensions of the space, four are asked for",
 }
 """Claims that size smoke has too few points for, each with what is lacking: no value of a row can turn them."""
 OTHER_MEANS: dict[str, str] = {}
