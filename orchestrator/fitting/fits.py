@@ -82,8 +82,11 @@ class FittedLaw:
 
     @property
     def rejected(self) -> bool:
-        """Whether the law misses its points by more than their noise, so that its parameters are those of this x range."""
-        return self.lack is not None and self.lack < MISFIT
+        """Whether the law misses its points by more than their noise, so that its parameters are those of this x range.
+
+        Brackets say nothing of that: positions on steps lie farther from any smooth law than their search left open.
+        """
+        return self.replicas is not None and self.lack is not None and self.lack < MISFIT
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
         """The parameter with its interval: t over units, with the scatter about the law drawn in.
