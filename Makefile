@@ -10,14 +10,14 @@ TOGETHER := -n 2 --dist worksteal -m "not slow"
 SERVED := -n 2 --dist loadfile -m "slow and not timed"
 TIMED := -m timed
 # The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
-LONG := $(addprefix --ignore=tests/,workloads contract fitting/test_calibration.py search/test_replicate.py search/test_proposers_level_set.py)
+LONG := $(addprefix --ignore=tests/,workloads contract mutants fitting/test_calibration.py search/test_replicate.py search/test_proposers_level_set.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
 test covered quick: export OMP_NUM_THREADS ?= 1
 # Linters use one core, and tests now and then less than two.
 BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint browser covered quick portable style bench
+.PHONY: help setup run test check lint browser covered quick portable mutants style bench
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ quick: $(VENV)/.dev
 
 portable: $(VENV)/.dev  ## Run what compares numbers as on another processor, and with four threads
 	$(BIN)/python tests/portable.py -n 2 --dist worksteal
+
+mutants: $(VENV)/.dev  ## Print which wrong result turns which claim of which sweep
+	$(BIN)/python -m tests.mutants
 
 style: $(VENV)/.dev  ## Print how this tree reads: lengths, types, docstrings
 	$(BIN)/python tests/project/style.py

@@ -18,6 +18,13 @@ def folder(package: str) -> Path:
     return ROOT / package
 
 
+def command(name: str) -> list[str]:
+    """The words that run a module of the engine as a program, found by its place and not in the folder where it is run."""
+    run = f"runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    start = f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); {run}"
+    return [sys.executable, "-P", "-c", start]
+
+
 def ours(module: types.ModuleType) -> bool:
     """Whether the module lies in a package that comes with the engine."""
     file = getattr(module, "__file__", None)

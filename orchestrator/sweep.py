@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import shipped
 from orchestrator.driver import measure
 from orchestrator.driver.executors.executor import Executor
 from orchestrator.driver.measure import Summary, Where
@@ -21,12 +21,18 @@ from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
 from orchestrator.results import code_changes
 from orchestrator.spec import Spec, read
+from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
 from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import xarray as xr
+
     from orchestrator.mirror.process import Background
+    from orchestrator.results.stored_sweep import StoredSweep
 
 Failed = Callable[[str, Exception], None]
 """Told which sweep failed, and by what."""
@@ -34,19 +40,24 @@ Failed = Callable[[str, Exception], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one sweep: the run's counts, its verdicts as JSON values, paths of the report, and warnings."""
+    """What became of one sweep: the run's counts, its verdicts and checks as JSON values, paths of the report, and warnings."""
 
     summary: Summary
     verdicts: tuple[dict[str, Any], ...] = ()
     report: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
     code_change: str = ""
+    checks: tuple[dict[str, Any], ...] = ()
 
     def exit_code(self, strict: bool = False) -> int:
-        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised.
+        """The run's exit code, else 2 where nothing could be judged, 3 where a judge raised, 5 where a check is broken.
 
         With `strict` 1 where a claim is refuted that was not foreseen to be, or the code has changed since rows were measured.
         """
+        from orchestrator.check import bug_guards
+
+        if bug_guards.broken(self.checks):
+            return bug_guards.EXIT
         if self.summary.exit_code or self.report is None:
             return self.summary.exit_code or 2
         if not strict and not any(verdict.get("fault") for verdict in self.verdicts):
@@ -55,11 +66,47 @@ class Result:
 
         return exit_code(self.verdicts, strict) or int(strict and bool(self.code_change))
 
+    def rows(self) -> pl.DataFrame:
+        """The rows of the sweep's points that count, with `arm`."""
+        return self._stored().measured
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas frame."""
+        from orchestrator.report import conversions
+
+        return conversions.to_pandas(self.rows())
+
+    def to_xarray(self) -> xr.Dataset:
+        """The final rows as an xarray Dataset: results along the params that vary, and seed."""
+        from orchestrator.report import conversions
+
+        return conversions.to_xarray(self._stored())
+
+    def _stored(self) -> StoredSweep:
+        from orchestrator.results.stored_sweep import StoredSweep
+
+        store = open_store(self.summary.store)
+        return StoredSweep(store=store, record=store.latest(self.summary.sweep))
+
+    def _repr_html_(self) -> str:
+        from orchestrator.report import conversions
+
+        told = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
+        points = f"{self.summary.measured:,} points measured, {self.summary.held:,} were there"
+        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{told._repr_html_()}"
+
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
         change = {"code_change": self.code_change} if self.code_change else {}
         run = {**asdict(self.summary), "store": str(self.summary.store), "missing": self.summary.missing}
-        return {**run, "verdicts": list(self.verdicts), "report": self.report, "warnings": list(self.warnings), **change}
+        return {
+            **run,
+            "verdicts": list(self.verdicts),
+            "checks": list(self.checks),
+            "report": self.report,
+            "warnings": list(self.warnings),
+            **change,
+        }
 
 
 def run(
@@ -116,7 +163,8 @@ def run_all(
         able = []
         for spec in specs:
             with _or_told(spec, failed):
-                able.append((spec, _prepared(spec, workload, executor.light)))
+                pair = _prepared(spec, workload, executor.light)
+                able.append((speaking(spec, pair[0].claimed), pair))
         opened = open_store(store, create=True)
         ready, origins = [], []
         for spec, pair in able:
@@ -256,6 +304,7 @@ def _check_conditions(spec: Spec, workload: Workload) -> None:
 
 def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | None) -> Result:
     """Verdicts and report from the store's rows; the mirror writes their curves meanwhile, and then the rest."""
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging, verdict
     from orchestrator.mirror import entries, sweep_files
     from orchestrator.report import page
@@ -266,20 +315,26 @@ def _judged(summary: Summary, spec: Spec, store: Store, mirror: Background | Non
         folder = mirror.folder()
         entries.draw(sweep).write(folder / sweep_files.CURVES)
         mirror.ask(spec.name, spec.size, files=False, ready=folder)
-    verdicts = judging.judge(sweep)
+    verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
     if mirror is not None:
         sweep_files.tables(sweep, folder)
         mirror.ask(spec.name, spec.size, ready=folder)
     records = tuple(each.record() for each in verdicts)
-    warnings = verdict.faults(records)
-    return Result(summary=summary, verdicts=records, report=paths, warnings=warnings, code_change=sweep.code_change)
+    return Result(
+        summary=summary,
+        verdicts=records,
+        report=paths,
+        warnings=verdict.faults(records),
+        code_change=sweep.code_change,
+        checks=tuple(check.record() for check in checks),
+    )
 
 
 def _elsewhere(summary: Summary, spec: Spec) -> Result:
     """Verdicts and report by a process of their own: a light run imports nothing but what its workload needs."""
     reference = str(spec.path) if spec.path else spec.name
-    command = [sys.executable, "-m", "orchestrator.cli", "report", reference, "--store", str(summary.store), "--json"]
+    command = [*shipped.command("orchestrator.cli"), "report", reference, "--store", str(summary.store), "--json"]
     command += ["--size", spec.size] if spec.size else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -291,4 +346,5 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
         report=printed["report"],
         warnings=tuple(f"claims.{each['id']}: {each['fault']}" for each in printed["verdicts"] if each.get("fault")),
         code_change=printed["code_change"],
+        checks=tuple(printed["checks"]),
     )

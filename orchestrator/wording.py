@@ -37,9 +37,9 @@ def count(n: int, thing: str) -> str:
     return f"{n} {thing} has" if n == 1 else f"{n} {thing}s have"
 
 
-def plural(thing: str, n: int) -> str:
-    """A thing's name for that many: 1 point, 2 points, 2 boundaries."""
-    return thing if n == 1 else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+def plural(noun: str, n: int) -> str:
+    """A noun for that many: 1 point, 2 points, 2 boundaries."""
+    return noun if n == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def some(numbers: Collection[int], thing: str) -> str:

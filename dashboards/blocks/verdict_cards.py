@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.claims.sentences import label, why
-from orchestrator.claims.verdict import WORDS, opened, summary_parts
+from orchestrator.claims.verdict import WORDS, check_tally, opened, summary_parts, tallies, tally_text
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.wording import level_text
 
@@ -24,6 +24,18 @@ def tally(verdicts: Sequence[Record]) -> list[tuple[str, int]]:
     """How many verdicts there are of each word, in the order of WORDS."""
     words = [str(verdict.get("verdict")) for verdict in verdicts]
     return [(word, words.count(word)) for word in WORDS if word in words]
+
+
+def by_basis(verdicts: Sequence[Record]) -> str:
+    """How many verdicts there are of each word, those that are no theory's apart."""
+    return tally_text(tallies((str(v.get("basis") or ""), str(v.get("verdict"))) for v in verdicts))
+
+
+def checks(saved: Sequence[Record]) -> dict[str, Any]:
+    """What the page says of the checks, which are no verdicts: how many pass, and each of them."""
+    names = ("id", "says", "check", "holds", "sentence", "sql")
+    each = [{**{name: check.get(name) or "" for name in names}, "reasons": list(check.get("reasons") or ())} for check in saved]
+    return {"tally": check_tally(each), "each": each}
 
 
 def _card(verdict: Record) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class SweepState:
     record: Record
     standing: Standing | None
     verdicts: tuple[Record, ...]
+    checks: tuple[Record, ...]
     runs: tuple[Record, ...]
     sizes: tuple[str, ...]
     running: bool
@@ -169,12 +170,18 @@ class Cache:
             record=record,
             standing=standing,
             verdicts=self._verdicts(record),
+            checks=self._checks(record),
             judged=verdicts.stat().st_mtime if verdicts.exists() else 0.0,
             runs=mine,
             sizes=tuple(sizes),
             running=status.is_running(self.store, record, mine, locks, changed),
             changed=datetime.fromtimestamp(changed, UTC),
         )
+
+    def _checks(self, record: Record) -> tuple[Record, ...]:
+        """What came of a sweep's checks at its plan's size."""
+        saved = self.document("checks", record["sweep"]) or []
+        return tuple(check for check in saved if isinstance(check, dict) and check.get("size") == record["size"])
 
     def _verdicts(self, record: Record) -> tuple[Record, ...]:
         """The verdicts on a sweep at its plan's size; those that an older version saved lie below `verdicts`."""

@@ -43,6 +43,8 @@ def _view(cache: Cache, sweep: SweepState, rows: SweepRows, choice: PageChoice) 
         "choice": choice,
         "fault": fault,
         "verdicts": verdict_cards.cards(sweep.verdicts),
+        "bases": verdict_cards.by_basis(sweep.verdicts),
+        "checks": verdict_cards.checks(sweep.checks),
         "declared": _declared(sweep),
         "axes": charts.axes(rows, sweep.record) if rows.fields else {},
         "columns": [name for name in rows.frame.columns],

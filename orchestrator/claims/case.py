@@ -67,6 +67,7 @@ class Region:
 class Case:
     """One claim to be judged: its rows, what the workload says of its columns, and the level of each interval.
 
+    `together` asks that all intervals of one finding hold together at that level: one of them refutes, only all support.
     `model` is the claim whose fit a trend's parameter comes from; its evidence is that claim's.
     """
 
@@ -74,7 +75,12 @@ class Case:
     evidence: Evidence
     fields: Columns
     level: float
+    together: bool = False
     model: Claim | None = None
+
+    def each(self, intervals: int) -> float:
+        """The level of each of so many intervals of one finding."""
+        return 1 - (1 - self.level) / max(intervals, 1) if self.together else self.level
 
     def series(self, rows: pl.DataFrame, x: str, y: str, law: Law | None = None) -> Measured:
         """The series of y over x in a group's rows, seeds combined as the workload says.
@@ -113,14 +119,14 @@ class Case:
         """Whether the column is exact, a lower or an upper bound."""
         return bound(self.fields, column)
 
-    def unrepeated(self, rows: pl.DataFrame, *columns: str) -> tuple[str, ...]:
+    def unrepeated(self, rows: pl.DataFrame, *columns: str, unit: str | None = None) -> tuple[str, ...]:
         """A sentence where the rows are of one unit and a column is not known to be the same in others; nothing where it is.
 
         One unit has no spread, and that is no sign of no noise.
         """
-        unit = self.claim.unit or "seed"
+        unit = unit or self.claim.unit or "seed"
         ok = rows.filter(settled(rows))
-        if ok[unit].n_unique() != 1:
+        if unit not in ok.columns or ok[unit].n_unique() != 1:
             return ()
         random = [column for column in columns if not self.steady(ok, column)]
         if not random:
@@ -128,7 +134,7 @@ class Case:
         return (f"one {unit} shows no noise of {' and '.join(random)}; give it more, or let the workload say what is seedless",)
 
     def best_of(self, rows: pl.DataFrame, column: str, *keys: str) -> str:
-        """A sentence where the column is the best of several units that differ at the same keys: random, without an interval."""
+        """A sentence where the column is the best of several units that differ: random, without an interval."""
         how, unit = aggregate(self.fields, column), self.claim.unit or "seed"
         ok = rows.filter(settled(rows))
         units = ok[unit].n_unique()

@@ -95,9 +95,9 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     if claim.where is not None:
         # A point without a row may be one of the claim's, where its params are not known: it counts as absent.
         truths = conditions.truths(judged, claim.where, f"{where}.where")
-        kept = truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT))
-        censored = _censored(whole.filter(~kept), whole, claim.where, f"{where}.where")
-        judged = judged.filter(kept)
+        kept_rows = truths.fill_null(False) | (truths.is_null() & (judged["status"] == ABSENT))
+        censored = _censored(whole.filter(~kept_rows), whole, claim.where, f"{where}.where")
+        judged = judged.filter(kept_rows)
     if SETTLED in judged.columns and claim.judged_by.rowwise:
         needed = bool(conditions.columns(claim.condition or "") & searched(spec, claim))
         # that nothing was found can be the claim
@@ -110,8 +110,8 @@ def gather(spec: Spec, claim: Claim, rows: pl.DataFrame, columns: Sequence[str],
     return Evidence(rows=judged, sql=sql, condition=meant, censored=censored, floor=floor)
 
 
-def _censored(dropped: pl.DataFrame, rows: pl.DataFrame, where: str, place: str) -> dict[str, int]:
-    """How many rows, by status, have no result and are left out for that: with one that others have, `where` would keep them."""
+def _censored(dropped: pl.DataFrame, rows: pl.DataFrame, where: str, path: str) -> dict[str, int]:
+    """How many rows without a result, by status, are left out for that: with one that others have `where` would keep them."""
     ok = settled(rows)
     lost = dropped.filter(~settled(dropped))
     hollow = [
@@ -119,15 +119,15 @@ def _censored(dropped: pl.DataFrame, rows: pl.DataFrame, where: str, place: str)
     ]
     if not len(lost) or not hollow or not ok.any():
         return {}
-    kept = pl.Series([False] * len(lost))
+    meant = pl.Series([False] * len(lost))
     for end in (pl.Expr.min, pl.Expr.max):
         usual = rows.filter(ok).select(
             end(pl.col(name).cast(pl.String) if name == "status" else pl.col(name)) for name in hollow
         )
-        given = [pl.lit(usual[name][0]) if name == "status" else pl.col(name).fill_null(usual[name][0]) for name in hollow]
-        filled = lost.with_columns(value.alias(name) for name, value in zip(hollow, given, strict=True))
-        kept |= conditions.truths(filled, where, place).fill_null(False)
-    return dict(sorted(lost.filter(kept)["status"].cast(pl.String).value_counts().iter_rows()))
+        values = [pl.lit(usual[name][0]) if name == "status" else pl.col(name).fill_null(usual[name][0]) for name in hollow]
+        filled = lost.with_columns(value.alias(name) for name, value in zip(hollow, values, strict=True))
+        meant |= conditions.truths(filled, where, path).fill_null(False)
+    return dict(sorted(lost.filter(meant)["status"].cast(pl.String).value_counts().iter_rows()))
 
 
 def bracketed(rows: pl.DataFrame, text: str, where: str) -> pl.DataFrame:

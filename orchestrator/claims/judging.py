@@ -16,7 +16,11 @@ from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
 from orchestrator.claims.queries import select
+from orchestrator.claims.registry import meaning
+from orchestrator.claims.registry.elsewhere import Before, seen_before
 from orchestrator.claims.sentences import label, left_out
+from orchestrator.claims.sharing import levels, looks
+from orchestrator.claims.sharing.levels import Decision
 from orchestrator.claims.sources import Source, absent, doubtful, own, sources
 from orchestrator.claims.verdict import Finding, Verdict
 from orchestrator.errors import SweepError
@@ -28,7 +32,7 @@ from orchestrator.store.store import BASE
 
 T = TypeVar("T")
 LEVEL = 0.95
-"""Confidence of all intervals of a sweep's claims together: each one's is 1 - 0.05 / how many there are (Bonferroni)."""
+"""Confidence of a sweep's verdicts together; `sharing/levels.py` says what that makes of each interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,16 @@ class Bookkeeping:
     book: Mapping[str, Any]
     size: str
     drawn: ledger.Sample
+
+    @property
+    def look(self) -> int:
+        """Which look at the claims this is."""
+        return looks.number(looks.all_looks(self.book), self.size, self.drawn.hash)
+
+    def notes(self, claim: Claim, spec: Spec) -> tuple[str, str]:
+        """What changed of a claim after data were seen, and which look at it this is."""
+        text = ledger.changed(self.book, claim, self.size, self.drawn, spec)
+        return text, looks.look_text(looks.all_looks(self.book), self.look, 1 - LEVEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +75,37 @@ class Subject:
 def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
     spec, store, size = sweep.spec, sweep.store, sweep.size
-    current = ledger.sample(sweep.plan)
-    old = ledger.enter(store.load("claims", spec.name), spec, size, current, has_rows=False)
+    current, book = ledger.sample(sweep.plan), _with_words(store.load("claims", spec.name), sweep)
+    old = ledger.enter(book, spec, size, current, has_rows=False, before=_before(book, sweep))
     verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=current))
-    has_rows = not sweep.measured.is_empty()
-    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows))
+    has_rows, words = not sweep.measured.is_empty(), {verdict.id: verdict.verdict for verdict in verdicts}
+    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows, words=words))
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
 
 
 def register(sweep: StoredSweep) -> None:
     """Record the claims as they stand before the first point is measured; the plan must have been saved."""
-    ledger.register(sweep.spec, sweep.store, sweep.size, ledger.sample(sweep.plan))
+    book = sweep.store.load("claims", sweep.name)
+    ledger.register(sweep.spec, sweep.store, sweep.size, ledger.sample(sweep.plan), _before(book, sweep))
+
+
+def _before(book: Mapping[str, Any] | None, sweep: StoredSweep) -> tuple[Before, ...]:
+    """Other sweeps that were judged on its points, looked for where a claim is new."""
+    new = book is None or any(claim.id not in book["claims"] for claim in sweep.spec.claims)
+    return seen_before(sweep) if new else ()
+
+
+def _with_words(book: Mapping[str, Any] | None, sweep: StoredSweep) -> Mapping[str, Any] | None:
+    """The record with the verdicts that were saved, where an older version wrote none into it."""
+    if book is None:
+        return None
+    saved_words = {str(v["id"]): str(v["verdict"]) for v in sweep.verdicts}
+    claims = {
+        name: {"verdicts": {sweep.size: saved_words[name]}, **entry} if name in saved_words else entry
+        for name, entry in book["claims"].items()
+    }
+    return {**book, "claims": claims}
 
 
 def judge_rows(
@@ -90,9 +123,25 @@ def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | 
     subjects = [
         spared(partial(_subject, spec, claim, by_source), partial(_faulty, spec, claim, by_source)) for claim in spec.claims
     ]
-    tests = sum(spared(partial(_intervals, subject), lambda fault: 1) for subject in subjects)
-    level = 1 - (1 - LEVEL) / max(tests, 1)
-    return tuple(_verdict(subject_judged, level, spec, books) for subject_judged in subjects)
+    counts = [spared(partial(_intervals, subject), lambda fault: 1) for subject in subjects]
+    faults = {index: subject.fault for index, subject in enumerate(subjects) if subject.fault}
+
+    def failed(index: int, fault: str) -> list[Finding]:
+        faults[index] = fault
+        return []
+
+    def findings(index: int, level: float, together: bool) -> list[Finding]:
+        if index in faults:
+            return []
+        act = partial(_findings, subjects[index], _case(subjects[index], level, together))
+        return spared(act, partial(failed, index))
+
+    error = looks.error(books.look, 1 - LEVEL) if books is not None else 1 - LEVEL
+    decisions = levels.decide(counts, findings, error, [judge_of(subject.claim.kind).together for subject in subjects])
+    for index, fault in faults.items():
+        decisions[index].findings = [Finding(verdict="undecided", sentence=fault, reasons=(fault,))]
+    paired = enumerate(zip(subjects, decisions, strict=True))
+    return tuple(_verdict(subject, decision, spec, books, faults.get(i, "")) for i, (subject, decision) in paired)
 
 
 def spared(act: Callable[[], T], otherwise: Callable[[str], T]) -> T:
@@ -145,20 +194,19 @@ def _columns(claim: Claim) -> list[str]:
     return list(dict.fromkeys([*claim.groups, *names, *extra]))
 
 
-def _case(subject: Subject, level: float) -> Case:
+def _case(subject: Subject, level: float, together: bool = False) -> Case:
     """What the judge of a claim is given."""
-    fields = subject.source.fields
-    return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, model=subject.model)
+    fields, model = subject.source.fields, subject.model
+    return Case(claim=subject.claim, evidence=subject.evidence, fields=fields, level=level, together=together, model=model)
 
 
-def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | None) -> Verdict:
-    claim, evidence = subject.claim, subject.evidence
-    case = _case(subject, level)
-    findings, fault = spared(lambda: (_findings(subject, case), ""), lambda fault: ([], fault))
-    fault = subject.fault or fault
-    findings = [Finding(verdict="undecided", sentence=fault, reasons=(fault,))] if fault else findings
+def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeeping | None, fault: str) -> Verdict:
+    claim, evidence, findings = subject.claim, subject.evidence, decision.findings
+    case = _case(subject, decision.level)
     word = verdict.combine([finding.verdict for finding in findings])
     basis, source = (claim.basis.kind, claim.basis.source) if claim.basis is not None else ("", "")
+    changed, look = books.notes(claim, spec) if books is not None else ("", "")
+    look = look if decision.shared else ""
     return Verdict(
         id=claim.id,
         says=claim.says,
@@ -167,18 +215,20 @@ def _verdict(subject: Subject, level: float, spec: Spec, books: Bookkeeping | No
         expected=sentences.expected(claim),
         basis=basis,
         source=source,
-        sentence=sentences.sentence(word, basis, source, findings),
+        sentence=" ".join((sentences.sentence(word, basis, source, findings), *sentences.closing(changed, look))),
         numbers=_numbers(findings),
         sql=evidence.sql,
         rows=len(evidence.rows),
         seeds=evidence.seeds,
         size=books.size if books is not None else spec.size or BASE,
         failed=evidence.failed,
-        level=level,
+        level=decision.level,
         claim_hash=ledger.claim_hash(claim),
-        changed=ledger.changed(books.book, claim, books.size, books.drawn) if books is not None else "",
+        meaning=meaning.meaning(claim, spec).whole,
+        changed=changed,
         reasons=(
             *_reasons(findings),
+            *([look] if look else []),
             *(() if fault else _mixed(case)),
             *doubtful(evidence.rows),
             *left_out(evidence),

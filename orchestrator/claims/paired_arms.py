@@ -17,16 +17,21 @@ import polars as pl
 from orchestrator.claims import matched_sides
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.placing import Placed, no_number, reported, settle
+from orchestrator.claims.placing import Placed, no_number, reported, settle, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding
-from orchestrator.fitting.aggregates import combine, expression
+from orchestrator.fitting import ties
+from orchestrator.fitting.aggregates import combine, expression, named
 from orchestrator.fitting.fits import DRAWS, EXACT
 from orchestrator.fitting.intervals import Array, Interval, deviation, student, without_each
+from orchestrator.fitting.skewness import skew
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.compare import Compare
 from orchestrator.wording import count, level_text, shown, span
+
+REPEATS = 30
+"""Pairs from which on whole differences that all agree count as free of noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +65,21 @@ def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame
     if short:
         return _unmet(short, group)
     cells, units = _cells(case, model.of, sides, unit, keys)
-    short = [*_few(case, cells, units), *matched_sides.unequal(case.claim, [*keys, unit], sides, case.fields)]
+    both = pl.concat(sides.values())
+    short = [*case.unrepeated(both, model.of, unit=unit), *_few(case, cells, units)]
+    short += matched_sides.unequal(case.claim, [*keys, unit], sides, case.fields)
     if short:
         return _unmet(short, group)
-    how = aggregate(case.fields, model.of)
+    how, steady = aggregate(case.fields, model.of), case.steady(both, model.of)
     signs = {"difference": (arms[0], arms[1])} | ({"interaction": (arms[0], arms[2])} if model.interaction else {})
     words, sentences, numbers, reasons = [], [], {}, _missing(sides, cells)
     for name, (left, right) in signs.items():
         region = _region(case, name, rows)
-        placed = _placed(cells[left].values, cells[right].values, how, region, case.level)
-        at_extremes = [_placed(a, b, how, region, case.level).word for a, b in _extremes(cells[left], cells[right])]
+        placed = _placed(cells[left].values, cells[right].values, how, region, case.level, steady)
+        at_extremes = [_placed(a, b, how, region, case.level, steady).word for a, b in _extremes(cells[left], cells[right])]
         word, reason = settle(placed.word, placed.reason, at_extremes, _guard(case, model.of))
+        if best := case.best_of(both, model.of, "arm", *(key for key in keys if key in both.columns)):
+            word, reason = "undecided", best
         words.append(word)
         reasons += [reason] if reason else []
         numbers[name] = reported(placed, region)
@@ -149,16 +158,20 @@ def _extremes(left: Cells, right: Cells) -> list[tuple[Array, Array]]:
     return [(left.filled(high), right.filled(not high)) for high in (False, True)]
 
 
-def _placed(left: Array, right: Array, how: str, region: Region, level: float) -> Placed:
-    measured_interval = difference(left, right, how, level)
+def _placed(left: Array, right: Array, how: str, region: Region, level: float, steady: bool) -> Placed:
+    measured_interval = difference(left, right, how, level, steady)
     word = region.place(measured_interval.low, measured_interval.high)
     if not math.isfinite(measured_interval.estimate):
         return no_number(measured_interval, word)
-    return Placed(word=word, interval=measured_interval, windows=())
+    word, reason = trusted(word, measured_interval, region)
+    return Placed(word=word, interval=measured_interval, windows=(), reason=reason)
 
 
-def difference(left: Array, right: Array, how: str, level: float) -> Interval:
-    """The mean over cells of left less right, units combined in each cell, with t over units, or the range over cells."""
+def difference(left: Array, right: Array, how: str, level: float, steady: bool = False) -> Interval:
+    """The mean over cells of left less right, units combined in each cell, with t over units, or the range over cells.
+
+    Differences that agree have the interval of what they leave open, unless the seed changes nothing (`steady`).
+    """
     complete = ~np.isnan(left) & ~np.isnan(right)
     a, b = np.where(complete, left, np.nan), np.where(complete, right, np.nan)
     filled = complete.any(axis=1)
@@ -168,7 +181,12 @@ def difference(left: Array, right: Array, how: str, level: float) -> Interval:
         return Interval(estimate=np.nan, low=-np.inf, high=np.inf, units=0, method="no pair")
     each = combine(a, how) - combine(b, how)
     value, n = float(np.mean(each)), a.shape[1]
-    if n < 2 or not _spread(a - b):
+    spread = _spread(a - b)
+    if not steady and n > 1 and named(how).power == 1 and (spread or a.size < REPEATS):
+        tied = ties.interval(np.nanmean(a - b, axis=0), "mean", level)
+        if "binomial" in tied.method:
+            return Interval(estimate=value, low=tied.low, high=tied.high, units=n, method=tied.method)
+    if n < 2 or not spread:
         blur = np.where(each == 0, 0.0, EXACT * np.maximum(np.abs(combine(a, how)), np.abs(combine(b, how))))
         low, high = float((each - blur).min()), float((each + blur).max())
         return Interval(estimate=value, low=low, high=high, units=n, method="range over pairs")
@@ -179,7 +197,9 @@ def difference(left: Array, right: Array, how: str, level: float) -> Interval:
     else:
         moved, factor = np.mean(without_each(a, how) - without_each(b, how), axis=1), (n - 1) / np.sqrt(n)
     half = student(level, n - 1) * float(factor) * deviation(moved)
-    return Interval(estimate=value, low=value - half, high=value + half, units=n, method=f"paired t over {n} units, {n - 1} df")
+    doubt = skew(np.nanmean(a - b, axis=0), level) if how == "mean" else None
+    method = f"paired t over {n} units, {n - 1} df"
+    return Interval(estimate=value, low=value - half, high=value + half, units=n, method=method, skew=doubt)
 
 
 def _guard(case: Case, y: str) -> str:

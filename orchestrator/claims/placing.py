@@ -13,6 +13,7 @@ from orchestrator.fitting.fits import fit
 from orchestrator.fitting.intervals import Interval
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
+from orchestrator.fitting.skewness import STRETCH
 from orchestrator.fitting.staircases import stepped, unrounded
 from orchestrator.wording import shown
 
@@ -88,6 +89,16 @@ def weighed(name: str, interval: Interval, windows: tuple[float, ...], region: R
         reason = f"{FINITE}: without the smallest one and two x, {name} is {' and '.join(map(shown, windows))}"
         return Placed(word="undecided", interval=whole, windows=windows, reason=reason)
     return Placed(word=word, interval=whole, windows=windows)
+
+
+def trusted(word: str, interval: Interval, region: Region) -> tuple[str, str]:
+    """A verdict by an interval of which skew makes one end too short: undecided, with the reason, without a longer one."""
+    if interval.skew is None or word not in ("supported", "refuted"):
+        return word, ""
+    skew, middle = interval.skew, interval.estimate
+    low = middle - (middle - interval.low) * (STRETCH if skew.side < 0 else 1.0)
+    high = middle + (interval.high - middle) * (STRETCH if skew.side > 0 else 1.0)
+    return (word, "") if region.place(low, high) == word else ("undecided", str(skew))
 
 
 def no_number(interval: Interval, word: str, windows: tuple[float, ...] = ()) -> Placed:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import polars as pl
 
+from orchestrator import spoken_names
 from orchestrator.results import conditions
 from orchestrator.results.conditions import replaced
 from orchestrator.results.formulas.as_sql import bare, by_arm, finished, written
@@ -111,8 +113,8 @@ def over(claim: Claim) -> str:
     parts = conditions.sides(claim.condition or "")
     if parts is None or parts[1] == "=":
         return ""
-    left, operator, right = parts
-    return f"({left}) - ({right})" if operator.startswith("<") else f"({right}) - ({left})"
+    small, large = (parts[0], parts[2]) if parts[1].startswith("<") else (parts[2], parts[0])
+    return f"({small}) - ({large})"
 
 
 def condition(spec: Spec, claim: Claim, rows: pl.DataFrame | None) -> str:
@@ -150,7 +152,7 @@ def searched(spec: Spec, claim: Claim) -> frozenset[str]:
 
 
 FARTHER = (1e-6, 0.5, 9.0, 1e6)
-"""How far beyond an edge, in parts of it, a condition is tried."""
+"""How far beyond an edge, in parts of it, a condition is conditions_there."""
 
 
 def _with_edges(spec: Spec, name: str, whole: str, moved: frozenset[str], rows: pl.DataFrame) -> str:
@@ -159,24 +161,28 @@ def _with_edges(spec: Spec, name: str, whole: str, moved: frozenset[str], rows: 
     formulas = frozenset(moved - {name})
     spelt = replaced(whole, formulas, lambda derived: finished(meant.part(derived)))
     whole_number = rows[name].dtype.is_integer()
-    above = [_beyond(f"{name}_lower", step, whole_number, up=True) for step in FARTHER]
-    below = [_beyond(f"{name}_upper", step, whole_number, up=False) for step in FARTHER]
     cases = []
-    for status, places in (("above", above), ("below", below)):
-        tried = [replaced(spelt, [name], lambda _, place=place: place) for place in places]
-        each = f"CASE WHEN {' AND '.join(tried)} THEN TRUE WHEN NOT ({' OR '.join(tried)}) THEN FALSE END"
+    for status, edge in (("above", f"{name}_lower"), ("below", f"{name}_upper")):
+        places = [_beyond(edge, step, whole_number, up=status == "above") for step in FARTHER]
+        conditions_there = [replaced(spelt, [name], partial(_at, at)) for at in places]
+        each = f"CASE WHEN {' AND '.join(conditions_there)} THEN TRUE WHEN NOT ({' OR '.join(conditions_there)}) THEN FALSE END"
         cases.append(f"WHEN status = '{status}' THEN ({each})")
     return f"(CASE WHEN {name} IS NOT NULL THEN {whole} {' '.join(cases)} ELSE {whole} END)"
+
+
+def _at(text: str, name: str) -> str:
+    """What stands for a searched name at one place."""
+    return text
 
 
 def _beyond(edge: str, step: float, whole: bool, up: bool) -> str:
     """A place beyond an edge, that many parts of it away; what lies below a positive edge is positive."""
     size = f"coalesce(nullif(abs({edge}), 0), 1)"
     if up:
-        place = f"{edge} + {step!r} * {size}"
-        return f"(floor({place}) + 1)" if whole else f"({place})"
-    place = f"{edge} - {size} * CASE WHEN {edge} > 0 THEN {step / (1 + step)!r} ELSE {step!r} END"
-    return f"(ceil({place}) - 1)" if whole else f"({place})"
+        text = f"{edge} + {step!r} * {size}"
+        return f"(floor({text}) + 1)" if whole else f"({text})"
+    text = f"{edge} - {size} * CASE WHEN {edge} > 0 THEN {step / (1 + step)!r} ELSE {step!r} END"
+    return f"(ceil({text}) - 1)" if whole else f"({text})"
 
 
 def _terms(spec: Spec, table: str | None, rows: pl.DataFrame | None) -> Names:
@@ -197,17 +203,20 @@ def select_rows(
 
     `judged` is the name of a further column, and its SQL over the rows.
     """
-    found = table is not None and table.startswith("boundaries.")
+    of_boundaries = table is not None and table.startswith("boundaries.")
     terms = _terms(spec, table, rows)
-    columns_chosen = [terms.chosen(name) for name in dict.fromkeys(("arm", *(() if found else ("seed",)), "status", *columns))]
-    kept = ["final"] if "step" not in columns and not found else []
+    columns_chosen = [
+        terms.chosen(name) for name in dict.fromkeys(("arm", *(() if of_boundaries else ("seed",)), "status", *columns))
+    ]
+    filters = ["final"] if "step" not in columns and not of_boundaries else []
     if where is not None:
         met = terms.condition(where)
-        kept.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")
+        filters.append(f"({met})" if floor is None else f"(arm = '{floor}' OR ({met}))")
     if judged is not None:
-        if not found:
+        if not of_boundaries:
             columns_chosen.insert(3, "point")
         columns_chosen.append(f"({terms.condition(judged[1])}) AS {judged[0]}")
     ordered = f" ORDER BY {', '.join(str(i + 1) for i in range(len(columns_chosen)))}"
-    filtered = f" WHERE {' AND '.join(kept)}" if kept else ""
-    return f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{filtered}{ordered}"
+    filtered = f" WHERE {' AND '.join(filters)}" if filters else ""
+    sql = f"SELECT {', '.join(columns_chosen)} FROM {table or f'sweeps.{table_name(spec.name)}'}{filtered}{ordered}"
+    return spoken_names.renamed(sql, spoken_names.outside(spec.claimed)) if spec.claimed else sql

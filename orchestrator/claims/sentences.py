@@ -34,9 +34,8 @@ def left_out(evidence: Evidence) -> tuple[str, ...]:
     things = "boundary" if SETTLED in evidence.rows.columns else "point"
     total = sum(evidence.censored.values())
     by_status = ", ".join(f"{n} {status}" for status, n in evidence.censored.items())
-    return (
-        f"'where' leaves out {total} {wording.plural(things, total)} without a result ({by_status}), which could tell otherwise",
-    )
+    what = f"{total} {wording.plural(things, total)} without a result ({by_status})"
+    return (f"'where' leaves out {what}, which could tell otherwise",)
 
 
 def expected(claim: Claim) -> str:
@@ -64,6 +63,11 @@ def sentence(word: str, basis: str, source: str, findings: Sequence[Finding]) ->
     text = ". ".join([parts[0], *(part[0].upper() + part[1:] for part in parts[1:])])
     limited = word == "unmet" and any(r.startswith(LIMITED) for f in findings for r in f.reasons)
     return f"{verdict.owner(basis, source)} is {word}{f' ({LIMITED})' if limited else ''}: {text}."
+
+
+def closing(*texts: str) -> tuple[str, ...]:
+    """What stands behind a verdict, each as a sentence: what changed after data were seen, which look it is."""
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts if text)
 
 
 def explained(finding: Finding) -> Finding:

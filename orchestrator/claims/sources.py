@@ -34,9 +34,10 @@ class Source:
 
 
 def sources(sweep: StoredSweep) -> dict[str, Source]:
-    """What each `from` of the sweep's claims stands for."""
+    """What each `from` of the sweep's claims and checks stands for."""
     each = {"rows": own(sweep.spec, sweep.rows, sweep.fields)}
-    for name in dict.fromkeys(claim.from_ for claim in sweep.spec.claims if claim.from_ != "rows"):
+    origins = [*(claim.from_ for claim in sweep.spec.claims), *(check.from_ for check in sweep.spec.checks)]
+    for name in dict.fromkeys(origin for origin in origins if origin != "rows"):
         each[name] = boundaries(sweep) if name == "boundary" else other(sweep, name.removeprefix(OTHER))
     return each
 
@@ -48,7 +49,7 @@ def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
 
 
 def with_derived(spec: Spec, fields: Columns) -> dict[str, Described]:
-    """The columns with those that the spec derives: the seed changes nothing of one where it changes nothing that it is made of."""
+    """The columns with those that the spec derives, seedless where all that they are made of is."""
     full = dict(fields)
     for grid in spec.grids():
         for name in grid.derive:

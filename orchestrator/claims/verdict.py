@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,11 @@ class Verdict:
     """The answer to one claim, as it is saved and printed.
 
     `kind` is the name of the claim's kind; `expected` is the claim's condition in words; `basis` (quoted, reviewed, recalled,
-    derived) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
+    derived, measured, hypothesis) and `source` say whose claim it is; `sentence` has the numbers; `sql` gives the rows;
     `failed` counts rows without a result by status; `level` is that of each interval after the correction for many; `changed`
     says what changed after data were seen, or nothing; `foreseen` is the verdict that the sweep was made to show, or nothing;
-    `findings` are the groups; `fault` is what the claim's judge raised, which is a mistake of the program, or nothing.
+    `findings` are the groups; `claim_hash` is of the claim's words, `meaning` of these, its formulas, fixed params and axes;
+    `fault` is what the claim's judge raised, which is a mistake of the program, or nothing.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     foreseen: str = ""
+    meaning: str = ""
     fault: str = ""
 
     def record(self) -> dict[str, Any]:
@@ -73,14 +75,14 @@ def alarming(record: Mapping[str, Any]) -> bool:
 
 def exit_code(records: Iterable[Mapping[str, Any]], strict: bool = False) -> int:
     """3 where a claim's judge raised, with `strict` 1 where a claim is not as it was counted on, else 0."""
-    listed = list(records)
-    return 3 if faults(listed) else int(strict and any(map(alarming, listed)))
+    verdicts = list(records)
+    return 3 if faults(verdicts) else int(strict and any(map(alarming, verdicts)))
 
 
 def faults(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """A sentence for each claim that has no verdict because its judge raised."""
     return tuple(
-        f"claims.{record['id']}: {record['fault']}; the claim is undecided, the others were judged: report this, or mend the rows"
+        f"claims.{record['id']}: {record['fault']}; this claim is undecided, the others were judged: mend its rows or report it"
         for record in records
         if record.get("fault")
     )
@@ -146,8 +148,43 @@ def combine(words: list[str]) -> str:
     return "supported" if words else "unmet"
 
 
+OWNERS = {
+    "quoted": "The paper's claim ({source})",
+    "measured": "A threshold that came from data and speaks for no theory ({source})",
+    "hypothesis": "A rule of thumb ({source})",
+    "": "Our own expectation",
+}
+"""Whose claim it is, by its basis; of any other basis it is our reading of the source."""
+THEORY = "of theory"
+APART = {"measured": "with a threshold from data", "hypothesis": "of rules of thumb", "": "without a basis"}
+"""How claims are counted that are no theory's, by their basis."""
+
+
 def owner(basis: str, source: str) -> str:
-    """Whose claim it is: only a quoted statement is called the paper's, anything else with a source is our reading."""
-    if basis == "quoted":
-        return f"The paper's claim ({source})"
-    return f"Our reading of {source}" if basis else "Our own expectation"
+    """Whose claim it is: only a quoted statement is called the paper's, and what came from data supports no theory."""
+    return OWNERS.get(basis, "Our reading of {source}").format(source=source)
+
+
+def tallies(bases_and_words: Iterable[tuple[str, str]]) -> list[tuple[str, dict[str, int]]]:
+    """How many verdicts there are of each word: of claims of theory, and apart from them of each basis that is none."""
+    counts: dict[str, dict[str, int]] = {label: {} for label in (THEORY, *APART.values())}
+    for basis, word in bases_and_words:
+        verdict_words = counts[APART.get(basis, THEORY)]
+        verdict_words[word] = verdict_words.get(word, 0) + 1
+    return [(label, verdict_words) for label, verdict_words in counts.items() if verdict_words]
+
+
+def check_tally(checks: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the saved checks pass and are broken, in words; they are no verdicts."""
+    words = [{"passes": "pass"}.get(check["check"], str(check["check"])) for check in checks]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
+
+def tally_text(counts: Sequence[tuple[str, Mapping[str, int]]]) -> str:
+    """The counts in words: `2 of theory: 2 supported; 1 of rules of thumb: 1 refuted`; of theory alone only `2 supported`."""
+    only_theory = len(counts) == 1 and counts[0][0] in (THEORY, APART[""])
+    parts = []
+    for label, words in counts:
+        opening = "" if only_theory else f"{sum(words.values())} {label}: "
+        parts.append(opening + ", ".join(f"{number} {word}" for word, number in words.items()))
+    return "; ".join(parts)

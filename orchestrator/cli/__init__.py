@@ -19,9 +19,11 @@ from orchestrator.errors import SweepError
 RARELY = 50_000, 20, 50
 # Command -> module of this package; a module is imported only when one of its commands is used or helped with.
 COMMANDS = {
+    "new": "starting",
     "list": "specs",
     "check": "specs",
     "check-workload": "specs",
+    "freeze": "specs",
     "schema": "specs",
     "plan": "running",
     "run": "running",
@@ -78,7 +80,7 @@ Examples:
   lawsweep claims khm_capacity --strict         verdicts; exit code 1 where a claim is refuted
 
 Exit codes: 0 done, 1 a claim refuted (--strict), 2 your mistake, 3 points failed or missing, 4 an error of lawsweep itself,
-130 interrupted.""",
+5 a check is broken, 130 interrupted.""",
 )
 @click.version_option(package_name="lawsweep", prog_name="lawsweep")
 def cli() -> None:

@@ -25,12 +25,11 @@ def dashboard_command(store: str, host: str, port: int, token: str | None, known
       lawsweep dashboard --store shared/results --port 9000
       lawsweep dashboard --host 0.0.0.0          for other machines: with the token that it prints
     """
-    import importlib
-
+    from orchestrator import shipped
     from orchestrator.results.query import results
 
     # The engine imports no page: the pages are started by name.
-    pages = importlib.import_module("dashboards.serve")
+    pages = shipped.module("dashboards.serve")
     stored = results(store)
     where = pages.endpoint(host, port, token, known_as)
     pages.serve(stored, where, mlflow, lambda url: click.echo(f"dashboard: {url} (Ctrl-C ends it)", err=True))

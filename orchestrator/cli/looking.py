@@ -51,21 +51,32 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 @same_code_option
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON, with their SQL.")
 def claims_command(spec: str, size: str | None, store: str, strict: bool, same_code: bool, as_json: bool) -> int:
-    """Judge the claims of SPEC by the rows that the store has now."""
+    """Judge the claims of SPEC by the rows that the store has now, and look at its checks; leaves with 5 where one is broken.
+
+    As JSON a check is an entry with `check` instead of `verdict`.
+    """
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging
+    from orchestrator.claims.registry import frozen
     from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
 
     sweep = open_sweep(spec, size, store)
+    if strict:
+        frozen.check(sweep.spec)
     if same_code:
         sweep.accept_code()
     verdicts = [verdict.record() for verdict in judging.judge(sweep)]
+    checks = [check.record() for check in bug_guards.look(sweep)]
     if as_json:
-        answers.say(json.dumps(verdicts, indent=2, ensure_ascii=False))
+        answers.say(json.dumps([*verdicts, *checks], indent=2, ensure_ascii=False))
     else:
         show.verdicts(verdicts)
+        show.checks(checks)
     show.code_change(sweep.code_change, aside=as_json)
+    if bug_guards.broken(checks):
+        return bug_guards.EXIT
     return exit_code(verdicts, strict) or int(strict and bool(sweep.code_change))
 
 
@@ -106,6 +117,7 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
 def report_command(spec: str, size: str | None, store: str, same_code: bool, as_json: bool) -> None:
     """Judge SPEC and write its report, figures included, into the store."""
+    from orchestrator.check import bug_guards
     from orchestrator.claims import judging
     from orchestrator.cli import show
     from orchestrator.report import page
@@ -114,13 +126,14 @@ def report_command(spec: str, size: str | None, store: str, same_code: bool, as_
     sweep = open_sweep(spec, size, store)
     if same_code:
         sweep.accept_code()
-    verdicts = judging.judge(sweep)
+    verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
     paths = page.paths(page.write(sweep, verdicts))
-    records = [verdict.record() for verdict in verdicts]
+    records, checked = [verdict.record() for verdict in verdicts], [check.record() for check in checks]
     if as_json:
-        answers.say(json.dumps({"verdicts": records, "report": paths, "code_change": sweep.code_change}))
+        answers.say(json.dumps({"verdicts": records, "checks": checked, "report": paths, "code_change": sweep.code_change}))
         return
     show.verdicts(records)
+    show.checks(checked)
     show.code_change(sweep.code_change)
     for name, path in paths.items():
         click.echo(f"  {name:<9} {path}")

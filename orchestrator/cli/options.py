@@ -48,7 +48,8 @@ def size_option(command: Command) -> Command:
 def strict_option(command: Command) -> Command:
     """--strict."""
     says = (
-        "Leave with 1 where a claim is refuted that was not foreseen to be, or where code has changed since rows were measured."
+        "Leave with 1 where a claim is refuted that was not foreseen to be, or where code has changed since rows were "
+        "measured; refuse claims that differ from frozen ones."
     )
     return click.option("--strict", is_flag=True, help=says)(command)
 

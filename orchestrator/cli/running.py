@@ -12,6 +12,7 @@ from orchestrator.cli.options import same_code_option, size_option, spec_argumen
 
 if TYPE_CHECKING:
     from orchestrator.cli.outcome import Outcomes
+    from orchestrator.spec import Spec
 
 
 @click.command("run")
@@ -61,13 +62,12 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
     """Run the sweeps; of several each for itself, so that one that fails keeps none from running."""
     from orchestrator import sweep
     from orchestrator.cli.logs import streaming
-    from orchestrator.spec import read
 
     where = _where(options)
     read_specs = []
     for name in specs:
         try:
-            read_specs.append(read(name, size=options["size"]))
+            read_specs.append(_read(name, options))
         except Exception as error:
             if len(specs) == 1:
                 raise
@@ -77,6 +77,18 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
     with streaming(options["store"], options["logs"] and not options["inline"]):
         for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
             outcomes.add(result)
+
+
+def _read(name: str, options: dict[str, Any]) -> Spec:
+    """The sweep of that name; with `--strict` its claims must be those that were frozen."""
+    from orchestrator.spec import read
+
+    spec = read(name, size=options["size"])
+    if options["strict"]:
+        from orchestrator.claims.registry import frozen
+
+        frozen.check(spec)
+    return spec
 
 
 def _where(options: dict[str, Any]) -> Any:

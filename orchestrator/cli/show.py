@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from orchestrator.driver.forecast import Forecast
     from orchestrator.sweep import Result
 
-WHOLE = ("claim", "verdict", "sweep")  # columns whose cells are never broken
-COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow"}
+WHOLE = ("claim", "verdict", "check", "is", "sweep")  # columns whose cells are never broken
+COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow", "broken": "red"}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
@@ -52,8 +52,11 @@ def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
     from orchestrator.claims.verdict import summary_parts
     from orchestrator.results.text_table import plain
 
-    rows = []
+    rows: list[dict[str, Any]] = []
+    changes: dict[str, list[str]] = {}
     for verdict in judged:
+        if verdict.get("changed"):
+            changes.setdefault(verdict["changed"], []).append(verdict["id"])
         texts = dict.fromkeys(
             _group_text(finding["group"]) + text
             for finding in verdict["findings"]
@@ -69,10 +72,29 @@ def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
         )
     if rows:
         table(rows)
+    for text, ids in changes.items():
+        click.echo(f"  {', '.join(ids)}: {text}")
     for verdict in judged:
         # Where there is a number, the table has no room for what keeps it from deciding.
         if verdict["verdict"] in ("undecided", "unmet") and any(summary_parts(f["numbers"]) for f in verdict["findings"]):
             click.echo(f"  {verdict['id']} is {verdict['verdict']}: {plain('; '.join(why(verdict)))}")
+
+
+def checks(looked_at: Sequence[Mapping[str, Any]]) -> None:
+    """The table of checks, below that of the claims: whether each passes, what was found, and what must hold."""
+    if looked_at:
+        click.echo("checks, which only a bug can break:")
+        table(
+            [
+                {
+                    "check": check["id"],
+                    "is": check["check"],
+                    "found": "; ".join([check["sentence"], *check["reasons"]]) if check["check"] != "passes" else "",
+                    "on every row": check["holds"],
+                }
+                for check in looked_at
+            ]
+        )
 
 
 def _group_text(group: Mapping[str, Any]) -> str:
@@ -103,6 +125,7 @@ def result(done: Result) -> None:
     if failed:
         click.echo(f"  why: lawsweep status {summary.sweep} --store {summary.store}; again: the same command with --retry")
     verdicts(done.verdicts)
+    checks(done.checks)
     code_change(done.code_change)
     for name, path in (done.report or {}).items():
         click.echo(f"  {name:<9} {path}")

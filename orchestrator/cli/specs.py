@@ -7,7 +7,7 @@ import json
 import click
 
 from orchestrator import answers
-from orchestrator.cli.options import workload_names
+from orchestrator.cli.options import spec_argument, workload_names
 
 
 @click.command("list")
@@ -30,24 +30,27 @@ def list_command(as_json: bool) -> None:
 @click.command("check")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
 def check_command(specs: tuple[str, ...]) -> None:
-    """Read SPEC at its base and every size, with its workload, and refuse what cannot run.
+    """Read SPEC at its base and every size, with its workload, and refuse what cannot run; warn of claims that measure nothing.
 
     \b
     Example:
       lawsweep check sweeps/*.yaml
     """
-    from orchestrator.check import conditions
+    from orchestrator.check import conditions, one_source
     from orchestrator.driver.measure import prepare
     from orchestrator.spec import parsing
 
     for name in specs:
-        counts = {}
+        counts, warnings = {}, dict[str, None]()
         for size in (None, *parsing.read(name).sizes):
             spec = parsing.read(name, size=size)
             workload, plan = prepare(spec)
             conditions.check(spec, workload)
+            warnings |= dict.fromkeys(one_source.warnings(spec, workload))
             counts[size or "base"] = f"{len(plan):,} points" if spec.search is None else "points as its search asks"
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
+        for warning in warnings:
+            click.echo(f"  warning: {warning}", err=True)
 
 
 @click.command("check-workload")
@@ -71,17 +74,47 @@ def check_workload_command(name: str) -> int:
     return 2 if any(c.passed is False for c in checks) else 0
 
 
+@click.command("freeze")
+@spec_argument()
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write here, not to NAME.frozen.json beside the file.")
+def freeze_command(spec: str, output: str | None) -> None:
+    """Register the claims of SPEC: write hash, date and commit of each claim, its formulas and arms, at every size.
+
+    'run --strict' and 'claims --strict' then refuse claims that are not the registered ones. The file is never written over.
+
+    \b
+    Examples:
+      lawsweep freeze mine.yaml                     (writes mine.frozen.json)
+      lawsweep freeze khm_capacity -o claims/khm_capacity.frozen.json
+      lawsweep run mine.yaml --strict
+    """
+    from pathlib import Path
+
+    from orchestrator.claims.registry import frozen
+    from orchestrator.driver.provenance import origin
+    from orchestrator.spec import parsing
+
+    where = origin(str(parsing.find(spec).resolve()))
+    path, record = frozen.freeze(spec, Path(output) if output else None, where.commit, where.dirty)
+    count = len({name for claims in record["sizes"].values() for name in claims})
+    dirty = ", changed since" if record["dirty"] else ""
+    answers.say(f"{path}: {count} claims of {record['sweep']}, hash {record['hash']}, registered {record['registered'][:10]}")
+    answers.say(f"  commit {record['commit']}{dirty}; commit this file before the first run")
+
+
 @click.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema of sweep files, for editors.
+@click.argument("workload", required=False, shell_complete=workload_names)
+def schema_command(workload: str | None) -> None:
+    """Print the JSON Schema of sweep files, for editors; for one WORKLOAD with its params and their allowed values.
 
     \b
     Put this line first in a sweep file and point it at the output:
       # yaml-language-server: $schema=./schema.json
     """
     from orchestrator.spec import json_schema
+    from orchestrator.workload.describe import load
 
-    click.echo(json_schema.text(), nl=False)
+    click.echo(json_schema.text(load(workload) if workload else None), nl=False)
 
 
 @click.command("completion")

@@ -25,6 +25,7 @@ from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec
 from orchestrator.spec.checks import check_columns, unsupported
+from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
 from orchestrator.worker.attempt import attempt
 from orchestrator.worker.batch import Terms
@@ -84,6 +85,7 @@ class Summary:
 def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Plan]:
     """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
     workload_described = load(workload if workload is not None else spec.workload, folder_of(spec), _trial(spec))
+    spec = speaking(spec, workload_described.claimed)
     missing = unsupported(spec)
     if missing:
         raise SpecError("\n".join(missing))

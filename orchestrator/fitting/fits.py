@@ -27,8 +27,8 @@ class FittedLaw:
 
     `replicas` `(B, p)` are the same fit with each unit left out (or resampled, for a median); `factor` times their standard
     deviation is the standard error. `scatter` `(p,)` is the standard error that the residuals show, `bracket` `(p,)` the one
-    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of residuals as large under the law and the noise of replicates or
-    brackets, None where there is neither.
+    that a search's brackets leave, `blur` `(p,)` what rounding of the values can do to each. `lack` is the probability of
+    residuals as large under the law and the noise of replicates or brackets, None where there is neither.
     """
 
     law: Law
@@ -55,9 +55,14 @@ class FittedLaw:
         return rounding(project(self.series.y, self.space), self.space)
 
     @property
+    def least_squares(self) -> float:
+        """Weighted sum of squared residuals that rounding leaves."""
+        return max(float(self.weights @ self.rounding**2), TINY)
+
+    @property
     def squares(self) -> float:
         """Weighted sum of squared residuals, not below what rounding leaves."""
-        return max(float(self.weights @ self.residuals**2), float(self.weights @ self.rounding**2), TINY)
+        return max(float(self.weights @ self.residuals**2), self.least_squares)
 
     def estimate(self, name: str) -> float:
         """The fitted value of a parameter by its name."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.fitting.aggregates import combine, named, units
+from orchestrator.fitting.skewness import Skew, skew
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 WIDEST = 200.0  # of half an interval on a logarithm: more is no number any more
@@ -15,13 +16,17 @@ WIDEST = 200.0  # of half an interval on a logarithm: more is no number any more
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A number with its interval, how many units it rests on and the method; `low = high` where there is no spread to see."""
+    """A number with its interval, how many units it rests on and the method; `low = high` where there is no spread to see.
+
+    `skew` says which end of a mean's interval is too short for its level, where one is.
+    """
 
     estimate: float
     low: float
     high: float
     units: int
     method: str
+    skew: Skew | None = None
 
 
 def quantile(level: float, units: int) -> float:
@@ -76,7 +81,8 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
         method = "best of all" if extreme else "one unit"
         return Interval(estimate=estimate, low=estimate, high=estimate, units=len(y), method=method)
     low, high, method = _ends(y, aggregate, estimate, level)
-    return Interval(estimate=estimate, low=low, high=high, units=len(y), method=method)
+    doubt = skew(y, level) if method == "t" else None
+    return Interval(estimate=estimate, low=low, high=high, units=len(y), method=method, skew=doubt)
 
 
 def _ends(y: Array, aggregate: str, estimate: float, level: float) -> tuple[float, float, str]:

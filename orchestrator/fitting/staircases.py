@@ -17,7 +17,7 @@ SLACK = 1.001
 
 def stepped(fitted: FittedLaw) -> bool:
     """Whether a staircase was fitted that the law does not go through."""
-    return fitted.series.near.stepped and fitted.squares > 2 * float(fitted.weights @ fitted.rounding**2)
+    return fitted.series.near.stepped and fitted.squares > 2 * fitted.least_squares
 
 
 def unrounded(fitted: FittedLaw, name: str) -> tuple[float, ...] | None:

@@ -14,7 +14,7 @@ SAME = 1e-9
 
 def whole(values: Array) -> bool:
     """Whether all values are whole numbers: then the smallest step between two of them is known to be 1."""
-    return bool((np.abs(values - np.round(values)) <= SAME).all())
+    return bool((np.abs(values - np.round(values)) <= SAME * np.abs(values)).all())
 
 
 def alike(values: Array) -> bool:
@@ -40,7 +40,7 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
         return plain
     squares = sorted((abs(low) ** power, abs(high) ** power)) if power > 1 else [low, high]
     many = int((upper if power == 1 or abs(high) >= abs(low) else lower).sum())
-    ends = [_between(*squares, share) ** (1 / power) for share in shares(many, len(y), level)]
+    ends = [_between(squares[0], squares[1], share) ** (1 / power) for share in shares(many, len(y), level)]
     if whole(y) and high - low < 1.5:
         return _with(plain, min(ends), max(ends), "exact binomial of two values")
     # Two values that are no neighbours may have others between and beyond them, which t reckons with.

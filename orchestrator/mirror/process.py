@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+from orchestrator import shipped
 from orchestrator.errors import SweepError
 from orchestrator.mirror.mlflow_server import Mirrored, TrackError, imported, mirror, prepare
 from orchestrator.store import Store, open_store
@@ -27,7 +28,7 @@ class Background:
     """
 
     def __init__(self, uri: str | None = None) -> None:
-        argv = [sys.executable, "-m", "orchestrator.mirror.process"]
+        argv = shipped.command("orchestrator.mirror.process")
         self._folder = tempfile.TemporaryDirectory(prefix="lawsweep-mirror-", ignore_cleanup_errors=True)
         # The URI may hold a password, and every user of a machine may read command lines.
         surroundings = {**os.environ, **({"MLFLOW_TRACKING_URI": uri} if uri else {})}

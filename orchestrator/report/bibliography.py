@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator import shipped
 from orchestrator.spec import Spec
 
 ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")
@@ -21,6 +22,4 @@ def citations(spec: Spec) -> str:
 
 def bibliography() -> str:
     """All entries that come with the package."""
-    from importlib import resources
-
-    return resources.files("sweeps").joinpath("sources.bib").read_text(encoding="utf-8")
+    return (shipped.folder("sweeps") / "sources.bib").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from orchestrator.claims import Verdict
+from orchestrator.claims import Verdict, ledger
+from orchestrator.claims.verdict import APART
 from orchestrator.columns import OK
 from orchestrator.figures.draw import substitutes
 from orchestrator.results.derived_columns import measured, only
@@ -17,7 +18,8 @@ from orchestrator.store.store import BASE
 
 NOTES = {
     "rounds": "rounds of proposals", "studies": "searches", "full": "ended by the limit on points",
-    "seeds": "seeds spent", "least": "fewest seeds", "most": "most seeds", "too_wide": "still too wide", "finished": "finished",
+    "seeds": "seeds spent", "least": "fewest seeds", "most": "most seeds", "too_wide": "still too wide",
+    "no_spread_seen": "no spread seen", "finished": "finished",
     "fixed": "seeds that one number for all would take, for the same widest interval", "fixed_ratio": "times as many",
 }  # fmt: skip
 
@@ -35,11 +37,19 @@ def limitations(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> list[str]:
         ),
         *_lost(sweep.rows),
         *substitutes(sweep.rows),
+        *_withdrawn(sweep),
         *(f"Claim '{v.id}': {v.changed}." for v in verdicts if v.changed),
         *_code(sweep.rows),
         *([sweep.code_change] if sweep.code_change else []),
         *_audited(sweep.audit),
     ]
+
+
+def _withdrawn(sweep: StoredSweep) -> Iterator[str]:
+    """What is told where no claim is left to tell it."""
+    book = sweep.store.load("claims", sweep.name)
+    if book and not sweep.spec.claims:
+        yield from (f"{text}." for text in ledger.withdrawn(book, sweep.spec))
 
 
 def _size(spec: Spec) -> Iterator[str]:
@@ -48,10 +58,14 @@ def _size(spec: Spec) -> Iterator[str]:
 
 
 def _bases(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    own = [v.id for v in verdicts if v.basis != "quoted"]
+    own = [v for v in verdicts if v.basis != "quoted" and (not v.basis or v.basis not in APART)]
     if own:
-        kinds = ", ".join(sorted({v.basis or "no basis" for v in verdicts if v.basis != "quoted"}))
+        kinds = ", ".join(sorted({v.basis or "no basis" for v in own}))
         yield f"{len(own)} of {len(verdicts)} claims are not quoted from a paper but {kinds}: a refutation is of our reading."
+    for basis in filter(None, APART):
+        quoted_ids = [f"'{v.id}'" for v in verdicts if v.basis == basis]
+        if quoted_ids:
+            yield f"Claims {APART[basis]} are no support of theory, and no refutation: {', '.join(quoted_ids)}."
 
 
 def _open(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import polars as pl
 from orchestrator.claims import Verdict
 from orchestrator.claims.queries import select_rows
 from orchestrator.claims.sentences import label, why
-from orchestrator.claims.verdict import Finding, owner, summary_parts
+from orchestrator.claims.verdict import Finding, check_tally, owner, summary_parts, tallies, tally_text
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import render
 from orchestrator.figures.drawing import Drawing
@@ -108,8 +108,9 @@ def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tupl
         "source": spec.source,
         "workload": spec.workload,
         "verdicts": [_verdict(v) for v in verdicts],
-        "tally": _tally(verdicts),
-        "level": level_text(verdicts[0].level) if verdicts else "",
+        "tally": tally_text(tallies((v.basis, v.verdict) for v in verdicts)) or "no claim",
+        "checks": sweep.checks,
+        "guarded": check_tally(sweep.checks),
         "headline": limitations.headline(rows),
         "limitations": limitations.limitations(sweep, verdicts),
         "audit": limitations.audit_text(sweep.audit),
@@ -157,11 +158,6 @@ def _template(form: str) -> Template:
 def inline(svg: str) -> str:
     """An SVG to stand inside a page: without its XML head, its size left to the page."""
     return re.sub(r"^<\?xml[^>]*\?>|<!DOCTYPE[^>]*>| xmlns(:\w+)?=\"[^\"]*\"", "", svg).strip()
-
-
-def _tally(verdicts: Sequence[Verdict]) -> str:
-    words = [v.verdict for v in verdicts]
-    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)) or "no claim"
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _complaint(where: str, text: str, error: str, columns: list[str]) -> str:
 
 
 def tolerant(condition: str, tolerance: float, rows: pl.DataFrame | None = None, searched: frozenset[str] = frozenset()) -> str:
-    """The condition as it is judged: `<=`, `>=`, `=` and BETWEEN of numbers hold up to a relative tolerance, others as they are.
+    """The condition as it is judged: `<=`, `>=`, `=` and BETWEEN of numbers hold up to a relative tolerance, others exactly.
 
     What is not finite supports nothing: where it breaks a comparison that is false, else it is null, as it is for what is no
     number. Below NOT, and between texts, nothing is relaxed. `rows` tell which columns are texts and which are floats.
@@ -121,6 +121,17 @@ def replaced(condition: str, names: Iterable[str], write: Callable[[str], str]) 
     return whole.decode()
 
 
+def compared(condition: str) -> Iterator[tuple[str, str]]:
+    """Each column of the condition with a text that it is compared with for being equal, or that a list of them holds."""
+    for node, _ in sql_engine.nodes(_tree(condition)):
+        sides = [node["left"], node["right"]] if node.get("type") in ("COMPARE_EQUAL", "COMPARE_NOTEQUAL") else []
+        sides = node["children"] if node.get("type") in ("COMPARE_IN", "COMPARE_NOT_IN") else sides
+        columns = [name for side in sides if (name := sql_engine.column(side))]
+        for side in sides if len(columns) == 1 else ():
+            if side.get("class") == "CONSTANT" and side.get("literal", {}).get("kind") == "STRING":
+                yield columns[0], str(side["literal"]["text"])
+
+
 def _columns(tree: Tree | None) -> Iterator[tuple[int, str]]:
     """Where the tree names a column without a table, and which; names that a lambda binds are none."""
     for node, bound in sql_engine.nodes(tree):
@@ -156,10 +167,10 @@ class _Reading:
     def floats(self, tree: Tree) -> list[str]:
         """The terms of a tree that may be infinite or no number: its columns of floats, and the sides of a comparison."""
         kinds = {name.lower(): kind for name, kind in self.table.schema.items()}
-        named = [name for _, name in sorted(_columns(tree)) if kinds.get(name.lower(), pl.String()).is_float()]
+        columns_of = [name for _, name in sorted(_columns(tree)) if kinds.get(name.lower(), pl.String()).is_float()]
         sides_of = [tree[side] for side in ("left", "right") if self.number(tree) and tree[side]["class"] != "CONSTANT"]
         return list(
-            dict.fromkeys([*(f'"{name}"' if not name.isidentifier() else name for name in named), *map(_text, sides_of)])
+            dict.fromkeys([*(f'"{name}"' if not name.isidentifier() else name for name in columns_of), *map(_text, sides_of)])
         )
 
     def number(self, tree: Tree) -> bool:
@@ -193,25 +204,29 @@ def _judged(tree: Tree, reading: _Reading, positive: bool) -> str:
         parts = [{"class": "COMPARISON", "type": way, "left": tree["input"], "right": end} for way, end in ends]
         return "(" + " AND ".join(_judged(part, reading, positive) for part in parts) + ")"
     if tree["type"] in NULLS and sql_engine.column(tree["children"][0]) in reading.searched:
-        return _found(_text(tree["children"][0]), tree["type"] == "OPERATOR_IS_NULL")
+        return _null_test(_text(tree["children"][0]), tree["type"] == "OPERATOR_IS_NULL")
     relaxed = positive and tree["type"] in RELAXED and reading.number(tree)
     near = _near(_text(tree["left"]), RELAXED[tree["type"]], _text(tree["right"]), reading.tolerance) if relaxed else ""
     floats = reading.floats(tree)
-    return _guarded(tree, near or f"({_text(tree)})", floats, positive) if floats else near or f"({_text(tree)})"
+    if not floats:
+        return near or f"({_text(tree)})"
+    # Truth values that are compared, as in (y > 1) = (x > 2), have no difference.
+    apart = len(floats) > 1 and tree["type"] in NUMBERS and reading.number(tree)
+    return _guarded(tree, near or f"({_text(tree)})", floats, positive, apart)
 
 
-def _found(name: str, is_null: bool) -> str:
+def _null_test(name: str, is_null: bool) -> str:
     """Whether a search found nothing, or something: null where it ended without saying that there is nothing."""
     if is_null:
         return f"(CASE WHEN {name} IS NOT NULL THEN FALSE END)"
     return f"(CASE WHEN {name} IS NOT NULL THEN TRUE WHEN status IN ({', '.join(map(repr, NOWHERE))}) THEN FALSE END)"
 
 
-def _guarded(tree: Tree, text: str, floats: list[str], positive: bool) -> str:
+def _guarded(tree: Tree, text: str, floats: list[str], positive: bool, apart: bool) -> str:
     """A condition without AND, OR and NOT, null where what is not finite would support it or where there is no number."""
-    apart = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if len(floats) > 1 and tree["type"] in NUMBERS else []
+    gap = [f"({_text(tree['left'])}) - ({_text(tree['right'])})"] if apart else []
     finite = " AND ".join(f"isfinite({term}) IS NOT FALSE" for term in floats)
-    absent = " OR ".join(f"isnan({term})" for term in [*floats, *apart])
+    absent = " OR ".join(f"isnan({term})" for term in [*floats, *gap])
     against = f"NOT ({_text(tree)}) THEN FALSE" if positive else f"({_text(tree)}) THEN TRUE"
     return f"(CASE WHEN {finite} THEN {text} WHEN {absent} THEN NULL WHEN {against} END)"
 

@@ -46,7 +46,7 @@ def bound(fields: Columns, column: str) -> str:
 
 
 def seedless(fields: Columns, column: str) -> str:
-    """The SQL condition under which the seed changes nothing of a column or formula; `false` where its workload says so nowhere."""
+    """The SQL condition under which the seed changes nothing of a column or formula; `false` where nothing says so."""
     conditions = dict.fromkeys(_seedless(fields, name) for name in sorted(Expression(column).names))
     return " and ".join(f"({condition})" for condition in conditions) or "true"
 

@@ -13,9 +13,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from orchestrator import spoken_names
+from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import QueryError, nearest
 from orchestrator.results import frames, sql_engine, sql_views
-from orchestrator.store import Store, open_store, parts
+from orchestrator.store import Store, open_store, parts, row_format
 
 SECONDS = 60.0
 SCHEMAS = ("workloads", "sweeps", "boundaries")
@@ -32,11 +34,17 @@ class Results:
 
     def table(self, workload: str) -> pl.LazyFrame:
         """The rows of a workload that count: `table("khm.capacity")`."""
-        return frames.rows(self.store, workload)
+        return self._spoken(frames.rows(self.store, workload), workload)
 
     def sweep(self, name: str, size: str | None = None) -> pl.LazyFrame:
         """The rows of a sweep's points, with `arm`; of one size, or of the latest run's."""
-        return frames.sweep(self.store, name, size)
+        record = self.store.latest(name, size)
+        return self._spoken(frames.of_plan(self.store, record), str(record["workload"]))
+
+    def _spoken(self, rows: pl.LazyFrame, workload: str) -> pl.LazyFrame:
+        """The rows with the names that the workload gives its results; engine columns of those names are `_name`."""
+        claimed = row_format.claimed(self.store.schema(workload)) if workload in self.store.workloads() else {}
+        return rows.rename(spoken_names.outside(claimed), strict=False) if claimed else rows
 
     def sql(self, text: str) -> pl.DataFrame:
         """What an SQL query gives; see `run`."""
@@ -72,7 +80,14 @@ def run(store: Store, sql: str, seconds: float = SECONDS) -> pa.Table:
     Raises QueryError with the nearest right name for a wrong column or table, for any statement that is no query, for a query
     that takes longer than `seconds` or more than 4 GB.
     """
-    return parts.settled(lambda: _once(store, sql, seconds))
+    try:
+        return parts.settled(lambda: _once(store, sql, seconds))
+    except QueryError as error:
+        # Every engine column has a name of its own, of which a table shows the plain one where that is free.
+        own = {f"_{name}": name for name in ENGINE_NAMES if f"column '_{name}' must" in str(error)}
+        if not own:
+            raise
+        return run(store, spoken_names.renamed(sql, own), seconds)
 
 
 def _once(store: Store, sql: str, seconds: float) -> pa.Table:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from orchestrator import spoken_names
 from orchestrator.errors import QueryError
 from orchestrator.store import Store, durable, parts, point_ids, row_format
 from orchestrator.store.counted_rows import View
@@ -52,9 +53,10 @@ def views(store: Store) -> tuple[Sources, list[str]]:
     sources |= {"_plans": _empty(PLANS), "_points": row_format.engine_schema().empty_table()}
     statements = [f"create view {name} as select * from _{name}" for name in ("runs", "claims")]
     workloads = identifiers(store.workloads())
+    seen_views = {name: store.view(name) for name in workloads}
     for name, identifier in workloads.items():
-        statements.extend(_workload_view(store.view(name), identifier, sources))
-    statements += _sweep_views(store, workloads, sources)
+        statements.extend(_workload_view(seen_views[name], identifier, sources))
+    statements += _sweep_views(store, workloads, {name: view.schema for name, view in seen_views.items()}, sources)
     statements += _boundary_views(store, sources)
     statements.append(_points_view(workloads.values()))
     return sources, statements
@@ -91,8 +93,19 @@ def _workload_view(view: View, identifier: str, sources: Sources) -> list[str]:
         selects.append(f"select * from (select {columns} from {_quoted(f'{key}_{number}')}){without}")
     return [
         f"create temporary view {_quoted(f'{key}_rows')} as {' union all '.join(selects)}",
-        f"create view workloads.{_quoted(identifier)} as select * replace ({_letters('point')}) from {_quoted(f'{key}_rows')}",
+        f"create view workloads.{_quoted(identifier)} as select {_shown(view.schema)} from {_quoted(f'{key}_rows')}",
     ]
+
+
+def _shown(schema: pa.Schema, table: str = "") -> str:
+    """The columns of the rows as a user sees them: ids as text, and results by the names that the workload gives them."""
+    names = spoken_names.outside(row_format.claimed(schema))
+    columns = []
+    for field in schema:
+        source = table + _quoted(field.name)
+        value = _letters_of(source) if field.name == "point" else source
+        columns.append(f"{value} as {_quoted(names.get(field.name, field.name))}")
+    return ", ".join(columns)
 
 
 def _refuse_one_name_twice(names: Sequence[str], identifier: str) -> None:
@@ -117,7 +130,11 @@ def _column(field: pa.Field, readable: pa.Schema, lettered: bool) -> str:
 
 def _letters(column: str) -> str:
     """An id of a point as text: sixteen letters."""
-    return f"lower(lpad(hex({column}), 16, '0')) as point"
+    return f"{_letters_of(column)} as point"
+
+
+def _letters_of(column: str) -> str:
+    return f"lower(lpad(hex({column}), 16, '0'))"
 
 
 def _number(column: str) -> str:
@@ -129,7 +146,7 @@ SQL_TYPES = {S: "varchar", F: "double", N: "bigint", pa.bool_(): "boolean"}
 SQL_TYPES |= {pa.uint64(): "ubigint", pa.timestamp("us", "UTC"): "timestamptz"}
 
 
-def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -> list[str]:
+def _sweep_views(store: Store, workloads: Mapping[str, str], schemas: Mapping[str, pa.Schema], sources: Sources) -> list[str]:
     """A view for each sweep, of its latest plan and the points' rows, and the table of all plans."""
     plans = store.plans()
     latest = {record["sweep"]: record for record in plans}
@@ -143,9 +160,13 @@ def _sweep_views(store: Store, workloads: Mapping[str, str], sources: Sources) -
         if latest[record["sweep"]] is record:
             rows = _quoted(f"_{workloads[record['workload']]}_rows") if record["workload"] in workloads else "_points"
             name = _quoted(identifiers(latest)[record["sweep"]])
+            schema = schemas.get(record["workload"], row_format.engine_schema())
+            says = spoken_names.outside(row_format.claimed(schema))
+            arm, sweep, size = (_quoted(says.get(label, label)) for label in ("arm", "sweep", "size"))
             statements.append(
-                f"create view sweeps.{name} as select p.arm, {labels['sweep']} as sweep, {labels['size']} as size, "
-                f"r.* replace ({_letters('r.point')}) from (select arm, {number} as point from {key}) p "
+                f"create view sweeps.{name} as select p.arm as {arm}, "
+                f"{labels['sweep']} as {sweep}, {labels['size']} as {size}, "
+                f"{_shown(schema, 'r.')} from (select arm, {number} as point from {key}) p "
                 f"join {rows} r on p.point = r.point"
             )
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]

@@ -16,7 +16,8 @@ from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results import code_changes, frames, sweep_rows
 from orchestrator.results.described import Described, fields_of, noted
 from orchestrator.spec import Spec, parse, read
-from orchestrator.store import Store, open_store
+from orchestrator.spec.parsing import speaking
+from orchestrator.store import Store, open_store, row_format
 from orchestrator.store.store import BASE
 from orchestrator.workload.describe import load
 
@@ -96,6 +97,11 @@ class StoredSweep:
         saved = self.store.load("audits", self.name)
         return saved if saved and saved.get("size", self.size) == self.size else None
 
+    @property
+    def checks(self) -> tuple[dict[str, Any], ...]:
+        """What came of its checks at this size, as it was saved last."""
+        return tuple(check for check in self.store.load("checks", self.name) or () if check["size"] == self.size)
+
     @cached_property
     def code_change(self) -> str:
         """What there is to say where the workload's code has changed since points were measured; nothing where it has not."""
@@ -110,8 +116,17 @@ class StoredSweep:
 
     def save_verdicts(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
         """Save the verdicts beside those of other sizes, which are read now: they may have been judged meanwhile."""
-        of_other_sizes = [v for v in self.store.verdicts(self.name) if v.get("size", self.size) != self.size]
-        self.store.save("verdicts", self.name, [*of_other_sizes, *verdicts])
+        self._save("verdicts", self.store.verdicts(self.name), verdicts)
+
+    def save_checks(self, checks: Iterable[Mapping[str, Any]]) -> None:
+        """Save what came of the checks beside that of other sizes; nothing is written where there never was a check."""
+        saved, records = self.store.load("checks", self.name), list(checks)
+        if saved is not None or records:
+            self._save("checks", saved or (), records)
+
+    def _save(self, kind: str, saved: Iterable[Mapping[str, Any]], records: Iterable[Mapping[str, Any]]) -> None:
+        of_other_sizes = [record for record in saved if record.get("size", self.size) != self.size]
+        self.store.save(kind, self.name, [*of_other_sizes, *records])
 
     def neighbour(self, name: str) -> StoredSweep | None:
         """Another sweep of the store, at this one's size where it has that, else at that of its latest run."""
@@ -145,7 +160,9 @@ def open_sweep(reference: str, size: str | None, store: str | Path) -> StoredSwe
         if reference != name or not records:
             raise
     record = records.get(size or BASE) or opened.latest(name, size or BASE)  # the latter says what sizes there are
-    return StoredSweep(store=opened, record=record, file_spec=spec or _parsed(record))
+    workload = str(record["workload"])
+    claimed = row_format.claimed(opened.schema(workload)) if workload in opened.workloads() else {}
+    return StoredSweep(store=opened, record=record, file_spec=speaking(spec, claimed) if spec else _parsed(record))
 
 
 def saved_spec(record: Mapping[str, Any]) -> Spec:

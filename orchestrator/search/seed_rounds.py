@@ -34,7 +34,8 @@ class Replicating:
         names = frozenset().union(*(grid.needs(self._metric) for grid in grids.values()))
         columns = [f.name for f in workload.results if f.name in names]
         aggregates = {f.name: f.aggregate for f in workload.results}
-        task = replicate.task(spec.seeds, aggregates.get(self._metric, "mean"))
+        steady = {f.name for f in workload.results if f.seedless is True} | {f.name for f in workload.params}
+        task = replicate.task(spec.seeds, aggregates.get(self._metric, "mean"), steady=names <= steady)
         assert task is not None
         self._task = task
         self._readings = Readings(store, workload, columns, retry)
@@ -59,10 +60,14 @@ class Replicating:
         """Nothing beside the plan: the rows tell what was found."""
 
     def note(self) -> dict[str, object]:
-        """How many seeds were spent, on how many assignments they did not suffice, and what a fixed number would have spent."""
+        """How many seeds were spent, on how many assignments they did not suffice, and what a fixed number would have spent.
+
+        Assignments whose seeds are all alike are told apart: no spread seen is no proof that there is none.
+        """
         spent, values = [len(cell.index) for cell in self._cells], [self._values(cell) for cell in self._cells]
         wide = sum(1 for sample in values if self._wide(sample))
         counts = {"assignments": len(spent), "seeds": sum(spent), "least": min(spent), "most": max(spent), "too_wide": wide}
+        counts["no_spread_seen"] = sum(1 for sample in values if replicate.unspread(self._task, sample))
         fixed = replicate.fixed(self._task, values) * len(spent)
         return {**counts, "fixed": fixed, "fixed_ratio": round(fixed / sum(spent), 2)}
 

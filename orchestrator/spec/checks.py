@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec.axes import Axis, Wrong
-from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.claim_model import Claim, Guard
 from orchestrator.spec.columns_used import columns_used
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Misplaced
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 def check_claims(spec: Spec) -> None:
     """Refuse claims of one id, claims on a boundary nobody searches, and names of arms and groups that are not there."""
-    ids: dict[str, int] = {}
-    for index, claim in enumerate(spec.claims):
-        at: Keys = ("claims", index)
-        if claim.id in ids:
-            raise Misplaced((*at, "id"), f"ids must differ, but claims[{ids[claim.id]}] is '{claim.id}' too; rename one.")
-        ids[claim.id] = index
-        if claim.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
+    ids: dict[str, str] = {}
+    sections: dict[str, Sequence[Claim | Guard]] = {"claims": spec.claims, "checks": spec.checks}
+    for section, index, entry in ((key, i, entry) for key, entries in sections.items() for i, entry in enumerate(entries)):
+        if entry.id in ids:
+            raise Misplaced((section, index, "id"), f"ids must differ, but {ids[entry.id]} is '{entry.id}' too; rename one.")
+        ids[entry.id] = f"{section}[{index}]"
+        if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
             has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
             text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
-            raise Misplaced((*at, "from"), text)
+            raise Misplaced((section, index, "from"), text)
+    for index, claim in enumerate(spec.claims):
+        at: Keys = ("claims", index)
         try:
             claim.model_among(spec.claims)
         except Wrong as fault:

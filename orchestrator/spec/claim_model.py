@@ -1,4 +1,4 @@
-"""Turns `claims` of a sweep file into models: what theory predicts of the rows."""
+"""Turns `claims` and `checks` of a sweep file into models: what theory predicts of the rows, and what guards against bugs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ class Basis(Section):
     """Whose claim it is: only a quoted statement may be reported as a paper's claim."""
 
     kind: Annotated[
-        Literal["quoted", "reviewed", "recalled", "derived"],
-        Field(description="as the paper says it, as others report it, from memory, or by you"),
+        Literal["quoted", "reviewed", "recalled", "derived", "measured", "hypothesis"],
+        Field(
+            description="as the paper says it, as others report it, from memory, or by you; "
+            "measured: the threshold came from data; hypothesis: a rule of thumb"
+        ),
     ]
     source: Annotated[Text, Field(description="where it stands")]
 
@@ -106,6 +109,30 @@ class StandardError(Section):
 
     def __str__(self) -> str:
         return self.column
+
+
+class Guard(Section):
+    """One of `checks`: a condition that nothing but a bug can break, as a bound of a number that is made of that bound.
+
+    It is no claim of theory: it passes or is broken, has no basis, and a broken one ends the run with an exit code of its own.
+    """
+
+    id: Annotated[Label, Field(description="the name of the check, shared with no other check or claim")]
+    says: Annotated[str, Field(description="the check as a sentence")] = ""
+    holds: Annotated[Text, Field(description="SQL condition that every row must meet")]
+    where: Annotated[Text | None, Field(description="SQL condition: the rows that are looked at")] = None
+    from_: Annotated[Text, Field(alias="from", description="rows, boundary or sweep:NAME")] = "rows"
+    tolerance: Annotated[Real, Field(ge=0, description="relative tolerance of holds")] = 1e-9
+
+    @model_validator(mode="after")
+    def _has_an_origin(self) -> Self:
+        _check_origin(self.from_)
+        return self
+
+    @property
+    def claim(self) -> Claim:
+        """The claim whose condition it is, for the judge of conditions."""
+        return Claim.model_validate(self.model_dump(by_alias=True, exclude_none=True))
 
 
 class Opening(Section):
@@ -187,9 +214,7 @@ class Claim(Kinded):
         self.judged_by.check(self.judged_by.of(self), self)
         _check_company(self)
         _check_expect(self)
-        if self.from_ not in ORIGINS and not re.fullmatch(r"sweep:[A-Za-z_]\w*", self.from_):
-            mend = nearest(self.from_, ORIGINS)
-            raise wrong(f"'from' must be rows, boundary or sweep:NAME, but got '{self.from_}'{mend}", "from")
+        _check_origin(self.from_)
         return self
 
     @property
@@ -244,6 +269,12 @@ class Claim(Kinded):
         return model
 
 
+def _check_origin(origin: str) -> None:
+    """Refuse rows that nothing gives."""
+    if origin not in ORIGINS and not re.fullmatch(r"sweep:[A-Za-z_]\w*", origin):
+        raise wrong(f"'from' must be rows, boundary or sweep:NAME, but got '{origin}'{nearest(origin, ORIGINS)}", "from")
+
+
 def _grouped() -> Iterator[str]:
     """The kinds that are judged group by group by a `by` of their own."""
     return (name for name, kind in kinds().items() if "by" in getattr(kind.key, "model_fields", ()))
@@ -268,7 +299,7 @@ def _check_company(claim: Claim) -> None:
     if claim.choose is not None and (claim.from_ == "boundary" or claim.floor is not None):
         beside = "boundaries" if claim.floor is None else "a floor"
         raise wrong(f"'choose' must be of rows with seeds of their own, but stands beside {beside}; remove one.", "choose")
-    if claim.floor is not None and claim.judged_by.rowwise:
+    if claim.floor is not None and claim.axes[0] is None:
         raise wrong(f"a floor must be below a curve, but a claim of kind '{claim.kind}' has none; remove it.", "floor")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
@@ -12,6 +12,9 @@ from orchestrator.spec.claim_model import alone
 from orchestrator.spec.field_types import CELL_SCHEMA, FORMULA, LATER, NUMBER_SCHEMA, several
 from orchestrator.spec.sizes import KEPT
 from orchestrator.spec.sweep_model import Sweep
+
+if TYPE_CHECKING:
+    from orchestrator.workload.describe import Field, Workload
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "A sweep of lawsweep: one question, what is measured, and what theory predicts"
@@ -31,9 +34,39 @@ def generate() -> Schema:
     return described
 
 
-def text() -> str:
-    """The committed file: what `lawsweep schema` prints."""
-    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+def text(workload: Workload | None = None) -> str:
+    """What `lawsweep schema` prints, the committed file; for one workload with its params and their allowed values."""
+    schema = generate()
+    if workload is not None:
+        _narrow(schema, workload)
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _narrow(schema: Schema, workload: Workload) -> None:
+    """Let `fixed` and `axes`, of the sweep and of its arms, hold the workload's params alone, with their allowed values."""
+    values = {field.name: _value(field) for field in workload.params}
+    axes: dict[str, Schema] = {
+        name: {"anyOf": [{"type": "array", "items": value, "minItems": 1}, AXIS]} for name, value in values.items()
+    }
+    axes = {field.name: axes[field.name] | {"description": field.says} for field in workload.params}
+    for holder in (schema, *schema["$defs"].values()):
+        properties = holder.get("properties", {})
+        if {"fixed", "axes"} <= properties.keys():
+            properties["fixed"] |= {"properties": values, "additionalProperties": False}
+            zipped = properties["axes"]["properties"]["zip"] | {"properties": axes, "additionalProperties": False}
+            properties["axes"] |= {"properties": axes | {"zip": zipped}, "additionalProperties": False}
+
+
+AXIS = {"$ref": "#/$defs/Axis", "type": "object"}
+WORDS = {"at_least": "minimum", "above": "exclusiveMinimum", "at_most": "maximum", "below": "exclusiveMaximum"}
+NAMES = {int: "integer", float: "number", bool: "boolean", str: "string"}
+
+
+def _value(field: Field) -> Schema:
+    """One value of a param, or a formula of it."""
+    plain: Schema = {"enum": list(field.choices)} if field.choices else {"type": NAMES[field.kind]}
+    plain |= {WORDS[word]: limit for word, limit in field.limits}
+    return {"anyOf": [plain, FORMULA], "description": field.says}
 
 
 class _Generator(GenerateJsonSchema):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator import shipped as places
+from orchestrator import spoken_names
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec import messages, yaml_tree
 from orchestrator.spec.checks import check_claims, check_search
@@ -16,6 +21,9 @@ from orchestrator.spec.sweep_model import Spec, Sweep, shown_name
 from orchestrator.spec.yaml_tree import Node
 
 ONE_ARM = "all"
+OF_COLUMNS = ("claims", "figures", "search", "stop", "track", "seeds", "derive", "arms")
+"""Keys below which a file names columns of the rows, but for what stands under `OF_WORDS`."""
+OF_WORDS = frozenset({"id", "says", "basis", "source", "title", "label", "kind", "law", "goal", "from", "axes", "fixed"})
 
 
 def parse(text: str, name: str, size: str | None = None, path: Path | None = None) -> Spec:
@@ -36,6 +44,34 @@ def parse(text: str, name: str, size: str | None = None, path: Path | None = Non
     if size not in specs:
         overlay(root, str(size), where)
     return specs[size]
+
+
+def speaking(spec: Spec, claimed: Mapping[str, str]) -> Spec:
+    """The spec with names as the engine has them, of a workload whose results claim these names of engine columns."""
+    if spec.claimed is not None:
+        return spec
+    spoken = _spoken(spec._root, spoken_names.inside(claimed))
+    same = spoken == spec._root
+    inner = spec.model_copy() if same else _spec(spoken, spec.text, spec.name, spec.size, spec.path)
+    inner._claimed = dict(claimed)
+    return inner
+
+
+def _spoken(root: Node, names: spoken_names.Names) -> Node:
+    """A sweep file's tree with the names replaced wherever it speaks of columns."""
+    parts = {key: _below(child, names) if key in OF_COLUMNS else child for key, child in root.value.items()}
+    return replace(root, value=parts)
+
+
+def _below(node: Node, names: spoken_names.Names) -> Node:
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: child if key in OF_WORDS else _below(child, names) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_below(child, names) for child in value]
+    elif isinstance(value, str):
+        value = spoken_names.renamed(value, names)
+    return replace(node, value=value)
 
 
 def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None) -> Spec:
@@ -65,17 +101,11 @@ def _grids(spec: Spec) -> tuple[Grid, ...]:
 
 def shipped() -> tuple[str, ...]:
     """Names of the sweeps that come with the package, sorted."""
-    from importlib import resources
-
-    return tuple(
-        sorted(file.name.removesuffix(".yaml") for file in resources.files("sweeps").iterdir() if file.name.endswith(".yaml"))
-    )
+    return tuple(sorted(file.stem for file in places.folder("sweeps").glob("*.yaml")))
 
 
 def find(reference: str | Path) -> Path:
     """The file of a path or of a bare name: the path itself, ./sweeps/NAME.yaml, then the shipped one."""
-    from importlib import resources
-
     path = Path(reference)
     if path.is_file():
         return path
@@ -83,7 +113,7 @@ def find(reference: str | Path) -> Path:
     if local.is_file():
         return local
     if str(reference) in shipped():
-        return Path(str(resources.files("sweeps") / f"{reference}.yaml"))
+        return places.folder("sweeps") / f"{reference}.yaml"
     names = shipped()
     stem = path.stem if path.suffix else str(reference)
     raise SpecError(

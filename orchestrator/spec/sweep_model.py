@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema, model_
 from orchestrator.errors import nearest
 from orchestrator.spec import messages
 from orchestrator.spec.axes import Wrong
-from orchestrator.spec.claim_model import Claim
+from orchestrator.spec.claim_model import Claim, Guard
 from orchestrator.spec.field_types import (
     LATER,
     Axes,
@@ -36,7 +36,22 @@ from orchestrator.spec.yaml_tree import Node
 IDENTITY = frozenset({"workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
 """Fields that decide which points are measured, and how far."""
 TRANSPORT = frozenset(
-    {"name", "path", "size", "text", "question", "source", "needs", "pack", "limits", "track", "claims", "figures", "sizes"}
+    {
+        "name",
+        "path",
+        "size",
+        "text",
+        "question",
+        "source",
+        "needs",
+        "pack",
+        "limits",
+        "track",
+        "claims",
+        "checks",
+        "figures",
+        "sizes",
+    }
 )
 """Fields that decide how points are run, read or shown; changing one measures nothing again."""
 
@@ -161,6 +176,9 @@ class Sweep(Section):
     search: Annotated[Search | None, Field(description="propose points instead of taking the product of axes")] = None
     stop: Annotated[Stop | None, Field(description="end points early")] = None
     claims: Annotated[tuple[Claim, ...], Field(description="what theory predicts of the rows, and what would refute it")] = ()
+    checks: Annotated[
+        tuple[Guard, ...], Field(description="what only a bug can break: conditions that pass or are broken, beside the claims")
+    ] = ()
     figures: Annotated[tuple[Figure, ...], Field(description="what the report draws")] = ()
     sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(
         default_factory=dict, description="named overlays such as smoke, paper and gpu"
@@ -176,10 +194,16 @@ class Spec(Sweep):
     text: str = ""
     _root: Node = PrivateAttr()
     _grids: tuple[Grid, ...] = PrivateAttr(default=())
+    _claimed: dict[str, str] | None = PrivateAttr(default=None)
 
     def grids(self) -> tuple[Grid, ...]:
         """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
         return self._grids
+
+    @property
+    def claimed(self) -> dict[str, str] | None:
+        """Results that have an engine column's name, with what they are called inside; None where nobody has said."""
+        return self._claimed
 
     def where(self, *keys: str | int) -> str:
         """The place of a value, to open a message: `sweeps/x.yaml:12: claims[0].fit.x` of `where("claims", 0, "fit", "x")`."""

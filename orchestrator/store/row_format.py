@@ -42,13 +42,20 @@ def row_schema(workload: Workload) -> pa.Schema:
 
 def _param_notes(field: Field) -> dict[str, str]:
     notes = _notes(says=field.says, unit=field.unit, role="param")
-    return notes | {"sample": field.sample} if field.sample else notes
+    notes |= {"sample": field.sample} if field.sample else {}
+    return notes | ({"allowed": field.allowed} if field.allowed else {})
 
 
 def _result_notes(field: Field) -> dict[str, str]:
     notes = _notes(says=field.says, unit=field.unit, role="result", aggregate=field.aggregate, bound=field.bound)
-    extra = {"df": str(field.df), "seedless": field.seedless_where}
+    extra = {"df": str(field.df), "seedless": field.seedless_where, "claims": field.claims}
     return notes | {name: text for name, text in extra.items() if text}
+
+
+def claimed(schema: pa.Schema) -> dict[str, str]:
+    """Results that have the name of an engine column, each with the name of its column in the files."""
+    marked = {field.name: (field.metadata or {}).get(b"claims", b"").decode() for field in schema}
+    return {name: inner for inner, name in marked.items() if name}
 
 
 def _notes(**notes: str) -> dict[str, str]:
@@ -66,9 +73,9 @@ def role(field: pa.Field) -> str:
 
 
 def describe(schema: pa.Schema) -> list[dict[str, str]]:
-    """Name, type, role, unit and sentence of every column, with `aggregate`, `bound`, `df` and `seedless` where it has them."""
+    """Name, type, role, unit and sentence of every column; where it has them `aggregate, bound, df, seedless, allowed`."""
     notes = [{k.decode(): v.decode() for k, v in (field.metadata or {}).items()} for field in schema]
-    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless")
+    keys = ("role", "unit", "says", "aggregate", "bound", "df", "seedless", "allowed")
     return [
         {"name": field.name, "type": _plain(field.type), **{k: note[k] for k in keys if k in note}}
         for field, note in zip(schema, notes, strict=True)

@@ -216,7 +216,7 @@ class Store:
         return durable.lock(self.path / "locks" / f"{_name(sweep, 'a sweep')}.lock", f"sweep '{sweep}' of store {self.path}")
 
     def save(self, kind: str, sweep: str, value: Any) -> None:
-        """Keep a JSON value about a sweep; `kind` is claims or verdicts."""
+        """Keep a JSON value about a sweep; `kind` is claims, verdicts, checks or audits."""
         durable.write(self.path / kind / f"{_name(sweep, 'a sweep')}.json", durable.json_bytes(value))
 
     def load(self, kind: str, sweep: str) -> Any:

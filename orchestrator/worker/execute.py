@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, groupby, starmap
 from operator import attrgetter
@@ -87,7 +87,7 @@ class _Run:
         self._ended: list[int] = []  # the places whose final rows were delivered
         self._here = 0, 0  # the place to measure next, and the rows of the places before it
         self._since = 0.0  # when the point at that place was begun
-        self._values = _reader([f.name for f in self.workload.results])
+        self._values = _reader([f.called for f in self.workload.results])
         self._rows = self.workload.stream
         # Looked up once: a cheap point takes as long as a dozen look-ups.
         module: Any = self.workload.module
@@ -218,7 +218,8 @@ class _Run:
         def measure() -> None:
             params = list(starmap(self._params, self._given[start:stop]))
             ctxs = [Context(self._seeds[at], self._device, call.shelf, at - start) for at in range(start, stop)]
-            self._flow(call, self.workload.module.run_pack(params, ctxs))
+            stream = self.workload.module.run_pack(params, ctxs)
+            self._flow(call, map(self._inner, stream) if self.workload.claimed else stream)
 
         failed = self._attempt(measure)
         if failed and stop - start > 1:
@@ -233,6 +234,11 @@ class _Run:
             block = _failure_block(call.started, range(start, stop), failed, len(self.workload.results))
             block.seconds = [time.perf_counter() - call.begun]
             self._blocks.append(block)
+
+    def _inner(self, item: Any) -> Any:
+        """Columns that run_pack yields, with claimed names as they are inside."""
+        claimed = self.workload.claimed
+        return {claimed.get(name, name): column for name, column in item.items()} if isinstance(item, Mapping) else item
 
     def _flow(self, call: _Call, stream: Iterable[Any]) -> None:
         """Take in the rows of a call as they come, and hand over what waits too long; the last rows are final."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +48,11 @@ class Workload:
         return table_name(self.name)
 
     @property
+    def claimed(self) -> dict[str, str]:
+        """Results that have the name of an engine column, each with its name inside."""
+        return {field.claims: field.name for field in self.results if field.claims}
+
+    @property
     def vectorised(self) -> bool:
         """Whether the module measures many points in one call."""
         return hasattr(self.module, "run_pack")
@@ -81,7 +87,7 @@ class Workload:
             return
         columns = {name: values.tolist() if hasattr(values, "tolist") else list(values) for name, values in block.items()}
         for row, step in enumerate(columns["step"]):
-            yield step, self.module.Result(**{field.name: columns[field.name][row] for field in self.results})
+            yield step, self.module.Result(**{field.called: columns[field.called][row] for field in self.results})
 
     def inside(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values as the workload is given them: members of an Enum in place of their values."""
@@ -172,6 +178,9 @@ def describe(module: types.ModuleType, name: str, folder: Path | None = None) ->
         raise WorkloadError(f"{name}: MEASURES must be one of {MEASURES}, but got {module.MEASURES!r}; most measure 'value'.")
     params, results = _columns(module, name)
     _check_names(name, params, results)
+    results = tuple(
+        dataclasses.replace(f, name=f"{f.name}_", claims=f.name) if f.name in ENGINE_NAMES else f for f in results
+    )  # fmt: skip
     about = {"version": module.VERSION, "measures": module.MEASURES, "folder": folder}
     return Workload(name=name, module=module, params=params, results=results, **about)
 
@@ -191,8 +200,10 @@ def _columns(module: types.ModuleType, name: str) -> tuple[tuple[Field, ...], tu
 
 def _check_names(name: str, params: tuple[Field, ...], results: tuple[Field, ...]) -> None:
     names = [f.name for f in (*params, *results)]
+    names += [f"{f.name}_" for f in results if f.name in ENGINE_NAMES]
     twice = sorted({n for n in names if names.count(n) > 1})
-    reserved = sorted(set(names) & ENGINE_NAMES)
+    own = {f"_{column}" for column in ENGINE_NAMES}
+    reserved = sorted({f.name for f in params} & ENGINE_NAMES | set(names) & own)
     if twice or reserved:
         raise WorkloadError(
             f"{name}: columns must have different names, but {twice or reserved} "

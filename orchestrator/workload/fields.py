@@ -25,6 +25,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "shape": bool,
     "finite": bool,
     "sample": str,
+    "formula": str,
     "df": (int, float, str),
     "seedless": (bool, str),
 }
@@ -48,11 +49,18 @@ class Field:
     shape: bool = False
     finite: bool = False
     sample: str = ""
+    formula: str = ""  # the function of params alone that gives a result, which is computed then and not measured
     df: float | str = ""
     seedless: bool | str = False
     choices: tuple[Value, ...] = ()  # the only values it may have; all where empty
     members: type[enum.Enum] | None = None  # what the workload is given in place of its value
     limits: tuple[tuple[str, float], ...] = ()
+    claims: str = ""  # the name of an engine column that the workload gives this result; `name` is then another, inside
+
+    @property
+    def called(self) -> str:
+        """What the workload calls it."""
+        return self.claims or self.name
 
     @property
     def required(self) -> bool:

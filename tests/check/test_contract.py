@@ -47,6 +47,7 @@ RANDOM = "global random states do not matter"
 ORDER = "the order of points does not matter"
 TOGETHER = "the pack of a point does not matter"
 BOTH = "run and run_pack agree"
+SEEDLESS = "what is said to be seedless does not depend on the seed"
 
 
 def findings(folder: Path, body: str, source: str = SOURCE) -> dict[str, ContractCheck]:
@@ -57,6 +58,31 @@ def findings(folder: Path, body: str, source: str = SOURCE) -> dict[str, Contrac
 @pytest.mark.parametrize("body", [RUN, PACK, RUN + PACK])
 def test_a_sound_workload_passes_every_check(tmp_path: Path, body: str) -> None:
     assert all(check.passed for check in findings(tmp_path, body).values())
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("True", "half = 0.5, but 1.5 with seed 1; take 'seedless' off its notes"),
+        ('"x > 4"', "half = 2.5, but 3.5 with seed 1"),
+        ('"x < 1"', ""),
+        ('"y < 1"', "must name columns of the rows, but got 'y'"),
+        ('"x <"', "must be an SQL condition"),
+    ],
+)
+def test_what_is_said_to_be_seedless_is_measured_with_another_seed(tmp_path: Path, note: str, told: str) -> None:
+    found = findings(tmp_path, RUN, SOURCE.replace('{"finite": True}', f'{{"seedless": {note}}}'))[SEEDLESS]
+    assert found.passed is not bool(told) and told in found.text
+
+
+def test_a_note_that_is_no_condition_is_refused(tmp_path: Path) -> None:
+    found = findings(tmp_path, RUN, SOURCE.replace('{"finite": True}', '{"seedless": 1}'))
+    assert "'seedless' must be a bool or str, but got 1" in next(iter(found.values())).text
+
+
+def test_a_result_that_seeds_do_not_change_may_say_so(tmp_path: Path) -> None:
+    steady = SOURCE.replace('{"finite": True}', '{"seedless": True}')
+    assert findings(tmp_path, RUN.replace(" + ctx.seed", ""), steady)[SEEDLESS].passed
 
 
 def test_a_pack_that_takes_so_long_that_its_points_are_saved_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "trend": {"trend": {"of": "y", "along": "d", "is": "decreasing"}},
     "collapse": {"collapse": {"x": "d", "y": "y", "curves": "beta"}},
     "holds": {"holds": "y < top", "unmet_if": "top < y"},
+    "mean": {"mean": {"y": "y", "by": ["d"]}, "expect": {"mean": {"at_least": 0.2}}},
+    "contrast": {"contrast": {"y": "y", "of": {"d": 4}, "over": {"d": 8}}, "expect": {"ratio": {"at_least": 1.4}}},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,13 +123,16 @@ def curves(scale: float, noise: float = 0.0, seeds: int = 1) -> pl.DataFrame:
 COLLAPSE = {"collapse": {"x": "d/beta", "y": "y", "curves": "beta"}, "expect": {"spread": {"at_most": 0.1}}}
 
 
+SURE = {**FIELDS, "y": replace(FIELDS["y"], seedless="true")}
+
+
 def test_curves_of_one_shape_collapse() -> None:
-    found = judged(COLLAPSE, curves(1.0))
+    found = judged(COLLAPSE, curves(1.0), SURE)
     assert found.verdict == "supported" and found.numbers["spread"]["estimate"] < 1e-12
 
 
 def test_curves_of_another_scale_do_not_collapse() -> None:
-    assert judged(COLLAPSE, curves(0.5)).verdict == "refuted"
+    assert judged(COLLAPSE, curves(0.5), SURE).verdict == "refuted"
 
 
 def test_noisy_curves_collapse_within_their_noise() -> None:
@@ -158,7 +162,7 @@ def test_a_lost_point_may_break_a_collapse() -> None:
         status=pl.when((pl.col("beta") == 8) & (pl.col("d") > 20)).then(pl.lit("oom")).otherwise("status")
     )
     rows = rows.with_columns(y=pl.when(pl.col("status") == "ok").then("y"))
-    assert judged({**COLLAPSE, "expect": {"spread": {"at_most": 1e-6}}}, rows).verdict == "undecided"
+    assert judged({**COLLAPSE, "expect": {"spread": {"at_most": 1e-6}}}, rows, SURE).verdict == "undecided"
 
 
 # Tables
@@ -219,10 +223,10 @@ def arm(name: str, level: float, noise: float = 0.05, seeds: int = 8, size: int 
     return rows.with_columns(y=pl.Series(y))
 
 
-def paired(*arms: pl.DataFrame, interaction: bool = False, **more: Any) -> Verdict:
+def paired(*arms: pl.DataFrame, interaction: bool = False, fields: Any = FIELDS, **more: Any) -> Verdict:
     asked = {"y": "y", "arms": "nd - dense", "pair": ["seed", "d"], **({"interaction": "permuted"} if interaction else {})}
     names = {name: {} for name in ("nd", "dense", "permuted")}
-    return judged({"compare": asked, **more}, pl.concat(arms), arms=names, axes={"d": list(XS)})
+    return judged({"compare": asked, **more}, pl.concat(arms), fields, arms=names, axes={"d": list(XS)})
 
 
 def test_arms_are_compared_pair_by_pair() -> None:
@@ -278,7 +282,8 @@ def test_an_arm_without_rows_is_unmet() -> None:
 
 
 def test_exact_pairs_are_compared_by_their_range() -> None:
-    found = paired(*(arm(n, v, noise=0, seeds=1) for n, v in (("nd", 0.6), ("dense", 0.5))), expect={"between": [0.09, 0.11]})
+    arms = (arm(n, v, noise=0, seeds=1) for n, v in (("nd", 0.6), ("dense", 0.5)))
+    found = paired(*arms, expect={"between": [0.09, 0.11]}, fields=SURE)
     assert found.verdict == "supported" and "range over pairs" in found.sentence
 
 

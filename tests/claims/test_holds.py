@@ -113,3 +113,9 @@ def test_rows_keep_their_order_in_a_condition_on_many_texts() -> None:
     frame = pl.DataFrame({"arm": names})
     wanted = ", ".join(f"'arm{i}'" for i in range(6))
     assert truths(frame, f"arm in ({wanted})", "here").to_list() == [int(name[3:]) < 6 for name in names]
+
+
+def test_truth_values_are_compared_as_such() -> None:
+    rows = rows_of(lambda d: d, (2.0, 4.0, 8.0))
+    assert judged({"holds": "(y > 3) = (top > 6)"}, rows).verdict == "supported"
+    assert judged({"holds": "(y > 3) = (top > 9)"}, rows).verdict == "refuted"

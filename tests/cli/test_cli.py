@@ -95,7 +95,7 @@ def test_every_command_and_option_says_what_it_does(name: str) -> None:
     assert not [option.name for option in options if not option.help and option.name not in ("port", "form")]
 
 
-@pytest.mark.parametrize("name", ["run", "plan", "check", "check-workload", "query"])
+@pytest.mark.parametrize("name", ["run", "plan", "check", "check-workload", "freeze", "query"])
 def test_the_commands_one_begins_with_have_examples(name: str) -> None:
     command = cli.get_command(None, name)  # type: ignore[arg-type]
     assert command is not None and re.search(rf"Examples?:\n +lawsweep {name} ", command.help or "")
@@ -324,6 +324,34 @@ def test_claims_are_judged_again(lawsweep: Lawsweep, good: Path) -> None:
 def test_claims_strict_leaves_with_one_where_one_is_refuted(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     (tmp_path / "halves.yaml").write_text(SWEEP.replace("half <= i", "half > i"))
     assert lawsweep("claims", tmp_path / "halves.yaml", "--strict", "--store", good / "store").code == 1
+
+
+def test_a_broken_check_leaves_with_five(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+    checks = "checks: [{id: whole, holds: half <= i}, {id: none, says: nothing is half, holds: half > i}]\n"
+    (tmp_path / "halves.yaml").write_text(SWEEP + checks)
+    said = lawsweep("claims", tmp_path / "halves.yaml", "--store", good / "store")
+    assert said.code == 5 and re.search(r"none +broken +.*fails on 3 of 3 rows", said.out), said.out
+    assert re.search(r"whole +passes", said.out) and lawsweep("claims", "halves", "--store", good / "store").code == 0
+    (tmp_path / "halves.yaml").write_text(SWEEP + checks)
+    judged = json.loads(lawsweep("claims", tmp_path / "halves.yaml", "--json", "--store", good / "store").out)
+    assert [(entry["id"], entry.get("verdict"), entry.get("check")) for entry in judged] == [
+        ("half", "supported", None), ("whole", None, "passes"), ("none", None, "broken"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("strict", [(), ("--strict",)])
+def test_a_run_with_a_broken_check_leaves_with_five(lawsweep: Lawsweep, good: Path, strict: tuple[str, ...]) -> None:
+    spec = good / "halves.yaml"
+    spec.write_text(SWEEP + "checks: [{id: none, holds: half > i}]\n")
+    said = lawsweep("run", spec, "--inline", "--json", "--store", good / "store", *strict)
+    assert said.code == 5 and json.loads(said.out.splitlines()[-1])["checks"][0]["check"] == "broken"
+
+
+def test_check_warns_of_a_claim_that_measures_nothing(lawsweep: Lawsweep, tmp_path: Path) -> None:
+    (tmp_path / "halves.py").write_text(HEAD.replace('"half of it"', '"half of it", {"formula": "halving"}') + RUN)
+    (tmp_path / "halves.yaml").write_text(SWEEP)
+    said = lawsweep("check", tmp_path / "halves.yaml")
+    assert said.code == 0 and "warning" in said.err and "'half' comes from one function, halving" in said.err
 
 
 def test_claims_strict_minds_what_was_foreseen(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:

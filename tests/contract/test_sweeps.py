@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from orchestrator.check import one_source
 from orchestrator.plan import Plan, points
 from orchestrator.spec import Spec, parsing, yaml_tree
 from orchestrator.spec.checks import check_columns, unsupported
@@ -106,6 +107,16 @@ def test_every_claim_says_whose_it_is(name: str, size: str) -> None:
 @pytest.mark.parametrize(("name", "size"), EVERY)
 def test_every_claim_is_a_sentence(name: str, size: str) -> None:
     assert all(claim.says for claim in read(name, size).claims)
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_no_claim_compares_formulas_alone(name: str, size: str) -> None:
+    assert one_source.warnings(read(name, size), measured(name)) == ()
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_check_is_a_sentence(name: str, size: str) -> None:
+    assert all(check.says for check in read(name, size).checks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -34,7 +34,9 @@ def pins() -> list[str]:
 
 def imported() -> Iterator[str]:
     """Top names of all packages that our code imports."""
-    for path in [p for folder in ("orchestrator", "workloads", "dashboards") for p in (ROOT / folder).rglob("*.py")]:
+    for path in [
+        p for folder in ("lawsweep", "orchestrator", "workloads", "dashboards") for p in (ROOT / folder).rglob("*.py")
+    ]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 yield from (alias.name.split(".")[0] for alias in node.names)
@@ -60,7 +62,7 @@ def test_every_dependency_is_imported() -> None:
 def test_everything_imported_is_a_dependency() -> None:
     given = {name(requirement) for requirement in PROJECT["dependencies"]}
     known = {MODULES.get(one, one.replace("-", "_")) for one in given} | set(sys.stdlib_module_names)
-    ours = {"orchestrator", "workloads", "dashboards", "sweeps"}
+    ours = {"lawsweep", "orchestrator", "workloads", "dashboards", "sweeps"}
     # Three that come with another: SQLAlchemy's errors reach us through MLflow, pydantic_core makes pydantic's, and MarkupSafe
     # is what Jinja2 escapes with. OpenDP is an extra.
     assert set(imported()) - known - ours <= {"sqlalchemy", "pydantic_core", "markupsafe", "opendp"}
@@ -87,7 +89,7 @@ def test_make_says_what_it_can_do() -> None:
 def test_the_wheel_holds_sweeps_schema_and_templates(wheel: Path) -> None:
     shipped = {
         str(p.relative_to(ROOT))
-        for folder in ("orchestrator", "workloads", "sweeps", "dashboards")
+        for folder in ("lawsweep", "orchestrator", "workloads", "sweeps", "dashboards")
         for p in (ROOT / folder).rglob("*")
         if p.is_file() and "__pycache__" not in p.parts
     }

@@ -90,9 +90,50 @@ def test_a_mean_near_zero_does_not_spend_all_at_once() -> None:
     assert replicate.more(task(max=4096), [1.0, -1.0] * 4) == 19
 
 
-def test_values_that_agree_need_no_more() -> None:
-    assert replicate.more(task(), [0.25] * 8) == 0
-    assert replicate.interval(task(), [0.25] * 8) == (0.25, 0.25, 0.25)
+@pytest.mark.parametrize("value", [0.25, 1.0, 7.0, 300.0])
+@pytest.mark.parametrize("aggregate", ["mean", "rms", "median", "proportion"])
+def test_values_that_agree_end_nothing_before_there_are_many(value: float, aggregate: str) -> None:
+    given = task(aggregate=aggregate)
+    assert all(replicate.more(given, [value] * n) for n in (8, 12, 41))
+    assert replicate.more(given, [value] * 64) == 0 or aggregate == "proportion" or value < 2
+    assert replicate.unspread(given, [value] * 8) and not replicate.unspread(given, [value, value + 1])
+
+
+def test_values_of_a_metric_that_seeds_do_not_change_need_no_more() -> None:
+    assert replicate.more(task(steady=True), [0.25] * 8) == 0
+    assert replicate.interval(task(steady=True), [0.25] * 8) == (0.25, 0.25, 0.25)
+    assert not replicate.unspread(task(steady=True), [0.25] * 8)
+
+
+RARE: dict[str, tuple[str, float, float, Draw]] = {
+    "counts, one in ten a step higher": ("mean", 2.1, 0.05, lambda g, n: 2.0 + (g.random(n) < 0.1)),
+    "counts, one in five a step higher": ("mean", 7.2, 0.01, lambda g, n: 7.0 + (g.random(n) < 0.2)),
+    "rare counts": ("mean", 2.02, 0.05, lambda g, n: 2.0 + (g.random(n) < 0.02)),
+    "successes that nobody declared": ("mean", 0.9, 0.1, lambda g, n: (g.random(n) < 0.9).astype(float)),
+    "one in ten three times as large": ("mean", 120.0, 0.1, lambda g, n: 100.0 + 200 * (g.random(n) < 0.1)),
+    "errors with heavy tails": ("rms", math.sqrt(3), 0.1, lambda g, n: g.standard_t(3, n)),
+}
+
+
+@pytest.mark.parametrize("few", [2, 4, 8])
+@pytest.mark.parametrize("name", RARE)
+def test_intervals_cover_though_few_values_differ(name: str, few: int) -> None:
+    aggregate, truth, width, draw = RARE[name]
+    given, generator = task(aggregate=aggregate, rel_halfwidth=width, min=few), np.random.default_rng(3)
+    ended = [sequential(given, draw(generator, given.max).tolist()) for _ in range(250)]
+    covered = sum(one.low <= truth <= one.high for one in ended) / len(ended)
+    assert covered >= 0.91, f"{covered:.3f}, with {np.mean([one.seeds for one in ended]):.1f} seeds"
+
+
+def test_of_an_extreme_there_is_no_narrow_interval() -> None:
+    values = np.random.default_rng(0).random(64).tolist()
+    assert replicate.interval(task(aggregate="max"), values)[::2] == (-math.inf, math.inf)
+    assert replicate.more(task(aggregate="max"), values) > 0
+
+
+def test_a_median_is_not_corrected_as_if_it_were_a_mean() -> None:
+    values = np.random.default_rng(0).lognormal(0, 1, 27)
+    assert replicate.interval(task(aggregate="median"), values.tolist())[1] == float(np.median(values))
 
 
 def test_failed_seeds_are_spent_and_say_nothing() -> None:
@@ -149,7 +190,7 @@ def test_one_number_for_all_is_that_of_the_widest_assignment() -> None:
     assert replicate.fixed(task(), [narrow]) == pytest.approx(fixed(0.05, task()), abs=1)
     assert replicate.fixed(task(), [narrow, wide]) == pytest.approx(fixed(0.4, task()), rel=0.2)
     assert replicate.fixed(task(), [narrow, [None, 1.0]]) == task().max
-    assert replicate.fixed(task(), [[1.0, -1.0] * 4]) == task().max and replicate.fixed(task(), [[2.0] * 8]) == 2
+    assert replicate.fixed(task(), [[1.0, -1.0] * 4]) == task().max and replicate.fixed(task(), [[2.0] * 8]) == 60
 
 
 @pytest.mark.slow

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.check import conditions
 from orchestrator.driver.measure import prepare
 from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.plan import expand
+from orchestrator.spec import json_schema
+from orchestrator.store.row_format import describe as described_columns
+from orchestrator.store.row_format import row_schema
 from orchestrator.workload import describe
 from orchestrator.workload.context import Context
 from orchestrator.workload.describe import Workload
@@ -167,6 +172,29 @@ def test_a_value_that_is_not_allowed_is_refused_before_the_first_trial(tmp_path:
     spec = spec_of(f"question: What?\nworkload: ./mine.py\naxes: {{{axes}}}\n", "asked")
     with pytest.raises(SpecError, match="asked.yaml:3: axes.*" + re.escape(message)):
         expand(spec, loaded(tmp_path, CHOICE))
+
+
+WHERE = (
+    'question: What?\nworkload: ./mine.py\naxes: {method: [plain]}\nfigures: [{kind: curve, x: n, y: n, where: "CONDITION"}]\n'
+)
+
+
+@pytest.mark.parametrize("condition", ["method = 'soboll'", "n > 1 and 'soboll' <> method", "method in ('plain', 'soboll')"])
+def test_a_condition_that_names_no_allowed_value_is_refused(tmp_path: Path, condition: str) -> None:
+    mine = loaded(tmp_path, CHOICE)
+    conditions.check(spec_of(WHERE.replace("CONDITION", condition.replace("soboll", "sobol")), "asked"), mine)
+    with pytest.raises(SpecError, match=r"asked.yaml:4: figures.*one of 'plain', 'sobol'.*'soboll'; did you mean 'sobol'\?"):
+        conditions.check(spec_of(WHERE.replace("CONDITION", condition), "asked"), mine)
+
+
+def test_allowed_values_stand_in_the_schema_and_with_the_rows(tmp_path: Path) -> None:
+    mine = loaded(tmp_path, CHOICE)
+    schema = json.loads(json_schema.text(mine))
+    assert schema["properties"]["fixed"]["properties"]["method"]["anyOf"][0] == {"enum": ["plain", "sobol"]}
+    bounded = schema["properties"]["axes"]["properties"]["n"]["anyOf"][0]["items"]["anyOf"][0]
+    assert bounded == {"type": "integer", "minimum": 1.0, "exclusiveMaximum": 10.0}
+    allowed = {column["name"]: column.get("allowed") for column in described_columns(row_schema(mine))}
+    assert (allowed["method"], allowed["n"], allowed["value"]) == ("one of 'plain', 'sobol'", "at least 1 and below 10", None)
 
 
 @pytest.mark.parametrize("bound", ["annotated_types.Ge(1)", "pydantic.Field(ge=1)"])

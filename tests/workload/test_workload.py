@@ -235,8 +235,8 @@ BREACHES = [
     ('"shape": True', '"sample": "os"', "mine.Params.x: 'sample' must name a value of a param of texts, but this is of int"),
     ("= 1.0", "= 'one'", "mine.Params: scale must be of type float, but got 'one'; write a float."),
     ("half:", "x:", "mine: columns must have different names, but ['x'] stand twice; rename them."),
-    ("half:", "seconds:", "mine: columns must have different names, but ['seconds'] are kept by the engine; rename them."),
-    ("half:", "arm:", "mine: columns must have different names, but ['arm'] are kept by the engine"),
+    ("scale:", "seconds:", "mine: columns must have different names, but ['seconds'] are kept by the engine; rename them."),
+    ("scale:", "arm:", "mine: columns must have different names, but ['arm'] are kept by the engine"),
     ("VERSION = 2", "import h6_is_missing", "workload './mine.py': its file must import, but No module named 'h6_is_missing'"),
     ("VERSION = 2", "VERSION = ", "workload './mine.py': its file must import, but invalid syntax"),
 ]

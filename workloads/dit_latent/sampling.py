@@ -56,9 +56,13 @@ class Result:
     orthogonal_variance: Annotated[
         float, "mean square of a sampled coordinate outside of the score's subspace; NaN where d0 = D"
     ]
-    orthogonal_exact: Annotated[float, "its expectation, by the sampler's own recursion"]
+    orthogonal_exact: Annotated[
+        float, "its expectation, by the sampler's own recursion", {"formula": "process.orthogonal_variances"}
+    ]
     orthogonal_se: Annotated[float, "standard error of orthogonal_variance; NaN where d0 = D"]
-    orthogonal_bound: Annotated[float, "what the expectation can be at most, e (T0 + mu)", {"bound": "upper"}]
+    orthogonal_bound: Annotated[
+        float, "what the expectation can be at most, e (T0 + mu)", {"bound": "upper", "formula": "e (T0 + mu)"}
+    ]
     tv: Annotated[
         float,
         "total variation of sampled from true points at t0, in 8 cells an axis of the first two latent coordinates",

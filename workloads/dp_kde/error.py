@@ -73,7 +73,9 @@ class Result:
     bias_exact: Annotated[float, "closed form of bias: what rounding and intervals do without noise"]
     bias_se: Annotated[float, "standard error that so many releases leave in bias, by closed form"]
     theory_scaled: Annotated[
-        float | None, "continuous limit of noise_scaled at uniform queries; null where no closed form is known"
+        float | None,
+        "continuous limit of noise_scaled at uniform queries; null where no closed form is known",
+        {"formula": "closed.theory"},
     ]
     nodes_touched: Annotated[float, "nodes of the stored structure that a query reads, mean over the queries"]
     noisy_numbers: Annotated[float, "independent noisy numbers behind an answer, mean over the queries"]

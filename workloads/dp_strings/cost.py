@@ -51,7 +51,7 @@ class Result:
     ]
     words: Annotated[float | None, "words of 64 bits that are compared for one answer; null where they are not counted"]
     tests: Annotated[float | None, "different tests of one answer; null without a tree"]
-    bits: Annotated[int, "bits of one string's sketch"]
+    bits: Annotated[int, "bits of one string's sketch", {"formula": "methods.sizes"}]
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
     smaller: Annotated[bool, "whether the sketch is smaller than the string"]
     private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]

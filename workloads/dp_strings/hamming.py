@@ -63,13 +63,19 @@ class Result:
         {"aggregate": "rms"},
     ]
     statistic: Annotated[float, "mean of the linear statistic: half the sum of maxima, or the odd cells of a row, de-biased"]
-    statistic_exact: Annotated[float | None, "its mean in closed form; null for a maximum at z > 0"]
+    statistic_exact: Annotated[
+        float | None, "its mean in closed form; null for a maximum at z > 0", {"formula": "closed.moments"}
+    ]
     statistic_sd: Annotated[float, "standard deviation of the statistic over the trials"]
     statistic_sd_exact: Annotated[float | None, "its standard deviation in closed form; null for a maximum at z > 0"]
     statistic_se: Annotated[float | None, "exact standard error of statistic"]
     trivial_error: Annotated[float, "worst error of the constant answer k / 2"]
     flat_error: Annotated[float, "rmse of flat randomised response on n bits at the same budget, closed form"]
-    displayed_bound: Annotated[float, "k log^3 k / (1 + e^(eps / log k)), the error bound as displayed, its constant as 1"]
+    displayed_bound: Annotated[
+        float,
+        "k log^3 k / (1 + e^(eps / log k)), the error bound as displayed, its constant as 1",
+        {"formula": "closed.displayed_bound"},
+    ]
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
     flip: Annotated[float, "q, the probability with which a bit is flipped"]
     flip_resolved: Annotated[bool, "whether a uniform double can fall below q; below 2^-53 bits would go out as they are"]

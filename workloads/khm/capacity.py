@@ -53,7 +53,11 @@ class Result:
     capacity_upper: Annotated[
         float | None, "memories that no code can exceed (Hamming, Rankin); null where nothing is known", {"bound": "upper"}
     ]
-    ceiling: Annotated[float | None, "at fixed beta, what no dimension exceeds once M is at least d + 2; null at a fixed angle"]
+    ceiling: Annotated[
+        float | None,
+        "at fixed beta, what no dimension exceeds once M is at least d + 2; null at a fixed angle",
+        {"formula": "storage.ceiling"},
+    ]
     separation: Annotated[float, "1 - cos of the least angle of the code that gives capacity; NaN for one memory"]
     beta_needed: Annotated[float | None, "smallest beta at which capacity meets the condition; null where simulated"]
     cut: Annotated[bool, "whether the search ended at limit, so that more might be stored"]

@@ -62,9 +62,17 @@ class Result:
     ]
     delta_raw: Annotated[float | None, "delta of the unit memories before the map, absent for methods without one"]
     dimension: Annotated[int, "dimension of the space that the features span at most; the bounds are for this one"]
-    delta_lower: Annotated[float, "printed lower bound on the best delta (Prop. 3.1)", {"bound": "lower"}]
-    delta_upper: Annotated[float, "least upper bound on delta that is a theorem", {"bound": "upper"}]
-    delta_upper_printed: Annotated[float, "printed upper bound on delta (Prop. 3.1), one of the chord", {"bound": "upper"}]
+    delta_lower: Annotated[
+        float, "printed lower bound on the best delta (Prop. 3.1)", {"bound": "lower", "formula": "bounds.lower_printed"}
+    ]
+    delta_upper: Annotated[
+        float, "least upper bound on delta that is a theorem", {"bound": "upper", "formula": "bounds.delta_upper"}
+    ]
+    delta_upper_printed: Annotated[
+        float,
+        "printed upper bound on delta (Prop. 3.1), one of the chord",
+        {"bound": "upper", "formula": "bounds.upper_printed"},
+    ]
     delta_upper_sharp: Annotated[float, "derived upper bound with the lower bound's exponent", {"bound": "upper"}]
     delta_known: Annotated[float | None, "delta of the best code known, absent where no table has it"]
     delta_ratio: Annotated[float | None, "delta over that of the best code known", {"bound": "lower"}]

@@ -57,9 +57,13 @@ class Result:
     demand: Annotated[
         int | None,
         "smallest D for which memories with the target are known to exist; absent where there are none",
-        {"bound": "upper"},
+        {"bound": "upper", "formula": "bounds.dimension_sufficient"},
     ]
-    demand_lower: Annotated[int | None, "smallest D that no known bound forbids; absent where all do", {"bound": "lower"}]
+    demand_lower: Annotated[
+        int | None,
+        "smallest D that no known bound forbids; absent where all do",
+        {"bound": "lower", "formula": "bounds.dimension_necessary"},
+    ]
 
 
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[tuple[int, int, Result]]:

@@ -70,7 +70,7 @@ class Result:
     """How good the approximation is, and what it costs."""
 
     degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l", SURE]
-    rank: Annotated[float, "features C(d + g, g)", SURE]
+    rank: Annotated[float, "features C(d + g, g)", SURE | {"formula": "features"}]
     rel_error: Annotated[
         float, "largest relative error of an entry of exp(scores), over all pairs (rows on the path features)", SIGNS
     ]
@@ -80,10 +80,14 @@ class Result:
     log_error_ratio: Annotated[float, "log10(rel_error / eps), below 0 where the approximation is good enough", SIGNS]
     log_output_ratio: Annotated[float | None, "log10(rel_error_output / eps); null likewise"]
     score_max: Annotated[float, "largest absolute score, over all pairs", SIGNS]
-    score_bound: Annotated[float, "largest absolute score that entries bounded by b allow, scale d b^2", SURE]
+    score_bound: Annotated[
+        float, "largest absolute score that entries bounded by b allow, scale d b^2", SURE | {"formula": "score_scale"}
+    ]
     least_sum: Annotated[float | None, "smallest row sum of the approximation over that of exp(scores); null likewise"]
     b_worst: Annotated[
-        float, "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))", SURE
+        float,
+        "bound at which data that reach the largest score would meet eps: sqrt(R*(g, eps) / (scale d))",
+        SURE | {"formula": "degree.reach"},
     ]
 
 

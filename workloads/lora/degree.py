@@ -45,11 +45,15 @@ class Result:
     degree_formula: Annotated[
         float | None,
         "ln(1/eps) / ln(ln(1/eps) / R), the leading term of the asymptotic degree; null from R = ln(1/eps) on",
-        SURE,
+        SURE | {"formula": "printed_degree"},
     ]
-    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", SURE]
+    rank: Annotated[float, "features of the Taylor polynomial, C(dim + degree, degree)", SURE | {"formula": "features"}]
     rank_minimax: Annotated[float, "features of the best polynomial, C(dim + degree, degree)", SURE]
-    rank_printed: Annotated[float, "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree", SURE]
+    rank_printed: Annotated[
+        float,
+        "features by the bound C(2(degree + dim), 2 degree) with the Taylor degree",
+        SURE | {"formula": "printed_features"},
+    ]
     rel_error: Annotated[float, "relative error of the Taylor polynomial of that degree on [-R, R]", SURE]
     rel_error_minimax: Annotated[float, "relative error of the best polynomial of degree degree_minimax", SURE]
 

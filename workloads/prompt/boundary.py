@@ -72,7 +72,7 @@ class Result:
     """How good the approximation is, what the theory says of it, and what it costs."""
 
     degree: Annotated[float, "degree g of the polynomial; real under rank_eq_l"]
-    rank: Annotated[float, "features C(d + g, g)"]
+    rank: Annotated[float, "features C(d + g, g)", {"formula": "features"}]
     rel_error: Annotated[
         float, "largest relative error of an approximated entry of exp(scores), over all pairs", {"finite": True}
     ]
@@ -81,9 +81,15 @@ class Result:
         float | None, "Frobenius norm of the error of the outputs over that of the outputs; null where rows is 0"
     ]
     score_max: Annotated[float, "largest absolute score among approximated pairs"]
-    score_bound: Annotated[float, "largest absolute score that the bounds allow among approximated pairs"]
-    score_reach: Annotated[float, "R*: largest score at which the polynomial meets eps"]
-    b_reach: Annotated[float, "bound at which opposed data of one bound meet eps: sqrt(R* / (scale d)), the staircase at L + p"]
+    score_bound: Annotated[
+        float, "largest absolute score that the bounds allow among approximated pairs", {"formula": "attention.reach"}
+    ]
+    score_reach: Annotated[float, "R*: largest score at which the polynomial meets eps", {"formula": "degree.reach"}]
+    b_reach: Annotated[
+        float,
+        "bound at which opposed data of one bound meet eps: sqrt(R* / (scale d)), the staircase at L + p",
+        {"formula": "degree.reach"},
+    ]
     flops: Annotated[float, "multiplications and additions of the approximation"]
     flops_exact: Annotated[float, "multiplications and additions of exact attention, 4 d for each pair"]
 

@@ -64,15 +64,26 @@ class Result:
     width: Annotated[float, "bandwidth that was used, in distances of neighbouring tokens"]
     score_span: Annotated[float, "largest difference of two tokens' scores at one query"]
     b_needed: Annotated[
-        float, "bound below which no entries of queries and keys give these scores, at scale 1/dim: sqrt(score_span / 2)"
+        float,
+        "bound below which no entries of queries and keys give these scores, at scale 1/dim: sqrt(score_span / 2)",
+        {"formula": "kernel.span"},
     ]
     b_efficient: Annotated[
         float,
         "bound up to which a polynomial of at most prompt_len features is good to 1 %, in dimension ceil(log2 prompt_len)",
+        {"formula": "degree.reach"},
     ]
-    tokens_sufficient: Annotated[float, "what the paper's theorem asks for, (2 sqrt(D) / eps)^D for one token of dimension D"]
-    tokens_bumps: Annotated[float, "bumps that a function has room for, (1 / 4 eps)^D"]
-    tokens_necessary: Annotated[float, "what every fixed network needs at 64 bits a coordinate, (1 / 4 eps)^D / (64 (D + 1))"]
+    tokens_sufficient: Annotated[
+        float,
+        "what the paper's theorem asks for, (2 sqrt(D) / eps)^D for one token of dimension D",
+        {"formula": "counting.sufficient"},
+    ]
+    tokens_bumps: Annotated[float, "bumps that a function has room for, (1 / 4 eps)^D", {"formula": "counting.bumps"}]
+    tokens_necessary: Annotated[
+        float,
+        "what every fixed network needs at 64 bits a coordinate, (1 / 4 eps)^D / (64 (D + 1))",
+        {"formula": "counting.needed"},
+    ]
 
 
 EXAMPLES = (

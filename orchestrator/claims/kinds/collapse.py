@@ -72,9 +72,9 @@ class Overlap:
 class Bundle:
     """The curves of a claim, with what they are when a unit is left out.
 
-    `moved` holds all curves once for each replica; `gain` times what a statistic moves by in the mean is its bias, `factor` times
-    the replicas' standard deviation its standard error. Without noise there are no replicas. `freedom` are those of the noise
-    that is seen at the places, `units` the repeats.
+    `moved` holds all curves once for each replica, none without noise; `gain` times what a statistic moves by in the mean is
+    its bias, `factor` times the standard deviation its standard error. `freedom` are those of the noise that is seen at the
+    places, `units` the repeats.
     """
 
     curves: tuple[Curve, ...]
@@ -243,7 +243,7 @@ def place(curves: Sequence[Series], region: Region, level: float, space: Space =
 def _interval(whole: Bundle, level: float) -> Interval:
     """The spread with what noise and straight lines leave open, stretched to what it is without each curve.
 
-    One curve must not make or break it.
+    One curve must not make or break it. Straight lines part curves that are one, so what they are off counts below alone.
     """
     squared, added, error = whole.squared()
     value, m = float(np.sqrt(max(squared, 0.0))), len(whole.curves)
@@ -254,10 +254,8 @@ def _interval(whole: Bundle, level: float) -> Interval:
         half = student(level, whole.units - 1) * error
         squares = [squared - half, squared + half, *_chance(whole, squared, added, level)]
         ends += [float(np.sqrt(max(square, 0.0))) for square in squares]
-        method = f"t and F over {whole.units} units, less what noise adds, and the {method}"
-    return Interval(
-        estimate=value, low=max(0.0, min(ends) - whole.off), high=max(ends) + whole.off, units=whole.units, method=method
-    )
+        method = f"t over {whole.units} units and F, less what noise adds, and the {method}"
+    return Interval(estimate=value, low=max(0.0, min(ends) - whole.off), high=max(ends), units=whole.units, method=method)
 
 
 def _chance(whole: Bundle, squared: float, added: float, level: float) -> list[float]:

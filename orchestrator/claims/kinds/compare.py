@@ -85,6 +85,7 @@ def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
         for label, curve in zip((model.left, model.right), pair, strict=True)
         for text in lacking(case.claim, curve.series, (law,), least(law))
     ]
+    short += case.unrepeated(pl.concat([side.left, side.right]), y)
     short += matched_sides.by_x(case.claim, x, {model.left: side.left, model.right: side.right}, case.fields)
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=side.group, reasons=tuple(short))

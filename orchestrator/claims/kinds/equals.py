@@ -11,6 +11,7 @@ import polars as pl
 
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
+from orchestrator.claims.placing import NO_NUMBER, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
@@ -22,6 +23,7 @@ from orchestrator.spec.expressions import Expression
 from orchestrator.wording import count, level_text, shown, span, text
 
 LISTED = 20
+TOGETHER = True
 SHOWN = 3
 REPEATS = 30
 """Repeats that agree, over all places: had one in ten differed, so many would have shown it but for one in twenty."""
@@ -50,7 +52,7 @@ def intervals(case: Case) -> int:
 
 def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     model = KIND.of(case.claim)
-    level = 1 - (1 - case.level) / len(model.table)
+    level = case.each(len(model.table))
     steady = _steady(case, model, rows.filter(settled(rows) & rows[model.y].is_not_null()))
     entries = [_entry(case, model, {k: _cell(v) for k, v in row.items()}, rows, level, steady) for row in model.table]
     words = [entry.word for entry in entries]
@@ -102,7 +104,7 @@ def _number(
     entry: dict[str, Any],
     reason: str,
 ) -> TableEntry:
-    """A number against the values of its rows: each of them without noise, else the interval over units, rows of one combined."""
+    """A number against the values of its rows: each without noise, else the interval over units, rows of one combined."""
     room = model.tolerance * (abs(expected) or 1.0)
     region = Region(low=expected - room, high=expected + room)
     how, unit = aggregate(case.fields, model.y), case.claim.unit or "seed"
@@ -124,8 +126,11 @@ def _number(
         )
     combined = ties.interval(values, how, level)
     ends = {"found": combined.estimate, "low": combined.low, "high": combined.high}
-    reason = "; ".join(text for text in (reason, _pooled(ok, unit, how)) if text)
-    return TableEntry(word=_less(region.place(combined.low, combined.high), lost), said={**entry, **ends}, reason=reason)
+    if not np.isfinite(values).all():
+        return TableEntry(word="undecided", said={**entry, **ends}, reason=f"{NO_NUMBER}: a value at it is not finite")
+    word, doubt = trusted(region.place(combined.low, combined.high), combined, region)
+    reason = "; ".join(text for text in (reason, doubt, _pooled(ok, unit, how)) if text)
+    return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason=reason)
 
 
 def _steady(case: Case, model: Equals, ok: pl.DataFrame) -> bool:
@@ -152,7 +157,7 @@ def _agree(ok: pl.DataFrame, y: str, unit: str) -> bool:
 
 def _pooled(ok: pl.DataFrame, unit: str, how: str) -> str:
     """A sentence where several rows of a unit were combined, which are one repeat together; empty where each had one."""
-    most = int(ok[unit].value_counts()["count"].max() or 0)
+    most = max(ok[unit].value_counts()["count"].to_list(), default=0)
     return f"up to {most} rows of one {unit} are one repeat, combined by {how}" if most > 1 else ""
 
 

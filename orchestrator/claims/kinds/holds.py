@@ -24,11 +24,12 @@ from orchestrator.wording import count, level_text, plural, shown, text
 LISTED = 20
 """How many offending rows a finding lists; it counts them all."""
 SHOWN = 3
+TOGETHER = True
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Outcome:
     """What a condition is in each row, `(n,)` truth values each: against it, unjudgeable for a null, no number, or not found.
 
     `lost` counts rows without a result.
@@ -78,11 +79,11 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     if claim.se is not None:
         return _noisy(case, ok, lost, group)
     truths = conditions.truths(ok, case.evidence.condition, f"claims.{claim.id}.holds")
-    seen = _seen(ok, KIND.of(claim), (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost)
-    return (_exact if claim.chance is None else _by_chance)(case, ok, seen, group)
+    outcome = _outcome(ok, KIND.of(claim), (~truths).fill_null(False).to_numpy(), truths.is_null().to_numpy(), lost)
+    return (_exact if claim.chance is None else _by_chance)(case, ok, outcome, group)
 
 
-def _seen(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost: int) -> Seen:
+def _outcome(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost: int) -> Outcome:
     """Rows that have no truth value, by why they have none: what a search did not find, a null, or what is no number."""
     unfound = null & rows[UNFOUND].to_numpy() if UNFOUND in rows.columns else np.zeros(len(rows), dtype=bool)
     nulls, wild = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
@@ -91,20 +92,20 @@ def _seen(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost
         if rows[name].dtype.is_float():
             wild |= (~rows[name].is_finite()).fill_null(False).to_numpy()
     hollow = null & ~unfound & nulls & ~wild
-    return Seen(broken=broken, hollow=hollow, unnumbered=null & ~unfound & ~hollow, unfound=unfound, lost=lost)
+    return Outcome(broken=broken, hollow=hollow, unnumbered=null & ~unfound & ~hollow, unfound=unfound, lost=lost)
 
 
-def _exact(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]) -> Finding:
-    claim, numbers = case.claim, _numbers(case, rows, seen)
-    if seen.broken.any():
-        sentence = _fails(case, seen, numbers)
-        reasons = (*_missing(rows, seen), *_random(case, rows))
+def _exact(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str, Any]) -> Finding:
+    claim, numbers = case.claim, _numbers(case, rows, outcome)
+    if outcome.broken.any():
+        sentence = _fails(case, outcome, numbers)
+        reasons = (*_missing(rows, outcome), *_random(case, rows))
         return Finding(verdict="refuted", sentence=sentence, group=group, numbers=numbers, reasons=reasons)
-    sentence = f"{KIND.of(claim)} is true of all {seen.judged} rows with a result (relative tolerance {claim.tolerance:g})"
-    return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+    sentence = f"{KIND.of(claim)} is true of all {outcome.judged} rows with a result (relative tolerance {claim.tolerance:g})"
+    return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
 
-def _by_chance(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]) -> Finding:
+def _by_chance(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str, Any]) -> Finding:
     """The condition where theory lets a row break it with a probability: how many units have such a row, against what it lets.
 
     Rows of one unit may break it together: by the union bound one of them does with at most their number times that.
@@ -113,48 +114,49 @@ def _by_chance(case: Case, rows: pl.DataFrame, seen: Seen, group: dict[str, Any]
 
     claim, unit = case.claim, case.claim.unit or "seed"
     assert claim.chance is not None
-    counted = ~(seen.hollow | seen.unnumbered | seen.unfound)
-    table = rows.select(pl.col(unit), broken=pl.Series(seen.broken)).filter(pl.Series(counted)).group_by(unit)
+    counted = ~(outcome.hollow | outcome.unnumbered | outcome.unfound)
+    table = rows.select(pl.col(unit), broken=pl.Series(outcome.broken)).filter(pl.Series(counted)).group_by(unit)
     each = table.agg(pl.len().alias("rows"), pl.col("broken").any())
     units, against = len(each), int(each["broken"].sum())
-    most = min(1.0, claim.chance * float(each["rows"].max() or 0))
+    most = min(1.0, claim.chance * max(each["rows"].to_list(), default=0))
     tail = float(bdtrc(against - 1, units, most)) if against else 1.0
-    numbers = _numbers(case, rows, seen) | {"units": units, "units_against": against, "probability": tail}
+    numbers = _numbers(case, rows, outcome) | {"units": units, "units_against": against, "probability": tail}
     if not against:
-        sentence = f"{KIND.of(claim)} is true of all {seen.judged} rows with a result, each of which chance may break ({claim.chance:g})"
-        return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+        chance = f"which chance may break ({claim.chance:g} a row)"
+        sentence = f"{KIND.of(claim)} is true of all {outcome.judged} rows with a result, {chance}"
+        return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
     word = "refuted" if tail <= 1 - case.level else "undecided"
     sentence = (
-        f"{_fails(case, seen, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a row) does as "
-        f"much with probability {shown(tail)}, judged at {level_text(case.level)}"
+        f"{_fails(case, outcome, numbers)}; they lie in {against} of {units} {unit}s, and chance alone ({claim.chance:g} a "
+        f"row) does as much with probability {shown(tail)}, judged at {level_text(case.level)}"
     )
-    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
 
-def _numbers(case: Case, rows: pl.DataFrame, seen: Seen) -> dict[str, Any]:
-    unfound = {"unfound": int(seen.unfound.sum())} if UNFOUND in rows.columns else {}
+def _numbers(case: Case, rows: pl.DataFrame, outcome: Outcome) -> dict[str, Any]:
+    unfound = {"unfound": int(outcome.unfound.sum())} if UNFOUND in rows.columns else {}
     return {
-        "rows": seen.judged,
-        "broken": int(seen.broken.sum()),
-        "without_value": int(seen.hollow.sum()),
-        "lost": seen.lost + int(seen.unnumbered.sum()),
+        "rows": outcome.judged,
+        "broken": int(outcome.broken.sum()),
+        "without_value": int(outcome.hollow.sum()),
+        "lost": outcome.lost + int(outcome.unnumbered.sum()),
         **unfound,
-        "offenders": offenders(case, rows, seen.broken),
+        "offenders": offenders(case, rows, outcome.broken),
     }
 
 
-def _fails(case: Case, seen: Seen, numbers: dict[str, Any]) -> str:
+def _fails(case: Case, outcome: Outcome, numbers: dict[str, Any]) -> str:
     among = "; ".join(map(_row, numbers["offenders"][:SHOWN]))
-    return f"{KIND.of(case.claim)} fails on {int(seen.broken.sum())} of {seen.judged} rows, among them {among}"
+    return f"{KIND.of(case.claim)} fails on {int(outcome.broken.sum())} of {outcome.judged} rows, among them {among}"
 
 
-def _missing(rows: pl.DataFrame, seen: Seen) -> tuple[str, ...]:
-    wild = int(seen.unnumbered.sum())
+def _missing(rows: pl.DataFrame, outcome: Outcome) -> tuple[str, ...]:
+    wild = int(outcome.unnumbered.sum())
     texts = (
-        f"{count(seen.lost, 'point')} no result, and could break it" if seen.lost else "",
+        f"{count(outcome.lost, 'point')} no result, and could break it" if outcome.lost else "",
         f"{count(wild, 'row')} {NO_NUMBER} to judge by, and could break it" if wild else "",
-        f"{count(int(seen.hollow.sum()), 'row')} no value to compare, left out" if seen.hollow.any() else "",
-        _unfound(rows, seen.unfound) if seen.unfound.any() else "",
+        f"{count(int(outcome.hollow.sum()), 'row')} no value to compare, left out" if outcome.hollow.any() else "",
+        _unfound(rows, outcome.unfound) if outcome.unfound.any() else "",
     )
     return tuple(text for text in texts if text)
 
@@ -164,8 +166,8 @@ def _unfound(rows: pl.DataFrame, unfound: Truths) -> str:
     by_status = ", ".join(f"{n} {status}" for status, n in statuses.iter_rows())
     n = int(unfound.sum())
     return (
-        f"the search found no position of {n} {plural('boundary', n)} ({by_status}), which could break it; a claim that nothing is "
-        "found names the status"
+        f"the search found no position of {n} {plural('boundary', n)} ({by_status}), which could break it; a claim that "
+        "nothing is found names the status"
     )
 
 
@@ -176,12 +178,12 @@ def _random(case: Case, rows: pl.DataFrame) -> tuple[str, ...]:
     results = [name for name in results if name not in params and name != "seed"]
     if not results or rows["seed"].n_unique() < 2:
         return ()
-    drawn = rows.group_by(["arm", *params]).agg(pl.col(name).n_unique() for name in results).select(pl.col(results).max())
-    if max(drawn.row(0)) < 2:
+    varying = rows.group_by(["arm", *params]).agg(pl.col(name).n_unique() for name in results).select(pl.col(results).max())
+    if max(varying.row(0)) < 2:
         return ()
     return (
-        f"the seed changes what is compared, so each of {len(rows)} rows is a chance to break it; where theory lets a row do so "
-        "with a probability, 'chance' says it",
+        f"the seed changes what is compared, so each of {len(rows)} rows is a chance to break it; where theory lets a row do "
+        "so with a probability, 'chance' says it",
     )
 
 
@@ -209,7 +211,7 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> Finding:
-    """The condition as one comparison whose sides differ by noise of standard error `se`, for all rows at once (Bonferroni)."""
+    """The condition as one comparison whose sides differ by noise `se`, for all rows at once where it refutes."""
     claim, where = case.claim, f"claims.{case.claim.id}"
     assert claim.se is not None
     gap = over(claim)
@@ -223,10 +225,10 @@ def _noisy(case: Case, rows: pl.DataFrame, lost: int, group: dict[str, Any]) -> 
     freedom = _freedom(case, rows)
     sound = np.isfinite(errors) & (errors >= 0) & (freedom > 0)
     judged = (np.isfinite(gaps) & sound) | (gaps == np.inf)
-    seen = _seen(rows, KIND.of(claim), np.zeros(len(rows), dtype=bool), ~judged, lost)
-    missing = values.is_null().to_numpy() & ~seen.unfound
-    seen = replace(seen, hollow=missing, unnumbered=~judged & ~missing & ~seen.unfound)
-    return _simultaneous(case, rows, Noise(gaps=gaps, errors=np.where(sound, errors, 0.0), freedom=freedom), seen, group)
+    outcome = _outcome(rows, KIND.of(claim), np.zeros(len(rows), dtype=bool), ~judged, lost)
+    missing = values.is_null().to_numpy() & ~outcome.unfound
+    outcome = replace(outcome, hollow=missing, unnumbered=~judged & ~missing & ~outcome.unfound)
+    return _simultaneous(case, rows, Noise(gaps=gaps, errors=np.where(sound, errors, 0.0), freedom=freedom), outcome, group)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,11 +239,11 @@ class Noise:
     errors: Array
     freedom: Array
 
-    def margins(self, level: float, rows: int) -> Array:
-        """How far each row must be off so that all are judged rightly at once at that level."""
+    def margins(self, level: float) -> Array:
+        """How far each row must be off so that it is judged rightly at that level."""
         from scipy.special import ndtri, stdtrit
 
-        tail = (1 - level) / (2 * max(rows, 1))
+        tail = (1 - level) / 2
         normal = np.isinf(self.freedom) | ~(self.freedom > 0)
         return np.asarray(-np.where(normal, ndtri(tail), stdtrit(np.where(normal, 1.0, self.freedom), tail)) * self.errors)
 
@@ -251,35 +253,38 @@ def _floats(column: pl.Series) -> Array:
 
 
 def _freedom(case: Case, rows: pl.DataFrame) -> Array:
-    """The degrees of freedom of each row's standard error: as the claim says, else as its workload; infinite where none says."""
+    """The degrees of freedom of each row's standard error: as the claim says, or its workload; infinite where none does."""
     assert case.claim.se is not None
     column = case.claim.se.column
-    known = case.claim.se.df or (case.fields[column].df if column in case.fields else "") or float("inf")
+    freedom = case.claim.se.df or (case.fields[column].df if column in case.fields else "") or float("inf")
     try:
-        return np.full(len(rows), float(known))
+        return np.full(len(rows), float(freedom))
     except ValueError:
-        return _floats(with_column(rows, str(known), f"claims.{case.claim.id}.se.df")[str(known)])
+        return _floats(with_column(rows, str(freedom), f"claims.{case.claim.id}.se.df")[str(freedom)])
 
 
-def _simultaneous(case: Case, rows: pl.DataFrame, noise: Noise, seen: Seen, group: dict[str, Any]) -> Finding:
-    claim, judged = case.claim, ~(seen.hollow | seen.unnumbered | seen.unfound)
-    margin, rounding = noise.margins(case.level, int(judged.sum())), _rounding(case, rows)
+def _simultaneous(case: Case, rows: pl.DataFrame, noise: Noise, outcome: Outcome, group: dict[str, Any]) -> Finding:
+    claim, judged = case.claim, ~(outcome.hollow | outcome.unnumbered | outcome.unfound)
+    margin, rounding = noise.margins(case.each(int(judged.sum()))), _rounding(case, rows)
     exact = noise.errors == 0
-    seen = replace(seen, broken=judged & (noise.gaps > np.maximum(margin, rounding)))
-    sure = judged & ~seen.broken & (noise.gaps <= np.where(exact, rounding, -margin))
+    outcome = replace(outcome, broken=judged & (noise.gaps > np.maximum(margin, rounding)))
+    sure = judged & ~outcome.broken & (noise.gaps <= np.where(exact, rounding, -margin))
     off = np.where(judged, noise.gaps / np.maximum(noise.errors, 1e-300), -np.inf)
     worst = float(off.max(initial=-np.inf))
-    numbers = _numbers(case, rows, seen) | {"sure": int(sure.sum()), "worst_in_se": worst}
-    if not judged.any() and not seen.broken.any():
+    numbers = _numbers(case, rows, outcome) | {"sure": int(sure.sum()), "worst_in_se": worst}
+    if not judged.any() and not outcome.broken.any():
         sentence = f"{KIND.of(claim)} has no row that could be judged"
-        return Finding(verdict=seen.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+        return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
     sentence = (
-        f"{KIND.of(claim)} past the noise ({claim.se}) in {int(sure.sum())} of {seen.judged} rows, against it in "
-        f"{int(seen.broken.sum())}, simultaneously at {level_text(case.level)} {_quantile(noise.freedom[judged])}; "
+        f"{KIND.of(claim)} past the noise ({claim.se}) in {int(sure.sum())} of {outcome.judged} rows, against it in "
+        f"{int(outcome.broken.sum())}, {'simultaneously' if case.together else 'each'} at {level_text(case.level)} "
+        f"{_quantile(noise.freedom[judged])}; "
         f"the worst is {shown(worst)} standard errors over"
     )
-    word = "refuted" if seen.broken.any() else "supported" if sure.sum() == seen.judged and not seen.open else "undecided"
-    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, seen))
+    word = (
+        "refuted" if outcome.broken.any() else "supported" if sure.sum() == outcome.judged and not outcome.open else "undecided"
+    )
+    return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
 
 def _rounding(case: Case, rows: pl.DataFrame) -> Array:
@@ -291,8 +296,8 @@ def _rounding(case: Case, rows: pl.DataFrame) -> Array:
 
 def _quantile(freedom: Array) -> str:
     """By which quantile rows were judged."""
-    known = freedom[np.isfinite(freedom)]
-    if not len(known):
+    finite = freedom[np.isfinite(freedom)]
+    if not len(finite):
         return "by the normal quantile, as nothing says how well 'se' is known ('df')"
-    low, high = float(known.min()), float(known.max())
+    low, high = float(finite.min()), float(finite.max())
     return f"by Student's t with {shown(low)}{f' to {shown(high)}' if high > low else ''} degrees of freedom"

@@ -2,11 +2,13 @@
 
 AICc takes the combined values as the sample and the scatter about each law as its error, whether seeds differ or not. So rows
 without noise (known codes, staircases of integers) are judged by how far each law misses them, which no number of equal seeds
-sharpens, and noise blurs a preference instead of making it: that scatter hides the misfit of the wrong law.
+sharpens, and noise blurs a preference instead of making it: that scatter hides the misfit of the wrong law. The better of laws
+that all miss by more than the noise is no preference: then the answer is neither.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +21,16 @@ from orchestrator.claims.placing import WINDOWS, settle
 from orchestrator.claims.series_of_rows import lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import EXACT, advantage, held_out, rivals
+from orchestrator.fitting.fits import EXACT, PRIOR, FittedLaw, advantage, held_out, replicas, rivals
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.prefer import KIND
 from orchestrator.wording import shown
+
+NEITHER = "neither"
+"""Beside the names of laws: that none of them is what the rows follow."""
+UNSURE = 0.2
+"""Odds of neither from which on no law is preferred: a true one has them in one sample of twenty at four seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +90,37 @@ def _word(window: list[Contest], threshold: float) -> str:
     return "refuted" if "refuted" in words else "supported" if set(words) == {"supported"} else "undecided"
 
 
+def miss(fitted: FittedLaw) -> float:
+    """How far a law is from the values that it was fitted to: root mean square in the space of the fit."""
+    return float(np.sqrt(np.mean(fitted.residuals**2)))
+
+
+def neither(fitted: Sequence[FittedLaw], even: Mapping[str, float], allowed: float) -> str:
+    """A sentence where it may be none of the laws, which all miss by more than is allowed; empty where one is sure."""
+    if even.get(NEITHER, 0.0) < UNSURE or min(map(miss, fitted)) <= allowed:
+        return ""
+    misses = " and ".join(f"{f.law.name} by {_miss(miss(f), f.space)} (F test: p = {shown(f.lack or 0.0)})" for f in fitted)
+    return f"neither: the better of {len(fitted)} laws that all miss by more than the noise, {misses}"
+
+
+def odds(fitted: Sequence[FittedLaw]) -> dict[str, float]:
+    """The odds of each law by BIC, with noise against neither too: a value of its own at each x."""
+    curve = fitted[0].series
+    k, n = len(curve.x), len(curve.units)
+    resampled, factor = replicas(curve, fitted[0].space)
+    if resampled is None:
+        sizes = {f.law.name: k * float(np.log(f.squares / k)) + f.law.size * float(np.log(k)) for f in fitted}
+    else:
+        own = factor**2 * np.var(resampled, axis=0, ddof=1)
+        variances = (PRIOR * float(np.mean(own)) + (n - 1) * own) / (PRIOR + n - 1)
+        values, freedom = k * n, k * (n - 1)
+        excess = {f.law.name: (float(np.sum(f.residuals**2 / variances)), f.law.size) for f in fitted} | {NEITHER: (0.0, k)}
+        sizes = {name: values * float(np.log1p(e / freedom)) + p * float(np.log(values)) for name, (e, p) in excess.items()}
+    least = min(sizes.values())
+    weights = {name: float(np.exp(-(size - least) / 2)) for name, size in sizes.items()}
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
     return [_group(case, group, rows) for group, rows in case.evidence.groups(case.claim.by)]
@@ -106,15 +144,29 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     words_at_extremes = [decide(e, law, over, model.aicc)[0] for e in curve.extremes()]
     word, reason = settle(word, reason, words_at_extremes, guarded(law, over, case.bound(model.y)))
     fitted = rivals((law, *over), curve.series)
+    even = odds(fitted)
+    missed = neither(fitted, even, model.misfit or 0.0)
+    word = "undecided" if word == "supported" and missed else word
     numbers = {
         "aicc_threshold": model.aicc,
         "fits": [drawable(fitted[0], case, rows), *(summary(rival) for rival in fitted[1:])],
         "contests": [_reported(part) for part in windows],
+        "odds": even,
+        "x_decades": curve.series.decades,
     }
-    sentence = f"{model.y} over {model.x}, {law.name} against {', '.join(model.over)}: "
+    sentence = f"{model.y} over {model.x}, {law.name} against {', '.join(model.over)}{_range(curve.series, model.x)}: "
     sentence += _sentence(windows, law, fitted[0].space, curve.series)
-    reasons = tuple(text for text in (*said(curve), reason) if text)
+    sentence += f"; odds by BIC: {', '.join(f'{name} {value:.2g}' for name, value in even.items())}"
+    reasons = tuple(text for text in (*said(curve), reason, missed) if text)
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
+
+
+def _range(curve: Series, x: str) -> str:
+    """How much of x there is, as a sentence says it; nothing where x has no decades."""
+    if curve.decades <= 0:
+        return ""
+    short = ", less than one, where laws hardly part" if curve.decades < 1 else ""
+    return f" over {curve.decades:.2f} decades of {x}{short}"
 
 
 def guarded(law: Law, over: tuple[Law, ...], kind: str) -> str:

@@ -2,7 +2,8 @@
 
 `increasing` speaks of every step between neighbours: each must rise beyond its noise, or fall by no more than the slack (an
 intersection-union test, so that support needs no correction for many steps), and one that falls beyond it refutes.
-`rising_overall` speaks of the contrast over the order of the places (the slope in ranks) alone. Without noise each counts as it is.
+`rising_overall` speaks of the contrast over the order of the places (the slope in ranks) alone. Without noise
+each counts as it is.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """A trend's verdict: the contrast with its interval, which steps go against it and which are open, and why it is unsettled."""
+    """A trend's verdict: the contrast with its interval, the steps that go against it or are open, and why it is unsettled."""
 
     word: str
     value: float
@@ -125,7 +126,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     if short:
         sentence = f"too little data: {'; '.join(short)}"
         return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(*short, *reasons))
-    way = Way(sign=trend.sign, overall=trend.overall, slack=trend.slack, tolerance=case.claim.tolerance)
+    way = Way(sign=trend.sign, overall=trend.overall, slack=trend.slack or 0.0, tolerance=case.claim.tolerance)
     slope = slope_of(paths[0], way, case.level)
     words_at_extremes = [slope_of(path, way, case.level).word for path in paths[1:]]
     word, reason = settle(slope.word, slope.reason, words_at_extremes, _bounded(case))

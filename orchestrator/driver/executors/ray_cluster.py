@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from orchestrator import shipped
 from orchestrator.driver.executors import ray_token
 from orchestrator.driver.executors.executor import Resources
 from orchestrator.errors import SweepError
@@ -84,11 +85,26 @@ def _bare() -> Iterator[None]:
 
 
 def _settings(resources: Resources, code: tuple[str, ...]) -> dict[str, Any]:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    quiet["job_config"] = _job()
     if resources.address:
         return {**quiet, "address": resources.address, "runtime_env": {"py_modules": list(code)}}
     local = {"include_dashboard": False, "object_store_memory": 500_000_000}
     return {**quiet, **local, "address": "local", "num_cpus": resources.cpus, "num_gpus": resources.gpus}
+
+
+def _job() -> Any:
+    """The settings of the job: workers find the engine by its place, whatever lies in the folder where the driver runs."""
+
+    class Fixed(list[str]):
+        """A path that Ray cannot extend by the driver's folders: a worker gets those of the run behind its own."""
+
+        def extend(self, more: object) -> None:
+            """Nothing."""
+
+    job = ray.job_config.JobConfig()
+    job._py_driver_sys_path = Fixed([str(shipped.ROOT)])
+    return job
 
 
 def slots(cpu: float, gpu: float) -> int:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.fitting import intervals
+from orchestrator.fitting import intervals, ties
+from orchestrator.fitting.aggregates import named
 from orchestrator.search.proposers import replicate_looks
 
 if TYPE_CHECKING:
@@ -23,13 +24,17 @@ STEP = 1.5  # each look has half as many replicates again: closer ones need a hi
 GROWTH = 4.0  # a round at most quadruples the replicates: near a mean of zero the predicted number is meaningless
 SPARED = 0.8  # of the error budget goes to repeated looks; the rest covers skewed values, whose mean and spread correlate
 CAREFUL = 0.8  # of the replicates that the spread foretells, so that a spread seen too large wastes few
+ALIKE = 60  # replicates without any spread that say that others are fewer than one in twenty: 0.95 ** 59 < 0.05
+REACH = 2.0  # times the share by which the farthest replicate of a heavy tail moves the estimate that its side is left open
+LEADING = 0.3  # of half the width asked for: as much may the estimate move without its farthest replicate
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicateTask:
     """Replicates of `metric` until half its interval is at most `rel_halfwidth` of it; `aggregate` combines them.
 
-    mean, rms (judged on squares) and proportion (of zeros and ones) have a rule; anything else is judged as a mean.
+    mean, rms (judged on squares), proportion (of zeros and ones) and median have a rule; of an extreme there is no interval.
+    Where the metric is `steady`, seeds change nothing.
     """
 
     metric: str
@@ -38,9 +43,10 @@ class ReplicateTask:
     min: int = 1
     max: int = 1
     aggregate: str = "mean"
+    steady: bool = False
 
 
-def task(model: Seeds, aggregate: str = "mean") -> ReplicateTask | None:
+def task(model: Seeds, aggregate: str = "mean", steady: bool = False) -> ReplicateTask | None:
     """The task of a spec's seeds; None where their number is fixed."""
     if model.until is None:
         return None
@@ -52,6 +58,7 @@ def task(model: Seeds, aggregate: str = "mean") -> ReplicateTask | None:
         min=model.min,
         max=model.max,
         aggregate=aggregate,
+        steady=steady,
     )
 
 
@@ -66,13 +73,47 @@ def more(task: ReplicateTask, values: Sequence[float | None]) -> int:
     numbers = schedule(task)
     if len(good) < numbers[0]:
         return min(numbers[0] - len(good), remaining)
+    sample = np.array(good)
     wide = _width(task, interval(task, values)) / task.rel_halfwidth
-    if wide <= 1:
+    alike = unseen(task, sample)
+    if wide <= 1 and not alike and not _led(task, sample):
         return 0
-    needed = len(good) * min(wide**2 * CAREFUL, GROWTH)
+    needed = len(good) * min(wide**2 * CAREFUL, GROWTH) if not alike else min(ALIKE, len(good) * GROWTH)
     ahead = [n for n in numbers if n > len(good)] or [task.max]
     goal = max([n for n in ahead if n <= needed], default=ahead[0])
     return min(max(goal - len(good), 1), remaining)
+
+
+def unseen(task: ReplicateTask, sample: intervals.Array) -> bool:
+    """Whether the replicates are all one, and too few to say that others are rare."""
+    return not task.steady and ties.alike(sample) and len(sample) < ALIKE
+
+
+def unspread(task: ReplicateTask, values: Sequence[float | None]) -> bool:
+    """Whether all replicates that gave a value are one, of a metric that seeds may change."""
+    return not task.steady and ties.alike(np.array(_good(values)))
+
+
+def _led(task: ReplicateTask, sample: intervals.Array) -> bool:
+    """Whether one replicate holds the estimate: where large values are rare, few of them make the spread look small."""
+    moved, heavy = _pull(task, sample)
+    return heavy and abs(moved) > LEADING * task.rel_halfwidth
+
+
+def _pull(task: ReplicateTask, sample: intervals.Array) -> tuple[float, bool]:
+    """By what share the estimate falls without its farthest replicate, and whether thin tails hardly ever go so far.
+
+    Of n normal values the largest square is about 2 ln n; three times as much of the sum of squares is heavy.
+    """
+    power, n = named(task.aggregate).power, len(sample)
+    if power is None or len(np.unique(sample)) < 3:
+        return 0.0, False
+    powers = np.abs(sample) ** power if power > 1 else sample
+    mean = float(np.mean(powers))
+    off = powers - mean
+    far = float(off[np.argmax(np.abs(off))])
+    heavy = far**2 > 6 * math.log(n) / n * float(np.sum(off**2))
+    return (far / (n - 1) / power / abs(mean) if mean else math.inf), heavy
 
 
 def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float, float, float]:
@@ -86,11 +127,17 @@ def interval(task: ReplicateTask, values: Sequence[float | None]) -> tuple[float
         estimate = good[0] if good else math.nan
         return -math.inf, estimate, math.inf
     sample = np.array(good)
-    measured_interval = intervals.interval(sample, task.aggregate, level(task))
+    if named(task.aggregate).extreme and not task.steady:
+        return -math.inf, intervals.interval(sample, task.aggregate).estimate, math.inf
+    measured_interval = (intervals if task.steady else ties).interval(sample, task.aggregate, level(task))
     numbers = schedule(task)
     stopped = numbers[0] < len(good) < numbers[-1] and measured_interval.high > measured_interval.low
+    stopped = stopped and named(task.aggregate).power is not None  # the rest is about means
     estimate = _unbiased(sample, task.aggregate, measured_interval) if stopped else measured_interval.estimate
-    return float(measured_interval.low), float(estimate), float(measured_interval.high)
+    moved, heavy = _pull(task, sample)
+    room = REACH * moved * abs(estimate) if heavy and not task.steady else 0.0  # what a few more rare values would change
+    low, high = float(measured_interval.low), float(measured_interval.high)
+    return (low - max(-room, 0.0), float(estimate), high + max(room, 0.0))
 
 
 def _unbiased(sample: intervals.Array, aggregate: str, measured_interval: intervals.Interval) -> float:
@@ -118,7 +165,9 @@ def _needed(task: ReplicateTask, values: Sequence[float | None]) -> int:
     sample = np.array(_good(values))
     if len(sample) < 2:
         return task.max
-    measured_interval = intervals.interval(sample, task.aggregate, task.confidence)
+    if unseen(task, sample):
+        return min(ALIKE, task.max)
+    measured_interval = (intervals if task.steady else ties).interval(sample, task.aggregate, task.confidence)
     wide = _width(task, (measured_interval.low, measured_interval.estimate, measured_interval.high)) / task.rel_halfwidth
     if not math.isfinite(wide):
         return task.max
@@ -146,7 +195,7 @@ def _good(values: Sequence[float | None]) -> list[float]:
 
 
 def _width(task: ReplicateTask, ends: tuple[float, float, float]) -> float:
-    """Half the interval as a share of the estimate; 0 for values that all agree, infinite about 0."""
+    """Half the interval as a share of the estimate; 0 where it has no width, infinite about 0."""
     low, estimate, high = ends
     if high == low:
         return 0.0

@@ -34,6 +34,10 @@ class Claimed(Protocol):
     def se(self) -> object:
         """The column with a standard error, or a section that is printed as one."""
 
+    @property
+    def chance(self) -> float | None:
+        """How probable it is that a row breaks its condition by chance."""
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
         """The claim with other values."""
 

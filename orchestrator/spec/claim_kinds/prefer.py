@@ -23,6 +23,11 @@ class Prefer(Section):
     by: Annotated[Columns, Field(description="columns whose values are judged apart")] = ()
     aicc: Annotated[Real, Field(gt=0, description="points of AICc by which the law must win")] = 6.0
 
+    misfit: Annotated[
+        Real | None,
+        Field(ge=0, description="root mean square by which a law may miss, of ln y where it is fitted to that"),
+    ] = None
+
     @model_validator(mode="after")
     def _has_rivals(self) -> Self:
         if self.law in self.over or len(set(self.over)) < len(self.over):

@@ -25,7 +25,10 @@ class Trend(Section):
     is_: Literal["increasing", "decreasing", "rising_overall", "falling_overall"] = Field(
         alias="is", description="the way it goes: at every step (increasing, decreasing), or from end to end"
     )
-    slack: Annotated[Real, Field(ge=0, description="how far a step may go the other way, in units of the quantity")] = 0.0
+    slack: Annotated[
+        Real | None,
+        Field(ge=0, description="how far a step may go the other way, in units of the quantity; 0 unless told"),
+    ] = None
     by: Annotated[Columns, Field(description="columns whose values have a trend each")] = ()
 
     @model_validator(mode="after")

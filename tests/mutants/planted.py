@@ -1,0 +1,159 @@
+"""Wrong formulas planted into the mathematics of workloads, and what a sweep says once it is measured under them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from orchestrator.driver import measure
+from orchestrator.driver.measure import Where
+from orchestrator.results.stored_sweep import StoredSweep, in_store
+from orchestrator.spec import Spec, parse
+from orchestrator.store import open_store
+
+Function = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A function of a module of `workloads`, and the wrong one in its place, made of the right one."""
+
+    name: str
+    target: str
+    wrong: Callable[[Function], Function]
+
+
+def scaled(factor: float) -> Callable[[Function], Function]:
+    """A dropped or doubled factor."""
+    return lambda right: lambda *args, **named: right(*args, **named) * factor
+
+
+def raised(power: float) -> Callable[[Function], Function]:
+    """A shifted exponent."""
+    return lambda right: lambda *args, **named: right(*args, **named) ** power
+
+
+def shrunk_input(factor: float) -> Callable[[Function], Function]:
+    """The first argument times a factor."""
+    return lambda right: lambda first, *args, **named: right(first * factor, *args, **named)
+
+
+def _no_remainder(right: Function) -> Function:
+    """No Taylor remainder at all: a cube that hardly falls with the degree."""
+    return lambda x, degree: 1e-3 * np.abs(np.asarray(x, dtype=float)) ** 3 / (1 + degree)
+
+
+def _hardest(right: Function) -> Function:
+    """All weight on the largest score, whatever the temperature."""
+    return lambda scores, alpha: (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
+
+
+def _at_the_bound(right: Function) -> Function:
+    """Largest scores as entries allow them, whatever is drawn."""
+    return lambda *args: (-1.0, 1.0)
+
+
+def _tenfold(right: Function) -> Function:
+    """Ten times a formula that may have no value."""
+    return lambda radius, eps: 10 * (right(radius, eps) or 1)
+
+
+def _never_good(right: Function) -> Function:
+    """A remainder that no degree brings down."""
+    return lambda x, degree: right(x, degree) + np.minimum(1.0, 100 * np.abs(np.asarray(x, dtype=float)))
+
+
+DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
+REMAINDERS = (
+    Planted("a wrong remainder", f"{DEGREE}.taylor_error", _no_remainder),
+    Planted("a remainder 1e4 too large", f"{DEGREE}.taylor_error", scaled(1e4)),
+    Planted("a remainder 1e4 too small", f"{DEGREE}.taylor_error", scaled(1e-4)),
+    Planted("scores of half the size", f"{DEGREE}.taylor_error", shrunk_input(0.5)),
+)
+PLANTED: Mapping[str, tuple[Planted, ...]] = {
+    "khm_capacity": (
+        Planted("another exponential", f"{BOUNDS}.greedy_count", lambda right: lambda d, angle: 1.01**d),
+        Planted("a tenth of Hamming's count", f"{BOUNDS}.hamming_count", scaled(0.1)),
+        Planted("the root of Hamming's count", f"{BOUNDS}.hamming_count", raised(0.5)),
+        Planted("codes of a power", "workloads.khm.maths.best.sizes", lambda right: lambda d: [(float(d**2), 0.5)]),
+        Planted("memories without end", "workloads.khm.maths.storage.memories_allowed", raised(8.0)),
+    ),
+    "lora_degree": (
+        *REMAINDERS,
+        Planted("degrees doubled", "workloads.lora.maths.minimax.least_degree", scaled(2)),
+        Planted("a formula ten times too large", f"{DEGREE}.printed_degree", _tenfold),
+    ),
+    "lora_boundary": (*REMAINDERS, Planted("all data reach the bound", "workloads.lora.maths.data.extremes", _at_the_bound)),
+    "prompt_corner": REMAINDERS,
+    "prompt_boundary": (Planted("a remainder that no degree brings down", f"{DEGREE}.taylor_error", _never_good),),
+    "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
+    "khm_error_beta": (
+        Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
+        Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
+        Planted("an error of half the exponent", "workloads.khm.maths.onset.closed_error", raised(0.5)),
+    ),
+}  # fmt: skip
+CUTS: Mapping[str, Mapping[str, Any]] = {
+    "lora_boundary": {
+        "arms": {
+            "control": None, "control_real": None, "as_cheap": None, "growing_real": None,
+            "growing": {"fixed": {"rows": 16}, "axes": {"seq_len": [64, 128, 256, 512, 1024, 2048, 4096]}},
+            "planted": {"fixed": {"rows": 16}, "axes": {"seq_len": [64, 128, 256, 512, 1024, 2048, 4096]}},
+            "random": {"fixed": {"rows": 16}, "axes": {"seq_len": [64, 128, 256]}},
+        }
+    },
+    "prompt_corner": {"fixed": {"rows": 8}},
+    "prompt_boundary": {
+        "arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}
+    },
+    "prompt_gate": {"seeds": 1, "arms": {"random": {"axes": {"dim": [8], "prompt_len": [1, 8]}}, "zero": None, "blank": None}},
+}  # fmt: skip
+"""What is laid over size smoke where that would take too long."""
+
+
+def cut(name: str) -> Spec:
+    """The sweep at size smoke, or at the cut of it."""
+    text = (ROOT / "sweeps" / f"{name}.yaml").read_text()
+    raw = yaml.safe_load(text)
+    size = {**(raw["sizes"]["smoke"] or {}), **CUTS.get(name, {})}
+    return parse(yaml.safe_dump({**raw, "sizes": {"cut": size}}), name, "cut")
+
+
+@contextmanager
+def planted(wrong: Planted | None) -> Iterator[None]:
+    """The wrong function in place of the right one, and no value that the right one gave remembered."""
+    module, _, function = (wrong.target if wrong else "math.pi").rpartition(".")
+    home = importlib.import_module(module)
+    right = getattr(home, function)
+    if wrong is not None:
+        setattr(home, function, wrong.wrong(right))
+    _forget()
+    try:
+        yield
+    finally:
+        setattr(home, function, right)
+        _forget()
+
+
+def measured(spec: Spec, store: Path) -> StoredSweep:
+    """The sweep, measured in this process."""
+    measure.run(spec, store, Where(executor="inline", progress="quiet"))
+    return in_store(spec, open_store(store))
+
+
+def _forget() -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("workloads."):
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
