@@ -91,9 +91,9 @@ class Result:
     def _repr_html_(self) -> str:
         from orchestrator.report import conversions
 
-        told = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
+        table = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
         points = f"{self.summary.measured:,} points measured, {self.summary.held:,} were there"
-        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{told._repr_html_()}"
+        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{table._repr_html_()}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
