@@ -114,7 +114,7 @@ def proposer(model: Optuna, curve: SearchCurve) -> OptunaSearch:
 
 
 def _cell(cell: Cell, value: Callable[[float | Expression], float]) -> Value:
-    return cell if isinstance(cell, (int, float, str, bool)) else value(cell)
+    return value(cell) if isinstance(cell, Expression) else cell
 
 
 def _scores(search: OptunaSearch, assignment: Seen) -> tuple[float, ...] | None:
