@@ -12,7 +12,7 @@ from typing import Protocol
 
 from orchestrator.spec.expressions import Expression
 
-Value = float | int | str | bool | None
+Value = float | int | str | bool
 
 
 @dataclass(frozen=True, kw_only=True)
