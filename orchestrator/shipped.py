@@ -44,9 +44,9 @@ def module(name: str) -> types.ModuleType:
     if present is None or not ours(present):
         for other in [other for other in sys.modules if other.split(".")[0] == package]:
             del sys.modules[other]
-        place = folder(package)
+        package_folder = folder(package)
         spec = importlib.util.spec_from_file_location(
-            package, place / "__init__.py", submodule_search_locations=[str(place)]
+            package, package_folder / "__init__.py", submodule_search_locations=[str(package_folder)]
         )  # fmt: skip
         if spec is None or spec.loader is None:
             raise ModuleNotFoundError(f"no package '{package}' lies beside the engine in {ROOT}", name=package)

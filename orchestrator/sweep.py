@@ -91,9 +91,9 @@ class Result:
     def _repr_html_(self) -> str:
         from orchestrator.report import conversions
 
-        told = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
+        table = conversions.table([{key: v.get(key) for key in ("id", "verdict", "says", "text")} for v in self.verdicts])
         points = f"{self.summary.measured:,} points measured, {self.summary.held:,} were there"
-        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{told._repr_html_()}"
+        return f"<p>sweep <code>{self.summary.sweep}</code>: {points}</p>{table._repr_html_()}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values."""
@@ -163,13 +163,13 @@ def run_all(
         mirror = stack.enter_context(_mirror(tracking_uri, mlflow and not executor.light))
         able = []
         for spec in specs:
-            with _or_told(spec, failed):
+            with for_itself(spec.name, failed):
                 pair = _prepared(spec, workload, executor.light)
                 able.append((speaking(spec, pair[0].claimed), pair))
         opened = open_store(store, create=True)
         ready, origins = [], []
         for spec, pair in able:
-            with _or_told(spec, failed), opened.hold(spec.name):  # another run of it is told of now, not when all is up
+            with for_itself(spec.name, failed), opened.hold(spec.name):  # another run of it is told of now, not when all is up
                 origins.append(measure.check(spec, pair[0], opened, workload))
                 ready.append((spec, pair))
         apart(origins)
@@ -186,7 +186,7 @@ def run_all(
         for spec in specs:
             last = spec is specs[-1]
             summary = None
-            with _or_told(spec, failed):
+            with for_itself(spec.name, failed):
                 # The plan goes with the run: a million points are not held while they are judged.
                 summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
                 if same_code:
@@ -200,7 +200,7 @@ def run_all(
                 return
             say(where.progress, f"{spec.name}: judging {len(spec.claims)} claims, writing the report")
             result = None
-            with _or_told(spec, failed):
+            with for_itself(spec.name, failed):
                 result = _finished(summary, spec, opened, executor.light, mirror)
             if mirror is not None and last and result is not None:
                 say(where.progress, f"{spec.name}: bringing MLflow into line")
@@ -221,14 +221,14 @@ def _prepared(spec: Spec, workload: Reference | None, light: bool) -> tuple[Work
 
 
 @contextmanager
-def _or_told(spec: Spec, failed: Failed | None) -> Iterator[None]:
-    """A block whose error is told where somebody wants to go on after it."""
+def for_itself(name: str, failed: Failed | None) -> Iterator[None]:
+    """A block of one sweep's work, whose error is told where somebody wants to go on with other sweeps."""
     try:
         yield
     except Exception as error:
         if failed is None:
             raise
-        failed(spec.name, error)
+        failed(name, error)
 
 
 def _import_ahead() -> None:

@@ -42,10 +42,10 @@ def plural(noun: str, n: int) -> str:
     return noun if n == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
-def some(numbers: Collection[int], thing: str) -> str:
+def some(numbers: Collection[int], noun: str) -> str:
     """How many things each has: 1 row, 4 rows, 4 to 26 rows."""
     few, many = min(numbers, default=0), max(numbers, default=0)
-    return f"{many:,} {plural(thing, many)}" if few == many else f"{few:,} to {many:,} {plural(thing, many)}"
+    return f"{many:,} {plural(noun, many)}" if few == many else f"{few:,} to {many:,} {plural(noun, many)}"
 
 
 def span(low: float, high: float) -> str:

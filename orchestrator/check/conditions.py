@@ -33,12 +33,12 @@ def check(spec: Spec, workload: Workload) -> None:
     whole = pa.schema([*labels, *schema, *(pa.field(name, pa.float64()) for name in sorted(derived))])
     rows = pl.from_arrow(whole.empty_table())
     assert isinstance(rows, pl.DataFrame)
-    chosen = {field.name: field for field in workload.params if field.choices and field.kind is str}
+    limited_params = {field.name: field for field in workload.params if field.choices and field.kind is str}
     for where, condition, more in _conditions(spec):
         for name, value in conditions.compared(condition):
-            if name in chosen and value not in map(str, chosen[name].choices):
-                allowed = chosen[name].allowed
-                hint = nearest(value, map(str, chosen[name].choices))
+            if name in limited_params and value not in map(str, limited_params[name].choices):
+                allowed = limited_params[name].allowed
+                hint = nearest(value, map(str, limited_params[name].choices))
                 raise SpecError(f"{where}: {name} is {allowed}, but is compared with {value!r}{hint}")
         missing = [pl.lit(None, dtype=pl.Float64).alias(name) for name in more if name not in rows.columns]
         conditions.truths(rows.with_columns(*missing), condition, where)

@@ -299,11 +299,11 @@ def _runs_agree(subject: WorkloadSubject) -> str | None:
 
 def _seedless(subject: WorkloadSubject) -> str | None:
     """Points measured with another seed, where a result is said to be the same with every one."""
-    noted = {field.name: where for field in subject.workload.results if (where := field.seedless_where)}
-    for (params, seed), before in zip(subject.points if noted else (), subject.alone, strict=False):
+    conditions_of = {field.name: where for field in subject.workload.results if (where := field.seedless_where)}
+    for (params, seed), before in zip(subject.points if conditions_of else (), subject.alone, strict=False):
         row = pl.DataFrame([params])
         try:
-            steady = [n for n, where in noted.items() if conditions.truths(row, where, f"{n}: seedless")[0]]
+            steady = [n for n, where in conditions_of.items() if conditions.truths(row, where, f"{n}: seedless")[0]]
         except SpecError as error:
             return f"{subject.workload.name}.Result.{error}"
         after = measure(subject.workload, [(params, seed + 1)], subject.folder)[0][-1] if steady else {}

@@ -40,26 +40,26 @@ NUMBER = "gave a number"
 class Cells:
     """Values `(cells, units)` of one arm, NaN where a pair has none; the cells and units are those of all arms.
 
-    `gone` `(cells, units)` are those of which a row gave no number, which lies in `possible`; others were not planned.
+    `missed` `(cells, units)` are those of which a row gave no number, which lies in `possible`; others were not planned.
     """
 
     values: Array
-    gone: np.ndarray[Any, np.dtype[np.bool_]]
+    missed: np.ndarray[Any, np.dtype[np.bool_]]
     possible: Ends
 
     @property
     def lost(self) -> int:
         """How many pairs gave no number."""
-        return int(self.gone.sum())
+        return int(self.missed.sum())
 
     @property
     def absent(self) -> int:
         """How many pairs have no row in this arm."""
-        return int((np.isnan(self.values) & ~self.gone).sum())
+        return int((np.isnan(self.values) & ~self.missed).sum())
 
     def filled(self, high: bool) -> Array:
         """The values with what is lost at an end of what it can be, far away where its workload does not say."""
-        return np.where(self.gone, reach(self.possible, self.values)[high], self.values)
+        return np.where(self.missed, reach(self.possible, self.values)[high], self.values)
 
 
 def judge(case: Case, model: Compare) -> list[Finding]:
@@ -76,12 +76,12 @@ def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame
     if short:
         return _unmet(short, group)
     cells, units = _cells(case, model.of, sides, unit, keys)
-    both = pl.concat(sides.values())
-    short = [*case.unrepeated(both, model.of, unit=unit), *_few(case, cells, units)]
+    all_arms = pl.concat(sides.values())
+    short = [*case.unrepeated(all_arms, model.of, unit=unit), *_few(case, cells, units)]
     short += matched_sides.unequal(case.claim, [*keys, unit], sides, case.fields)
     if short:
         return _unmet(short, group)
-    how, steady = aggregate(case.fields, model.of), case.steady(both, model.of)
+    how, steady = aggregate(case.fields, model.of), case.steady(all_arms, model.of)
     signs = {"difference": (arms[0], arms[1])} | ({"interaction": (arms[0], arms[2])} if model.interaction else {})
     words, sentences, numbers, reasons = [], [], {}, _missing(sides, cells)
     for name, (left, right) in signs.items():
@@ -89,7 +89,7 @@ def _group(case: Case, model: Compare, group: dict[str, Any], rows: pl.DataFrame
         placed = _placed(cells[left].values, cells[right].values, how, region, case.level, steady)
         at_extremes = [_placed(a, b, how, region, case.level, steady).word for a, b in _extremes(cells[left], cells[right])]
         word, reason = settle(placed.word, placed.reason, at_extremes, _guard(case, model.of))
-        if best := case.best_of(both, model.of, "arm", *(key for key in keys if key in both.columns)):
+        if best := case.best_of(all_arms, model.of, "arm", *(key for key in keys if key in all_arms.columns)):
             word, reason = "undecided", best
         words.append(word)
         reasons += [reason] if reason else []
@@ -128,14 +128,14 @@ def _cells(
     for arm, part in columns_by_arm.items():
         number = settled(part) & part[y].is_not_null() & part[y].cast(pl.Float64).is_finite().fill_null(False)
         value = pl.when(pl.col(NUMBER)).then(pl.col(y).cast(pl.Float64))
-        combine_each = [expression(value, aggregate(case.fields, y)).alias(y), (~pl.col(NUMBER)).any().alias("gone")]
+        combine_each = [expression(value, aggregate(case.fields, y)).alias(y), (~pl.col(NUMBER)).any().alias("missed")]
         grid = cells.join(pl.DataFrame({unit: units}), how="cross") if keys else pl.DataFrame({unit: units})
         combined = part.with_columns(number.alias(NUMBER)).group_by(*keys, unit).agg(combine_each)
         each = grid.join(combined, on=[*keys, unit], how="left", maintain_order="left", nulls_equal=True)
         shape = (len(cells), len(units))
         by_arm[arm] = Cells(
             values=each[y].fill_null(float("nan")).to_numpy().reshape(shape),
-            gone=each["gone"].fill_null(False).to_numpy().reshape(shape),
+            missed=each["missed"].fill_null(False).to_numpy().reshape(shape),
             possible=possible(case.fields, y),
         )
     return by_arm, units.to_list()

@@ -63,7 +63,7 @@ class Measured:
         if self.ranked:
             return bool((np.array(_untold(self.series.near, self.lost)[:-1]) >= self.series.near.counts).any())
         free = not any(math.isfinite(end) for end in self.possible)
-        return free and any(place not in self.edges for place in self.lost)
+        return free and any(lost_point not in self.edges for lost_point in self.lost)
 
     @property
     def ranked(self) -> bool:
@@ -107,12 +107,12 @@ class Measured:
             values[np.searchsorted(xs, x), np.searchsorted(names, unit)] = ends[below if x <= middle else above]
         return replace(near, x=xs, values=values, units=tuple(names.tolist()), halves=halves)
 
-    def _range(self, place: Place) -> Ends:
+    def _range(self, lost_point: Place) -> Ends:
         near = self.series.near
-        if place in self.edges:
+        if lost_point in self.edges:
             xs = np.unique([*near.x, *(x for x, _ in self.lost)])
-            at, measured_at = np.searchsorted(xs, place[0]), np.searchsorted(xs, near.x)
-            return beyond(near.y, self.edges[place], 1 + int(np.min(np.abs(measured_at - at))))
+            at, measured_at = np.searchsorted(xs, lost_point[0]), np.searchsorted(xs, near.x)
+            return beyond(near.y, self.edges[lost_point], 1 + int(np.min(np.abs(measured_at - at))))
         return (
             (float(np.nanmin(near.values)), float(np.nanmax(near.values))) if self.ranked else reach(self.possible, near.values)
         )
@@ -234,14 +234,14 @@ def lacking(claim: Claim, curve: Series, laws: tuple[Law, ...], least: int, lost
     require, near = claim.require, curve.near
     points, seeds = max(least - curve.floor, require.x_points or 0), _seeds(require.seeds, curve.noisy)
     lowest, decades = max((law.domain for law in laws), default=-math.inf), require.x_decades or 0.0
-    tried = near.counts + np.array(_untold(near, lost)[: len(near.x)], dtype=int)
-    few = int(np.argmin(tried)) if len(tried) else 0
-    least_seeds = int(tried[few]) if len(tried) else 0
-    place = f" at x = {shown(float(near.x[few]))}" if len(tried) and near.uneven else ""
+    attempts = near.counts + np.array(_untold(near, lost)[: len(near.x)], dtype=int)
+    few = int(np.argmin(attempts)) if len(attempts) else 0
+    least_seeds = int(attempts[few]) if len(attempts) else 0
+    at_x = f" at x = {shown(float(near.x[few]))}" if len(attempts) and near.uneven else ""
     short = {
         f"it has {len(near.x)} x and needs {points}": len(near.x) < points,
         f"its x span {curve.decades:.2f} decades and it needs {decades:g}": curve.decades < decades * (1 - 1e-9),
-        f"it has {least_seeds} seeds{place} and needs {seeds}": least_seeds < seeds,
+        f"it has {least_seeds} seeds{at_x} and needs {seeds}": least_seeds < seeds,
         f"x must lie above {lowest:g} for these laws, and does not": bool((curve.x <= lowest).any()),
     }
     return tuple(text for text, lacks in short.items() if lacks)

@@ -44,8 +44,8 @@ def sources(sweep: StoredSweep) -> dict[str, Source]:
 
 def own(spec: Spec, rows: pl.DataFrame, fields: Columns | None) -> Source:
     """The sweep's own rows."""
-    known = with_derived(spec, fields or {})
-    return Source(spec=spec, rows=derived(spec, rows), fields=known, table=f"sweeps.{table_name(spec.name)}")
+    columns = with_derived(spec, fields or {})
+    return Source(spec=spec, rows=derived(spec, rows), fields=columns, table=f"sweeps.{table_name(spec.name)}")
 
 
 def with_derived(spec: Spec, fields: Columns) -> dict[str, Described]:

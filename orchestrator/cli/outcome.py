@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,9 +54,14 @@ class Outcomes:
             answers.say(json.dumps({"sweep": sweep, "error": text, "exit_code": code}))
         click.echo(f"lawsweep: {sweep} failed, the other sweeps go on: {text}", err=True)
 
-    def ended_by(self, error: BaseException) -> None:
-        """The whole command ends by an error, which is raised after this."""
-        if not isinstance(error, SystemExit | GeneratorExit):
+    def __enter__(self) -> Outcomes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """The command ends, in order or by an error, which goes on from here."""
+        if error is None:
+            self.tell()
+        elif not isinstance(error, SystemExit | GeneratorExit):
             self._farewell(*_sentence(error))
 
     def _farewell(self, text: str, code: int) -> None:

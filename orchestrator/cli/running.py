@@ -50,13 +50,8 @@ def run_command(specs: tuple[str, ...], **options: Any) -> int:
         click.echo(f"{', '.join(specs)}: reading the sweep and its workload", err=True)
     from orchestrator.cli.outcome import Outcomes
 
-    outcomes = Outcomes(options)
-    try:
+    with Outcomes(options) as outcomes:
         _run(specs, options, outcomes)
-    except BaseException as error:
-        outcomes.ended_by(error)
-        raise
-    outcomes.tell()
     return outcomes.exit_code
 
 
@@ -66,17 +61,13 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
     from orchestrator.cli.logs import streaming
 
     where = _where(options)
+    failed = outcomes.failed if len(specs) > 1 else None
     read_specs = []
     for name in specs:
-        try:
+        with sweep.for_itself(name, failed):
             read_specs.append(_read(name, options))
-        except Exception as error:
-            if len(specs) == 1:
-                raise
-            outcomes.failed(name, error)
     settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
     settings["workload"] = options["workload"] and str(Path(options["workload"]).expanduser().resolve())
-    failed = outcomes.failed if len(specs) > 1 else None
     with streaming(options["store"], options["logs"] and not options["inline"]):
         for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
             outcomes.add(result)

@@ -102,9 +102,9 @@ def new_command(name: str, folder: Path) -> None:
     if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name) or name in sys.stdlib_module_names:
         raise SweepError(f"new: a name must be one that Python can import and that is free, but got '{name}'; choose another.")
     files = {f"{name}.py": MODULE, f"{name}.yaml": SWEEP, f"test_{name}.py": TEST}
-    there = [file for file in files if (folder / file).exists()]
-    if there:
-        raise SweepError(f"new: nothing that is there is written over, but {folder / there[0]} exists; choose another name.")
+    existing = [file for file in files if (folder / file).exists()]
+    if existing:
+        raise SweepError(f"new: nothing that is there is written over, but {folder / existing[0]} exists; choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         (folder / file).write_text(text.replace("NAME", name), encoding="utf-8")

@@ -223,8 +223,12 @@ def _terms(own: Origins, described: Workload, reference: Reference | None, store
     code, around = origin(getattr(described.module, "__file__", None)), surroundings()
     about = {"sweep": spec.name, "size": spec.size, "todo": todo, **own.run_record(store)}
     generation = store.begin({**about, **vars(code), **around})
-    written = reference if reference is not None else spec.workload
-    loads, folder = shipping.reference(described, written) if remote and isinstance(written, str) else (written, "")
+    workload_reference = reference if reference is not None else spec.workload
+    loads, folder = (
+        shipping.reference(described, workload_reference)
+        if remote and isinstance(workload_reference, str)
+        else (workload_reference, "")
+    )
     return Terms(
         workload=loads,
         folder=folder or str(folder_of(spec)),

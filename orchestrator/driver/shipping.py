@@ -37,12 +37,12 @@ def code(workload: Workload) -> tuple[str, ...]:
     return (*engine, str(_top(own)))
 
 
-def reference(workload: Workload, written: str) -> tuple[str, str]:
+def reference(workload: Workload, typed_reference: str) -> tuple[str, str]:
     """What a worker on another machine loads, and from which folder: the file as it lies in the parcel that came along."""
     if workload.folder is None:
-        return written, ""
+        return typed_reference, ""
     file = Path(str(workload.module.__file__)).resolve().relative_to(workload.folder)
-    _, colon, function = written.rpartition(".py")[2].partition(":")
+    _, colon, function = typed_reference.rpartition(".py")[2].partition(":")
     return f"{file}{colon}{function}", parcel(workload.folder).name
 
 
@@ -58,14 +58,14 @@ def parcel(folder: Path) -> Path:
     digest = hashlib.blake2b(digest_size=8)
     for file in files:
         digest.update(f"{file.relative_to(folder)}\n".encode() + file.read_bytes())
-    place = Path(tempfile.gettempdir()) / f"lawsweep-{os.getpid()}" / f"lawsweep_code_{digest.hexdigest()}"
-    if not place.exists():
-        atexit.register(shutil.rmtree, place.parent, ignore_errors=True)
+    parcel_folder = Path(tempfile.gettempdir()) / f"lawsweep-{os.getpid()}" / f"lawsweep_code_{digest.hexdigest()}"
+    if not parcel_folder.exists():
+        atexit.register(shutil.rmtree, parcel_folder.parent, ignore_errors=True)
         for file in files:
-            target = place / file.relative_to(folder)
+            target = parcel_folder / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    return place
+    return parcel_folder
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -99,19 +99,19 @@ class FittedLaw:
         inner, n = float(self.theta[parameter.index]), len(self.series.units)
         half, freedom, method = self.half(parameter.index, level)
         half = max(half, float(self.blur[parameter.index]))
-        ends, named = (inner - half, inner + half), f"{method}, {freedom:.3g} df" if freedom < ENDLESS else method
+        ends, method_text = (inner - half, inner + half), f"{method}, {freedom:.3g} df" if freedom < ENDLESS else method
         if self.law.design is None and np.isfinite(half):
             error = float(self.unscaled[parameter.index])
-            ends, named = profiles.ends(self._misses, self.theta, parameter.index, half, error), f"profile, {named}"
+            ends, method_text = profiles.ends(self._misses, self.theta, parameter.index, half, error), f"profile, {method_text}"
         low, high = parameter.span(*ends)
-        return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=named)
+        return Interval(estimate=parameter.outer(inner), low=low, high=high, units=n, method=method_text)
 
     def _misses(self, theta: Array) -> Array:
         z = project(self.series.y, self.space)
         return np.asarray(np.sqrt(self.weights) * (self.law.fitted(theta, self.series.x, self.space) - z))
 
     @property
-    def drawn(self) -> float:
+    def scatter_weight(self) -> float:
         """How much of the scatter about the law counts where it exceeds the noise, from 0 to 1.
 
         Testing for a misfit first finds one of the noise's size too seldom, and always taking the larger of both costs width
@@ -127,12 +127,12 @@ class FittedLaw:
         if self.replicas is None:
             return self._unrepeated(index, level, scatter)
         error, freedom = self.noise(index)
-        noise, drawn, method = student(level, freedom) * error, self.drawn, f"t over {len(self.series.units)} units"
-        if scatter <= noise or not drawn:
+        noise, weight, method = student(level, freedom) * error, self.scatter_weight, f"t over {len(self.series.units)} units"
+        if scatter <= noise or not weight:
             return noise, freedom, method
-        if drawn == 1:
+        if weight == 1:
             return scatter, self.freedom, "scatter about the law, which exceeds the noise"
-        return noise + drawn * (scatter - noise), freedom, f"{method}, drawn to the scatter about the law"
+        return noise + weight * (scatter - noise), freedom, f"{method}, drawn to the scatter about the law"
 
     def noise(self, index: int) -> tuple[float, float]:
         """Standard error of an internal parameter over units, and its degrees of freedom.
@@ -155,8 +155,8 @@ class FittedLaw:
 
     def _unrepeated(self, index: int, level: float, scatter: float) -> tuple[float, float, str]:
         """Half the interval without replicates: the scatter, or the brackets of a search where they leave more."""
-        left = 0.0 if self.variances is None else float(np.sqrt(self.influence[index] ** 2 @ self.variances))
-        rounding = student(level, ENDLESS) * left
+        error = 0.0 if self.variances is None else float(np.sqrt(self.influence[index] ** 2 @ self.variances))
+        rounding = student(level, ENDLESS) * error
         if rounding > scatter:
             return rounding, ENDLESS, "brackets of the search"
         return scatter, self.freedom, "scatter about the law"
@@ -229,12 +229,12 @@ def _resampled(data: Series) -> Array:
     picks = rng.integers(0, n, (DRAWS, n))
     if not data.uneven:
         return np.asarray(np.median(data.values[:, picks], axis=2).T)
-    drawn = []
+    medians_by_x = []
     for values, middle in zip(data.values, data.y, strict=True):
         own = values[~np.isnan(values)]
         medians = np.median(own[rng.integers(0, len(own), (DRAWS, len(own)))], axis=1)
-        drawn.append(middle + (medians - middle) * np.sqrt((1 - 1 / n) / max(1 - 1 / len(own), 1 / n)))
-    return np.column_stack(drawn)
+        medians_by_x.append(middle + (medians - middle) * np.sqrt((1 - 1 / n) / max(1 - 1 / len(own), 1 / n)))
+    return np.column_stack(medians_by_x)
 
 
 def _variances(law: Law, replicas: Array | None, factor: float, data: Series, space: Space) -> tuple[Array | None, float]:

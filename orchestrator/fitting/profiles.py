@@ -38,18 +38,18 @@ class Profile:
         """The parameter at that distance."""
         return float(self.theta[self.index]) + distance * self.half
 
-    def excess(self, distance: float, others: Array) -> tuple[float, Array]:
+    def excess(self, distance: float, free_params: Array) -> tuple[float, Array]:
         """Squares above those of the fit, and the other parameters, sought from `others`."""
         from scipy.optimize import leastsq
 
         value = self.at(distance)
-        others = np.atleast_1d(leastsq(self._bounded, others, args=(value,), full_output=True)[0])
+        free_params = np.atleast_1d(leastsq(self._bounded, free_params, args=(value,), full_output=True)[0])
         least = np.sum(self._bounded(np.delete(self.theta, self.index), self.at(0.0)) ** 2)
-        return float(np.sum(self._bounded(others, value) ** 2) - least), others
+        return float(np.sum(self._bounded(free_params, value) ** 2) - least), free_params
 
-    def _bounded(self, others: Array, value: float) -> Array:
+    def _bounded(self, free_params: Array, value: float) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
-            missed = self.misses(np.insert(others, self.index, value))
+            missed = self.misses(np.insert(free_params, self.index, value))
         return np.asarray(np.clip(np.nan_to_num(missed, nan=HUGE), -HUGE, HUGE))
 
 
@@ -67,16 +67,16 @@ def ends(misses: Callable[[Array], Array], theta: Array, index: int, half: float
 def _end(profile: Profile, sign: float, room: float) -> float:
     """Where the root of the excess, nearly a straight line in the distance, reaches `room`: outward first, then between."""
     inside, below, outside = 0.0, -room, 1.0
-    above, others = _rise(profile, sign * outside, room, np.delete(profile.theta, profile.index))
+    above, free_params = _rise(profile, sign * outside, room, np.delete(profile.theta, profile.index))
     while above < 0:
         inside, below, outside = outside, above, outside * GROWTH
         if outside > FARTHEST:
             return sign * float("inf")
-        above, others = _rise(profile, sign * outside, room, others)
+        above, free_params = _rise(profile, sign * outside, room, free_params)
     for _ in range(TURNS):
         part = min(max(-below / (above - below), 0.03), 0.97)
         middle = inside + part * (outside - inside)
-        value, others = _rise(profile, sign * middle, room, others)
+        value, free_params = _rise(profile, sign * middle, room, free_params)
         if abs(value) <= CLOSE * room:
             return profile.at(sign * middle)
         if value < 0:
@@ -86,6 +86,6 @@ def _end(profile: Profile, sign: float, room: float) -> float:
     return profile.at(sign * outside)
 
 
-def _rise(profile: Profile, distance: float, room: float, others: Array) -> tuple[float, Array]:
-    excess, others = profile.excess(distance, others)
-    return float(np.sqrt(max(excess, 0.0))) - room, others
+def _rise(profile: Profile, distance: float, room: float, free_params: Array) -> tuple[float, Array]:
+    excess, free_params = profile.excess(distance, free_params)
+    return float(np.sqrt(max(excess, 0.0))) - room, free_params

@@ -54,7 +54,7 @@ def unrounded(fitted: FittedLaw, name: str) -> tuple[float, ...] | None:
         pairs = [(low, high) for low, high in pairs if fitted.space == "linear" or bool((low > 0).all())]
         reached += [_range(fitted, low, high, index) for low, high in pairs]
     outer = fitted.law.parameter(name).outer
-    return tuple(outer(end) for _, both in reached for end in both)
+    return tuple(outer(end) for _, low_high in reached for end in low_high)
 
 
 def _rooms(near: Series, rise: Array) -> list[tuple[Array, Array]]:
@@ -103,8 +103,8 @@ def _range(data_fit: FittedLaw, low: Array, high: Array, index: int) -> tuple[fl
     room = ends + SLACK * widened + 1e-12
     aim = np.eye(size)[index]
     solved = [(sign, linprog(sign * aim, rows, room, bounds=free)) for sign in (1.0, -1.0)]
-    both = [
+    extremes = [
         float(data_fit.theta[index] + solution.x[index]) if solution.status == 0 else -sign * float("inf")
         for sign, solution in solved
     ]
-    return (0.0 if widened < 1e-9 else widened), both
+    return (0.0 if widened < 1e-9 else widened), extremes

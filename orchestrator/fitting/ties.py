@@ -50,8 +50,8 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
 def shares(successes: int, n: int, level: float) -> tuple[float, float]:
     """The exact binomial interval of a share (Clopper and Pearson 1934)."""
     counted = np.array([1.0] * successes + [0.0] * (n - successes))
-    found = intervals.interval(counted, "proportion", level)
-    return found.low, found.high
+    share_interval = intervals.interval(counted, "proportion", level)
+    return share_interval.low, share_interval.high
 
 
 def _unseen(plain: Interval, value: float, power: int, aggregate: str, level: float) -> Interval:

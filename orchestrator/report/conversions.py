@@ -49,8 +49,8 @@ def to_xarray(sweep: StoredSweep) -> xr.Dataset:
     params = [name for name, field in sweep.fields.items() if field.role == "param" and name in rows.columns]
     results = [name for name, field in sweep.fields.items() if field.role == "result" and name in rows.columns]
     along = [name for name in ("arm", *params) if rows[name].n_unique() > 1] + ["seed"]
-    chosen = rows.select(*along, *results).with_columns(pl.col(pl.Categorical).cast(pl.String)).unique(along, keep="last")
-    dataset: xr.Dataset = xarray.Dataset.from_dataframe(chosen.to_pandas().set_index(along))
+    cells = rows.select(*along, *results).with_columns(pl.col(pl.Categorical).cast(pl.String)).unique(along, keep="last")
+    dataset: xr.Dataset = xarray.Dataset.from_dataframe(cells.to_pandas().set_index(along))
     for name in (*along, *results):
         field = sweep.fields.get(name)
         dataset[name].attrs.update({"long_name": field.says, "units": field.unit} if field else {})

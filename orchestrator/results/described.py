@@ -94,10 +94,10 @@ def fields_of(store: Store, workload: str) -> dict[str, Described]:
     return fields(store.describe(workload)) if workload in store.workloads() else {}
 
 
-def noted(known: Columns, workload: Workload) -> dict[str, Described]:
+def with_notes(columns: Columns, workload: Workload) -> dict[str, Described]:
     """The columns with what their workload says by now of their seeds: rows that are stored may be older than its notes."""
     notes = {field.name: field.seedless_where for field in workload.results}
-    return {name: replace(field, seedless=notes.get(name, field.seedless)) for name, field in known.items()}
+    return {name: replace(field, seedless=notes.get(name, field.seedless)) for name, field in columns.items()}
 
 
 def fields(columns: Iterable[Mapping[str, str]]) -> dict[str, Described]:

@@ -93,11 +93,11 @@ def _workload_view(view: View, identifier: str, sources: Sources) -> list[str]:
         selects.append(f"select * from (select {columns} from {_quoted(f'{key}_{number}')}){without}")
     return [
         f"create temporary view {_quoted(f'{key}_rows')} as {' union all '.join(selects)}",
-        f"create view workloads.{_quoted(identifier)} as select {_shown(view.schema)} from {_quoted(f'{key}_rows')}",
+        f"create view workloads.{_quoted(identifier)} as select {_selected_columns(view.schema)} from {_quoted(f'{key}_rows')}",
     ]
 
 
-def _shown(schema: pa.Schema, table: str = "") -> str:
+def _selected_columns(schema: pa.Schema, table: str = "") -> str:
     """The columns of the rows as a user sees them: ids as text, and results by the names that the workload gives them."""
     names = spoken_names.outside(row_format.claimed(schema))
     columns = []
@@ -164,7 +164,8 @@ def _sweep_views(store: Store, workloads: Mapping[str, str], schemas: Mapping[st
         arm, sweep, size = (_quoted(says.get(label, label)) for label in ("arm", "sweep", "size"))
         rows_of[names[record["sweep"]]].append(
             f"select p.arm as {arm}, {labels['sweep']} as {sweep}, {labels['size']} as {size}, "
-            f"{_shown(schema, 'r.')} from (select arm, {number} as point from {key}) p join {rows} r on p.point = r.point"
+            f"{_selected_columns(schema, 'r.')} "
+            f"from (select arm, {number} as point from {key}) p join {rows} r on p.point = r.point"
         )
     statements = [f"create view sweeps.{_quoted(name)} as {' union all by name '.join(s)}" for name, s in rows_of.items()]
     return [*statements, f"create view plans as {' union all '.join(all_plans)}"]

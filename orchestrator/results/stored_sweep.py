@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.results import frames, sweep_rows
-from orchestrator.results.described import Described, fields_of, noted
+from orchestrator.results.described import Described, fields_of, with_notes
 from orchestrator.results.sources import code_changes
 from orchestrator.spec import Spec, parse, read
 from orchestrator.spec.parsing import speaking
@@ -69,13 +69,13 @@ class StoredSweep:
     @cached_property
     def fields(self) -> dict[str, Described]:
         """What the params and results are, by the names of their columns."""
-        known = fields_of(self.store, str(self.record["workload"]))
-        if self.spec.seeds.max > 1 or not known:  # only what one seed can say rests on notes that a row may be too old for
-            return known
+        columns = fields_of(self.store, str(self.record["workload"]))
+        if self.spec.seeds.max > 1 or not columns:  # only what one seed can say rests on notes that a row may be too old for
+            return columns
         try:
-            return noted(known, load(self.spec.workload, self.spec.path.parent if self.spec.path else None))
+            return with_notes(columns, load(self.spec.workload, self.spec.path.parent if self.spec.path else None))
         except WorkloadError:
-            return known
+            return columns
 
     @cached_property
     def verdicts_of_sizes(self) -> tuple[dict[str, Any], ...]:

@@ -42,6 +42,6 @@ def attempt(measure: Callable[[], None], watchdog: Watchdog, passes: Callable[[]
 
 def _status(error: BaseException, text: str) -> str:
     """`oom` for every way in which Python and torch say that memory ran out, else `error`."""
-    said = text.rpartition("\n  ")[2]
-    memory = isinstance(error, MemoryError) or any(words in said for words in ("can't allocate memory", "out of memory"))
+    message = text.rpartition("\n  ")[2]
+    memory = isinstance(error, MemoryError) or any(words in message for words in ("can't allocate memory", "out of memory"))
     return "oom" if memory else "error"

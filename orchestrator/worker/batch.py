@@ -55,7 +55,7 @@ class Terms:
     def _folder(self) -> Path:
         """The folder of the workload's file: as it is here, or among the code that came along."""
         places = [Path(entry) / self.folder for entry in sys.path if not Path(self.folder).is_absolute()]
-        return next((place for place in places if place.is_dir()), Path(self.folder))
+        return next((candidate for candidate in places if candidate.is_dir()), Path(self.folder))
 
     def here(self) -> Terms:
         """The terms as they hold in this process: its host, and the device that it really has."""

@@ -23,11 +23,11 @@ Place = tuple[FrameType, int]
 
 def printable(text: str) -> str:
     """The text without control characters and surrogates, the middle left out where it is long."""
-    shown = text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(CONTROLS)
-    if len(shown) <= LONGEST:
-        return shown
+    cleaned = text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(CONTROLS)
+    if len(cleaned) <= LONGEST:
+        return cleaned
     half = LONGEST // 2
-    return f"{shown[:half]}\n… {len(shown) - LONGEST:,} characters are left out here …\n{shown[-half:]}"
+    return f"{cleaned[:half]}\n… {len(cleaned) - LONGEST:,} characters are left out here …\n{cleaned[-half:]}"
 
 
 def of_value(value: object) -> str:
@@ -48,8 +48,8 @@ def of_error(error: BaseException) -> str:
 
 def _alone(error: BaseException) -> str:
     places = list(traceback.walk_tb(error.__traceback__))
-    shown = _users(places)
-    lines = traceback.StackSummary.extract(iter(shown[-FRAMES:])).format() if shown else []
+    user_frames = _users(places)
+    lines = traceback.StackSummary.extract(iter(user_frames[-FRAMES:])).format() if user_frames else []
     head = ["Traceback (most recent call last):\n"] if lines else []
     return "".join([*head, *lines, *traceback.format_exception_only(type(error), error)]).strip()
 
@@ -59,7 +59,7 @@ def _users(places: Sequence[Place]) -> Sequence[Place]:
     mine = [at for at, (frame, _) in enumerate(places) if _is_users(frame.f_code.co_filename)]
     if mine:
         return places[mine[0] : mine[-1] + 1]
-    return [place for place in places if not place[0].f_code.co_filename.startswith(ENGINE)]
+    return [walked for walked in places if not walked[0].f_code.co_filename.startswith(ENGINE)]
 
 
 def _is_users(file: str) -> bool:

@@ -43,9 +43,9 @@ class Surroundings:
     def settle(self) -> None:
         """Put back everything, with files that were closed, the locale and timers."""
         self.restore()
-        for number, kept in self._kept.items():
-            if kept is not None and not _same(number, kept):
-                os.dup2(kept, number)
+        for number, duplicate in self._kept.items():
+            if duplicate is not None and not _same(number, duplicate):
+                os.dup2(duplicate, number)
         if locale.setlocale(locale.LC_ALL) != self._locale:
             with suppress(locale.Error):
                 locale.setlocale(locale.LC_ALL, self._locale)
@@ -74,12 +74,12 @@ class Surroundings:
     def _restore_stream(self, name: str) -> None:
         """The stream as it was; where it was closed, another on the file that it wrote to."""
         number, mode = STREAMS[name]
-        stream, kept = self._streams[name], self._kept[number]
+        stream, duplicate = self._streams[name], self._kept[number]
         if stream is not None and getattr(stream, "closed", False):
-            if kept is not None and not _same(number, kept):
-                os.dup2(kept, number)
-            place: Any = number if kept is not None else os.devnull
-            stream = self._streams[name] = open(place, mode, closefd=kept is None, errors="backslashreplace")  # noqa: SIM115
+            if duplicate is not None and not _same(number, duplicate):
+                os.dup2(duplicate, number)
+            target: Any = number if duplicate is not None else os.devnull
+            stream = self._streams[name] = open(target, mode, closefd=duplicate is None, errors="backslashreplace")  # noqa: SIM115
         setattr(sys, name, stream)
 
 
@@ -105,9 +105,9 @@ def _duplicate(number: int) -> int | None:
         return None
 
 
-def _same(one: int, other: int) -> bool:
+def _same(descriptor: int, second: int) -> bool:
     """Whether two descriptors are one file; not where one of them is closed."""
     try:
-        return os.path.sameopenfile(one, other)
+        return os.path.sameopenfile(descriptor, second)
     except OSError:
         return False

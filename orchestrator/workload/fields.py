@@ -259,8 +259,8 @@ def _check_range(ends: Sequence[Any], kind: type, where: str) -> None:
 def _check_extra(extra: Mapping[str, Any], kind: type, where: str) -> None:
     for key in extra:
         if key not in KEYS:
-            known = sorted({*KEYS, *LIMITS})
-            raise WorkloadError(f"{where}: a column's notes may hold {known}, but got '{key}'{nearest(key, known)}")
+            keys = sorted({*KEYS, *LIMITS})
+            raise WorkloadError(f"{where}: a column's notes may hold {keys}, but got '{key}'{nearest(key, keys)}")
         if not isinstance(extra[key], kinds := KEYS[key]):
             names = kinds.__name__ if isinstance(kinds, type) else " or ".join(each.__name__ for each in kinds)
             raise WorkloadError(f"{where}: '{key}' must be a {names}, but got {extra[key]!r}; change it.")

@@ -37,8 +37,8 @@ FAULTS = (
 
 def shipped() -> tuple[str, ...]:
     """Names of all workloads in the package `workloads` and of group `lawsweep.workloads`, sorted, none imported."""
-    place = str(beside_engine.folder(OURS))
-    names = [f"{paper}.{measurement}" for paper, measurement in _measurements([place])]
+    folder = str(beside_engine.folder(OURS))
+    names = [f"{paper}.{measurement}" for paper, measurement in _measurements([folder])]
     return tuple(sorted({*names, *_entry_points()}))
 
 
@@ -80,8 +80,8 @@ def _shipped_exists(name: str) -> bool:
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         return False
-    place = beside_engine.folder(OURS).joinpath(*parts)
-    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+    path = beside_engine.folder(OURS).joinpath(*parts)
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _exists(module: str) -> bool:
@@ -134,10 +134,10 @@ def by_path(reference: str, folder: Path | None) -> tuple[types.ModuleType, Path
 def _free_name(parts: Sequence[str], top: Path) -> str:
     """The name by which the file is imported, so that processes it starts can import it too; another where that is taken."""
     name, first = ".".join(parts), parts[0]
-    taken = first in sys.stdlib_module_names or not all(part.isidentifier() for part in parts)
-    spec = None if taken or first in beside_engine.PACKAGES else importlib.util.find_spec(first)
+    unusable = first in sys.stdlib_module_names or not all(part.isidentifier() for part in parts)
+    spec = None if unusable or first in beside_engine.PACKAGES else importlib.util.find_spec(first)
     elsewhere = spec is not None and not str(spec.origin).startswith((str(top / first) + ".", str(top / first) + "/"))
-    return f"lawsweep_user_{table_name(parts[-1])}" if taken or elsewhere else name
+    return f"lawsweep_user_{table_name(parts[-1])}" if unusable or elsewhere else name
 
 
 def _executed(name: str, path: Path) -> types.ModuleType:

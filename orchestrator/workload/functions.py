@@ -58,24 +58,28 @@ def as_module(
 
     Results are those given, else those of the return annotation, else those of the dicts that the points of the trial give.
     """
-    made = types.ModuleType(module.__name__, function.__doc__ or module.__doc__)
-    made.__dict__.update(PLAIN | {key: value for key, value in vars(module).items() if key not in ("run", "run_pack")})
+    measuring = types.ModuleType(module.__name__, function.__doc__ or module.__doc__)
+    measuring.__dict__.update(PLAIN | {key: value for key, value in vars(module).items() if key not in ("run", "run_pack")})
     params = _params(function, module)
-    made.__dict__["Params"] = _dataclass("Params", params)
-    given = tuple(results) or _annotated(function, module) or _tried(function, params, trial.points(name, made, params), trial)
-    made.__dict__["Result"] = _dataclass("Result", given)
-    made.__dict__["run"] = _run(function, made.__dict__["Result"])
-    made.__dict__["COLUMNS"] = (params, given)
-    return made
+    measuring.__dict__["Params"] = _dataclass("Params", params)
+    result_fields = (
+        tuple(results)
+        or _annotated(function, module)
+        or _results_of_trials(function, params, trial.points(name, measuring, params), trial)
+    )
+    measuring.__dict__["Result"] = _dataclass("Result", result_fields)
+    measuring.__dict__["run"] = _run(function, measuring.__dict__["Result"])
+    measuring.__dict__["COLUMNS"] = (params, result_fields)
+    return measuring
 
 
 def _run(function: Callable[..., Any], result: type) -> Callable[[Any, Context], Iterator[tuple[Any, Any]]]:
-    wanted = [name for name in GIVEN if name in inspect.signature(function).parameters]
+    engine_args = [name for name in GIVEN if name in inspect.signature(function).parameters]
 
     def run(params: Any, ctx: Context) -> Iterator[tuple[Any, Any]]:
         """The rows of one point."""
-        own = {"seed": ctx.seed, "ctx": ctx} if wanted else {}
-        answer = function(**vars(params), **{name: own[name] for name in wanted})
+        own = {"seed": ctx.seed, "ctx": ctx} if engine_args else {}
+        answer = function(**vars(params), **{name: own[name] for name in engine_args})
         return rows({VALUE: answer} if isinstance(answer, KINDS) or hasattr(answer, "item") else plain(answer), result)
 
     return run
@@ -104,15 +108,15 @@ def _hints(function: Callable[..., Any], module: types.ModuleType) -> dict[str, 
 
 
 def _params(function: Callable[..., Any], module: types.ModuleType) -> tuple[Field, ...]:
-    hints, said, where = _hints(function, module), _said(function), f"{module.__name__}.{function.__name__}"
+    hints, descriptions, where = _hints(function, module), _descriptions(function), f"{module.__name__}.{function.__name__}"
     return tuple(
-        _param(parameter, hints, said, where)
+        _param(parameter, hints, descriptions, where)
         for name, parameter in inspect.signature(function).parameters.items()
         if name not in GIVEN
     )
 
 
-def _param(parameter: inspect.Parameter, hints: Mapping[str, Any], said: Mapping[str, str], where: str) -> Field:
+def _param(parameter: inspect.Parameter, hints: Mapping[str, Any], descriptions: Mapping[str, str], where: str) -> Field:
     name = parameter.name
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         raise WorkloadError(f"{where}: a param must have a name of its own, but got {parameter}; name each one.")
@@ -121,10 +125,10 @@ def _param(parameter: inspect.Parameter, hints: Mapping[str, Any], said: Mapping
     hint = hints.get(name, kind if default is not dataclasses.MISSING else None)
     if hint is None:
         raise WorkloadError(f"{where}: param '{name}' must have a type, but has none; write {name}: float.")
-    return fields.of_hint(name, hint, f"{where}.{name}", default, said.get(name, f"param '{name}' of {where}"))
+    return fields.of_hint(name, hint, f"{where}.{name}", default, descriptions.get(name, f"param '{name}' of {where}"))
 
 
-def _said(function: Callable[..., Any]) -> dict[str, str]:
+def _descriptions(function: Callable[..., Any]) -> dict[str, str]:
     """What the docstring says of an argument or result, on a line `name: sentence` or `:param name: sentence`."""
     line = re.compile(r"^\s*[-*]?\s*(?::\w+\s+)?`{0,2}(\w+)`{0,2}\s*(?:\([^)]*\))?\s*:\s+(\S.*)$")
     matches = filter(None, map(line.match, (inspect.getdoc(function) or "").splitlines()))
@@ -134,7 +138,7 @@ def _said(function: Callable[..., Any]) -> dict[str, str]:
 def _annotated(function: Callable[..., Any], module: types.ModuleType) -> tuple[Field, ...]:
     """The results that the return annotation declares: a TypedDict, a dataclass, a NamedTuple, or one type."""
     hint, where = _hints(function, module).get("return"), f"{module.__name__}.{function.__name__} -> "
-    said = _said(function)
+    descriptions = _descriptions(function)
     bare = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
     if bare in KINDS:
         return (fields.of_hint(VALUE, hint, where + VALUE, says=f"what {function.__name__} gives"),)
@@ -145,7 +149,9 @@ def _annotated(function: Callable[..., Any], module: types.ModuleType) -> tuple[
     hints = typing.get_type_hints(bare, globalns=vars(module) | vars(home), include_extras=True)
     needed = getattr(bare, "__required_keys__", hints.keys())
     return tuple(
-        fields.of_hint(name, hint if name in needed else hint | None, where + name, says=said.get(name, f"result '{name}'"))
+        fields.of_hint(
+            name, hint if name in needed else hint | None, where + name, says=descriptions.get(name, f"result '{name}'")
+        )
         for name, hint in hints.items()
     )
 
@@ -164,32 +170,32 @@ class Trial:
     guard: Callable[[Callable[[], None]], str] = _unguarded
 
 
-def _tried(
+def _results_of_trials(
     function: Callable[..., Any], params: tuple[Field, ...], points: Iterable[Mapping[str, Any]], trial: Trial
 ) -> tuple[Field, ...]:
     """The results of a function that does not declare them: the values of the first dicts that it gives."""
     where, fault = function.__name__, "nothing was given"
-    seen: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for point in itertools.islice(points, TRIES):
         if lacking := [f.name for f in params if f.required and f.name not in point]:
             fault = f"{', '.join(lacking)} has no default to try it with"
             continue
         values = {f.name: fields.inside(f, f.cast(point.get(f.name, f.default), where)) for f in params}
-        fault = trial.guard(lambda point=values: seen.update(_first(function, point, seen))) or fault  # type: ignore[misc]
-    if not seen:
+        fault = trial.guard(lambda point=values: results.update(_first(function, point, results))) or fault  # type: ignore[misc]
+    if not results:
         raise WorkloadError(
             f"{where}: the results must be known before the first trial, but {fault}; annotate what {where} returns with a "
             "TypedDict or a dataclass."
         )
-    said = _said(function)
-    return tuple(_result(name, value, said.get(name, f"result '{name}'"), where) for name, value in seen.items())
+    descriptions = _descriptions(function)
+    return tuple(_result(name, value, descriptions.get(name, f"result '{name}'"), where) for name, value in results.items())
 
 
-def _first(function: Callable[..., Any], point: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
+def _first(function: Callable[..., Any], point: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the first row of a point, each as wide as it was seen before."""
     for _, row in _run(function, _Loose)(types.SimpleNamespace(**point), Context(0)):
         values = row.values if isinstance(row, _Loose) else {}
-        return {name: _wider(seen.get(name), value) for name, value in values.items()}
+        return {name: _wider(before.get(name), value) for name, value in values.items()}
     return {}
 
 
@@ -217,10 +223,10 @@ def _result(name: str, value: Any, says: str, where: str) -> Field:
 
 def _dataclass(name: str, columns: Sequence[Field]) -> type:
     """A frozen dataclass of these columns; the columns themselves are described already."""
-    made = [
+    columns_spec = [
         (f.name, Any, dataclasses.field(default=None if f.optional and f.required else f.default, kw_only=True))
         if f.optional or not f.required
         else (f.name, Any, dataclasses.field(kw_only=True))
         for f in columns
     ]
-    return dataclasses.make_dataclass(name, made, frozen=True)
+    return dataclasses.make_dataclass(name, columns_spec, frozen=True)

@@ -11,7 +11,7 @@ from orchestrator.claims import judging
 from orchestrator.claims.sharing import levels
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.intervals import student
-from tests.claims.test_means import frame
+from tests.claims.kinds.test_means import frame
 from tests.helpers.judging import FIELDS, spec_of
 
 NORMAL = 10**6

@@ -119,7 +119,7 @@ def bundle(curves: Sequence[Series], space: Space = "linear") -> Bundle:
     n = min(len(c.units) for c in curves)
     if not any(c.noisy for c in curves) or n < 2:
         return Bundle(curves=plain, units=n)
-    drawn = [replicas(c, space)[0] for c in curves]
+    replicas_of_curves = [replicas(c, space)[0] for c in curves]
     if any(c.aggregate == "median" for c in curves):
         rounds, gain, factor = DRAWS, n / (n - 1), float(np.sqrt(n / (n - 1)))
         rows: list[list[int]] = [list(range(DRAWS)) for _ in curves]
@@ -129,7 +129,7 @@ def bundle(curves: Sequence[Series], space: Space = "linear") -> Bundle:
     moved = tuple(
         tuple(
             (x, y) if part is None or at[i] < 0 else (x, part[at[i]])
-            for (x, y), part, at in zip(plain, drawn, rows, strict=True)
+            for (x, y), part, at in zip(plain, replicas_of_curves, rows, strict=True)
         )
         for i in range(rounds)
     )
@@ -267,8 +267,8 @@ def _chance(whole: Bundle, squared: float, added: float, level: float) -> list[f
 
     few, many, tail = whole.freedom, whole.freedom * (whole.units - 1), (1 - level) / 2
     least = float(fdtr(few, many, ratio))
-    found = [float(ncfdtrinc(few, many, share, ratio)) if least > share else 0.0 for share in (tail, 1 - tail)]
-    return [size * added / few for size in found if np.isfinite(size)]
+    noncentralities = [float(ncfdtrinc(few, many, share, ratio)) if least > share else 0.0 for share in (tail, 1 - tail)]
+    return [size * added / few for size in noncentralities if np.isfinite(size)]
 
 
 def _overlap(curves: Sequence[Series]) -> Overlap:

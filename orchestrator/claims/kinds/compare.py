@@ -116,20 +116,21 @@ def _region(case: Case, side: Sides) -> Region:
     return Region(low=0.0) if expected is None else case.region(expected, side.left)
 
 
-def _extremes(left: Measured, right: Measured) -> list[tuple[Series, Series]]:
+def _extremes(left_curve: Measured, right_curve: Measured) -> list[tuple[Series, Series]]:
     """Pairs of series as lost points could have made them, each side's ends with each of the other's."""
-    lefts, rights = left.extremes() or [left.series], right.extremes() or [right.series]
-    return [(a, b) for a in lefts for b in rights] if left.lost or right.lost else []
+    lefts, rights = left_curve.extremes() or [left_curve.series], right_curve.extremes() or [right_curve.series]
+    return [(a, b) for a in lefts for b in rights] if left_curve.lost or right_curve.lost else []
 
 
-def placed_difference(left: Series, right: Series, law: Law, name: str, region: Region, level: float) -> Placed:
+def placed_difference(left_series: Series, right_series: Series, law: Law, name: str, region: Region, level: float) -> Placed:
     """The difference of a parameter against its region, the smallest one and two x dropped and rounding to steps included."""
-    full = fit(law, left), fit(law, right)
+    full = fit(law, left_series), fit(law, right_series)
     measured_interval = difference(*full, name, level)
     windows = tuple(
-        fit(law, left.window(drop)).estimate(name) - fit(law, right.window(drop)).estimate(name) for drop in WINDOWS
+        fit(law, left_series.window(drop)).estimate(name) - fit(law, right_series.window(drop)).estimate(name)
+        for drop in WINDOWS
     )
-    placed = weighed("the difference", measured_interval, windows, region, left.noisy and right.noisy)
+    placed = weighed("the difference", measured_interval, windows, region, left_series.noisy and right_series.noisy)
     read: list[list[float]] = []
     for fitted in full:
         own = fitted.estimate(name)
@@ -140,49 +141,51 @@ def placed_difference(left: Series, right: Series, law: Law, name: str, region: 
     apart = tuple(a - b for a in read[0] for b in read[1])
     if len(apart) == 1:
         return placed
-    if left.noisy and right.noisy:  # rounding moves what is uncertain by the noise
+    if left_series.noisy and right_series.noisy:  # rounding moves what is uncertain by the noise
         off = [value - measured_interval.estimate for value in apart]
         apart = (measured_interval.low + min(off), measured_interval.high + max(off))
     return rounded(placed, apart, region)
 
 
-def difference(left: FittedLaw, right: FittedLaw, name: str, level: float) -> Interval:
+def difference(left_law: FittedLaw, right_law: FittedLaw, name: str, level: float) -> Interval:
     """Left less right with its interval: paired over seeds where both sides have the same ones, else Welch's.
 
     The scatter about the laws where that leaves more, as for one fit. Laws without a closed form have unlike sides, whose ends
     are combined by their squares (Zou and Donner 2008).
     """
-    value = left.estimate(name) - right.estimate(name)
-    units = min(len(f.series.units) for f in (left, right))
-    if left.law.design is None:
-        a, b = left.interval(name, level), right.interval(name, level)
+    value = left_law.estimate(name) - right_law.estimate(name)
+    units = min(len(f.series.units) for f in (left_law, right_law))
+    if left_law.law.design is None:
+        a, b = left_law.interval(name, level), right_law.interval(name, level)
         low, high = (
             value - float(np.hypot(a.estimate - a.low, b.high - b.estimate)),
             value + float(np.hypot(a.high - a.estimate, b.estimate - b.low)),
         )
         return Interval(estimate=value, low=low, high=high, units=units, method=f"{a.method}, both sides")
-    half, method = _paired(left, right, name, level) if _shared(left, right) else _welch(left, right, name, level)
-    half = max(half, _blur(left, name) + _blur(right, name))
+    half, method = (
+        _paired(left_law, right_law, name, level) if _shared(left_law, right_law) else _welch(left_law, right_law, name, level)
+    )
+    half = max(half, _blur(left_law, name) + _blur(right_law, name))
     return Interval(estimate=value, low=value - half, high=value + half, units=units, method=method)
 
 
-def _paired(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
+def _paired(left_law: FittedLaw, right_law: FittedLaw, name: str, level: float) -> tuple[float, str]:
     """Half the interval of the difference over seeds that both sides share, the scatters about both laws drawn in."""
-    n = len(left.series.units)
-    noise = student(level, n - 1) * left.factor * deviation(_outer(left, name) - _outer(right, name))
-    errors = [_scatter(fitted, name) for fitted in (left, right)]
+    n = len(left_law.series.units)
+    noise = student(level, n - 1) * left_law.factor * deviation(_outer(left_law, name) - _outer(right_law, name))
+    errors = [_scatter(fitted, name) for fitted in (left_law, right_law)]
     scatter, freedom = _summed(errors, level)
-    drawn, method = max(left.drawn, right.drawn), f"paired t over {n} units, {n - 1} df"
-    if scatter <= noise or not drawn:
+    scatter_weight, method = max(left_law.scatter_weight, right_law.scatter_weight), f"paired t over {n} units, {n - 1} df"
+    if scatter <= noise or not scatter_weight:
         return noise, method
-    if drawn == 1:
+    if scatter_weight == 1:
         return scatter, f"scatter about the laws, which exceeds the noise, {freedom:.1f} df"
-    return noise + drawn * (scatter - noise), f"{method}, drawn to the scatter about the laws"
+    return noise + scatter_weight * (scatter - noise), f"{method}, drawn to the scatter about the laws"
 
 
-def _welch(left: FittedLaw, right: FittedLaw, name: str, level: float) -> tuple[float, str]:
+def _welch(left_law: FittedLaw, right_law: FittedLaw, name: str, level: float) -> tuple[float, str]:
     """Half the interval of the difference of two fits that share nothing."""
-    half, freedom = _summed([_error(fitted, name) for fitted in (left, right)], level)
+    half, freedom = _summed([_error(fitted, name) for fitted in (left_law, right_law)], level)
     return half, f"Welch t, {freedom:.1f} df" if freedom < ENDLESS else BRACKETS
 
 
@@ -193,10 +196,15 @@ def _summed(errors: list[tuple[float, float]], level: float) -> tuple[float, flo
     return student(level, freedom) * float(np.sqrt(total)), freedom
 
 
-def _shared(left: FittedLaw, right: FittedLaw) -> bool:
+def _shared(left_law: FittedLaw, right_law: FittedLaw) -> bool:
     """Whether both sides have the same seeds at every x, so that they are compared in pairs."""
-    even = not left.series.uneven and not right.series.uneven
-    return left.replicas is not None and right.replicas is not None and even and left.series.units == right.series.units
+    even = not left_law.series.uneven and not right_law.series.uneven
+    return (
+        left_law.replicas is not None
+        and right_law.replicas is not None
+        and even
+        and left_law.series.units == right_law.series.units
+    )
 
 
 def _outer(fitted: FittedLaw, name: str) -> Array:

@@ -65,11 +65,11 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
 
 def _sentence(name: str, placed: Placed, region: Region, level: float, curve: Measured, ends: tuple[float, float]) -> str:
     interval = placed.interval
-    others = f"{curve.ended}, {span(*ends)} whatever the others are" if curve.lost and not curve.edges else ""
+    lost_text = f"{curve.ended}, {span(*ends)} whatever the others are" if curve.lost and not curve.edges else ""
     drifting = {1: ", drifting upward", -1: ", drifting downward"}.get(placed.drift, "")
     return (
         f"{name} {shown(interval.estimate)} {span(interval.low, interval.high)} at {level_text(level)} ({interval.method})"
-        f"{others}, expected {region}; "
+        f"{lost_text}, expected {region}; "
         f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}{drifting}"
     )
 

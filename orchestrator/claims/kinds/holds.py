@@ -29,7 +29,7 @@ Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RowTruths:
     """What a condition is in each row, `(n,)` truth values each: against it, unjudgeable for a null, no number, or not found.
 
     `lost` counts rows without a result.
@@ -83,7 +83,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     return (_exact if claim.chance is None else _by_chance)(case, ok, outcome, group)
 
 
-def _outcome(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost: int) -> Outcome:
+def _outcome(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, lost: int) -> RowTruths:
     """Rows that have no truth value, by why they have none: what a search did not find, a null, or what is no number."""
     unfound = null & rows[UNFOUND].to_numpy() if UNFOUND in rows.columns else np.zeros(len(rows), dtype=bool)
     nulls, wild = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
@@ -92,10 +92,10 @@ def _outcome(rows: pl.DataFrame, condition: str, broken: Truths, null: Truths, l
         if rows[name].dtype.is_float():
             wild |= (~rows[name].is_finite()).fill_null(False).to_numpy()
     hollow = null & ~unfound & nulls & ~wild
-    return Outcome(broken=broken, hollow=hollow, unnumbered=null & ~unfound & ~hollow, unfound=unfound, lost=lost)
+    return RowTruths(broken=broken, hollow=hollow, unnumbered=null & ~unfound & ~hollow, unfound=unfound, lost=lost)
 
 
-def _exact(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str, Any]) -> Finding:
+def _exact(case: Case, rows: pl.DataFrame, outcome: RowTruths, group: dict[str, Any]) -> Finding:
     claim, numbers = case.claim, _numbers(case, rows, outcome)
     if outcome.broken.any():
         sentence = _fails(case, outcome, numbers)
@@ -105,7 +105,7 @@ def _exact(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str, An
     return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
 
-def _by_chance(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str, Any]) -> Finding:
+def _by_chance(case: Case, rows: pl.DataFrame, outcome: RowTruths, group: dict[str, Any]) -> Finding:
     """The condition where theory lets a row break it with a probability: how many units have such a row, against what it lets.
 
     Rows of one unit may break it together: by the union bound one of them does with at most their number times that.
@@ -133,7 +133,7 @@ def _by_chance(case: Case, rows: pl.DataFrame, outcome: Outcome, group: dict[str
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
 
 
-def _numbers(case: Case, rows: pl.DataFrame, outcome: Outcome) -> dict[str, Any]:
+def _numbers(case: Case, rows: pl.DataFrame, outcome: RowTruths) -> dict[str, Any]:
     unfound = {"unfound": int(outcome.unfound.sum())} if UNFOUND in rows.columns else {}
     return {
         "rows": outcome.judged,
@@ -145,12 +145,12 @@ def _numbers(case: Case, rows: pl.DataFrame, outcome: Outcome) -> dict[str, Any]
     }
 
 
-def _fails(case: Case, outcome: Outcome, numbers: dict[str, Any]) -> str:
+def _fails(case: Case, outcome: RowTruths, numbers: dict[str, Any]) -> str:
     among = "; ".join(map(_row, numbers["offenders"][:SHOWN]))
     return f"{KIND.of(case.claim)} fails on {int(outcome.broken.sum())} of {outcome.judged} rows, among them {among}"
 
 
-def _missing(rows: pl.DataFrame, outcome: Outcome) -> tuple[str, ...]:
+def _missing(rows: pl.DataFrame, outcome: RowTruths) -> tuple[str, ...]:
     wild = int(outcome.unnumbered.sum())
     texts = (
         f"{count(outcome.lost, 'point')} no result, and could break it" if outcome.lost else "",
@@ -263,7 +263,7 @@ def _freedom(case: Case, rows: pl.DataFrame) -> Array:
         return _floats(with_column(rows, str(freedom), f"claims.{case.claim.id}.se.df")[str(freedom)])
 
 
-def _simultaneous(case: Case, rows: pl.DataFrame, noise: Noise, outcome: Outcome, group: dict[str, Any]) -> Finding:
+def _simultaneous(case: Case, rows: pl.DataFrame, noise: Noise, outcome: RowTruths, group: dict[str, Any]) -> Finding:
     claim, judged = case.claim, ~(outcome.hollow | outcome.unnumbered | outcome.unfound)
     margin, rounding = noise.margins(case.each(int(judged.sum()))), _rounding(case, rows)
     exact = noise.errors == 0

@@ -6,9 +6,10 @@ import contextlib
 import importlib
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import Any
+
+from orchestrator.driver.progress import say
 
 MODE, TOKEN, FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 
@@ -35,7 +36,7 @@ def joined(address: str) -> str:
     if MODE not in os.environ:
         os.environ[MODE] = "token"
         _told_to_ray()
-    print(f"joining the Ray cluster at {address} with the token of {token} ({MODE}=token)", file=sys.stderr, flush=True)
+    say("auto", f"joining the Ray cluster at {address} with the token of {token} ({MODE}=token)")
     return token
 
 

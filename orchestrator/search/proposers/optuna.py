@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 TRIES = 8  # times a round: samplers may propose what was measured, above all near the end of a small space
 
 
+Choice = Value | None
+"""A listed value; None for a param that may be None."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """One of several values."""
 
-    values: tuple[Value, ...]
+    values: tuple[Choice, ...]
 
 
 Space = Span | Options
-Conditions = Mapping[str, Mapping[str, tuple[Value, ...]]]
+Conditions = Mapping[str, Mapping[str, tuple[Choice, ...]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +117,8 @@ def proposer(model: Optuna, curve: SearchCurve) -> OptunaSearch:
     )
 
 
-def _cell(cell: Cell, value: Callable[[float | Expression], float]) -> Value:
-    return cell if isinstance(cell, (int, float, str, bool)) else value(cell)
+def _cell(cell: Cell, value: Callable[[float | Expression], float]) -> Choice:
+    return value(cell) if isinstance(cell, Expression) else cell
 
 
 def _scores(search: OptunaSearch, assignment: Seen) -> tuple[float, ...] | None:
