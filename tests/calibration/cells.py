@@ -51,10 +51,6 @@ class Setting:
     outside: Mapping[str, Any] | None = None
     fields: Mapping[str, Described] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
-    copies: int = 1
-    """How many claims share the sweep: some of them wrong is one wrong sweep."""
-    needs_least: bool = True
-    """Whether two seeds are asked for by the claim where there are fewer than the four that a claim needs of itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +65,14 @@ class Rates:
     intervals: int = 0
 
 
-def judge(setting: Setting, claim: Mapping[str, Any], rows: list[pl.DataFrame], seeds: int) -> list[tuple[Verdict, ...]]:
+def judge(setting: Setting, claim: Mapping[str, Any], rows: list[pl.DataFrame], seeds: int) -> list[Verdict]:
     """The verdicts of one claim on each of those tables, by the public judge."""
-    least = {"require": {"seeds": seeds}} if seeds < 4 and setting.needs_least else {}
-    listed = [{"id": f"c{i}", **claim, **least} for i in range(setting.copies)]
-    if setting.copies > 1:
-        listed = [{**one, "where": f"part = {i}"} for i, one in enumerate(listed)]
-    spec = spec_of(*listed, **setting.more)
+    few = {"require": {"seeds": seeds}} if seeds < 4 and claim.get("from") != "boundary" else {}
+    spec = spec_of({"id": "c", **claim, **few}, **setting.more)
     fields = {**FIELDS, **setting.fields}
     if claim.get("from") == "boundary":
-        return [judging.judge_all(spec, {"boundary": boundary(spec, table, fields)}) for table in rows]
-    return [judging.judge_rows(spec, table, fields) for table in rows]
+        return [judging.judge_all(spec, {"boundary": boundary(spec, table, fields)})[0] for table in rows]
+    return [judging.judge_rows(spec, table, fields)[0] for table in rows]
 
 
 def tables(setting: Setting, seeds: int, draws: int) -> list[pl.DataFrame]:
@@ -91,8 +84,8 @@ def tables(setting: Setting, seeds: int, draws: int) -> list[pl.DataFrame]:
 def rates(setting: Setting, seeds: int, draws: int = DRAWS) -> Rates:
     """What came of the claim in so many sweeps."""
     answers = judge(setting, setting.claim, tables(setting, seeds, draws), seeds)
-    words = Counter("refuted" if any(v.verdict == "refuted" for v in each) else each[0].verdict for each in answers)
-    ends = [end for each in answers if (end := _interval(each[0], setting.number)) is not None] if setting.number else []
+    words = Counter(each.verdict for each in answers)
+    ends = [end for each in answers if (end := _interval(each, setting.number)) is not None] if setting.number else []
     return Rates(
         draws=draws,
         words=words,
@@ -119,7 +112,7 @@ def power(setting: Setting, seeds: int, draws: int = DRAWS) -> tuple[int, int]:
     counts = []
     for expect, word in ((setting.inside, "supported"), (setting.outside, "refuted")):
         claim = {**setting.claim, "expect": expect}
-        counts.append(sum(each[0].verdict == word for each in judge(setting, claim, rows, seeds)))
+        counts.append(sum(each.verdict == word for each in judge(setting, claim, rows, seeds)))
     return counts[0], counts[1]
 
 

@@ -47,7 +47,7 @@ def crossed(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
 
 
 def twenty(make: Noise) -> Draw:
-    """Twenty comparisons of one sweep, each on rows of its own, none with a difference."""
+    """Twenty comparisons that share the level, each on rows of its own, none with a difference."""
 
     def draw(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
         parts = []
@@ -103,13 +103,13 @@ COMPARED = (
     compare("differences lognormal, sigma 1", common(centred(lognormal(1.0), 1)), PAIRED, seeds=(4, 8, 32)),
     compare("interaction, common random numbers", crossed, {"compare": {**PAIRED["compare"], "interaction": "c"}, "expect": {"interaction": {"at_least": 0}, "difference": {"at_least": -99}}}, number="interaction", more=THREE),
     *(
-        compare(f"20 claims, differences {name}", twenty(noise), PAIRED, number="", copies=20, seeds=seeds, more={**TWO, "fixed": {}})
+        compare(f"20 intervals, differences {name}", twenty(noise), {**PAIRED, "by": ["part"]}, number="", seeds=seeds)
         for name, noise, seeds in (
             ("normal", normal, (4, 8, 32)), ("t3", student, (4, 32)), ("lognormal, sigma 1", centred(lognormal(1.0), 1), (4, 8, 32)),
             ("lognormal, sigma 1.5", centred(lognormal(1.5), 1), (4, 8, 32)), ("of 0 or 1", rarely, (4, 8, 32)),
         )
     ),
-    compare("one seed, equal arms", common(normal), PAIRED, seeds=(1,), answer="unmet", needs_least=True),
+    compare("one seed, equal arms", common(normal), PAIRED, seeds=(1,), answer="unmet"),
     compare("a diverges on three in ten", diverging, {**PAIRED, "expect": {"difference": {"at_most": 0.05}}}, at="false", number="", seeds=(4, 8, 32), answer="undecided"),
 )  # fmt: skip
 
