@@ -26,7 +26,7 @@ Draw = Callable[[np.random.Generator, int], pl.DataFrame]
 LEVEL = 0.001
 """Chance that simulation alone shows a rate beyond its bound, for one rate that is just as promised."""
 ERROR, COVER = 0.05, 0.93
-DRAWS = 30
+SHORT, LONG = 20, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,12 @@ class Setting:
     outside: Mapping[str, Any] | None = None
     fields: Mapping[str, Described] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    costs: int = 1
+    """One draw in so many is judged, where judging is slow."""
+
+    def draws(self, most: int) -> int:
+        """How many sweeps are judged where others have so many."""
+        return max(most // self.costs, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +87,7 @@ def tables(setting: Setting, seeds: int, draws: int) -> list[pl.DataFrame]:
     return [setting.draw(np.random.default_rng([i, seeds, key]), seeds) for i in range(draws)]
 
 
-def rates(setting: Setting, seeds: int, draws: int = DRAWS) -> Rates:
+def rates(setting: Setting, seeds: int, draws: int = SHORT) -> Rates:
     """What came of the claim in so many sweeps."""
     answers = judge(setting, setting.claim, tables(setting, seeds, draws), seeds)
     words = Counter(each.verdict for each in answers)
@@ -106,7 +112,7 @@ def _interval(verdict: Verdict, name: str) -> tuple[float, float] | None:
     return low - 1e-9 * abs(low) if np.isfinite(low) else low, high + 1e-9 * abs(high) if np.isfinite(high) else high
 
 
-def power(setting: Setting, seeds: int, draws: int = DRAWS) -> tuple[int, int]:
+def power(setting: Setting, seeds: int, draws: int = SHORT) -> tuple[int, int]:
     """How many sweeps support what is true by a margin, and refute what is false by one."""
     rows = tables(setting, seeds, draws)
     counts = []

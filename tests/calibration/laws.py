@@ -139,7 +139,7 @@ def line(xs: Array, slope: float, noise: float, constant: float = 1.0) -> Draw:
 
 WIDE = 10.0 ** np.arange(0, 13, 2)
 ARMS = {"arms": {"finite": {}, "fresh": {}}, "axes": {"d": [1, 2]}}
-FLOOR = {"claim": {"floor": {"arm": "fresh"}}, "more": ARMS, "law": "power_with_floor"}
+FLOOR = {"claim": {"floor": {"arm": "fresh"}}, "more": ARMS, "law": "power_with_floor", "costs": 2}
 SOUND = (
     core("power, lognormal noise 10 %, k = 5", drawn(law(-0.5, lognormal(0.1), FIVE), FIVE), half=0.15),
     core("power, t3 noise 30 %", drawn(law(-0.5, heavy(0.3))), half=0.3),
@@ -190,10 +190,10 @@ LEVELS = tuple(
 )  # fmt: skip
 PLACES = (
     fit("power law of shares of 20", drawn(falling_shares, FIVE), seeds=(8, 32)),
-    *(fit(f"power with floor, noise {100 * s:g} %", decayed(s), law="power_with_floor", seeds=(4, 8, 32)) for s in (0.05, 0.3)),
+    *(fit(f"power with floor, noise {100 * s:g} %", decayed(s), law="power_with_floor", seeds=(4, 8, 32), costs=2) for s in (0.05, 0.3)),
     fit("logistic centre", rising(5.5, 0.03), law="logistic", number="centre", truth=5.5, seeds=(4, 8)),
     fit("logistic width", rising(5.5, 0.03), law="logistic", number="width", truth=1.0, seeds=(4, 8)),
-    fit("logistic centre near the end of x", rising(9.0, 0.1), law="logistic", number="centre", truth=9.0, seeds=(4, 8)),
+    fit("logistic centre near the end of x", rising(9.0, 0.1), law="logistic", number="centre", truth=9.0, seeds=(4, 8), costs=2),
     fit("saturating ceiling", filling(0.05), law="saturating", number="ceiling", truth=1.0, seeds=(4, 32)),
     fit("piecewise knot", knotted(3.0, 0.2), law="piecewise", number="knot", truth=5.3, seeds=(4, 8)),
     fit("piecewise knot, weak bend", knotted(1.5, 0.3), law="piecewise", number="knot", truth=5.3, seeds=(4, 8)),

@@ -103,7 +103,7 @@ COMPARED = (
     compare("differences lognormal, sigma 1", common(centred(lognormal(1.0), 1)), PAIRED, seeds=(4, 8, 32)),
     compare("interaction, common random numbers", crossed, {"compare": {**PAIRED["compare"], "interaction": "c"}, "expect": {"interaction": {"at_least": 0}, "difference": {"at_least": -99}}}, number="interaction", more=THREE),
     *(
-        compare(f"20 intervals, differences {name}", twenty(noise), {**PAIRED, "by": ["part"]}, number="", seeds=seeds)
+        compare(f"20 intervals, differences {name}", twenty(noise), {**PAIRED, "by": ["part"]}, number="", seeds=seeds, costs=4)
         for name, noise, seeds in (
             ("normal", normal, (4, 8, 32)), ("t3", student, (4, 32)), ("lognormal, sigma 1", centred(lognormal(1.0), 1), (4, 8, 32)),
             ("lognormal, sigma 1.5", centred(lognormal(1.5), 1), (4, 8, 32)), ("of 0 or 1", rarely, (4, 8, 32)),
