@@ -190,10 +190,15 @@ LEVELS = tuple(
 )  # fmt: skip
 PLACES = (
     fit("power law of shares of 20", drawn(falling_shares, FIVE), seeds=(8, 32)),
-    *(fit(f"power with floor, noise {100 * s:g} %", decayed(s), law="power_with_floor", seeds=(4, 8, 32), costs=2) for s in (0.05, 0.3)),
+    *(
+        fit(f"power with floor, noise {100 * s:g} %", decayed(s), law="power_with_floor", seeds=(4, 8, 32), costs=2)
+        for s in (0.05, 0.3)
+    ),
     fit("logistic centre", rising(5.5, 0.03), law="logistic", number="centre", truth=5.5, seeds=(4, 8)),
     fit("logistic width", rising(5.5, 0.03), law="logistic", number="width", truth=1.0, seeds=(4, 8)),
-    fit("logistic centre near the end of x", rising(9.0, 0.1), law="logistic", number="centre", truth=9.0, seeds=(4, 8), costs=2),
+    fit(
+        "logistic centre near the end of x", rising(9.0, 0.1), law="logistic", number="centre", truth=9.0, seeds=(4, 8), costs=2
+    ),
     fit("saturating ceiling", filling(0.05), law="saturating", number="ceiling", truth=1.0, seeds=(4, 32)),
     fit("piecewise knot", knotted(3.0, 0.2), law="piecewise", number="knot", truth=5.3, seeds=(4, 8)),
     fit("piecewise knot, weak bend", knotted(1.5, 0.3), law="piecewise", number="knot", truth=5.3, seeds=(4, 8)),

@@ -142,7 +142,9 @@ def holds(name: str, draw: Draw, claim: dict[str, Any], at: Literal["edge", "tru
 def rarely_broken(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
     """Rows of which each breaks its bound as often as the claim allows."""
     broken = rng.random((100, seeds)) < 1e-3
-    return table(np.where(broken, 3.0, 1 + 0.01 * rng.normal(size=(100, seeds))), np.arange(100.0), top=np.full(100 * seeds, 2.0))
+    return table(
+        np.where(broken, 3.0, 1 + 0.01 * rng.normal(size=(100, seeds))), np.arange(100.0), top=np.full(100 * seeds, 2.0)
+    )
 
 
 CONDITIONS = (

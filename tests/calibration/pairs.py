@@ -19,7 +19,9 @@ PAIRED = {"compare": {"y": "y", "arms": "a - b"}}
 NOT_NEGATIVE = {"expect": {"difference": {"at_least": 0}}}
 
 
-def two(left: Callable[[np.random.Generator, int], Array], right: Callable[[np.random.Generator, int], Array], xs: Array) -> Draw:
+def two(
+    left: Callable[[np.random.Generator, int], Array], right: Callable[[np.random.Generator, int], Array], xs: Array
+) -> Draw:
     return lambda rng, seeds: pl.concat([table(left(rng, seeds), xs, "a"), table(right(rng, seeds), xs, "b")])
 
 
@@ -41,9 +43,7 @@ def crossed(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
     """Three arms at common random numbers: the part of a alone is as large as that of c."""
     shared = rng.normal(size=(3, seeds))
     parts = {"a": 1.0, "b": 0.0, "c": 1.0}
-    return pl.concat(
-        table(5 + part + shared + 0.3 * rng.normal(size=(3, seeds)), FIVE[:3], arm) for arm, part in parts.items()
-    )
+    return pl.concat(table(5 + part + shared + 0.3 * rng.normal(size=(3, seeds)), FIVE[:3], arm) for arm, part in parts.items())
 
 
 def twenty(make: Noise) -> Draw:
@@ -174,7 +174,9 @@ TRENDS = (
 )  # fmt: skip
 
 
-def curves(shape: Callable[[Array], Array], noise: float, factors: tuple[float, ...] = (1, 1, 1), shifted: bool = False) -> Draw:
+def curves(
+    shape: Callable[[Array], Array], noise: float, factors: tuple[float, ...] = (1, 1, 1), shifted: bool = False
+) -> Draw:
     """Curves over one rescaled x, on grids that may be shifted against each other; noise of a mean in units of y's range."""
 
     def draw(rng: np.random.Generator, seeds: int) -> pl.DataFrame:

@@ -10,7 +10,19 @@ from pathlib import Path
 from tests.calibration.cells import Rates, Setting, faults
 
 PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
-HEADS = ("kind", "setting", "seeds", "sweeps", "false support", "false refutation", "covers", "undecided", "unmet", "power", "kept")
+HEADS = (
+    "kind",
+    "setting",
+    "seeds",
+    "sweeps",
+    "false support",
+    "false refutation",
+    "covers",
+    "undecided",
+    "unmet",
+    "power",
+    "kept",
+)
 INTRO = """# How often a verdict is wrong
 
 Made by `make calibrate`; do not edit. Rows are planted from a known truth and judged by the public judge, many sweeps of each

@@ -42,7 +42,9 @@ def test_power_has_not_fallen_by_more_than_a_fifth(setting: Setting, seeds: int)
     draws, *before = power_before()[f"{setting.name} | {seeds}"]
     for count, was in zip(power(setting, seeds, setting.draws(SHORT)), before, strict=True):
         due = 0.8 * was / draws
-        assert count >= stats.binom.ppf(LEVEL, setting.draws(SHORT), due), f"{count} of {setting.draws(SHORT)}, was {was / draws}"
+        assert count >= stats.binom.ppf(LEVEL, setting.draws(SHORT), due), (
+            f"{count} of {setting.draws(SHORT)}, was {was / draws}"
+        )
 
 
 def test_the_table_has_every_cell_and_no_other() -> None:
