@@ -27,9 +27,12 @@ def fit(name: str, draw: Draw, *, law: str = "power", number: str = "exponent", 
 def core(name: str, draw: Draw, half: float = 0.1, **more: Any) -> Setting:
     """A setting whose power is watched: true by half a width, and false by as much."""
     return fit(
-        name, draw, inside={"exponent": {"between": [-0.5 - half, -0.5 + half]}},
-        outside={"exponent": {"at_least": -0.5 + half}}, **more,
-    )  # fmt: skip
+        name,
+        draw,
+        inside={"exponent": {"between": [-0.5 - half, -0.5 + half]}},
+        outside={"exponent": {"at_least": -0.5 + half}},
+        **more,
+    )
 
 
 def how(aggregate: str) -> dict[str, Described]:
@@ -156,9 +159,18 @@ NOISES = (
     fit("x from 1 to 1e12", drawn(law(-0.5, lognormal(0.3), WIDE), WIDE)),
     fit("linear, x to 1e12, slope 1e-6", line(WIDE, 1e-6, 1e5), law="linear", number="slope", truth=1e-6),
     fit("negative y, linear in d", line(np.arange(1.0, 7), 2.0, 1.0, -30.0), law="linear", number="slope", truth=2.0),
-    fit("unlike seeds 32, 32, 32, 4, 4, 4", lambda rng, n: table(unlike((32, 32, 32, 4, 4, 4), law(-0.5, lognormal(0.3), SIX)(rng, 32)), SIX), seeds=(32,)),
-    fit("one x with a single seed", lambda rng, n: table(unlike((n, n, n, n, n, 1), law(-0.5, lognormal(0.3), SIX)(rng, n)), SIX), seeds=(8, 32), answer="unmet"),
-)  # fmt: skip
+    fit(
+        "unlike seeds 32, 32, 32, 4, 4, 4",
+        lambda rng, n: table(unlike((32, 32, 32, 4, 4, 4), law(-0.5, lognormal(0.3), SIX)(rng, 32)), SIX),
+        seeds=(32,),
+    ),
+    fit(
+        "one x with a single seed",
+        lambda rng, n: table(unlike((n, n, n, n, n, 1), law(-0.5, lognormal(0.3), SIX)(rng, n)), SIX),
+        seeds=(8, 32),
+        answer="unmet",
+    ),
+)
 MISFITS = tuple(
     fit(f"offsets of {size:g} standard errors, k = {k}", offsets(k, size), seeds=(4, 8, 32))
     for k, size in ((4, 1.0), (4, 1.5), (4, 2.0), (4, 3.0), (6, 1.5), (6, 3.0))
@@ -174,20 +186,36 @@ COUNTS = (
         for word, act in (("ceiling", np.ceil), ("floor", np.floor))
         for p in (0.5, 1.0, 1.5)
     ),
-    fit("counts, ceiling of e^(0.4 d)", drawn(exponential_counts, np.arange(2.0, 12)), law="exponential", number="rate", truth=0.4, seeds=(1,)),
+    fit(
+        "counts, ceiling of e^(0.4 d)",
+        drawn(exponential_counts, np.arange(2.0, 12)),
+        law="exponential",
+        number="rate",
+        truth=0.4,
+        seeds=(1,),
+    ),
     fit("noisy counts, floor, 14 to 2.5", counts(-0.35, np.floor, 0.1, (28.0, 30.0)), truth=-0.35, seeds=(4, 8, 32)),
     fit("noisy counts, nearest", counts(-0.35, np.round, 0.1, (28.0, 30.0)), truth=-0.35, seeds=(4, 8, 32)),
-)  # fmt: skip
+)
 LEVELS = tuple(
-    fit(name, shares(true, trials), law="constant", number="intercept", truth=true, at="false", seeds=(4, 8, 32),
-        fields=SHARE, claim={"expect": {"intercept": bound}})
+    fit(
+        name,
+        shares(true, trials),
+        law="constant",
+        number="intercept",
+        truth=true,
+        at="false",
+        seeds=(4, 8, 32),
+        fields=SHARE,
+        claim={"expect": {"intercept": bound}},
+    )
     for name, true, trials, bound in (
         ("zeros and ones 0.93, at least 0.95", 0.93, 1, {"at_least": 0.95}),
         ("zeros and ones 0.985, at least 0.99", 0.985, 1, {"at_least": 0.99}),
         ("failure share 0.04, at most 0.02", 0.04, 1, {"at_most": 0.02}),
         ("shares of 50 trials 0.93, at least 0.95", 0.93, 50, {"at_least": 0.95}),
     )
-)  # fmt: skip
+)
 PLACES = (
     fit("power law of shares of 20", drawn(falling_shares, FIVE), seeds=(8, 32)),
     *(

@@ -51,9 +51,15 @@ def two_values(low: float, share: float) -> Noise:
 
 def mean(name: str, noise: Noise, truth: float, aggregate: str = "mean", **more: Any) -> Setting:
     return Setting(
-        kind="mean", name=name, claim={**MEAN, "expect": {"mean": {"at_least": truth}}}, number="mean", truth=truth,
-        draw=lambda rng, seeds: table(noise(rng, (1, seeds)), ONE), fields=how(aggregate), **more,
-    )  # fmt: skip
+        kind="mean",
+        name=name,
+        claim={**MEAN, "expect": {"mean": {"at_least": truth}}},
+        number="mean",
+        truth=truth,
+        draw=lambda rng, seeds: table(noise(rng, (1, seeds)), ONE),
+        fields=how(aggregate),
+        **more,
+    )
 
 
 MEANS = (
@@ -88,9 +94,15 @@ def stopped(noise: Noise, aggregate: str, narrow: float) -> Draw:
 def until(name: str, noise: Noise, truth: float, aggregate: str = "mean", narrow: float = 0.1) -> Setting:
     claim = {**MEAN, "expect": {"mean": {"at_least": truth}}}
     return Setting(
-        kind="seeds until", name=name, claim=claim, number="mean", truth=truth, seeds=(2, 4, 8),
-        draw=stopped(noise, aggregate, narrow), fields=how(aggregate),
-    )  # fmt: skip
+        kind="seeds until",
+        name=name,
+        claim=claim,
+        number="mean",
+        truth=truth,
+        seeds=(2, 4, 8),
+        draw=stopped(noise, aggregate, narrow),
+        fields=how(aggregate),
+    )
 
 
 UNTIL = (
@@ -149,17 +161,31 @@ def rarely_broken(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
 
 CONDITIONS = (
     *(
-        holds(f"with errors of {n} repeats, 48 rows", measured_errors(n), {"se": {"column": "part", "df": n - 1}}, seeds=(1,), costs=4)
+        holds(
+            f"with errors of {n} repeats, 48 rows",
+            measured_errors(n),
+            {"se": {"column": "part", "df": n - 1}},
+            seeds=(1,),
+            costs=4,
+        )
         for n in (4, 8, 16, 64)
     ),
     holds("random rows, chance 0.001", rarely_broken, {"chance": 1e-3}, "true", seeds=(8, 32), costs=2),
-    holds("an infinite value, a bound", lambda rng, n: table(np.array([[1.0] * n, [np.inf] * n]), FIVE[:2], top=np.full(2 * n, 2.0)), {}, "false", seeds=(8,), answer="refuted"),
-)  # fmt: skip
+    holds(
+        "an infinite value, a bound",
+        lambda rng, n: table(np.array([[1.0] * n, [np.inf] * n]), FIVE[:2], top=np.full(2 * n, 2.0)),
+        {},
+        "false",
+        seeds=(8,),
+        answer="refuted",
+    ),
+)
 
 SEARCH: dict[str, Any] = {
-    "search": {"boundary": {"along": "beta", "of": "y", "level": 0, "between": [0.1, 4]}}, "axes": {"d": [64]},
+    "search": {"boundary": {"along": "beta", "of": "y", "level": 0, "between": [0.1, 4]}},
+    "axes": {"d": [64]},
     "derive": {"u": "sqrt(ln(d))"},
-}  # fmt: skip
+}
 BOUNDARY = {"from": "boundary", "fit": {"law": "power", "x": "u", "y": "beta"}, "expect": {"exponent": {"at_least": 1.5}}}
 D = 2 ** np.arange(6, 18)
 U = np.sqrt(np.log(D))
@@ -196,9 +222,10 @@ def beyond(rng: np.random.Generator, seeds: int) -> pl.DataFrame:
     gone = pl.col("d") >= int(D[-2])
     cut = [pl.when(~gone).then(name).alias(name) for name in ("beta", "beta_upper")]
     return rows.with_columns(
-        *cut, status=pl.when(gone).then(pl.lit("above")).otherwise("status"),
+        *cut,
+        status=pl.when(gone).then(pl.lit("above")).otherwise("status"),
         beta_lower=pl.when(gone).then(4.0).otherwise("beta_lower"),
-    )  # fmt: skip
+    )
 
 
 def position(name: str, draw: Draw, **more: Any) -> Setting:
@@ -210,8 +237,15 @@ BOUNDARIES = (
     position("brackets", bracketed),
     position("staircases, rounded down", stairs),
     position("whole numbers, rounded up", whole),
-    position("two lie beyond the search", beyond, claim={"from": "boundary", "holds": "beta <= 3.9"}, number="", at="false", answer="refuted"),
-)  # fmt: skip
+    position(
+        "two lie beyond the search",
+        beyond,
+        claim={"from": "boundary", "holds": "beta <= 3.9"},
+        number="",
+        at="false",
+        answer="refuted",
+    ),
+)
 LEVEL = {"fit": {"law": "constant", "x": "d", "y": "y"}, "expect": {"intercept": {"at_most": 2}}}
 DECAY = {"fit": {"law": "power", "x": "d", "y": "y"}, "expect": {"decay": {"at_least": 0.5}}}
 

@@ -96,22 +96,53 @@ EQUAL = two(law(-0.5, lognormal(0.05), FIVE), law(-0.5, lognormal(0.5), FIVE), F
 CLOSE = {"inside": {"difference": {"between": [-0.6, 0.6]}}, "outside": {"difference": {"at_least": 0.6}}}
 COMPARED = (
     compare("exponents, noise 0.05 and 0.5", EQUAL, {**EXPONENTS, "compare": {"exponent": "a - b"}}, **CLOSE),
-    compare("exponents, 4 seeds and more", two(four_seeds, law(-0.5, lognormal(0.05), FIVE), FIVE), {**EXPONENTS, "compare": {"exponent": "a - b"}}, seeds=(32,)),
+    compare(
+        "exponents, 4 seeds and more",
+        two(four_seeds, law(-0.5, lognormal(0.05), FIVE), FIVE),
+        {**EXPONENTS, "compare": {"exponent": "a - b"}},
+        seeds=(32,),
+    ),
     compare("prefactors, x far from 1", EQUAL, {**EXPONENTS, "compare": {"prefactor": "a - b"}}),
-    compare("common random numbers", common(normal), PAIRED, inside={"difference": {"between": [-2, 2]}}, outside={"difference": {"at_least": 2}}),
+    compare(
+        "common random numbers",
+        common(normal),
+        PAIRED,
+        inside={"difference": {"between": [-2, 2]}},
+        outside={"difference": {"at_least": 2}},
+    ),
     compare("differences of t3", common(student), PAIRED),
     compare("differences lognormal, sigma 1", common(centred(lognormal(1.0), 1)), PAIRED, seeds=(4, 8, 32)),
-    compare("interaction, common random numbers", crossed, {"compare": {**PAIRED["compare"], "interaction": "c"}, "expect": {"interaction": {"at_least": 0}, "difference": {"at_least": -99}}}, number="interaction", more=THREE),
+    compare(
+        "interaction, common random numbers",
+        crossed,
+        {
+            "compare": {**PAIRED["compare"], "interaction": "c"},
+            "expect": {"interaction": {"at_least": 0}, "difference": {"at_least": -99}},
+        },
+        number="interaction",
+        more=THREE,
+    ),
     *(
         compare(f"20 intervals, differences {name}", twenty(noise), {**PAIRED, "by": ["part"]}, number="", seeds=seeds, costs=4)
         for name, noise, seeds in (
-            ("normal", normal, (4, 8, 32)), ("t3", student, (4, 32)), ("lognormal, sigma 1", centred(lognormal(1.0), 1), (4, 8, 32)),
-            ("lognormal, sigma 1.5", centred(lognormal(1.5), 1), (4, 8, 32)), ("of 0 or 1", rarely, (4, 8, 32)),
+            ("normal", normal, (4, 8, 32)),
+            ("t3", student, (4, 32)),
+            ("lognormal, sigma 1", centred(lognormal(1.0), 1), (4, 8, 32)),
+            ("lognormal, sigma 1.5", centred(lognormal(1.5), 1), (4, 8, 32)),
+            ("of 0 or 1", rarely, (4, 8, 32)),
         )
     ),
     compare("one seed, equal arms", common(normal), PAIRED, seeds=(1,), answer="unmet"),
-    compare("a diverges on three in ten", diverging, {**PAIRED, "expect": {"difference": {"at_most": 0.05}}}, at="false", number="", seeds=(4, 8, 32), answer="undecided"),
-)  # fmt: skip
+    compare(
+        "a diverges on three in ten",
+        diverging,
+        {**PAIRED, "expect": {"difference": {"at_most": 0.05}}},
+        at="false",
+        number="",
+        seeds=(4, 8, 32),
+        answer="undecided",
+    ),
+)
 
 
 def contrasted(noise: Noise) -> Draw:
@@ -167,11 +198,14 @@ TRENDS = (
     trend("flat, normal", steps([0, 0, 0, 0])),
     trend("flat, lognormal", flat_lognormal),
     trend("flat share of zeros and ones", flat_shares, fields=how("proportion"), seeds=(4, 8, 32)),
-    *(trend(f"last step falls by {fall} standard errors", steps([0, 3, 6, 8, 9, 8], fall=fall), "increasing", at="false") for fall in (1, 2, 3)),
+    *(
+        trend(f"last step falls by {fall} standard errors", steps([0, 3, 6, 8, 9, 8], fall=fall), "increasing", at="false")
+        for fall in (1, 2, 3)
+    ),
     trend("steps of four deviations", steps([0, 4, 8, 12]), "increasing", at="true"),
     trend("one noisy seed", steps([0, 2, 4]), "increasing", seeds=(1,), answer="unmet"),
     trend("largest of the seeds", steps([0, 2, 4]), "increasing", fields=how("max"), seeds=(8,), answer="undecided"),
-)  # fmt: skip
+)
 
 
 def curves(
@@ -197,12 +231,36 @@ def collapse(name: str, draw: Draw, at: Any, bound: float, scale: str = "linear"
 
 
 COLLAPSES = (
-    *(collapse(f"true, shifted grids, noise {s:g} of the range", curves(np.tanh, s, shifted=True), "true", 0.1) for s in (0.05, 0.2, 0.4)),
-    *(collapse(f"true, same x, noise {s:g} of the range", curves(np.tanh, s), "true", 0.05, seeds=(4, 8, 32)) for s in (0.1, 0.2, 0.4)),
-    collapse("factors 2, 3, 4 over four decades", curves(lambda x: np.exp(-1.3 * x), 0.0001, (2.0, 3.0, 4.0)), "false", 0.1, "log", seeds=(4, 8)),
+    *(
+        collapse(f"true, shifted grids, noise {s:g} of the range", curves(np.tanh, s, shifted=True), "true", 0.1)
+        for s in (0.05, 0.2, 0.4)
+    ),
+    *(
+        collapse(f"true, same x, noise {s:g} of the range", curves(np.tanh, s), "true", 0.05, seeds=(4, 8, 32))
+        for s in (0.1, 0.2, 0.4)
+    ),
+    collapse(
+        "factors 2, 3, 4 over four decades",
+        curves(lambda x: np.exp(-1.3 * x), 0.0001, (2.0, 3.0, 4.0)),
+        "false",
+        0.1,
+        "log",
+        seeds=(4, 8),
+    ),
     collapse("curves apart by half the range", curves(np.sqrt, 0.02, (1.0, 1.5, 2.0)), "false", 0.1),
-    collapse("true, 1/x on four places", lambda rng, n: pl.concat([table((1 / x)[:, None] * (1 + 1e-3 * rng.normal(size=(4, n))), x, part=i) for i, x in enumerate(np.array([1.0, 2, 4, 8]) * f for f in (1.0, 1.2, 1.45))]), "true", 0.05, seeds=(4, 8)),
-)  # fmt: skip
+    collapse(
+        "true, 1/x on four places",
+        lambda rng, n: pl.concat(
+            [
+                table((1 / x)[:, None] * (1 + 1e-3 * rng.normal(size=(4, n))), x, part=i)
+                for i, x in enumerate(np.array([1.0, 2, 4, 8]) * f for f in (1.0, 1.2, 1.45))
+            ]
+        ),
+        "true",
+        0.05,
+        seeds=(4, 8),
+    ),
+)
 
 
 def preferred(shape: Callable[[Array], Array], noise: float, k: int) -> Draw:
@@ -218,9 +276,21 @@ def prefer(name: str, draw: Draw, first: str = "power", rival: str = "exponentia
 PREFERRED = (
     *(prefer(f"the truth is the rival, k = {k}", preferred(lambda x: np.exp(0.5 * x), 0.2, k)) for k in (5, 7)),
     prefer("the truth is the law, k = 7", preferred(lambda x: x**2.0, 0.05, 7), at="true"),
-    *(prefer(f"the truth lies between, k = {k}", preferred(lambda x: np.exp(1.5 * np.sqrt(x)), 0.1, k), seeds=(4, 8)) for k in (5, 7)),
-    *(prefer(f"the truth is a logistic, k = {k}", preferred(lambda x: 1 / (1 + np.exp(-(x - 5))), 0.01, k), "exponential", "power", seeds=(8,)) for k in (5, 7)),
-)  # fmt: skip
+    *(
+        prefer(f"the truth lies between, k = {k}", preferred(lambda x: np.exp(1.5 * np.sqrt(x)), 0.1, k), seeds=(4, 8))
+        for k in (5, 7)
+    ),
+    *(
+        prefer(
+            f"the truth is a logistic, k = {k}",
+            preferred(lambda x: 1 / (1 + np.exp(-(x - 5))), 0.01, k),
+            "exponential",
+            "power",
+            seeds=(8,),
+        )
+        for k in (5, 7)
+    ),
+)
 
 
 def alike(settings: int) -> Draw:
