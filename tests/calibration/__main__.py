@@ -1,4 +1,4 @@
-"""Measures every cell longer and writes docs/calibration.md: `python -m tests.calibration [DRAWS]`, 100 unless told.
+"""Measures every cell longer and writes docs/calibration.md: `python -m tests.calibration [DRAWS]`, 60 unless told.
 
 `python -m tests.calibration power [DRAWS]` prints the power of the watched settings alone, to compare with another commit.
 """

@@ -26,7 +26,7 @@ Draw = Callable[[np.random.Generator, int], pl.DataFrame]
 LEVEL = 0.001
 """Chance that simulation alone shows a rate beyond its bound, for one rate that is just as promised."""
 ERROR, COVER = 0.05, 0.93
-SHORT, LONG = 20, 100
+SHORT, LONG = 20, 60
 
 
 @dataclass(frozen=True, kw_only=True)
