@@ -253,7 +253,6 @@ COLLAPSES = (
         draw=decades_apart,
         at="false",
         seeds=(4, 8),
-        answer="unmet",
     ),
     collapse("curves apart by half the range", curves(np.sqrt, 0.02, (1.0, 1.5, 2.0)), "false", 0.1),
     collapse(
