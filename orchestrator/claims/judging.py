@@ -262,10 +262,9 @@ def _text_axis(subject: Subject) -> str:
     rows, claims = subject.evidence.rows, (subject.claim, subject.rows_claim)
     axes = [name for claim in claims if not claim.judged_by.rowwise for name in claim.axes if name in rows.columns]
     for name in axes:
-        column = rows[name]
-        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean or column.is_null().all()):
-            if column.cast(pl.String).cast(pl.Float64, strict=False).null_count() > column.null_count():
-                return f"'{name}' must be a number, but is text; give it as 'by', or name a column of numbers"
+        text = rows[name].cast(pl.String) if rows.schema[name] in (pl.String, pl.Categorical, pl.Enum) else None
+        if text is not None and text.cast(pl.Float64, strict=False).null_count() > text.null_count():
+            return f"'{name}' must be a number, but is text; give it as 'by', or name a column of numbers"
     return ""
 
 

@@ -34,28 +34,7 @@ DRAWS = ((0, False), (1, False), (0, True))
 """Rows are imagined so: which draw, and whether all seeds agree. What is lacking in all of them is lacking for certain."""
 PLANNED = ("arm", "seed")
 PLAIN_WORDS = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "in",
-        "between",
-        "true",
-        "false",
-        "like",
-        "abs",
-        "ln",
-        "log",
-        "log2",
-        "log10",
-        "sqrt",
-        "exp",
-        "pow",
-        "power",
-        "floor",
-        "ceil",
-        "round",
-    ]
+    ["and", "or", "not", "in", "between", "true", "false", "like", "abs", "ln", "log", "log2", "log10", "sqrt", "exp", "pow"]
 )
 """Words of a condition that is null, and no truth value, where what it needs is not known."""
 
