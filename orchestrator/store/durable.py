@@ -58,6 +58,11 @@ def create(path: Path, data: bytes) -> bool:
     return True
 
 
+def now() -> str:
+    """This moment, as records note it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def text(value: Any) -> str:
     """The value as JSON, keys sorted."""
     return json.dumps(value, indent=1, sort_keys=True, default=str)

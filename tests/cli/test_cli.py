@@ -393,6 +393,12 @@ def test_conflicts_of_a_merge_are_listed_and_leave_with_three(lawsweep: Lawsweep
     assert said.code == 3 and "half" in said.out
 
 
+def test_merged_sweeps_are_judged_and_reported_again(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+    store = tmp_path / "new"
+    assert "judging halves" in lawsweep("merge", good / "store", "--store", store).err
+    assert (store / "verdicts" / "halves.json").exists() and (store / "reports" / "halves" / "report.html").exists()
+
+
 @pytest.mark.slow
 def test_mlflow_is_brought_up_to_date_and_gives_a_store_back(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     assert lawsweep("merge", good / "store", "--store", tmp_path / "store").code == 0
