@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,10 +128,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
 
     sweep = spec_of(spec, size, store)
     if resolved:
-        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(answers.json_text(sweep.resolved(), indent=2))
         return
     outlook = forecast.forecast(sweep, store, pilot)
     if as_json:
-        answers.say(json.dumps(outlook.as_json()))
+        answers.say(answers.json_text(outlook.as_json()))
     else:
         show.outlook(outlook)

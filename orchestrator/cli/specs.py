@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from orchestrator import answers
@@ -21,7 +19,7 @@ def list_command(as_json: bool) -> None:
     sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        answers.say(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
+        answers.say(answers.json_text({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
     click.echo("\nworkloads: " + ", ".join(describe.shipped()))

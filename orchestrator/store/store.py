@@ -254,8 +254,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
     if not mark.exists():
         _may_be_made(folder, create)
     if create:
-        durable.write(folder / ".probe", b"")
-        (folder / ".probe").unlink(missing_ok=True)
+        durable.try_out(folder)
     if not mark.exists():
         durable.write(mark, durable.json_bytes({"format": FORMAT}))
     _check_format(mark)
