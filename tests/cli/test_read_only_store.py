@@ -51,7 +51,7 @@ def everything(folder: Path) -> set[Path]:
 
 def test_it_can_be_asked(lawsweep: Lawsweep, shut: Path) -> None:
     assert "halves" in lawsweep("status", "--store", shut).out
-    assert lawsweep("query", "select count(*) as n from halves", "--format", "csv", "--store", shut).out.split() == ["n", "3"]
+    assert lawsweep("query", "select count(*) as n from halves", "--format", "csv", "--store", shut).out.split()[-1] == "3"
 
 
 @pytest.mark.parametrize("command", ["claims", "report"])
