@@ -34,7 +34,7 @@ def check_command(specs: tuple[str, ...]) -> None:
     Example:
       lawsweep check sweeps/*.yaml
     """
-    from orchestrator.check import conditions, one_source
+    from orchestrator.check import conditions, last_digits, one_source
     from orchestrator.driver.measure import prepare
     from orchestrator.spec import parsing
 
@@ -44,7 +44,7 @@ def check_command(specs: tuple[str, ...]) -> None:
             spec = parsing.read(name, size=size)
             workload, plan = prepare(spec)
             conditions.check(spec, workload)
-            warnings |= dict.fromkeys(one_source.warnings(spec, workload))
+            warnings |= dict.fromkeys((*one_source.warnings(spec, workload), *last_digits.warnings(spec, plan)))
             counts[size or "base"] = f"{len(plan):,} points" if spec.search is None else "points as its search asks"
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
         for warning in warnings:
