@@ -31,6 +31,12 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
         click.echo(line)
 
 
+def aside(text: str) -> None:
+    """Say on the error stream what is worth knowing beside the answer, if anything is."""
+    if text:
+        click.echo(text, err=True)
+
+
 def step(command: str) -> Callable[[str], None]:
     """Says on the error stream what a command is at, from its first second on."""
     return lambda text: click.echo(f"{command}: {text}", err=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from orchestrator import answers
@@ -21,7 +19,7 @@ def list_command(as_json: bool) -> None:
     sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        answers.say(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
+        answers.say(answers.json_text({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
     click.echo("\nworkloads: " + ", ".join(describe.shipped()))
@@ -37,7 +35,7 @@ def check_command(specs: tuple[str, ...]) -> None:
     Example:
       lawsweep check sweeps/*.yaml
     """
-    from orchestrator.check import conditions, one_source
+    from orchestrator.check import conditions, last_digits, one_source
     from orchestrator.claims.outlook import prospects
     from orchestrator.driver.measure import prepare
     from orchestrator.spec import parsing
@@ -48,7 +46,7 @@ def check_command(specs: tuple[str, ...]) -> None:
             spec = parsing.read(name, size=size)
             workload, plan = prepare(spec)
             conditions.check(spec, workload)
-            warnings |= dict.fromkeys(one_source.warnings(spec, workload))
+            warnings |= dict.fromkeys((*one_source.warnings(spec, workload), *last_digits.warnings(spec, plan)))
             for prospect in prospects.prospects(spec, plan):
                 if prospect.warning:
                     lacking.setdefault(prospect.warning, []).append(size or "base")
