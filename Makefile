@@ -10,17 +10,17 @@ TOGETHER := -n 2 --dist worksteal -m "not slow"
 SERVED := -n 2 --dist loadfile -m "slow and not timed"
 TIMED := -m timed
 # The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
-LONG := $(addprefix --ignore=tests/,workloads contract mutants fitting/test_calibration.py search/test_replicate.py search/test_proposers_level_set.py)
+LONG := $(addprefix --ignore=tests/,workloads contract mutants calibration search/test_replicate.py search/test_proposers_level_set.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
 test covered quick: export OMP_NUM_THREADS ?= 1
 # Linters use one core, and tests now and then less than two.
 BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint browser covered quick portable mutants style bench
+.PHONY: help setup run test check lint browser covered quick portable mutants calibrate style bench
 
 help:  ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev  ## Install the project and its tools into .venv
 
@@ -51,6 +51,9 @@ quick: $(VENV)/.dev
 
 portable: $(VENV)/.dev  ## Run what compares numbers as on another processor, and with four threads
 	$(BIN)/python tests/portable.py -n 2 --dist worksteal
+
+calibrate: $(VENV)/.dev  ## Measure false verdicts, coverage and power, and write docs/calibration.md
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m tests.calibration
 
 mutants: $(VENV)/.dev  ## Print which wrong result turns which claim of which sweep
 	$(BIN)/python -m tests.mutants

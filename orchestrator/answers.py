@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 _APART: list[TextIO] = []  # the stream that answers go to, once it is kept apart
 
@@ -38,3 +40,22 @@ def keep_apart() -> None:
 def say(text: str) -> None:
     """Give one answer, at once."""
     print(text, file=_APART[0] if _APART else sys.stdout, flush=True)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """The value as JSON that every program can read; whole numbers keep all their digits.
+
+    JSON has no NaN and no infinity: they are the strings "NaN", "Infinity", "-Infinity" there.
+    """
+    return json.dumps(plain(value), indent=indent, default=str, allow_nan=False, ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can say it."""
+    if isinstance(value, dict):
+        return {plain(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value

@@ -144,6 +144,12 @@ def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | 
     return tuple(_verdict(subject, decision, spec, books, faults.get(i, "")) for i, (subject, decision) in paired)
 
 
+def unshared(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> tuple[Evidence, list[Finding]]:
+    """The rows of one claim and what its judge says of them at the plain level: no other claim and no earlier look counts."""
+    subject = _subject(spec, claim, by_source)
+    return subject.evidence, _findings(subject, _case(subject, LEVEL))
+
+
 def spared(act: Callable[[], T], otherwise: Callable[[str], T]) -> T:
     """What an act gives, or what stands for it where it raises: a fault of one claim's judge must not cost the others.
 
@@ -243,12 +249,23 @@ def _verdict(subject: Subject, decision: Decision, spec: Spec, books: Bookkeepin
 def _findings(subject: Subject, case: Case) -> list[Finding]:
     """What the rows say, group by group, and what they cannot say."""
     meant, evidence = subject.rows_claim, subject.evidence
-    if subject.source.missing:
-        return [_nothing(subject.source.missing)]
+    if missing := subject.source.missing or _text_axis(subject):
+        return [_nothing(missing)]
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
     judged = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
     return [sentences.explained(finding) for finding in judged]
+
+
+def _text_axis(subject: Subject) -> str:
+    """A sentence where a column that a claim takes for an axis holds texts that are no numbers; empty where none does."""
+    rows, claims = subject.evidence.rows, (subject.claim, subject.rows_claim)
+    axes = [name for claim in claims if not claim.judged_by.rowwise for name in claim.axes if name in rows.columns]
+    for name in axes:
+        text = rows[name].cast(pl.String) if rows.schema[name] in (pl.String, pl.Categorical, pl.Enum) else None
+        if text is not None and text.cast(pl.Float64, strict=False).null_count() > text.null_count():
+            return f"'{name}' must be a number, but is text; give it as 'by', or name a column of numbers"
+    return ""
 
 
 def _nothing(why: str) -> Finding:

@@ -31,7 +31,7 @@ def diff_command(left: str, right: str, columns: tuple[str, ...], size: str | No
 
     differences = diff.diff(diff.side(left, store, size), diff.side(right, store, size), columns)
     if as_json:
-        answers.say(json.dumps(differences.as_json(), default=str))
+        answers.say(answers.json_text(differences.as_json()))
         return 0 if differences.shared else 2
     if not differences.shared:
         sides = f"{differences.left} and {differences.right}"
@@ -98,7 +98,7 @@ def audit_command(
     audited = audit.audit(spec, stored.store, **options, tell=tell)  # type: ignore[arg-type]
     page.refresh(stored)
     if as_json:
-        answers.say(json.dumps(audited.as_json(), default=str))
+        answers.say(answers.json_text(audited.as_json()))
     else:
         click.echo(f"{audited.sweep}: {audited.agreeing:,} of {audited.points:,} points agree")
         compared = {"sample": "by the signs of their differences", "cost": "by their steps; costs may differ"}

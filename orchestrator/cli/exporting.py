@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -37,7 +36,7 @@ def export_command(sweep: str, out: str | None, bundle: bool, size: str | None, 
     folder = Path(out) if out else stored.store.path / "exports" / stored.name
     files = export.write(stored, judging.judge(stored), folder, bundle=bundle, tell=tell)
     if as_json:
-        answers.say(json.dumps([str(path) for path in files]))
+        answers.say(answers.json_text([str(path) for path in files]))
         return
     for path in files:
         click.echo(f"  {path}")

@@ -40,15 +40,25 @@ def import_command(tracking_uri: str, store: str) -> None:
 @click.argument("other", type=click.Path(exists=True, file_okay=False))
 @store_option
 def merge_command(other: str, store: str) -> int:
-    """Take the rows and plans of the store OTHER into this one; conflicting values are listed, and leave with 3."""
+    """Take the rows, runs, plans, claims and kept texts of the store OTHER into this one, and judge and report again.
+
+    Conflicting values are listed, and leave with 3. Runs of OTHER get numbers that follow those here.
+    """
     from orchestrator.cli import show
     from orchestrator.store import open_store
     from orchestrator.store.merge import merge
 
-    conflicts = merge(open_store(store, create=True), open_store(other))
+    tell = show.step("merge")
+    tell(f"reading {other}")
+    merged = open_store(other)
+    conflicts = merge(open_store(store, create=True), merged)
     click.echo(f"{store}: merged {other}; {len(conflicts):,} conflicts")
     if conflicts:
         show.table([vars(conflict) for conflict in conflicts[:50]])
+    from orchestrator.check import judged_again
+
+    for sentence in judged_again.of_workloads(open_store(store), merged.workloads(), tell):
+        click.echo(sentence, err=True)
     return 3 if conflicts else 0
 
 

@@ -34,7 +34,6 @@ def logs_command(sweep: str, point: str | None, size: str | None, store: str, as
     lawsweep logs khm_codes
     lawsweep logs khm_codes 161cc55a958990ca
     """
-    import json
 
     from orchestrator.errors import QueryError, nearest
     from orchestrator.results.stored_sweep import open_sweep
@@ -54,7 +53,7 @@ def logs_command(sweep: str, point: str | None, size: str | None, store: str, as
                 continue
             printed += 1
             if as_json:
-                answers.say(json.dumps({"pack": record["pack"], **entry}))
+                answers.say(answers.json_text({"pack": record["pack"], **entry}))
             else:
                 click.echo(_entry_text(record["pack"], entry))
     if not printed and not as_json:

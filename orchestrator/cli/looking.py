@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -31,7 +30,7 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
 
     statuses = status.status(open_store(store), sweep)
     if as_json:
-        answers.say(json.dumps([vars(state) for state in statuses]))
+        answers.say(answers.json_text([vars(state) for state in statuses]))
         return
     show.table([state.row() for state in statuses])
     for state in statuses:
@@ -61,8 +60,11 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, same_c
     from orchestrator.claims.verdict import exit_code
     from orchestrator.cli import show
     from orchestrator.results.stored_sweep import open_sweep
+    from orchestrator.store import elsewhere
 
-    sweep = open_sweep(spec, size, store)
+    folder, aside = elsewhere.writable(store)
+    show.aside(aside)
+    sweep = open_sweep(spec, size, folder)
     if strict:
         frozen.check(sweep.spec)
     if same_code:
@@ -70,7 +72,7 @@ def claims_command(spec: str, size: str | None, store: str, strict: bool, same_c
     verdicts = [verdict.record() for verdict in judging.judge(sweep)]
     checks = [check.record() for check in bug_guards.look(sweep)]
     if as_json:
-        answers.say(json.dumps([*verdicts, *checks], indent=2, ensure_ascii=False))
+        answers.say(answers.json_text([*verdicts, *checks], indent=2))
     else:
         show.verdicts(verdicts)
         show.checks(checks)
@@ -119,23 +121,34 @@ def query_command(sql: str, store: str, form: str, output: str | None) -> None:
 @size_option
 @store_option
 @same_code_option
+@click.option("--out", type=click.Path(file_okay=False), help="Write the report into this folder too.")
 @click.option("--json", "as_json", is_flag=True, help="Verdicts and paths as JSON.")
-def report_command(spec: str, size: str | None, store: str, same_code: bool, as_json: bool) -> None:
-    """Judge SPEC and write its report, figures included, into the store."""
+def report_command(spec: str, size: str | None, store: str, same_code: bool, out: str | None, as_json: bool) -> None:
+    """Judge SPEC and write its report, figures included, into the store, and with --out into a folder too.
+
+    Of a store that may only be read, a folder elsewhere takes what is new; which one is said.
+    """
+    from pathlib import Path
+
     from orchestrator.check import bug_guards
     from orchestrator.claims import judging
     from orchestrator.cli import show
     from orchestrator.report import page
     from orchestrator.results.stored_sweep import open_sweep
+    from orchestrator.store import elsewhere
 
-    sweep = open_sweep(spec, size, store)
+    folder, aside = elsewhere.writable(store)
+    show.aside(aside)
+    sweep = open_sweep(spec, size, folder)
     if same_code:
         sweep.accept_code()
     verdicts, checks = judging.judge(sweep), bug_guards.look(sweep)
-    paths = page.paths(page.write(sweep, verdicts))
+    paths = page.paths(page.write(sweep, verdicts, Path(out).expanduser() if out else None))
     records, checked = [verdict.record() for verdict in verdicts], [check.record() for check in checks]
     if as_json:
-        answers.say(json.dumps({"verdicts": records, "checks": checked, "report": paths, "code_change": sweep.code_change}))
+        answers.say(
+            answers.json_text({"verdicts": records, "checks": checked, "report": paths, "code_change": sweep.code_change})
+        )
         return
     show.verdicts(records)
     show.checks(checked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ class Outcomes:
 
         self._results.append(result)
         if self._options["as_json"]:
-            answers.say(json.dumps(result.as_json()))
+            answers.say(answers.json_text(result.as_json()))
         elif not self._options["quiet"]:
             show.result(result)
 
@@ -51,7 +50,7 @@ class Outcomes:
         text, code = _sentence(error)
         self._errors.append((sweep, text, code))
         if self._options["as_json"]:
-            answers.say(json.dumps({"sweep": sweep, "error": text, "exit_code": code}))
+            answers.say(answers.json_text({"sweep": sweep, "error": text, "exit_code": code}))
         click.echo(f"lawsweep: {sweep} failed, the other sweeps go on: {text}", err=True)
 
     def __enter__(self) -> Outcomes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,16 +113,19 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
       lawsweep plan mine.yaml --pilot
       lawsweep plan mine.yaml --resolved
     """
+    from orchestrator.claims.outlook import prospects
     from orchestrator.cli import show
     from orchestrator.driver import forecast
+    from orchestrator.driver.measure import prepare
     from orchestrator.results.sources.kept_sweeps import spec_of
 
     sweep = spec_of(spec, size, store)
     if resolved:
-        answers.say(json.dumps(sweep.resolved(), indent=2, ensure_ascii=False))
+        answers.say(answers.json_text(sweep.resolved(), indent=2))
         return
-    outlook = forecast.forecast(sweep, store, pilot)
+    outlook, claims = forecast.forecast(sweep, store, pilot), prospects.prospects(sweep, prepare(sweep)[1])
     if as_json:
-        answers.say(json.dumps(outlook.as_json()))
+        answers.say(answers.json_text({**outlook.as_json(), "claims": [each.as_json() for each in claims]}))
     else:
         show.outlook(outlook)
+        show.prospects(claims)

@@ -11,10 +11,12 @@ import click
 from orchestrator.wording import duration
 
 if TYPE_CHECKING:
+    from orchestrator.claims.outlook.prospects import Prospect
     from orchestrator.driver.forecast import Forecast
     from orchestrator.sweep import Result
 
 WHOLE = ("claim", "verdict", "check", "is", "sweep")  # columns whose cells are never broken
+GROUPS = 4  # groups of a claim that a plan lists
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow", "unmet": "yellow", "broken": "red"}
 
 
@@ -27,6 +29,12 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
     width = shutil.get_terminal_size().columns
     for line in text_table.lines(names, texts, width=width, whole=WHOLE, style=_coloured) if names else ():
         click.echo(line)
+
+
+def aside(text: str) -> None:
+    """Say on the error stream what is worth knowing beside the answer, if anything is."""
+    if text:
+        click.echo(text, err=True)
 
 
 def step(command: str) -> Callable[[str], None]:
@@ -161,6 +169,22 @@ def outlook(expected: Forecast) -> None:
         lines["GPU"] = f"{expected.gpu_hours:.3g} GPU-hours"
     for name, text in lines.items():
         click.echo(f"  {name:<8}{text}")
+
+
+def prospects(claims: Sequence[Prospect]) -> None:
+    """What the plan gives each claim: its groups, what will be lacking, and what only rows can tell."""
+    for each in claims:
+        click.echo(f"  claim {each.claim}: {each.word}")
+        for reason in each.reasons:
+            click.echo(f"    {reason}")
+        for condition in each.conditions:
+            click.echo(f"    known once rows are there: {condition}")
+        for group in each.groups[:GROUPS]:
+            x = "" if group.x is None else f", {group.x} x"
+            decades = "" if group.decades is None else f" over {group.decades:.2g} decades"
+            click.echo(f"    {group.group or 'all'}: {group.rows:,} rows{x}{decades}, {group.seeds} seeds")
+        if len(each.groups) > GROUPS:
+            click.echo(f"    and {len(each.groups) - GROUPS} more groups")
 
 
 def _time(expected: Forecast) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from orchestrator import answers
@@ -21,7 +19,7 @@ def list_command(as_json: bool) -> None:
     sweeps = [parsing.read(name) for name in parsing.shipped()]
     rows = [{"sweep": s.name, "workload": s.workload, "sizes": ", ".join(s.sizes), "question": s.question} for s in sweeps]
     if as_json:
-        answers.say(json.dumps({"sweeps": rows, "workloads": list(describe.shipped())}))
+        answers.say(answers.json_text({"sweeps": rows, "workloads": list(describe.shipped())}))
         return
     show.table(rows)
     click.echo("\nworkloads: " + ", ".join(describe.shipped()))
@@ -30,26 +28,31 @@ def list_command(as_json: bool) -> None:
 @click.command("check")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
 def check_command(specs: tuple[str, ...]) -> None:
-    """Read SPEC at its base and every size, with its workload, and refuse what cannot run; warn of claims that measure nothing.
+    """Read SPEC at its base and every size, with its workload, and refuse what cannot run; warn of claims that measure nothing,
+    and of claims that will be unmet whatever is measured.
 
     \b
     Example:
       lawsweep check sweeps/*.yaml
     """
-    from orchestrator.check import conditions, one_source
+    from orchestrator.check import conditions, last_digits, one_source
+    from orchestrator.claims.outlook import prospects
     from orchestrator.driver.measure import prepare
     from orchestrator.spec import parsing
 
     for name in specs:
-        counts, warnings = {}, dict[str, None]()
+        counts, warnings, lacking = {}, dict[str, None](), dict[str, list[str]]()
         for size in (None, *parsing.read(name).sizes):
             spec = parsing.read(name, size=size)
             workload, plan = prepare(spec)
             conditions.check(spec, workload)
-            warnings |= dict.fromkeys(one_source.warnings(spec, workload))
+            warnings |= dict.fromkeys((*one_source.warnings(spec, workload), *last_digits.warnings(spec, plan)))
+            for prospect in prospects.prospects(spec, plan):
+                if prospect.warning:
+                    lacking.setdefault(prospect.warning, []).append(size or "base")
             counts[size or "base"] = f"{len(plan):,} points" if spec.search is None else "points as its search asks"
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
-        for warning in warnings:
+        for warning in (*warnings, *(f"{text} (size {', '.join(sizes)})" for text, sizes in lacking.items())):
             click.echo(f"  warning: {warning}", err=True)
 
 

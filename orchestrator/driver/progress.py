@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ def showing(title: str, style: str = "auto") -> Iterator[Show]:
     if style == "quiet":
         yield lambda done, total, failures: None
     elif style == "json":
-        yield _lines(title, lambda event: answers.say(json.dumps(event)), every=1.0)
+        yield _lines(title, lambda event: answers.say(answers.json_text(event)), every=1.0)
     elif style == "auto" and sys.stderr.isatty():
         with _bar(title) as show:
             yield show

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import SpecError, WorkloadError, nearest
-from orchestrator.plan.identity import Identity
+from orchestrator.plan.identity import MAX_DIGITS, Identity
 from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Grid
 from orchestrator.workload.describe import Value, Workload
+
+ROUNDING = 8
+"""Units in the last place by which one number may differ where it is worked out in two ways, as 0.3 and 0.1 + 0.2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +62,23 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
     if spec.search is None:
         for grid in spec.grids():
             for values in assignments(spec, grid, workload):
-                builder.add(grid.arm, values, range(spec.seeds.count))
+                before = len(builder.plan)
+                positions = builder.add(grid.arm, values, range(spec.seeds.count))
+                if positions and positions[0] < before:
+                    _refuse_other_values(spec, grid, values, builder.plan.point(positions[0]))
     return builder.finished()
+
+
+def _refuse_other_values(spec: Spec, grid: Grid, values: Mapping[str, Value | None], there: Mapping[str, Value | None]) -> None:
+    """Raise SpecError where a point would be taken for another one whose values differ by more than rounding."""
+    for name, value in values.items():
+        other = there[name]
+        if isinstance(value, float) and isinstance(other, float) and abs(value - other) > ROUNDING * math.ulp(value):
+            place = grid.places.get(name) or spec.where()
+            raise SpecError(
+                f"{place}: values of '{name}' must differ within their first {MAX_DIGITS} digits, or not at all, but got "
+                f"{other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
+            )
 
 
 class Builder:

@@ -63,8 +63,8 @@ def prepare() -> None:
         _template(form)
 
 
-def write(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Report:
-    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before.
+def write(sweep: StoredSweep, verdicts: Sequence[Verdict], out: Path | None = None) -> Report:
+    """Write the report of a sweep under `reports/<sweep>/` of its store, over the one before, and into `out` if given.
 
     That of each size is kept beside it too, under `reports/<sweep>.<size>/`.
     """
@@ -74,9 +74,11 @@ def write(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Report:
     files = {f"{drawing.name}.png": png for drawing, png, _ in rendered}
     files |= {f"{drawing.name}.svg": svg.encode() for drawing, _, svg in rendered}
     files |= {f"report.{form}": _template(form).render(view).encode() for form in FORMS}
-    for target in (folder.with_name(f"{sweep.name}.{sweep.size}"), folder):
+    targets = [folder.with_name(f"{sweep.name}.{sweep.size}"), folder, *([out] if out else [])]
+    for target in targets:
         for name, data in files.items():
             durable.write(target / name, data)
+    folder = targets[-1]
     return Report(
         page=folder / "report.html",
         markdown=folder / "report.md",

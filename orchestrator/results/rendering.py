@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as csv
 
+from orchestrator import answers
 from orchestrator.errors import QueryError, nearest
 from orchestrator.results import text_table
 from orchestrator.store.parts import part_bytes
@@ -29,9 +28,7 @@ def render(table: pa.Table, format: str = "table") -> str | bytes:
         csv.write_csv(_flat(table), sink)
         return sink.getvalue().decode()
     if format == "json":
-        return json.dumps(
-            [_plain(row) for row in table.to_pylist()], indent=1, default=str, allow_nan=False, ensure_ascii=False
-        )
+        return answers.json_text(table.to_pylist(), indent=1)
     if format == "table":
         return _grid(table)
     raise QueryError(f"--format: it must be one of {', '.join(FORMATS)}, but got '{format}'{nearest(format, FORMATS)}")
@@ -41,20 +38,9 @@ def _flat(table: pa.Table) -> pa.Table:
     """The table with nested values as JSON texts: CSV has no others."""
     for index, field in enumerate(table.schema):
         if pa.types.is_nested(field.type):
-            values = [None if v is None else json.dumps(_plain(v), default=str) for v in table.column(index).to_pylist()]
+            values = [None if v is None else answers.json_text(v) for v in table.column(index).to_pylist()]
             table = table.set_column(index, field.name, pa.array(values, pa.string()))
     return table
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON can say it."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
 
 
 def _grid(table: pa.Table) -> str:

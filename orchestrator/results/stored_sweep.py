@@ -135,13 +135,17 @@ class StoredSweep:
         if not records:
             return None
         record = records.get(self.size) or records[next(reversed(records))]
-        # Claims speak of what the other derives: a spec that cannot be read must say so.
-        return StoredSweep(store=self.store, record=record, file_spec=_parsed(record) if record.get("spec") else None)
+        return of_record(self.store, record)
 
 
 def in_store(spec: Spec, store: Store) -> StoredSweep:
     """The sweep of that spec, at its size, as the store holds it; StoreError where it was never run there."""
     return StoredSweep(store=store, record=store.latest(spec.name, spec.size or BASE), file_spec=spec)
+
+
+def of_record(store: Store, record: Mapping[str, Any]) -> StoredSweep:
+    """The sweep of a plan, to be judged by the spec saved with it; SpecError where that cannot be read any more."""
+    return StoredSweep(store=store, record=record, file_spec=_parsed(record) if record.get("spec") else None)
 
 
 def open_sweep(reference: str, size: str | None, store: str | Path) -> StoredSweep:

@@ -40,6 +40,17 @@ def write(path: Path, data: bytes) -> None:
         raise refusal(path, error) from error
 
 
+def try_out(folder: Path) -> None:
+    """Write and remove a file in the folder; StoreError where that cannot be."""
+    write(folder / ".probe", b"")
+    (folder / ".probe").unlink(missing_ok=True)
+
+
+def is_shut(error: StoreError) -> bool:
+    """Whether something was not written because it may not be: no right to it, or a disk that may only be read."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in SHUT
+
+
 def create(path: Path, data: bytes) -> bool:
     """Whether the file was made by this call: False where it was there before; StoreError where it cannot be."""
     try:
@@ -56,6 +67,11 @@ def create(path: Path, data: bytes) -> bool:
         path.unlink(missing_ok=True)
         raise refusal(path, error) from error
     return True
+
+
+def now() -> str:
+    """This moment, as records note it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def text(value: Any) -> str:

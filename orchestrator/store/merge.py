@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,13 +13,13 @@ import pyarrow.compute as pc
 
 from orchestrator.columns import OK
 from orchestrator.errors import StoreError
-from orchestrator.store import durable, parts, point_ids, row_format
+from orchestrator.store import durable, kept_texts, logs, parts, point_ids, renumbering, row_format
 from orchestrator.store.counted_rows import table, view
 from orchestrator.store.parts import Part
+from orchestrator.store.renumbering import Numbers
 from orchestrator.store.store import Store
 
 SAMPLE = b"sample"  # the value of a param under which a point is a sample: another number the next time
-ORIGIN = ("generation", "merged")  # what a run's record says of its place in a store, not of the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,13 @@ class Conflict:
 
 
 def merge(store: Store, other: Store) -> tuple[Conflict, ...]:
-    """Copy the other store's rows, plans and runs into this one; what comes back are the values in which they disagree.
+    """Take the other store's rows, runs, plans and what was said of them into this one; what comes back are the values in
+    which they disagree.
 
-    Both rows of a disagreement are kept, and the rule of all readers says which one counts. Of two plans for one sweep and
-    size the later one stays; what was claimed here stays. The same merge again changes nothing. Raises StoreError where a
-    column has two types.
+    Each run of the other gets a number after all of this one's, and its rows, packs and plans bear that. So both rows of a
+    disagreement are kept, and of two ok rows that of the store merged in counts, as one measured later would. Of two plans for
+    one sweep and size the later one stays. The same merge again changes nothing. States of points that are not final and what
+    MLflow has stay behind. Raises StoreError where a column has two types.
     """
     if store.path.resolve() == other.path.resolve():
         raise StoreError(
@@ -54,12 +58,19 @@ def merge(store: Store, other: Store) -> tuple[Conflict, ...]:
     for name in other.workloads():
         parts.unify((*store.parts(name), *other.parts(name)))
     clashes = tuple(c for name in other.workloads() for c in conflicts(store.parts(name), other.parts(name)))
+    numbers = renumbering.renumbered(store, other)
     for name in other.workloads():
-        for part in other.parts(name):
-            store.put(name, part.name, part.path.read_bytes())
-    _merge_plans(store, other, _merge_runs(store, other))
-    _merge_claims(store, other)
+        parts.settled(partial(_merge_rows, store, other, name, numbers))
+    _merge_logs(store, other, numbers)
+    _merge_texts(store, other)
+    _merge_plans(store, other, numbers)
+    _merge_said(store, other)
     return clashes
+
+
+def _merge_rows(store: Store, other: Store, workload: str, numbers: Numbers) -> None:
+    for part in other.parts(workload):
+        store.put(workload, *numbers.part(part))
 
 
 def conflicts(mine: Sequence[Part], other_parts: Sequence[Part]) -> Iterator[Conflict]:
@@ -120,35 +131,91 @@ def _not_a_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(pc.is_nan(column), False)
 
 
-def _merge_runs(store: Store, other: Store) -> dict[int, int]:
-    """Number in this store of each of the other's runs; a number that is taken by another run gets the next free one."""
-    numbers: dict[int, int] = {}
-    generations = {_run_key(run): run["generation"] for run in store.runs()}
-    used = set(generations.values())
-    for run in other.runs():
-        old = run["generation"]
-        new = generations.get(_run_key(run)) or (old if old not in used else max(*used, *numbers.values(), 0) + 1)
-        if _run_key(run) not in generations:
-            durable.write(store.run_path(new), durable.json_bytes({**run, "generation": new, "merged": True}))
-        used.add(new)
-        numbers[old] = new
-    return numbers
-
-
-def _run_key(run: Mapping[str, Any]) -> str:
-    return durable.text({k: v for k, v in run.items() if k not in ORIGIN})
-
-
-def _merge_plans(store: Store, other: Store, numbers: Mapping[int, int]) -> None:
+def _merge_plans(store: Store, other: Store, numbers: Numbers) -> None:
+    """Take over plans that are later than those here, each with what its search has found."""
     created = {(r["sweep"], r["size"]): r["created"] for r in store.plans()}
     for record in other.plans():
-        if record["created"] > created.get((record["sweep"], record["size"]), ""):
-            plan = other.plan(record["sweep"], record["size"])
-            store.save_plan(plan, {**record, "generation": numbers.get(record.get("generation", 0), record.get("generation"))})
+        sweep, size = record["sweep"], record["size"]
+        is_later = record["created"] > created.get((sweep, size), "")
+        if is_later:
+            number = numbers.run(record["generation"]) if record.get("generation") else record.get("generation")
+            store.save_plan(other.plan(sweep, size), {**renumbering.moved(record, store, other), "generation": number})
+        theirs, mine = other.boundaries_path(sweep, size), store.boundaries_path(sweep, size)
+        if theirs.exists() and (is_later or not mine.exists()):
+            _copy(theirs, mine)
 
 
-def _merge_claims(store: Store, other: Store) -> None:
-    """Copy what was claimed of sweeps that nothing is claimed of here; verdicts follow from the rows and are not copied."""
-    for path in sorted((other.path / "claims").glob("[!.]*.json")):
-        if store.load("claims", path.stem) is None:
-            store.save("claims", path.stem, durable.load(path))
+def _merge_logs(store: Store, other: Store, numbers: Numbers) -> None:
+    """What packs printed, under the names that they have here."""
+    for workload in other.workloads():
+        for path in logs.paths(other, workload):
+            record = durable.load(path)
+            pack = numbers.pack(path.stem)
+            target = path.relative_to(other.path).with_name(f"{pack}.json")
+            if not (store.path / target).exists():
+                durable.write(store.path / target, durable.json_bytes({**record, "pack": pack}))
+
+
+def _merge_texts(store: Store, other: Store) -> None:
+    """The files of workloads and the texts of specs, which bear their hash."""
+    for folder in (kept_texts.SOURCES, kept_texts.SPECS):
+        for path in sorted((other.path / folder).rglob("*")):
+            target = store.path / path.relative_to(other.path)
+            if path.is_file() and not path.name.startswith(".") and not target.exists():
+                _copy(path, target)
+
+
+def _merge_said(store: Store, other: Store) -> None:
+    """What was said of sweeps and workloads: records of claims and of code that is the same become one record."""
+    for kind in SAID:
+        for path in sorted((other.path / kind).glob("[!.]*.json")):
+            mine, theirs = store.load(kind, path.stem), durable.load(path)
+            both = theirs if mine is None else JOINED[kind](mine, theirs) if kind in JOINED else mine
+            if both != mine:
+                store.save(kind, path.stem, both)
+
+
+def _same_code(mine: Any, theirs: Any) -> Any:
+    """Of each VERSION, the groups of codes that either calls the same."""
+    groups = {version: [*mine.get(version, []), *theirs.get(version, [])] for version in {**mine, **theirs}}
+    return {version: [g for i, g in enumerate(each) if g not in each[:i]] for version, each in groups.items()}
+
+
+def _one_book(mine: Any, theirs: Any) -> Any:
+    """Two records of claims as one: of a claim or sample that both have, what was entered first stays; all looks count."""
+    if not (isinstance(mine, dict) and isinstance(theirs, dict) and "samples" in mine and "samples" in theirs):
+        return mine
+    looks = _looks(mine)
+    looks += [look for look in _looks(theirs) if _look(look) not in [_look(each) for each in looks]]
+    joined = {key: _earlier(mine[key], theirs[key]) for key in ("claims", "samples")}
+    looks.sort(key=lambda look: str(look.get("since", "")))
+    return {**mine, **joined, "seen": mine["seen"] or theirs["seen"], "looks": looks}
+
+
+def _earlier(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**theirs, **mine}
+    for name in mine.keys() & theirs.keys():
+        first, second = sorted((mine[name], theirs[name]), key=lambda entry: str(entry.get("since", "")))
+        both[name] = {**first, "seen": first["seen"] or second["seen"]}
+        if "verdicts" in first or "verdicts" in second:
+            both[name]["verdicts"] = {**second.get("verdicts", {}), **first.get("verdicts", {})}
+    return both
+
+
+def _looks(book: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The looks of a record; in one of an older version each sample that was seen is one."""
+    samples = [{"size": size, **sample} for size, sample in book["samples"].items() if sample["seen"]]
+    return list(book.get("looks", samples))
+
+
+def _look(look: Mapping[str, Any]) -> tuple[Any, ...]:
+    return look.get("sweep"), look.get("size"), look.get("hash")
+
+
+def _copy(source: Path, target: Path) -> None:
+    durable.write(target, source.read_bytes())
+
+
+JOINED = {"claims": _one_book, "same_code": _same_code}
+SAID = ("claims", "same_code", "verdicts", "checks", "audits")
+"""Of the others those here stay: verdicts, checks and reports of sweeps that both have are made again from all rows."""

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,7 @@ class Store:
         self.raise_format()
         file = self.path / "plans" / _name(record["sweep"], "a sweep") / _name(size, "a size")
         durable.write(file.with_suffix(".parquet"), part_bytes(table, repeating=repeating))
-        durable.write(file.with_suffix(".json"), durable.json_bytes({"created": _now(), **record, "size": size}))
+        durable.write(file.with_suffix(".json"), durable.json_bytes({"created": durable.now(), **record, "size": size}))
 
     def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
         """Records of all plans, or of those of one sweep alone, the earliest first."""
@@ -200,7 +199,7 @@ class Store:
     def begin(self, record: Mapping[str, Any]) -> int:
         """The number of a new run, its generation: higher than all before it, given to one run alone."""
         number = max((int(p.stem) for p in self._run_files()), default=0) + 1
-        started = _now()
+        started = durable.now()
         while not durable.create(
             self.run_path(number), durable.json_bytes({"started": started, **record, "generation": number})
         ):
@@ -210,7 +209,9 @@ class Store:
     def finish(self, generation: int, record: Mapping[str, Any]) -> None:
         """Add what a run came to to its record."""
         path = self.run_path(generation)
-        durable.write(path, durable.json_bytes({"ended": _now(), **durable.load(path), **record, "generation": generation}))
+        durable.write(
+            path, durable.json_bytes({"ended": durable.now(), **durable.load(path), **record, "generation": generation})
+        )
 
     def runs(self) -> list[dict[str, Any]]:
         """Records of all runs, the first one first."""
@@ -253,8 +254,7 @@ def open_store(path: str | os.PathLike[str], create: bool = False) -> Store:
     if not mark.exists():
         _may_be_made(folder, create)
     if create:
-        durable.write(folder / ".probe", b"")
-        (folder / ".probe").unlink(missing_ok=True)
+        durable.try_out(folder)
     if not mark.exists():
         durable.write(mark, durable.json_bytes({"format": FORMAT}))
     _check_format(mark)
@@ -295,7 +295,3 @@ def _name(name: str, what: str) -> str:
     if not NAME.fullmatch(name):
         raise StoreError(f"{what} must be named by letters, digits, '.', '-' and '_', but got {name!r}; rename it.")
     return name
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -393,6 +393,19 @@ def test_conflicts_of_a_merge_are_listed_and_leave_with_three(lawsweep: Lawsweep
     assert said.code == 3 and "half" in said.out
 
 
+def test_merged_sweeps_are_judged_and_reported_again(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
+    store = tmp_path / "new"
+    assert "judging halves" in lawsweep("merge", good / "store", "--store", store).err
+    assert (store / "verdicts" / "halves.json").exists() and (store / "reports" / "halves" / "report.html").exists()
+
+
+def test_check_tells_values_of_arms_that_differ_in_the_last_digit(lawsweep: Lawsweep, tmp_path: Path) -> None:
+    arms = "arms: {a: {axes: {i: [1], scale: [0.3]}}, b: {axes: {i: [2], scale: [%r]}}}"
+    home(tmp_path, sweep=SWEEP.replace("axes: {i: [1, 2, 3]}", arms % (0.1 + 0.2)))
+    said = lawsweep("check", tmp_path / "halves.yaml")
+    assert said.code == 0 and "0.3 and 0.30000000000000004, which differ in their last digits alone" in said.err
+
+
 @pytest.mark.slow
 def test_mlflow_is_brought_up_to_date_and_gives_a_store_back(lawsweep: Lawsweep, good: Path, tmp_path: Path) -> None:
     assert lawsweep("merge", good / "store", "--store", tmp_path / "store").code == 0

@@ -323,3 +323,16 @@ def orphaned(params: dict[str, Any], was: str, now: str) -> str:
         f"point id of {params} changed from {was} to {now}: stored rows would be orphaned. If results change, raise VERSION; "
         f"if not, keep the old default. (tests/golden/{GOLDEN.name}; once VERSION is raised: {ACCEPT})"
     )
+
+
+@pytest.mark.parametrize("near", [1.5 + 1e-13, 1.5 - 3e-13])
+def test_values_that_differ_beyond_what_identity_tells_are_refused(near: float) -> None:
+    with pytest.raises(SpecError, match=r"values of 'scale' must differ within their first 12 digits.* got 1\.5 and "):
+        plan_of(f"{{i: [1], scale: [1.5, {near!r}]}}", HALVES)
+    with pytest.raises(SpecError, match="would be one point"):
+        plan_of("{i: [1]}", HALVES, f"arms: {{a: {{fixed: {{scale: 1.5}}}}, b: {{fixed: {{scale: {near!r}}}}}}}")
+
+
+def test_what_differs_by_rounding_alone_is_one_point() -> None:
+    plan = plan_of("{i: [1]}", HALVES, f"arms: {{a: {{fixed: {{scale: 0.3}}}}, b: {{fixed: {{scale: {0.1 + 0.2!r}}}}}}}")
+    assert len(plan) == 1

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.errors import StoreError
-from orchestrator.store import Store
+from orchestrator.store import Store, kept_texts, logs
 from orchestrator.store.merge import Conflict, merge
 from orchestrator.store.row_format import row_schema
 from tests.helpers import storing
@@ -140,3 +140,106 @@ def test_claims_of_unknown_sweeps_come_along_and_known_ones_stay(tmp_path: Path)
         other.save("claims", sweep, "theirs")
     merge(store, other)
     assert (store.load("claims", "well"), store.load("claims", "cave")) == ("mine", "theirs")
+
+
+def run_of(store: Store, host: str, *points: str, **given: object) -> int:
+    """A run of the store on that host, with its rows; its number."""
+    number = store.begin({"sweep": "well", "size": "smoke", "host": host})
+    name = f"{number:06d}-0000"
+    put(store, *(row(p, generation=number, host=host, pack=name, **given) for p in points))
+    logs.keep(store, NAME, name, [{"text": f"said on {host}", "points": list(points)}])
+    return number
+
+
+def hosts(store: Store) -> dict[str, tuple[str, str, str]]:
+    """Of each point: where its row says it was measured, where the row's run says so, and what its pack printed."""
+    runs = {run["generation"]: run["host"] for run in store.runs()}
+    said = {record["pack"]: record["entries"][0]["text"] for record in logs.of_workload(store, NAME)}
+    return {r["point"]: (r["host"], runs[r["generation"]], said[r["pack"]]) for r in storing.read(store)}
+
+
+def test_rows_point_to_their_own_runs_and_logs(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [], [])
+    for point in ("a", "b", "c"):
+        run_of(store, "here", point)
+    run_of(other, "there", "d")
+    for _ in range(2):
+        merge(store, other)
+        places = {point: place[:2] for point, place in hosts(store).items()}
+        assert set(places.values()) == {("here", "here"), ("there", "there")}
+        assert sum(place == ("there", "there", "said on there") for place in hosts(store).values()) == 1
+        assert [run["generation"] for run in store.runs()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_no_row_counts_because_its_store_had_counted_further(tmp_path: Path, runs: int) -> None:
+    store, other = two(tmp_path, [], [])
+    for _ in range(runs):
+        run_of(store, "here", "a", delay=1.0)
+    run_of(other, "there", "a", delay=2.0)
+    assert len(merge(store, other)) == 1
+    assert [r["delay"] for r in storing.read(store)] == [2.0]
+
+
+def test_what_was_measured_beats_what_failed_in_either_store(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [], [])
+    run_of(store, "here", "a")
+    run_of(other, "there", "a", status="error", step=-1)
+    merge(store, other)
+    assert [r["status"] for r in storing.read(store)] == ["ok"]
+
+
+def test_a_run_that_came_before_is_the_same_run_though_it_has_ended_since(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [], [])
+    run_of(store, "here", "a")
+    number = run_of(other, "there", "b")
+    merge(store, other)
+    other.finish(number, {"measured": 1})
+    merge(store, other)
+    assert [(r["generation"], r["host"], "ended" in r) for r in store.runs()] == [(1, "here", False), (2, "there", True)]
+
+
+def test_rows_whose_run_has_no_record_get_one(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [], [])
+    run_of(store, "here", "a")
+    put(other, row("b", host="there"))
+    merge(store, other)
+    assert {r["host"]: r["generation"] for r in storing.read(store)} == {"here": 1, "there": 2}
+    assert store.runs()[1]["host"] == "there" and "rows name it" in store.runs()[1]["why"]
+
+
+def test_texts_boundaries_and_what_was_said_come_along(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    plan(other, {"all": ["b"]}, sweep="cave", code_file="../echo.py")
+    other.save_boundaries("cave", "smoke", pa.table({"at": [1.0]}))
+    name = kept_texts.keep_spec(other, "question: how deep?")
+    (kept_texts.code_folder(other, "c0de")).mkdir(parents=True)
+    (kept_texts.code_folder(other, "c0de") / "echo.py").write_text("VERSION = 1")
+    for kind in ("verdicts", "checks", "audits"):
+        other.save(kind, "cave", [{"of": kind}])
+    store.save("same_code", NAME, {"1": [["x", "y"]]})
+    other.save("same_code", NAME, {"1": [["y", "z"]], "2": [["p", "q"]]})
+    merge(store, other)
+    assert store.boundaries_path("cave", "smoke").exists()
+    assert kept_texts.spec_text(store, {"spec_text": name}) == "question: how deep?"
+    assert (kept_texts.code_folder(store, "c0de") / "echo.py").read_text() == "VERSION = 1"
+    assert [store.load(kind, "cave") for kind in ("verdicts", "audits")] == [[{"of": "verdicts"}], [{"of": "audits"}]]
+    assert store.load("same_code", NAME) == {"1": [["x", "y"], ["y", "z"]], "2": [["p", "q"]]}
+    assert (store.path / store.latest("cave")["code_file"]).resolve() == (tmp_path / "echo.py").resolve()
+
+
+def book(since: str, size: str, **claims: str) -> dict[str, object]:
+    """A record of claims, each entered on that day, with one look at that size."""
+    entries = {name: {"hash": text, "since": since, "seen": True, "after_data": False} for name, text in claims.items()}
+    sample = {"points": 3, "seeds": 1, "hash": size, "since": since, "seen": True}
+    return {"claims": entries, "samples": {size: sample}, "seen": True, "looks": [{"size": size, **sample}]}
+
+
+def test_of_a_claim_that_both_made_what_was_said_first_stays_and_all_looks_count(tmp_path: Path) -> None:
+    store, other = two(tmp_path, [row("a")], [row("b")])
+    store.save("claims", "well", book("2026-02-01", "smoke", deep="later", mine="m"))
+    other.save("claims", "well", book("2026-01-01", "full", deep="first", theirs="t"))
+    merge(store, other)
+    joined = store.load("claims", "well")
+    assert {name: entry["hash"] for name, entry in joined["claims"].items()} == {"deep": "first", "mine": "m", "theirs": "t"}
+    assert [look["size"] for look in joined["looks"]] == ["full", "smoke"] and set(joined["samples"]) == {"smoke", "full"}

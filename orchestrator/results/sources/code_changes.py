@@ -49,7 +49,7 @@ def code_change(
     good = _same(store, record, own.code)
     other = {run["generation"] for run in store.runs() if run.get("code") and run["code"] not in good}
     audited = _audited_until(store, record, own.code)
-    other -= {run["generation"] for run in store.runs() if str(run.get("started", "")) <= audited}
+    other -= {run["generation"] for run in store.runs() if _since(run) <= audited}
     points = sum(number for generation, number in generations.items() if generation in other)
     if not points:
         return None
@@ -98,6 +98,12 @@ def _same(store: Store, record: Mapping[str, Any], code: str) -> set[str]:
     for group in (store.load(SAME, str(record["workload"])) or {}).get(str(record["version"]), []):
         same |= set(group) if code in group else set()
     return same
+
+
+def _since(run: Mapping[str, Any]) -> str:
+    """Since when the rows of a run lie in the store: an audit knows of no row that was merged in after it."""
+    origin = run.get("merged")
+    return str(origin["when"] if isinstance(origin, dict) else run.get("started", ""))
 
 
 def _audited_until(store: Store, record: Mapping[str, Any], code: str) -> str:

@@ -1,0 +1,37 @@
+"""Warns of values that two arms give one param and that differ in their last digits alone, where arms are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from orchestrator.plan.identity import canonical
+
+if TYPE_CHECKING:
+    from orchestrator.plan import Plan
+    from orchestrator.spec import Spec
+
+
+def warnings(spec: Spec, plan: Plan) -> tuple[str, ...]:
+    """A sentence for each param of which one arm has a value that another arm has with other last digits."""
+    return tuple(_warnings(spec, plan)) if len(plan.arms) > 1 else ()
+
+
+def _warnings(spec: Spec, plan: Plan) -> Iterator[str]:
+    for field in plan.workload.params:
+        values = {value for value in plan.params[field.name] if isinstance(value, float)}
+        values |= {value for grid in spec.grids() for value in _written(grid.fixed.get(field.name))}
+        same: dict[str, set[float]] = {}
+        for value in values:
+            same.setdefault(canonical(value), set()).add(value)
+        for near in same.values():
+            if len(near) > 1:
+                texts = " and ".join(repr(value) for value in sorted(near))
+                yield (
+                    f"{spec.where('arms')}: arms that are compared must have the same values of '{field.name}', but there are "
+                    f"{texts}, which differ in their last digits alone; write one of them in all arms."
+                )
+
+
+def _written(value: object) -> tuple[float, ...]:
+    return (value,) if isinstance(value, float) else ()

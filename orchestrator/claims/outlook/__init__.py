@@ -1,0 +1,1 @@
+"""What the claims of a sweep can come to, before it is measured and while it is undecided."""
