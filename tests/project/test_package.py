@@ -83,7 +83,15 @@ def test_the_citation_says_the_version() -> None:
 
 def test_make_says_what_it_can_do() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {line.split()[1] for line in done.stdout.splitlines()} >= {"setup", "run", "test", "check", "calibrate", "style", "bench"}
+    assert {line.split()[1] for line in done.stdout.splitlines()} >= {
+        "setup",
+        "run",
+        "test",
+        "check",
+        "calibrate",
+        "style",
+        "bench",
+    }
 
 
 def test_the_wheel_holds_sweeps_schema_and_templates(wheel: Path) -> None:
