@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from orchestrator.spec import Spec, read
 from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
 from orchestrator.store.store import BASE
+from orchestrator.wording import Tell
 from orchestrator.workload.describe import Reference, Workload
 
 if TYPE_CHECKING:
@@ -349,3 +350,23 @@ def _elsewhere(summary: Summary, spec: Spec) -> Result:
         code_change=printed["code_change"],
         checks=tuple(printed["checks"]),
     )
+
+
+def judge_again(store: Store, workloads: Collection[str], tell: Tell) -> Iterator[str]:
+    """New verdicts and reports for all plans of these workloads; what comes back is a sentence for each that has none now."""
+    from orchestrator.check import bug_guards
+    from orchestrator.claims import judging
+    from orchestrator.report import page
+    from orchestrator.results.stored_sweep import of_record
+
+    for record in store.plans():
+        if record["workload"] in workloads:
+            name = f"{record['sweep']}, size {record['size']}"
+            tell(f"judging {name}")
+            try:
+                sweep = of_record(store, record)
+                verdicts = judging.judge(sweep)
+                bug_guards.look(sweep)
+                page.write(sweep, verdicts)
+            except SweepError as error:
+                yield f"{name}: not judged again, so its verdicts are as they were: {error}"

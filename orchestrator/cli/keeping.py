@@ -55,9 +55,9 @@ def merge_command(other: str, store: str) -> int:
     click.echo(f"{store}: merged {other}; {len(conflicts):,} conflicts")
     if conflicts:
         show.table([vars(conflict) for conflict in conflicts[:50]])
-    from orchestrator.check import judged_again
+    from orchestrator.sweep import judge_again
 
-    for sentence in judged_again.of_workloads(open_store(store), merged.workloads(), tell):
+    for sentence in judge_again(open_store(store), merged.workloads(), tell):
         click.echo(sentence, err=True)
     return 3 if conflicts else 0
 

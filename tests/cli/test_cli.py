@@ -399,9 +399,10 @@ def test_merged_sweeps_are_judged_and_reported_again(lawsweep: Lawsweep, good: P
     assert (store / "verdicts" / "halves.json").exists() and (store / "reports" / "halves" / "report.html").exists()
 
 
-def test_check_tells_values_of_arms_that_differ_in_the_last_digit(lawsweep: Lawsweep, tmp_path: Path) -> None:
-    arms = "arms: {a: {axes: {i: [1], scale: [0.3]}}, b: {axes: {i: [2], scale: [%r]}}}"
-    home(tmp_path, sweep=SWEEP.replace("axes: {i: [1, 2, 3]}", arms % (0.1 + 0.2)))
+@pytest.mark.parametrize("i", [1, 2])
+def test_check_tells_values_of_arms_that_differ_in_the_last_digit(lawsweep: Lawsweep, tmp_path: Path, i: int) -> None:
+    arms = "arms: {a: {axes: {i: [1], scale: [0.3]}}, b: {axes: {i: [%d], scale: [%r]}}}"
+    home(tmp_path, sweep=SWEEP.replace("axes: {i: [1, 2, 3]}", arms % (i, 0.1 + 0.2)))
     said = lawsweep("check", tmp_path / "halves.yaml")
     assert said.code == 0 and "0.3 and 0.30000000000000004, which differ in their last digits alone" in said.err
 
