@@ -17,11 +17,11 @@ def folder(package: str) -> Path:
     """Where a package that comes with the engine lies: beside it, or on a cluster's node, where Ray unpacks each for itself, on
     the path.
     """
-    place = ROOT / package
-    if place.is_dir():
-        return place
+    beside = ROOT / package
+    if beside.is_dir():
+        return beside
     spec = importlib.util.find_spec(package)
-    return Path(spec.submodule_search_locations[0]) if spec is not None and spec.submodule_search_locations else place
+    return Path(spec.submodule_search_locations[0]) if spec is not None and spec.submodule_search_locations else beside
 
 
 def command(name: str) -> list[str]:

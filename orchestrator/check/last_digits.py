@@ -21,7 +21,7 @@ def warnings(spec: Spec, plan: Plan) -> tuple[str, ...]:
 def _warnings(spec: Spec, plan: Plan) -> Iterator[str]:
     for field in plan.workload.params:
         values = {value for value in plan.params[field.name] if isinstance(value, float)}
-        values |= {value for grid in spec.grids() for value in _written(grid, field.name)}
+        values |= {value for grid in spec.grids() for value in _cells(grid, field.name)}
         same: dict[str, set[float]] = {}
         for value in values:
             same.setdefault(canonical(value), set()).add(value)
@@ -34,7 +34,7 @@ def _warnings(spec: Spec, plan: Plan) -> Iterator[str]:
                 )
 
 
-def _written(grid: Grid, name: str) -> Iterator[float]:
+def _cells(grid: Grid, name: str) -> Iterator[float]:
     """What an arm gives a param: of arms that share a point, the plan has the value of the first."""
     rows = ((row[axis.names.index(name)] for row in axis.rows) for axis in grid.axes if name in axis.names)
     yield from (v for v in (grid.fixed.get(name), *(v for each in rows for v in each)) if isinstance(v, float))

@@ -69,14 +69,16 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
     return builder.finished()
 
 
-def _refuse_other_values(spec: Spec, grid: Grid, values: Mapping[str, Value | None], there: Mapping[str, Value | None]) -> None:
+def _refuse_other_values(
+    spec: Spec, grid: Grid, values: Mapping[str, Value | None], earlier: Mapping[str, Value | None]
+) -> None:
     """Raise SpecError where a point would be taken for another one whose values differ by more than rounding."""
     for name, value in values.items():
-        other = there[name]
+        other = earlier[name]
         if isinstance(value, float) and isinstance(other, float) and abs(value - other) > ROUNDING * math.ulp(value):
-            place = grid.places.get(name) or spec.where()
+            key_line = grid.places.get(name) or spec.where()
             raise SpecError(
-                f"{place}: values of '{name}' must differ within their first {MAX_DIGITS} digits, or not at all, but got "
+                f"{key_line}: values of '{name}' must differ within their first {MAX_DIGITS} digits, or not at all, but got "
                 f"{other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
             )
 

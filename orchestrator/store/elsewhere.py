@@ -26,21 +26,22 @@ def writable(path: str | os.PathLike[str]) -> tuple[Path, str]:
     except StoreError as error:
         if not durable.is_shut(error):
             raise
-        there = _standing_for(store)
-        return there, f"store {store.path} may only be read: what is new is written into {there}; name that with '--store'."
+        stand_in = _standing_for(store)
+        sentence = f"store {store.path} may only be read: what is new is written into {stand_in}; name that with '--store'."
+        return stand_in, sentence
     return store.path, ""
 
 
 def _standing_for(store: Store) -> Path:
     """A new folder with the rows, texts and logs of the store as links, and copies of its records."""
     folder = Path(tempfile.mkdtemp(prefix=f"lawsweep-{store.path.resolve().name}-"))
-    here, there = Store(folder), store.path.resolve()
-    shutil.copyfile(there / MARK, folder / MARK)
+    here, read_only = Store(folder), store.path.resolve()
+    shutil.copyfile(read_only / MARK, folder / MARK)
     for name in LINKED:
-        if (there / name).exists():
-            (folder / name).symlink_to(there / name)
+        if (read_only / name).exists():
+            (folder / name).symlink_to(read_only / name)
     for name in SAID:
-        for file in (there / name).glob("[!.]*.json"):
+        for file in (read_only / name).glob("[!.]*.json"):
             (folder / name).mkdir(exist_ok=True)
             shutil.copyfile(file, folder / name / file.name)
     for run in store.runs():

@@ -170,9 +170,9 @@ def _merge_said(store: Store, other: Store) -> None:
     for kind in SAID:
         for path in sorted((other.path / kind).glob("[!.]*.json")):
             mine, theirs = store.load(kind, path.stem), durable.load(path)
-            both = theirs if mine is None else JOINED[kind](mine, theirs) if kind in JOINED else mine
-            if both != mine:
-                store.save(kind, path.stem, both)
+            joined = theirs if mine is None else JOINED[kind](mine, theirs) if kind in JOINED else mine
+            if joined != mine:
+                store.save(kind, path.stem, joined)
 
 
 def _same_code(mine: Any, theirs: Any) -> Any:
@@ -193,13 +193,13 @@ def _one_book(mine: Any, theirs: Any) -> Any:
 
 
 def _earlier(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    both = {**theirs, **mine}
+    joined = {**theirs, **mine}
     for name in mine.keys() & theirs.keys():
         first, second = sorted((mine[name], theirs[name]), key=lambda entry: str(entry.get("since", "")))
-        both[name] = {**first, "seen": first["seen"] or second["seen"]}
+        joined[name] = {**first, "seen": first["seen"] or second["seen"]}
         if "verdicts" in first or "verdicts" in second:
-            both[name]["verdicts"] = {**second.get("verdicts", {}), **first.get("verdicts", {})}
-    return both
+            joined[name]["verdicts"] = {**second.get("verdicts", {}), **first.get("verdicts", {})}
+    return joined
 
 
 def _looks(book: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ class Numbers:
 
     def pack(self, name: str) -> str:
         """The name of a pack here: it begins with the number of its run."""
-        number, dash, rest = name.partition("-")
-        return f"{self.run(int(number)):06d}-{rest}" if dash and number.isdigit() else name
+        number, dash, tail = name.partition("-")
+        return f"{self.run(int(number)):06d}-{tail}" if dash and number.isdigit() else name
 
     def part(self, part: Part) -> tuple[str, bytes]:
         """Name and bytes of a part whose rows point to their runs here; the very file where no number is another."""
@@ -72,8 +72,8 @@ def renumbered(store: Store, other: Store) -> Numbers:
 
 def moved(record: Mapping[str, Any], store: Store, other: Store) -> dict[str, Any]:
     """A record of the other store whose paths, which are relative to its folder, lead to the same files from this one."""
-    here, there = store.path.resolve(), other.path.resolve()
-    paths = {key: os.path.relpath(os.path.normpath(there / str(record[key])), here) for key in FILES if record.get(key)}
+    here, origin = store.path.resolve(), other.path.resolve()
+    paths = {key: os.path.relpath(os.path.normpath(origin / str(record[key])), here) for key in FILES if record.get(key)}
     return {**record, **paths}
 
 
@@ -87,12 +87,12 @@ def _key(run: Mapping[str, Any]) -> str:
 
 def _unrecorded(store: Store) -> Iterator[dict[str, Any]]:
     """A record for each run that rows name and that has none: when it began, and where."""
-    there = {run["generation"] for run in store.runs()}
+    recorded = {run["generation"] for run in store.runs()}
     begun: dict[int, tuple[str, str]] = {}
     for name in store.workloads():
         for part in store.parts(name):
             for generation, when, host in _beginnings(part.path):
-                if generation not in there:
+                if generation not in recorded:
                     begun[generation] = min(begun.get(generation, (when, host)), (when, host))
     for generation, (when, host) in sorted(begun.items()):
         yield {"generation": generation, "started": when, "host": host, "why": "its record is not there; rows name it"}

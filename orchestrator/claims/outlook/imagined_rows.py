@@ -59,7 +59,7 @@ def imagined(rows: pl.DataFrame, results: Sequence[Field], params: Sequence[str]
 def _values(field: Field, shares: Values, scale: float) -> Values:
     """Values of a result of its kind, one for each share of what it can be."""
     if field.choices:
-        return np.array(field.choices, dtype=object)[(shares * len(field.choices)).astype(int)]
+        return np.asarray(np.array(field.choices, dtype=object)[(shares * len(field.choices)).astype(int)])
     if field.kind is bool:
         return np.asarray(shares < 0.5)
     if field.kind is str:

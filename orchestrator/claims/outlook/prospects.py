@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from orchestrator.claims.sentences import label
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.sources import own
 from orchestrator.claims.verdict import Finding
+from orchestrator.errors import SweepError
 from orchestrator.plan import Plan
 from orchestrator.results import conditions
 from orchestrator.results.described import Columns, fields
@@ -57,11 +59,11 @@ class PlannedGroup:
 class Prospect:
     """What will be of a claim: `unmet` for certain, `judged`, or `open` where rows decide even that.
 
-    `reasons` say what is lacking, `conditions` what only rows can tell, `place` where the claim stands.
+    `reasons` say what is lacking, `conditions` what only rows can tell, `line` where the claim stands.
     """
 
     claim: str
-    place: str
+    line: str
     word: str
     reasons: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
@@ -71,7 +73,7 @@ class Prospect:
     def warning(self) -> str:
         """A sentence where the claim, or a group of it, will be unmet; empty where nothing is certain."""
         return (
-            f"{self.place}: this claim will be unmet: {'; '.join(self.reasons)}; add points, or change what it asks for"
+            f"{self.line}: this claim will be unmet: {'; '.join(self.reasons)}; add points, or change what it asks for"
             if self.word == UNMET
             else ""
         )
@@ -97,17 +99,17 @@ class _Look:
 
     def prospect(self, index: int, claim: Claim) -> Prospect:
         """What will be of one claim."""
-        place = self.spec.where("claims", index, claim.kind)
+        line = self.spec.where("claims", index, claim.kind)
         unknown = self._unknown(claim)
         if unknown:
-            return Prospect(claim=claim.id, place=place, word=OPEN, conditions=(unknown,))
+            return Prospect(claim=claim.id, line=line, word=OPEN, conditions=(unknown,))
         sql = self._conditions(claim)
-        draws = [self._drawn(claim, 0)]
+        draws = [self._judged(claim, 0)]
         evidence, findings = draws[0]
         groups = tuple(self._groups(claim, evidence)) if len(self._rows) == len(self._whole) else ()
         if any(finding.verdict == UNMET for finding in findings):
-            draws += [self._drawn(claim, draw) for draw in range(1, len(DRAWS))]
-        return Prospect(claim=claim.id, place=place, conditions=sql, groups=groups, **_lacking([f for _, f in draws], sql))
+            draws += [self._judged(claim, draw) for draw in range(1, len(DRAWS))]
+        return Prospect(claim=claim.id, line=line, conditions=sql, groups=groups, **_lacking([f for _, f in draws], sql))
 
     def _unknown(self, claim: Claim) -> str:
         """Why nothing can be told of a claim before rows are there; empty where something can."""
@@ -119,11 +121,11 @@ class _Look:
         if self._rows.is_empty():
             return f"the plan has more than {ROWS:,} rows"
         x = meant.axes[0]
-        chosen = meant.choose.over if meant.choose is not None else ()
+        settings = meant.choose.over if meant.choose is not None else ()
         ends = [
             end for bound in (claim.expect or {}).values() for end in (bound.low, bound.high) if isinstance(end, Expression)
         ]
-        texts = [*meant.groups, *chosen, *(text for text in (x, meant.unit) if text), *(end.text for end in ends)]
+        texts = [*meant.groups, *settings, *(text for text in (x, meant.unit) if text), *(end.text for end in ends)]
         measured = [text for text in texts if self._measured(text)]
         return f"{' and '.join(dict.fromkeys(measured))} {'is' if len(measured) == 1 else 'are'} measured" if measured else ""
 
@@ -154,10 +156,10 @@ class _Look:
         if len(self._whole) <= ROWS:
             return self._whole
         # what is lacking shows in as many seeds as any judge asks for, unless a claim sets some apart
-        chosen = any(claim.choose is not None for claim in self.spec.claims)
+        choosing = any(claim.choose is not None for claim in self.spec.claims)
         most = max([SEEDS, *(claim.require.seeds or 0 for claim in self.spec.claims)])
         rows = self._whole.filter(pl.col("seed") < most)
-        return rows.clear() if chosen or len(rows) > ROWS else rows
+        return rows.clear() if choosing or len(rows) > ROWS else rows
 
     @cached_property
     def _whole(self) -> pl.DataFrame:
@@ -182,7 +184,7 @@ class _Look:
             self._sources[draw] = imagined(self._rows, self.plan.workload.results, tuple(self.plan.params), number, alike)
         return self._sources[draw]
 
-    def _drawn(self, claim: Claim, draw: int) -> tuple[Evidence | None, list[Finding]]:
+    def _judged(self, claim: Claim, draw: int) -> tuple[Evidence | None, list[Finding]]:
         """What the claim's own judge says of imagined rows, conditions over results left out."""
         meant = claim.model_among(self.spec.claims) or claim
         rows, where = self._source(draw), meant.where
@@ -196,12 +198,11 @@ class _Look:
             update={"claims": tuple(c.model_copy(update=closed) if c.id == meant.id else c for c in self.spec.claims)}
         )
         (claim,) = [each for each in spec.claims if each.id == claim.id]
-        try:
-            return judging.unshared(spec, claim, {"rows": own(spec, rows, self._fields)})
-        except (
-            Exception
-        ):  # values that nobody measured may be such as no judge expects; a mistake of the file is told elsewhere
-            return None, []
+        source = {"rows": own(spec, rows, self._fields)}
+        with suppress(SweepError):  # a mistake of the file is told elsewhere
+            # Values that nobody measured may be such as no judge expects.
+            return judging.spared(lambda: judging.unshared(spec, claim, source), lambda _: (None, []))
+        return None, []
 
     def _possible(self, where: str) -> pl.Series:
         """Which planned rows a condition over results may keep; all where it does not say with what it needs unknown."""
