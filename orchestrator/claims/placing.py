@@ -62,7 +62,7 @@ def place(curve: Series, law: Law, name: str, region: Region, level: float) -> P
     placed = weighed(name, interval, windows, region, curve.noisy)
     values = staircases.ends(full, name, interval.low, interval.high)
     placed = stuck(placed, curve) if values is None else rounded(placed, values, region) if values else placed
-    return carried(replace(placed, drift=drift(full, parts, name)), full.rejected, region)
+    return carried(replace(placed, drift=drift(full, parts, name)), len(curve.x), full.rejected, region)
 
 
 def drift(full: FittedLaw, parts: list[FittedLaw], name: str) -> int:
@@ -81,20 +81,23 @@ def drift(full: FittedLaw, parts: list[FittedLaw], name: str) -> int:
     return int(np.sign(moved)) if abs(moved) > room else 0
 
 
-def carried(placed: Placed, rejected: bool, region: Region) -> Placed:
-    """The verdict where a law is rejected and its parameter drifts: that of these x is not that of the law.
+def carried(placed: Placed, count: int, rejected: bool, region: Region) -> Placed:
+    """The verdict where a law is rejected and its parameter drifts over `count` x: that of these x is not that of the law.
 
-    Undecided where the drift, carried on as far again, would end on the region's other side, or where it goes from outside
-    towards the region.
+    Undecided where the drift, carried on over as many x again, would end on the region's other side. A fit's middle moves by
+    half a step of x for each x that is dropped, and by half of their steps for x that are added.
     """
     if not rejected or not placed.drift or placed.word not in ("supported", "refuted"):
         return placed
     first, last = placed.interval.estimate, placed.windows[-1]
-    ahead = last + (last - first)
-    inward = first < region.low if placed.drift > 0 else first > region.high
+    ahead = last + (last - first) / len(placed.windows) * count
+    inward = first < region.low <= ahead if placed.drift > 0 else first > region.high >= ahead
     if region.holds(ahead) if placed.word == "supported" else not inward:
         return placed
-    reason = f"{DRIFT}: the law is rejected, and without the smallest x its parameter goes on moving, so it is that of these x"
+    reason = (
+        f"{DRIFT}: the law is rejected, and without the smallest x its parameter goes on moving, to {shown(ahead)} "
+        f"over {count} x more"
+    )
     return replace(placed, word="undecided", reason=reason)
 
 
