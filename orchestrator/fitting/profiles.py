@@ -6,7 +6,7 @@ hardly how late. An interval of one width on both sides covers three times in fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ FARTHEST = 1e4
 CLOSE = 1e-3
 """Part of the half-width to which an end is found."""
 TURNS = 30
+HALVINGS = 24
 HUGE = 1e150
 
 
@@ -66,13 +67,14 @@ def ends(misses: Callable[[Array], Array], theta: Array, index: int, half: float
 
 def _end(profile: Profile, sign: float, room: float) -> float:
     """Where the root of the excess, nearly a straight line in the distance, reaches `room`: outward first, then between."""
-    inside, below, outside = 0.0, -room, 1.0
-    above, free_params = _rise(profile, sign * outside, room, np.delete(profile.theta, profile.index))
-    while above < 0:
-        inside, below, outside = outside, above, outside * GROWTH
-        if outside > FARTHEST:
-            return sign * float("inf")
+    inside, below, free_params = 0.0, -room, np.delete(profile.theta, profile.index)
+    for outside in _outward(profile, sign):
         above, free_params = _rise(profile, sign * outside, room, free_params)
+        if above >= 0:
+            break
+        inside, below = outside, above
+    else:
+        return sign * float("inf")
     for _ in range(TURNS):
         part = min(max(-below / (above - below), 0.03), 0.97)
         middle = inside + part * (outside - inside)
@@ -84,6 +86,21 @@ def _end(profile: Profile, sign: float, room: float) -> float:
         else:
             outside, above = middle, value
     return profile.at(sign * outside)
+
+
+def _outward(profile: Profile, sign: float) -> Iterator[float]:
+    """Distances at which an end is looked for, ever farther.
+
+    Where a width is larger than the parameter, the first steps halve it: on the other side of zero many a law is the same
+    straight line again, and a step across would miss what lies between.
+    """
+    value = float(profile.theta[profile.index])
+    farthest = abs(value) / profile.half if sign * value < 0 else 0.0
+    yield from (farthest * (1 - 0.5**k) for k in range(1, HALVINGS) if farthest < 2)
+    outside = max(1.0, farthest) if farthest < 2 else 1.0
+    while outside <= FARTHEST:
+        yield outside
+        outside *= GROWTH
 
 
 def _rise(profile: Profile, distance: float, room: float, free_params: Array) -> tuple[float, Array]:
