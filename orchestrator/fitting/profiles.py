@@ -89,15 +89,18 @@ def _end(profile: Profile, sign: float, room: float) -> float:
 
 
 def _outward(profile: Profile, sign: float) -> Iterator[float]:
-    """Distances at which an end is looked for, ever farther.
+    """Distances at which an end is looked for, ever farther; towards zero those that halve the parameter are among them.
 
-    Where a width is larger than the parameter, the first steps halve it: on the other side of zero many a law is the same
-    straight line again, and a step across would miss what lies between.
+    On the other side of zero many a law is the same straight line again, and a step across would miss what lies between.
     """
     value = float(profile.theta[profile.index])
-    farthest = abs(value) / profile.half if sign * value < 0 else 0.0
-    yield from (farthest * (1 - 0.5**k) for k in range(1, HALVINGS) if farthest < 2)
-    outside = max(1.0, farthest) if farthest < 2 else 1.0
+    zero = abs(value) / profile.half if sign * value < 0 else 0.0
+    outside = 1.0
+    while outside < zero / 2:
+        yield outside
+        outside *= GROWTH
+    yield from (zero * (1 - 0.5**k) for k in range(1, HALVINGS) if zero)
+    outside = max(outside, zero)
     while outside <= FARTHEST:
         yield outside
         outside *= GROWTH
