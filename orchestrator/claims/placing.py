@@ -84,20 +84,20 @@ def drift(full: FittedLaw, parts: list[FittedLaw], name: str) -> int:
 def carried(placed: Placed, count: int, rejected: bool, region: Region) -> Placed:
     """The verdict where a law is rejected and its parameter drifts over `count` x: that of these x is not that of the law.
 
-    Undecided where the drift, carried on over as many x again, would end on the region's other side. A fit's middle moves by
-    half a step of x for each x that is dropped, and by half of their steps for x that are added.
+    Undecided where it is supported and as large a move again would leave the region, and where it is refuted and the move,
+    carried on over as many x again, would reach it. A fit's middle moves by half a step of x for each x that is dropped, and by
+    half of their steps for x that are added.
     """
     if not rejected or not placed.drift or placed.word not in ("supported", "refuted"):
         return placed
     first, last = placed.interval.estimate, placed.windows[-1]
-    ahead = last + (last - first) / len(placed.windows) * count
+    supported = placed.word == "supported"
+    ahead = last + (last - first) * (1 if supported else count / len(placed.windows))
     inward = first < region.low <= ahead if placed.drift > 0 else first > region.high >= ahead
-    if region.holds(ahead) if placed.word == "supported" else not inward:
+    if region.holds(ahead) if supported else not inward:
         return placed
-    reason = (
-        f"{DRIFT}: the law is rejected, and without the smallest x its parameter goes on moving, to {shown(ahead)} "
-        f"over {count} x more"
-    )
+    farther = "with as large a move again" if supported else "over as many x again"
+    reason = f"{DRIFT}: the law is rejected; without the smallest x its parameter goes on moving, to {shown(ahead)} {farther}"
     return replace(placed, word="undecided", reason=reason)
 
 

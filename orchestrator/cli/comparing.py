@@ -87,13 +87,14 @@ def audit_command(
     tell(f"reading {sweep}")
     from orchestrator.check import audit
     from orchestrator.report import page
-    from orchestrator.results.sources.kept_sweeps import spec_of
+    from orchestrator.results.sources.kept_sweeps import original, spec_of
     from orchestrator.results.stored_sweep import open_sweep
     from orchestrator.store.store import BASE
 
     stored = open_sweep(sweep, size, store)
     from_file = stored.file_spec is not None and stored.file_spec.path is not None
-    spec = stored.spec if from_file else spec_of(stored.name, None if stored.size == BASE else stored.size, store)
+    size = None if stored.size == BASE else stored.size
+    spec = stored.spec if from_file else original(stored.store, stored.record) or spec_of(stored.name, size, store)
     options = {"fraction": fraction, "seed": seed, "device": device, "tolerance": tolerance}
     audited = audit.audit(spec, stored.store, **options, tell=tell)  # type: ignore[arg-type]
     page.refresh(stored)

@@ -136,6 +136,10 @@ class Store:
         durable.write(file.with_suffix(".parquet"), part_bytes(table, repeating=repeating))
         durable.write(file.with_suffix(".json"), durable.json_bytes({"created": durable.now(), **record, "size": size}))
 
+    def sweeps(self) -> tuple[str, ...]:
+        """Names of all sweeps that have a plan, sorted."""
+        return tuple(sorted({path.parent.name for path in (self.path / "plans").glob("*/*.json")}))
+
     def plans(self, sweep: str | None = None) -> list[dict[str, Any]]:
         """Records of all plans, or of those of one sweep alone, the earliest first."""
         if sweep is not None and not NAME.fullmatch(sweep):

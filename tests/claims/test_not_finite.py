@@ -114,7 +114,7 @@ def test_the_printed_sql_says_what_the_judge_says(condition: str) -> None:
     for part in (rows, *(rows.filter(pl.col("d") == d) for d in range(1, 8))):
         found = judging.judge_rows(spec, part, FIELDS)[0]
         with duckdb.connect() as connection:
-            connection.register("rows", part.to_arrow())
+            connection.register("rows", part.with_columns(size=pl.lit("base")).to_arrow())
             said = [row[-1] for row in connection.execute(found.sql.replace("sweeps.toy_sweep", "rows")).fetchall()]
         assert said.count(False) == found.numbers["broken"] and said.count(None) == len(said) - found.numbers["rows"]
         assert found.verdict == ("refuted" if False in said else found.verdict)

@@ -121,7 +121,7 @@ def test_the_command_names_its_files(tmp_path: Path) -> None:
     places = ["--store", str(tmp_path / "store" / "store"), "--out", str(tmp_path / "paper")]
     asked = ["export", str(tmp_path / "toy_sweep.yaml"), *places, "--json"]
     done = CliRunner().invoke(cli, asked)
-    assert {Path(path).name for path in json.loads(done.output)} == TABLES | PAPER
+    assert {Path(path).name for path in json.loads(done.stdout)} == TABLES | PAPER
 
 
 MEASURED = '''"""Three seeds."""

@@ -145,7 +145,7 @@ def test_substitutes_for_real_data_are_named() -> None:
 
 def test_the_sql_beside_counts_and_figures_gives_their_rows(tmp_path: Path) -> None:
     store = stored(tmp_path, SPEC, lambda d, seed: float(KISSING[int(d)]))
-    counts = query.run(store, COUNTS.format(table="sweeps.toy_sweep")).to_pylist()
+    counts = query.run(store, COUNTS.format(table="sweeps.toy_sweep", size="base")).to_pylist()
     assert [list(row.values())[1:] for row in counts] == [[56, 56, 8]]
     assert query.run(store, figure_sql(SPEC, 0)).num_rows == 56
 

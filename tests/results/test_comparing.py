@@ -173,7 +173,7 @@ def test_the_commands_say_what_they_found(folder: Path) -> None:
     assert "half" in told.output and "verdicts changed: 0" in told.output
     (folder / "halves.py").write_text(HEAD + RUN.replace("/ 2", "/ 2 + 1"))
     told = runner.invoke(cli, ["audit", "halves", "--store", "store", "--fraction", "1", "--json"], standalone_mode=False)
-    assert told.return_value == 1 and json.loads(told.output)["agreeing"] == 0
+    assert told.return_value == 1 and json.loads(told.stdout)["agreeing"] == 0
 
 
 OTHER = HEAD.replace("half:", "third:").replace("whole:", "part:")

@@ -33,11 +33,10 @@ def seen_before(sweep: StoredSweep) -> tuple[Before, ...]:
 
 def _overlapping(sweep: StoredSweep, mine: pl.Series) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     workload = sweep.record.get("workload")
-    records: dict[str, list[Mapping[str, Any]]] = {}
-    for record in sweep.store.plans():
-        if record["sweep"] != sweep.name and record.get("workload") == workload:
-            records.setdefault(str(record["sweep"]), []).append(record)
-    for name, plans in records.items():
+    for name in sweep.store.sweeps():
+        plans = [plan for plan in sweep.store.plans(name) if plan.get("workload") == workload] if name != sweep.name else []
+        if not plans:
+            continue
         book = sweep.store.load("claims", name)
         if book and book["seen"]:
             seen_sizes = [plan for plan in plans if (book["samples"].get(str(plan["size"])) or {}).get("seen")]

@@ -31,6 +31,13 @@ def spec_of(reference: str, size: str | None, store: str | Path) -> Spec:
     return read(reference, size=size)
 
 
+def original(store: Store, record: Mapping[str, Any]) -> Spec | None:
+    """The spec of the file that a plan came from, where it still lies there, with the workload as it is now."""
+    file = store.path / str(record["spec_file"]) if record.get("spec_file") else None
+    size = None if record["size"] == BASE else str(record["size"])
+    return read(str(file.resolve()), size=size) if file is not None and file.is_file() else None
+
+
 def command(store: Store, words: str, name: str, size: str | None = None, more: str = "") -> str:
     """A command about a sweep of the store that works from any folder."""
     option = f" --size {size}" if size not in (None, BASE) else ""
