@@ -74,7 +74,9 @@ def test_the_command_shows_all_or_those_of_one_point(swept: tuple[Path, Any]) ->
 
 def test_the_page_of_a_point_has_them(swept: tuple[Path, Any]) -> None:
     folder, _ = swept
-    view = page_of(Cache(results(folder / "store")), ids(folder)[2])
+    cache = Cache(results(folder / "store"))
+    cache.warm()
+    view = page_of(cache, ids(folder)[2])
     assert [text.splitlines()[0] for _, text in view["logs"]] == ["point 3 \\ud800"]
 
 

@@ -166,4 +166,4 @@ def test_other_answers_stay_json_too(tmp_path: Path, command: list[str]) -> None
     if command[0] == "plan":
         command = [*command, "--store", "other"]
     done = lawsweep(tmp_path, *command)
-    assert done.returncode == 0 and json.loads(done.stdout) and "neither is this" in done.stderr, done.stderr
+    assert done.returncode == 0 and json.loads(done.stdout) and "neither is this" not in done.stdout, done.stderr

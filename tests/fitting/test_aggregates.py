@@ -143,7 +143,7 @@ def test_a_new_aggregate_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path:
         extreme=True,
     )
     monkeypatch.setattr(aggregates, "AGGREGATES", {**AGGREGATES, "least": least})
-    monkeypatch.setattr(describe, "AGGREGATES", aggregates.AGGREGATES)
+    monkeypatch.setattr(describe.fields, "AGGREGATES", aggregates.AGGREGATES)
     assert [f.aggregate for f in describe.load("halves.py", tmp_path).results] == ["least", "mean"]
     assert forms([4.0, 2.0, None], "least") == [2.0, 2.0, 2.0]
     assert without_each(np.array([[4.0, 2.0, 3.0]]), "least")[:, 0].tolist() == [2.0, 3.0, 2.0]

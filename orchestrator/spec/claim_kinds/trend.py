@@ -1,7 +1,6 @@
 """The claim that a column, or a parameter of an earlier fit, rises or falls along another column.
 
-trend: {of: y, along: d, is: increasing}        every step of it
-trend: {of: y, along: d, is: rising_overall}    the whole of it
+trend: {of: y, along: d, is: increasing}   # at every step; rising_overall: from end to end
 """
 
 from __future__ import annotations
