@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 LINT := $(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 PYTEST := $(BIN)/python -m pytest
-TOGETHER := -n 2 --dist worksteal -m "not slow"
+TOGETHER := -n 2 --dist worksteal -m "not slow and not long"
 # A Ray, a server or a browser serves a whole file, so a file stays on one core; what is timed runs alone.
-SERVED := -n 2 --dist loadfile -m "slow and not timed"
+SERVED := -n 2 --dist loadfile -m "slow and not timed and not long"
 TIMED := -m timed
 # The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
 LONG := $(addprefix --ignore=tests/,workloads contract mutants calibration search/test_replicate.py search/test_proposers_level_set.py)
@@ -17,7 +17,7 @@ test covered quick: export OMP_NUM_THREADS ?= 1
 BESIDE := $(MAKE) --no-print-directory --jobs 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint browser covered quick portable mutants calibrate style bench
+.PHONY: help setup run test check lint browser covered quick portable long mutants calibrate style bench
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ portable: $(VENV)/.dev  ## Run what compares numbers as on another processor, an
 
 calibrate: $(VENV)/.dev  ## Measure false verdicts, coverage and power, and write docs/calibration.md
 	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m tests.calibration
+
+long: $(VENV)/.dev  ## Judge planted truths and planted mistakes: error rates, and claims that cannot fail
+	$(PYTEST) -n 2 --dist worksteal -m long
 
 mutants: $(VENV)/.dev  ## Print which wrong result turns which claim of which sweep
 	$(BIN)/python -m tests.mutants

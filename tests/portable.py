@@ -46,7 +46,7 @@ def run(name: str, setting: Mapping[str, str], options: list[str]) -> bool:
     print(f"As on {name} ({' '.join(seen.split())}):", flush=True)
     if "ATEN_CPU_CAPABILITY" in setting and "AVX" in seen:
         sys.exit(f"The settings must turn wide instructions off, but there are {seen.strip()}; see SETTINGS in {__file__}.")
-    command = [sys.executable, "-m", "pytest", "-m", "not slow", *options, *comparing()]
+    command = [sys.executable, "-m", "pytest", "-m", "not slow and not long", *options, *comparing()]
     return subprocess.run(command, env=environment, check=False).returncode == 0
 
 

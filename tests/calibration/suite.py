@@ -15,11 +15,9 @@ SKEW = "few seeds do not show a strong skew, so Student's t is trusted at the en
 RARE = "differences of two values are judged by t at a level for which few seeds say nothing"
 TAILS = "the square of a t3 error has no variance: no number of these seeds shows its tail"
 ALIKE = "one seed cannot tell noise that neighbours share from the law"
-BEND = "the profile's width is too small where a logistic is seen on one side of its centre alone"
 PAIR = "compare, paired"
 NOT_KEPT: dict[Key, str] = {
     ("fit", "one seed, noise alike at neighbours (0.8)", 1): ALIKE,
-    ("fit", "logistic centre near the end of x", 4): BEND,
     **{(PAIR, f"20 intervals, differences lognormal, sigma {s}", n): SKEW for s in ("1", "1.5") for n in (4, 8)},
     **{(PAIR, "20 intervals, differences of 0 or 1", n): RARE for n in (4, 8, 32)},
     ("mean", "lognormal, sigma 1", 4): SKEW,

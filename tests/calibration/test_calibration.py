@@ -23,7 +23,7 @@ def marked(cells: Any, known: bool = False) -> list[Any]:
     """The cells as parameters: slow but for a quick core, and failing where the promise is known not to be kept."""
     listed = []
     for setting, seeds in cells:
-        marks = [] if setting.name in QUICK and seeds == 8 else [pytest.mark.slow]
+        marks = [] if setting.name in QUICK and seeds == 8 else [pytest.mark.long]
         if known and key(setting, seeds) in NOT_KEPT:
             marks.append(pytest.mark.xfail(strict=True, raises=AssertionError, reason=NOT_KEPT[key(setting, seeds)]))
         listed.append(pytest.param(setting, seeds, marks=marks, id=f"{setting.kind}: {setting.name}, {seeds} seeds"))
