@@ -50,20 +50,26 @@ class Overlap:
     owner: Any
     others: Array
 
+    @cached_property
+    def _readings(self) -> tuple[Array, Array]:
+        """Where each curve has a value, `(m, N)`, and the values, 0 where there is none."""
+        return ~np.isnan(self.others), np.nan_to_num(self.others)
+
     def spread(self, left_out: Sequence[int] = (), pooled: bool = False) -> tuple[float, int]:
         """How far the curves but those left out lie apart, as a share of y's range, and at how many places that is seen.
 
         Infinite where they never overlap. `pooled` takes the range of the curves' mean, which noise widens less than that of y.
         """
-        used = np.setdiff1d(np.arange(len(self.others)), left_out)
-        readings = self.others[used]
-        counts = (~np.isnan(readings)).sum(axis=0)
-        counted = (counts > 0) & np.isin(self.owner, used)
+        used = np.ones(len(self.others), dtype=bool)
+        used[list(left_out)] = False
+        numbers, readings = self._readings
+        counts = numbers[used].sum(axis=0)
+        counted = (counts > 0) & used[self.owner]
         if not counted.any():
             return float("inf"), 0
-        y, sums = self.y[counted], np.nansum(readings[:, counted], axis=0)
-        root = float(np.sqrt(np.mean((y - sums / counts[counted]) ** 2)))
-        ranging = (y + sums) / (1 + counts[counted]) if pooled else y
+        y, sums, counts = self.y[counted], readings[used].sum(axis=0)[counted], counts[counted]
+        root = float(np.sqrt(np.mean((y - sums / counts) ** 2)))
+        ranging = (y + sums) / (1 + counts) if pooled else y
         room = float(ranging.max() - ranging.min())
         return (root / room if room > 0 else 0.0 if root == 0 else float("inf")), int(counted.sum())
 
