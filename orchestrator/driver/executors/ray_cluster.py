@@ -86,15 +86,17 @@ def _bare() -> Iterator[None]:
 
 def _settings(resources: Resources, code: tuple[str, ...]) -> dict[str, Any]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
-    quiet["job_config"] = _job()
+    quiet["job_config"] = _job(bool(resources.address))
     if resources.address:
         return {**quiet, "address": resources.address, "runtime_env": {"py_modules": list(code)}}
     local = {"include_dashboard": False, "object_store_memory": 500_000_000}
     return {**quiet, **local, "address": "local", "num_cpus": resources.cpus, "num_gpus": resources.gpus}
 
 
-def _job() -> Any:
-    """The settings of the job: workers find the engine by its place, whatever lies in the folder where the driver runs."""
+def _job(remote: bool) -> Any:
+    """The settings of the job: workers find the engine by its place, whatever lies in the folder where the driver runs; those
+    of other machines in what travels to them.
+    """
 
     class Fixed(list[str]):
         """A path that Ray cannot extend by the driver's folders: a worker gets those of the run behind its own."""
@@ -103,7 +105,7 @@ def _job() -> Any:
             """Nothing."""
 
     job = ray.job_config.JobConfig()
-    job._py_driver_sys_path = Fixed([str(shipped.ROOT)])
+    job._py_driver_sys_path = Fixed([] if remote else [str(shipped.ROOT)])
     return job
 
 

@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayError
+
 from orchestrator.driver.progress import say
 
 MODE, TOKEN, FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
@@ -34,10 +36,23 @@ def joined(address: str) -> str:
     if os.environ.get(MODE, "token").lower() != "token" or not token:
         return ""
     if MODE not in os.environ:
+        if _open(address):
+            return ""
         os.environ[MODE] = "token"
         _told_to_ray()
     say("auto", f"joining the Ray cluster at {address} with the token of {token} ({MODE}=token)")
     return token
+
+
+def _open(address: str) -> bool:
+    """Whether the cluster answers without a token: its servers, which have none, could not call back one that asks for it."""
+    raylet: Any = importlib.import_module("ray._raylet")  # which has no types
+    services: Any = importlib.import_module("ray._private.services")
+    try:
+        raylet.GcsClient(address=services.canonicalize_bootstrap_address(address))
+    except (RayError, RuntimeError, OSError, ValueError):  # without an answer the token is sent, and Ray says what is wrong
+        return False
+    return True
 
 
 def _told_to_ray() -> None:
