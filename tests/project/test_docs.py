@@ -24,7 +24,7 @@ FILE = re.compile(r"# (\S+\.(?:py|yaml))(, continued)?\n")
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
 HEAVY = ("ray", "mlflow", "polars", "duckdb", "scipy", "sklearn")
 # What a test run has not: a server that stays, a cluster.
-LONG = re.compile(r"lawsweep ui|--address|--tracking-uri")
+LONG = re.compile(r"lawsweep ui|--address|ray start|--tracking-uri")
 
 
 def blocks(page: Path, language: str) -> list[str]:

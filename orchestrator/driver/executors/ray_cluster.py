@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from orchestrator.driver.executors import ray_token
 from orchestrator.driver.executors.executor import Resources
 from orchestrator.errors import SweepError
 
+# Ray adds this to the niceness of its workers and of the recorder. Its own 15 starves them beside anything else that runs.
+os.environ.setdefault("RAY_worker_niceness", "0")
 PATIENCE = 3.0
 """Seconds in which a machine must answer."""
 

@@ -47,8 +47,6 @@ os.environ.update(
     TUNE_GLOBAL_CHECKPOINT_S="1000000000",
     TUNE_WARN_THRESHOLD_S="60",
 )
-# Ray adds this to the niceness of its workers and of the recorder. Its own 15 starves them beside anything else that runs.
-os.environ.setdefault("RAY_worker_niceness", "0")
 POLL = 0.25  # seconds between two looks at the recorder
 LAST = 10.0  # seconds after which a driver that is stopping leaves without its workers
 SILENT = 15.0  # seconds without the recorder or the raylet after which a driver leaves
