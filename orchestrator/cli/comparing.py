@@ -95,8 +95,7 @@ def audit_command(
     from_file = stored.file_spec is not None and stored.file_spec.path is not None
     size = None if stored.size == BASE else stored.size
     spec = stored.spec if from_file else original(stored.store, stored.record) or spec_of(stored.name, size, store)
-    options = {"fraction": fraction, "seed": seed, "device": device, "tolerance": tolerance}
-    audited = audit.audit(spec, stored.store, **options, tell=tell)  # type: ignore[arg-type]
+    audited = audit.audit(spec, stored.store, fraction=fraction, seed=seed, device=device, tolerance=tolerance, tell=tell)
     page.refresh(stored)
     if as_json:
         answers.say(answers.json_text(audited.as_json()))

@@ -40,18 +40,11 @@ def interval(values: Array, aggregate: str = "mean", level: float = 0.95) -> Int
         return plain
     squares = sorted((abs(low) ** power, abs(high) ** power)) if power > 1 else [low, high]
     many = int((upper if power == 1 or abs(high) >= abs(low) else lower).sum())
-    ends = [_between(squares[0], squares[1], share) ** (1 / power) for share in shares(many, len(y), level)]
+    ends = [_between(squares[0], squares[1], share) ** (1 / power) for share in intervals.binomial(many, len(y), level)]
     if whole(y) and high - low < 1.5:
         return _with(plain, min(ends), max(ends), "exact binomial of two values")
     # Two values that are no neighbours may have others between and beyond them, which t reckons with.
     return _with(plain, min(*ends, plain.low), max(*ends, plain.high), "exact binomial of two values, and t")
-
-
-def shares(successes: int, n: int, level: float) -> tuple[float, float]:
-    """The exact binomial interval of a share (Clopper and Pearson 1934)."""
-    counted = np.array([1.0] * successes + [0.0] * (n - successes))
-    share_interval = intervals.interval(counted, "proportion", level)
-    return share_interval.low, share_interval.high
 
 
 def _unseen(plain: Interval, value: float, power: int, aggregate: str, level: float) -> Interval:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from orchestrator.claims import Verdict
 from orchestrator.claims.case import Region
@@ -17,6 +18,7 @@ from orchestrator.claims.paired_arms import difference
 from orchestrator.errors import SpecError
 from orchestrator.fitting import laws, ties
 from orchestrator.fitting.fits import rivals
+from orchestrator.fitting.intervals import binomial
 from orchestrator.fitting.series import Series
 from tests.helpers.judging import FIELDS, judged, rows_of, spec_of
 
@@ -163,10 +165,9 @@ def test_differences_of_zeros_and_ones_have_an_exact_interval(seeds: int) -> Non
 
 
 def test_an_exact_interval_is_that_of_another_implementation() -> None:
-    stats = pytest.importorskip("scipy.stats")
     for ones, n in ((0, 3), (1, 4), (7, 8), (30, 32)):
         theirs = stats.binomtest(ones, n).proportion_ci(0.95, "exact")
-        assert ties.shares(ones, n, 0.95) == pytest.approx((theirs.low, theirs.high))
+        assert binomial(ones, n, 0.95) == pytest.approx((theirs.low, theirs.high))
         values = np.array([3.0] * ones + [2.0] * (n - ones))
         if 0 < ones < n:
             found = ties.interval(values)

@@ -60,7 +60,6 @@ def test_xarray_is_optional(result: lawsweep.Result, monkeypatch: pytest.MonkeyP
 
 
 def test_a_dataset_has_the_params_that_vary(result: lawsweep.Result) -> None:
-    pytest.importorskip("xarray")
     dataset = lawsweep.open(result.summary.store).to_xarray("halves")
     assert dict(dataset.sizes) == {"i": 3, "seed": 2} and float(dataset.half.sel(i=3, seed=1)) == 2.5
 
