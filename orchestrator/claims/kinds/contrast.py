@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from orchestrator.claims.case import Case
-from orchestrator.claims.units import estimate, settling, steps
+from orchestrator.claims.units import settling
 from orchestrator.claims.units.contrasts import contrasted, minus, over
 from orchestrator.claims.units.repeats import differing, repeats
 from orchestrator.claims.verdict import Finding
+from orchestrator.results.described import possible
 from orchestrator.spec.claim_kinds.contrast import KIND, setting_text
 from orchestrator.spec.expressions import Expression
 from orchestrator.wording import level_text, shown, span
@@ -22,9 +23,7 @@ CLOSE = 1e-9
 
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
-    case = steps.with_failures(case)
-    random = settling.random(case, KIND.of(case.claim).y)
-    return [_group(case, group, rows, random) for group, rows in case.evidence.groups(case.claim.by)]
+    return settling.each_group(case, KIND.of(case.claim).y, _group)
 
 
 def intervals(case: Case) -> int:
@@ -46,7 +45,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
     if short:
         return settling.unmet(tuple(short), sides[0], group)
     region = case.region((case.claim.expect or {})[model.quantity], parts[0])
-    between = estimate.reach(sides[0])
+    between = possible(case.fields, model.y)
     interval = contrasted(sides[0], sides[1], minus if model.minus is not None else over, case.level, between)
     word, reasons = settling.settled_word(case, model.y, interval, region, tuple(sides), random)
     where = f"at {setting_text(settings[0])} to that at {setting_text(settings[1])}"

@@ -7,19 +7,17 @@ from typing import Any
 import polars as pl
 
 from orchestrator.claims.case import Case
-from orchestrator.claims.units import estimate, settling, steps
+from orchestrator.claims.units import estimate, settling
 from orchestrator.claims.units.repeats import Repeats, repeats
 from orchestrator.claims.verdict import Finding
-from orchestrator.results.described import aggregate
+from orchestrator.results.described import aggregate, possible
 from orchestrator.spec.claim_kinds.mean import KIND, QUANTITY
 from orchestrator.wording import level_text, shown, span
 
 
 def judge(case: Case) -> list[Finding]:
     """A finding for each group of the claim."""
-    case = steps.with_failures(case)
-    random = settling.random(case, KIND.of(case.claim).y)
-    return [_group(case, group, rows, random) for group, rows in case.evidence.groups(case.claim.by)]
+    return settling.each_group(case, KIND.of(case.claim).y, _group)
 
 
 def intervals(case: Case) -> int:
@@ -35,7 +33,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame, random: bool) 
         return settling.unmet(short, measured, group)
     region = case.region((case.claim.expect or {})[QUANTITY], rows)
     steady = measured.noisy or len(measured.units) < 2 or case.steady(rows, y)
-    interval = estimate.estimated(measured, case.level, estimate.reach(measured), steady)
+    interval = estimate.estimated(measured, case.level, possible(case.fields, y), steady)
     word, reasons = settling.settled_word(case, y, interval, region, (measured,), random)
     sentence = (
         f"{_what(case, y)} over {measured.about()}: {shown(interval.estimate)} {span(interval.low, interval.high)} at "

@@ -16,11 +16,6 @@ SHARE = (0.0, 1.0)
 Reach = tuple[float, float]
 
 
-def reach(repeats: Repeats) -> Reach:
-    """Between what a lost value must lie: a share between 0 and 1, any other number nowhere."""
-    return SHARE if repeats.aggregate == "proportion" else OPEN
-
-
 def estimated(repeats: Repeats, level: float, between: Reach = OPEN, steady: bool = True) -> Interval:
     """The interval of what the repeats come to; a lost value lies anywhere `between`, so that end of the interval moves.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -12,10 +13,18 @@ from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import SETTLED
 from orchestrator.claims.placing import LOST, Placed
 from orchestrator.claims.series_of_rows import SEEDS
+from orchestrator.claims.units import steps
 from orchestrator.claims.units.repeats import Repeats, repeats
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting.aggregates import named
 from orchestrator.fitting.intervals import Interval
+
+
+def each_group(case: Case, y: str, judged: Callable[[Case, dict[str, Any], pl.DataFrame, bool], Finding]) -> list[Finding]:
+    """What `judged` finds in each group of the claim, points that failed at a step included; its flag: is y random?"""
+    case = steps.with_failures(case)
+    differs = random(case, y)
+    return [judged(case, group, rows, differs) for group, rows in case.evidence.groups(case.claim.by)]
 
 
 def random(case: Case, y: str) -> bool:

@@ -162,6 +162,13 @@ def test_lost_points_leave_a_mean_open_but_not_a_share() -> None:
     assert judged(claim, lost(frame(np.ones(32)), 0, 1), fields).verdict == "supported"
 
 
+def test_a_lost_point_lies_in_the_range_that_its_result_declares() -> None:
+    rows, claim = lost(frame(np.random.default_rng(0).normal(1, 0.05, 8)), 0), {"mean": {"y": "y"}}
+    fields = {**FIELDS, "y": Described(name="y", role="result", range=(0.0, 2.0))}
+    assert judged({**claim, "expect": {"mean": {"between": [0.0, 2.0]}}}, rows, fields).verdict == "supported"
+    assert judged({**claim, "expect": ABOUT_ONE}, rows, fields).verdict == "undecided"
+
+
 def test_a_null_beside_numbers_is_lost_and_a_null_setting_has_no_part() -> None:
     rows = frame(np.random.default_rng(0).normal(1, 0.05, (2, 8)), (2, 4))
     one = rows.with_columns(y=pl.when((pl.col("d") == 2) & (pl.col("seed") == 0)).then(None).otherwise("y"))
