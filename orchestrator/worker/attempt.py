@@ -27,6 +27,7 @@ def attempt(measure: Callable[[], None], watchdog: Watchdog, passes: Callable[[]
         with watchdog.watching():
             measure()
     except PointTimeout:
+        watchdog.settle()  # which did not happen where the exception came on the way out
         return Failed("timeout", "the point took longer than limits.seconds; raise the limit or make the point cheaper.")
     except PointAbandoned:
         raise

@@ -268,9 +268,10 @@ class _Run:
     def _hand_over(self, call: _Call | None = None) -> None:
         """Deliver in the middle of a point, and the states of the call if it is given."""
         self._at_desk = True  # and it stays so where this fails: it is no fault of the point's
-        self.flush()
-        if call is not None:
-            call.shelf.write(call.intake.kept())
+        with self.watchdog.away():
+            self.flush()
+            if call is not None:
+                call.shelf.write(call.intake.kept())
         self._at_desk = False
 
     def _attempt(self, measure: Callable[[], None]) -> Failed | None:

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -21,6 +22,8 @@ from typing import Self
 MARK = struct.Struct("<qq")
 NOTHING = (-1, -1)
 MARK_FILE, TRACE_FILE = "mark", "trace"
+PENDING = 8  # passes of a loop, by the first of which an exception that another thread has set is raised
+SOON = 1e-3  # seconds; a timer of no seconds is no timer
 GRACE = 2.0  # seconds between the signal that asks a point to end and the end of its process
 
 
@@ -123,11 +126,43 @@ class Watchdog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *trace: object) -> None:
         if self._forked:
             self.part(error)
+        self.settle()
+
+    def settle(self) -> None:
+        """Watch no longer, and take in an exception of the other thread that came too late to be raised in the point."""
         with self._lock:
             self._watching = False
-            if self._thrown:  # it came too late to be raised in the point
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), None)
-                self._thrown = False
+            thrown, self._thrown = self._thrown, False
+        # Raised here and dropped: withdrawn by SetAsyncExc(None) it leaves CPython 3.11 in an endless loop under a tracer.
+        with suppress(PointTimeout):
+            for _ in range(PENDING if thrown else 0):
+                pass
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """A context in which the limit does not count: what the engine does in the middle of a point is not the point's."""
+        watched, self._watching = self._watching, False
+        if self._trace:
+            faulthandler.cancel_dump_traceback_later()
+        since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began += time.monotonic() - since
+            self._watching = watched
+        if watched and self._abandoned:
+            raise PointAbandoned
+        if watched and self._limit:
+            self._resume(max(self._limit - (time.monotonic() - self._began), SOON))
+
+    def _resume(self, remaining: float) -> None:
+        """Set what ends a point in `remaining` seconds, where it is not running any more."""
+        if self._main and not self._timing:
+            self._timing = True
+            signal.setitimer(signal.ITIMER_REAL, remaining)
+        if self._trace:
+            self._armed = 0.0  # the next point sets it for itself
+            faulthandler.dump_traceback_later(remaining + GRACE, exit=True, file=self._trace)
 
     def part(self, error: BaseException | None = None) -> None:
         """End this process where it is a copy that the workload has forked: the engine goes on in the first one alone."""
@@ -147,11 +182,11 @@ class Watchdog:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(PointTimeout))
 
     def _renew(self) -> None:
-        """Take the signal and its timer back from a workload that has used them."""
+        """Take the signal and its timer back from a workload that has used them, or whose end has left the timer long."""
         if signal.getsignal(signal.SIGALRM) != self._raise:
             signal.signal(signal.SIGALRM, self._raise)
             self._timing = False
-        elif not signal.getitimer(signal.ITIMER_REAL)[0]:
+        elif not 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= (self._limit or 0):
             self._timing = False
 
     def rest(self) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
+import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import StoreError
+from orchestrator.worker.attempt import attempt
 from orchestrator.worker.batch import Outcome
 from orchestrator.worker.execute import execute
 from orchestrator.worker.pace import CHUNK, FIRST_CHUNK, Pace
@@ -136,7 +140,9 @@ def test_a_result_outside_a_result_class_is_an_error() -> None:
     assert statuses(measured(wrong, batch_of(wrong, 2), Basket())[1]) == ["error", "error"]
 
 
-def test_a_keyboard_interrupt_is_no_row() -> None:
+def test_a_keyboard_interrupt_is_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A shell starts what runs in its background with SIGINT ignored.
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
     leaves = made("def run(params, ctx):\n    raise KeyboardInterrupt\n    yield\n")
     with pytest.raises(KeyboardInterrupt):
         measured(leaves, batch_of(leaves, 1), Basket())
@@ -237,6 +243,45 @@ def test_of_a_pack_only_the_guilty_point_fails(name: str, status: str, text: str
 def test_a_pack_that_takes_too_long_is_halved_too() -> None:
     batch = batch_of(PACKED, 8, fault=["sleep"] * 8)
     assert statuses(measured(PACKED, batch, Basket(), limit=0.03)[1]) == ["ok"] * 3 + ["timeout"] + ["ok"] * 4
+
+
+def test_time_at_the_desk_is_no_time_of_the_point() -> None:
+    class Slow(Basket):
+        def deliver(self, table: Any, places: list[int], failures: dict[str, int]) -> None:
+            time.sleep(0.4)
+            super().deliver(table, places, failures)
+
+    steps = made(
+        "def run(params, ctx):\n    for step in range(3):\n        time.sleep(0.6)\n        yield step, Result(half=0.0)\n"
+    )
+    outcome, rows = measured(steps, batch_of(steps, 1, i=[7]), Slow(), limit=2.0)
+    assert [(row["step"], row["status"]) for row in rows] == [(0, "ok"), (1, "ok"), (2, "ok")]
+    assert outcome.failures == {}
+
+
+def test_a_second_point_that_takes_too_long_is_ended_as_soon_as_the_first() -> None:
+    sleepy = made("def run(params, ctx):\n    time.sleep(60)\n    yield 0, None\n")
+    began = time.monotonic()
+    assert statuses(measured(sleepy, batch_of(sleepy, 3), Basket(), limit=0.05)[1]) == ["timeout"] * 3
+    assert time.monotonic() - began < 1
+
+
+def test_both_ways_to_end_a_point_at_once_harm_nobody_under_a_tracer() -> None:
+    dog = Watchdog(0.2)
+
+    def throw() -> None:
+        dog._began -= 60
+        dog.overdue()
+
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: None)
+    try:
+        threading.Timer(0.1, throw).start()
+        failed = attempt(lambda: time.sleep(5), dog)
+    finally:
+        sys.settrace(before)
+        dog.close()
+    assert failed is not None and failed.status == "timeout" and not dog._thrown
 
 
 PARTS = "{'index': [0], 'step': [0], 'whole': [1]"
