@@ -40,10 +40,11 @@ Record = dict[str, Any]
 class CurveData:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
-    `without_result` are places without one, which have no y, `residuals` what laws leave of the points, `judged` the laws with
-    their claims. `without` are the claims on these axes whose law is not drawn, with the reason; `traces` are the points of
-    curves that no law describes. `rows` are the fewest and most rows that a point stands for, `probed` the params that a search
-    set, which are never averaged over. `beyond` counts points that a logarithmic axis has no place for.
+    Laws have their `claim`. `without_result` are places without one, which have no y, `residuals` what laws leave of points,
+    `judged` the laws with their claims. `without` are the claims on these axes whose law is not drawn, with the reason;
+    `traces` are the points of curves that no law describes. `rows` are the fewest and most rows that a point stands for,
+    `probed` the params that a search set, which are never averaged over. `beyond` counts points that a logarithmic axis has no
+    place for.
     """
 
     points: list[Record]
@@ -252,7 +253,7 @@ def _residuals(line: LawLine, figure: Figure) -> Iterator[Record]:
 def _law_place(line: LawLine, figure: Figure) -> Record:
     """Colour and facet where the law's rows share one, the curve named after its claim and group, and the law's name."""
     by = ", ".join(f"{name} = {_label(line.law.constant.get(name))}" for name in line.law.by)
-    return {**_labels(figure, line.shared), "curve": f"{line.claim} {by}", "label": line.law.law.name}
+    return {**_labels(figure, line.shared), "curve": f"{line.claim} {by}", "claim": line.claim, "label": line.law.law.name}
 
 
 def _between(xs: Any, logarithmic: bool) -> Any:
