@@ -158,6 +158,7 @@ def _run(
     opened = open_store(store, create=True)
     own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
+        remaining.refuse_near(spec, plan, opened)
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
         todo = [i for wave in waves.values() for i in wave]
