@@ -15,6 +15,7 @@ from orchestrator.claims import floors, held_out_choice, ledger, sentences, verd
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
+from orchestrator.claims.outlook.remedies import explained
 from orchestrator.claims.queries import select
 from orchestrator.claims.registry import meaning
 from orchestrator.claims.registry.elsewhere import Before, seen_before
@@ -254,7 +255,7 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
     judged = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
-    return [sentences.explained(finding) for finding in judged]
+    return [explained(finding, case.level) for finding in judged]
 
 
 def _text_axis(subject: Subject) -> str:

@@ -125,11 +125,13 @@ def jsonable(value: Any) -> Any:
 
 
 def summary_parts(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
-    """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold."""
+    """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold.
+
+    Numbers of a saved verdict may have null where an interval is open.
+    """
+    intervals = {name: opened(n) for name, n in numbers.items() if isinstance(n, Mapping) and "estimate" in n}
     parts: list[tuple[str, Mapping[str, Any] | None]] = [
-        (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n)
-        for name, n in numbers.items()
-        if isinstance(n, Mapping) and "estimate" in n
+        (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n) for name, n in intervals.items()
     ]
     parts += [
         (f"ΔAICc {contest['aicc']:+.1f} over {contest['rival']}", None) for contest in (numbers.get("contests") or [[]])[0]

@@ -56,7 +56,7 @@ def _cell(value: Any) -> str:
 
 def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, what was found in few words, and what was expected; below it why some are open."""
-    from orchestrator.claims.sentences import why
+    from orchestrator.claims.outlook.remedies import why
     from orchestrator.claims.verdict import summary_parts
     from orchestrator.results.text_table import plain
 
