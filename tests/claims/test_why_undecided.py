@@ -85,7 +85,7 @@ def test_an_open_end_is_shown_as_one_and_points_to_the_results_that_are_missing(
 def test_the_seeds_that_decide_do_so_in_four_of_five_samples(excess: float, units: int) -> None:
     level, half = 0.95, 1.0
     ends = Ends(estimate=0.0, low=-half, high=half, expected=(-half / excess, math.inf), units=units, method="t", level=level)
-    n = int(ends.seeds())
+    n = int(ends.seeds(0.95))
     error = half / stats.t.ppf(0.975, units - 1) * math.sqrt(units)  # of one seed
     shift = half / excess / error
     decided = [1 - stats.nct.cdf(stats.t.ppf(0.975, m - 1), m - 1, shift * math.sqrt(m)) for m in (n - 1, n)]
@@ -97,7 +97,7 @@ def test_a_share_without_a_miss_needs_the_trials_that_an_exact_interval_takes() 
     ends = Ends(
         estimate=1.0, low=0.83, high=1.0, expected=(0.97, math.inf), units=8, method="exact binomial, 32 trials", level=0.95
     )
-    n = int(ends.seeds())
+    n = int(ends.seeds(0.95))
     first = min(t for t in range(1, 1000) if stats.beta.ppf(0.025, t, 1) >= 0.97)  # Clopper and Pearson, no miss
     assert n == math.ceil(first / 4)
 

@@ -19,6 +19,8 @@ MOST = 100_000
 """More seeds than this are no advice."""
 POWER = 0.8
 """Share of samples of that many seeds that would decide, if the truth is what was estimated."""
+Z_OF_POWER = 0.842
+"""Its normal quantile."""
 BRACKETS = "brackets of the search"
 """How an interval says that no noise made it."""
 EXACT, SCATTER = "exact binomial", "scatter about the law"
@@ -88,24 +90,28 @@ class Ends:
             pairs = [(self.estimate - first, below), (last - self.estimate, above)]
         return max((_parts(room, half) for room, half in pairs if room < math.inf), default=math.nan)
 
-    def seeds(self) -> float:
-        """How many seeds decide in POWER of all samples, if the estimate stays; infinite where none do, NaN where none tell.
+    def seeds(self, level: float) -> float:
+        """How many seeds decide at a level in POWER of all samples, if the estimate stays; NaN where no formula tells.
 
         A t interval falls with the root of the seeds and its quantile; that of a share is exact at any number of trials.
+        Infinite where no number does.
         """
         excess = self.excess()
         if self.units < 2 or not excess < math.inf:
             return math.nan
-        if self.method.startswith(EXACT):
-            return _least(self._share_decides)
+        if self.method.startswith(EXACT) and " and " not in self.method:
+            return _least(lambda n: self._share_decides(n, level))
         room = student(self.level, self.units - 1) / math.sqrt(self.units) / excess
-        return _least(lambda n: (student(self.level, n - 1) + student(2 * POWER - 1, n - 1)) / math.sqrt(n) <= room)
+        return _least(lambda n: (student(level, n - 1) + student(2 * POWER - 1, n - 1)) / math.sqrt(n) <= room)
 
-    def _share_decides(self, n: int) -> bool:
+    def _share_decides(self, n: int, level: float) -> bool:
         """Whether the exact interval of that share in that many seeds has one side of the region."""
         pooled = re.search(r"(\d+) trials", self.method)
         trials = n * (int(pooled[1]) / self.units if pooled else 1.0)
-        low, high = binomial(self.estimate * trials, round(trials), self.level)
+        towards = min(self.expected, key=lambda edge: abs(edge - self.estimate))
+        chance = Z_OF_POWER * math.sqrt(self.estimate * (1 - self.estimate) / trials)
+        share = self.estimate + math.copysign(min(chance, abs(towards - self.estimate)), towards - self.estimate)
+        low, high = binomial(share * trials, round(trials), level)
         return not replace(self, low=low, high=high).cross()
 
 
@@ -147,12 +153,13 @@ def why(record: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(texts)) or [FALLBACK]
 
 
-def remedy(finding: Finding, level: float) -> Remedy:
-    """What would decide an undecided finding; of several causes the one that can least be mended counts.
+def remedy(finding: Finding, level: float, next_level: float | None = None) -> Remedy:
+    """What would decide an undecided finding of that level; of several causes the one that can least be mended counts.
 
-    Where neither a cause nor a formula tells, it is seeds of an unknown number: `resampled.py` asks the judges.
+    A later look at more seeds may have another, `next_level`. Where neither a cause nor a formula tells, it is seeds of an
+    unknown number: `resampled.py` asks the judges.
     """
-    ways = [*_causes(finding.reasons), *(_by_width(ends) for _, ends in crossing(finding.numbers, level))]
+    ways = [*_causes(finding.reasons), *(_by_width(ends, next_level) for _, ends in crossing(finding.numbers, level))]
     if not ways:
         return Remedy(by=SEEDS, says="")
     by = min((way.by for way in ways), key=ORDER.index)
@@ -208,7 +215,7 @@ def _ends(numbers: Mapping[str, Any], noisy: bool, level: float) -> Ends:
     )
 
 
-def _by_width(ends: Ends) -> Remedy:
+def _by_width(ends: Ends, level: float | None = None) -> Remedy:
     """What makes an interval fit beside the edge."""
     edge = min((abs(ends.estimate - end) for end in ends.expected if math.isfinite(end)), default=math.inf)
     if edge > TOLERANCE * abs(ends.estimate) and not ends.excess() < math.inf:  # an open end, whose cause another reason says
@@ -217,7 +224,7 @@ def _by_width(ends: Ends) -> Remedy:
         return Remedy(by=X, says="more x decide it, which narrow the scatter about the law; seeds do not")
     if ends.method == BRACKETS:
         return Remedy(by=ROWS, says="narrower brackets decide it: lower the search's tolerance")
-    seeds = math.inf if edge <= TOLERANCE * abs(ends.estimate) else ends.seeds()
+    seeds = math.inf if edge <= TOLERANCE * abs(ends.estimate) else ends.seeds(level or ends.level)
     if math.isnan(seeds):
         return Remedy(by=SEEDS, says="")
     if seeds == math.inf:
