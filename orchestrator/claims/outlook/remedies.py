@@ -23,7 +23,7 @@ Z_OF_POWER = 0.842
 """Its normal quantile."""
 BRACKETS = "brackets of the search"
 """How an interval says that no noise made it."""
-EXACT, SCATTER = "exact binomial", "scatter about the law"
+EXACT, SCATTER, CONFIGURATIONS = "exact binomial", "scatter about the law", "configurations"
 FALLBACK = "the rows allow both answers"
 ON_THE_EDGE = "its estimate lies on the edge, so more seeds are not likely to decide"
 SEEDS, X, ROWS, NOTHING = "seeds", "x", "rows", "nothing"
@@ -222,6 +222,8 @@ def _by_width(ends: Ends, level: float | None = None) -> Remedy:
         return Remedy(by=SEEDS, says="")
     if SCATTER in ends.method and (ends.rejected or ends.units < 2):
         return Remedy(by=X, says="more x decide it, which narrow the scatter about the law; seeds do not")
+    if CONFIGURATIONS in ends.method:
+        return Remedy(by=X, says="more configurations decide it; seeds do so only where their noise is what parts these")
     if ends.method == BRACKETS:
         return Remedy(by=ROWS, says="narrower brackets decide it: lower the search's tolerance")
     seeds = math.inf if edge <= TOLERANCE * abs(ends.estimate) else ends.seeds(level or ends.level)
