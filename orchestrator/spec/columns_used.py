@@ -35,7 +35,8 @@ def _texts(spec: Spec) -> Named:
             of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
             yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
     for index, figure in enumerate(spec.figures):
-        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
+        of_boundary = boundary_columns(spec) if figure.about.source == "boundary" else ()
+        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure) if text not in of_boundary)
     yield from _of_search(spec)
     yield from dict.fromkeys(_of_derived(spec))
 
