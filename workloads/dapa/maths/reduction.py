@@ -15,7 +15,7 @@ Units = frozenset[int]
 
 @dataclass
 class CountedOracle:
-    """An oracle that remembers its answers; `tests` counts different subsets, `calls` repeated ones too, the whole set neither."""
+    """An oracle that remembers its answers: `tests` counts different subsets, `calls` all, both without the whole set."""
 
     passes: Callable[[Units], bool]
     units: int
