@@ -1,4 +1,4 @@
-"""How near sums of Kronecker products come to a linear map, in closed form and as fitted, beside a low-rank map of as many numbers.
+"""How near sums of Kronecker products come to a linear map, in closed form and as fitted, beside low-rank maps as large.
 
 Source: arXiv:2503.17353 (a layer of two modes without biases is one product); floors by Van Loan and Pitsianis 1993, derived.
 Symbols: d = size of each of two modes, in and out · s = singular values of the rearranged map · q = products · r = terms.
@@ -73,10 +73,10 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     """Columns for every point; maps of one size go through together."""
     for p in params:
         check(p)
-    for (d, terms, fit, restarts, sweeps), indices in packs.groups(
-        params, lambda p: (p.d, p.terms, p.fit, p.restarts, p.sweeps)
-    ):
-        for part in packs.chunks(indices, fitting.room(d, terms, restarts)):
+    keys = groups.same(params, ("teacher", "alpha", "products", "rank"))
+    for _, indices in packs.groups(range(len(params)), keys.__getitem__):
+        p = params[indices[0]]
+        for part in packs.chunks(indices, fitting.room(p.d, p.terms, p.restarts)):
             columns = _columns([params[i] for i in part], [ctxs[i] for i in part])
             yield {"index": part, "step": [0] * len(part), **columns}
 

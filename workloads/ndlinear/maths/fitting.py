@@ -1,7 +1,7 @@
 """Turns linear maps into sums of Kronecker products that are fitted to them from many starts, and those into their errors.
 
-Source: alternating least squares on the rearranged map (Van Loan and Pitsianis 1993), and Adam on the same squared error. Errors
-are taken from the products themselves, multiplied out, and not from the rearranged map.
+Source: alternating least squares on the rearranged map (Van Loan and Pitsianis 1993), and Adam on the same squared error.
+Errors are taken from the products themselves, multiplied out, and not from the rearranged map.
 Symbols: A (points, d, d, d, d) = maps · R (points, m, m) = rearranged, m = d^2 · r = products of a sum · S = starts.
 """
 

@@ -1,13 +1,13 @@
 """Turns a linear map of matrices into the least error of sums of Kronecker products, and makes maps whose least error is known.
 
 Source: Van Loan and Pitsianis 1993 (rearrangement), Eckart and Young 1936; floors of the named maps are derived.
-Symbols: a map takes X (d, d) to Y (d, d) as Y[h, g] = sum A[h, g, i, j] X[i, j], so A is (..., d, d, d, d) · W (x) V has the entries
-W[h, i] V[g, j] · s = singular values of the rearranged map, those of the products · q = products · alpha = share of the small ones.
+Symbols: a map takes X (d, d) to Y (d, d) as Y[h, g] = sum A[h, g, i, j] X[i, j], so A is (..., d, d, d, d) · W (x) V has the
+entries W[h, i] V[g, j] · s = singular values of the rearranged map, those of the products · q = products · alpha = share of the
+small ones.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -84,9 +84,3 @@ def _second_difference(d: int) -> Tensor:
     """The second difference (d, d) on a path, rows summing to zero."""
     steps = torch.diff(torch.eye(d, dtype=torch.float64), dim=0)
     return steps.mT @ steps
-
-
-def laplacian_floor(d: int) -> float:
-    """Least relative squared error of one product for `laplacian`, from s = a +- t with a = sqrt((6 d - 8) d), t = 2 (d - 1)."""
-    a, t = math.sqrt((6 * d - 8) * d), 2 * (d - 1)
-    return (a - t) ** 2 / ((a - t) ** 2 + (a + t) ** 2)
