@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
@@ -78,8 +78,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[Colu
     for p in params:
         check(p)
     for columns in STUDY.columns(params, ctxs):
-        points = [params[i] for i in columns["index"]]
-        yield columns | sizes([built(p) for p in points])
+        yield columns | network.sizes([built(params[i]) for i in columns["index"]])
 
 
 def check(p: Params) -> None:
@@ -110,15 +109,6 @@ def built(p: Params) -> Network:
     """The network of a point."""
     shape, outputs = _ends(p)
     return network.of_budget(shape, p.layer, p.terms, outputs, p.budget)
-
-
-def sizes(networks: Sequence[Network]) -> dict[str, list[Any]]:
-    """Columns that say how large networks are."""
-    return {
-        "n_params": [one.layout.count for one in networks],
-        "layer_width": [one.width for one in networks],
-        "macs": [one.macs for one in networks],
-    }
 
 
 def examples(p: Params, ctx: Context) -> Examples:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -122,3 +123,12 @@ def of_budget(shape: layer.Sizes, kind: Kind, terms: int, outputs: int, budget: 
         if abs(smaller.layout.count - budget) <= abs(network.layout.count - budget):
             return smaller
     return network
+
+
+def sizes(networks: Sequence[Network]) -> dict[str, list[Any]]:
+    """Columns that say how large networks are."""
+    return {
+        "n_params": [network.layout.count for network in networks],
+        "layer_width": [network.width for network in networks],
+        "macs": [network.macs for network in networks],
+    }
