@@ -106,10 +106,11 @@ def apply(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] | None,
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The last axis D of (models, ..., D) mapped to H by each model's weight (H, D) and bias (H), as `torch.nn.Linear` does."""
-    if len(x) == 1:  # without a batch of products, which costs more than it does
-        return torch.nn.functional.linear(x[0], weight[0], None if bias is None else bias[0])[None]
     flat = x.reshape(len(x), -1, x.shape[-1])
-    product = flat @ weight.mT if bias is None else torch.baddbmm(bias[:, None], flat, weight.mT)
+    if len(x) == 1:  # a batch of one product costs more than the product, and one of several axes adds its bias apart
+        product = torch.nn.functional.linear(flat[0], weight[0], None if bias is None else bias[0])
+    else:
+        product = flat @ weight.mT if bias is None else torch.baddbmm(bias[:, None], flat, weight.mT)
     return product.view(*x.shape[:-1], weight.shape[1])
 
 
