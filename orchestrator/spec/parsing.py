@@ -80,7 +80,10 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
         sweep = Sweep.model_validate(root.plain())
     except ValidationError as error:
         raise messages.complaint(error, root, where) from error
-    spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
+    fields = dict(sweep)
+    if not sweep.workload:
+        fields["workload"] = f"./{path.name if path is not None else f'{name}.yaml'}"
+    spec = Spec.model_construct(**fields, name=name, path=path, size=size, text=text)
     spec._root = root
     try:
         spec._grids = _grids(spec)
