@@ -1,8 +1,8 @@
 """Prints what stacks and packs of `ndlinear` save, and its layer beside the wheel's: `python -m benchmarks.ndlinear`.
 
 Each ratio is of one run, best of three rounds in turn. A CPU's seconds are those of the process, so a busy machine does not
-count. With `--device cuda` two large cases are timed instead, beside the memory bandwidth of the device: 256 seeds of 4 arms and
-5 budgets on digits, and 4,096 starts at d = 32.
+count. With `--device cuda` two large cases are timed instead, beside the memory bandwidth of the device: 256 seeds of 4 arms
+and 5 budgets on digits, and 4,096 starts at d = 32.
 """
 
 from __future__ import annotations
