@@ -73,7 +73,18 @@ def _never_good(right: Function) -> Function:
     return lambda x, degree: right(x, degree) + np.minimum(1.0, 100 * np.abs(np.asarray(x, dtype=float)))
 
 
+def _flat(maps: Any) -> Any:
+    """Maps as ordinary matrices, in which a Kronecker product has full rank."""
+    return maps.flatten(-4, -3).flatten(-2)
+
+
+def _as_given(right: Function) -> Function:
+    """Modes as they are written, whatever order is wanted."""
+    return lambda order, *shapes: right("given", *shapes)
+
+
 DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
+NDLINEAR = "workloads.ndlinear.maths"
 REMAINDERS = (
     Planted("a wrong remainder", f"{DEGREE}.taylor_error", _no_remainder),
     Planted("a remainder 1e4 too large", f"{DEGREE}.taylor_error", scaled(1e4)),
@@ -97,6 +108,23 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "prompt_corner": REMAINDERS,
     "prompt_boundary": (Planted("a remainder that no degree brings down", f"{DEGREE}.taylor_error", _never_good),),
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
+    "ndlinear_floor": (
+        Planted("floors halved", f"{NDLINEAR}.kronecker.tail", scaled(0.5)),
+        Planted("floors doubled", f"{NDLINEAR}.kronecker.tail", scaled(2)),
+        Planted("floors one more", f"{NDLINEAR}.kronecker.tail", lambda right: lambda *args: right(*args) + 1),
+        Planted("maps not rearranged", f"{NDLINEAR}.kronecker.rearranged", lambda right: _flat),
+        Planted("errors one more", f"{NDLINEAR}.fitting.errors", lambda right: lambda *args: right(*args) + 1),
+    ),
+    "ndlinear_risk": (
+        Planted("a product twice as large", f"{NDLINEAR}.regression.product", scaled(2)),
+        Planted("a dense map half as large again", f"{NDLINEAR}.regression.dense", scaled(1.5)),
+    ),
+    "ndlinear_count": (
+        Planted("numbers doubled", f"{NDLINEAR}.layer.n_params", scaled(2)),
+        Planted("products doubled", f"{NDLINEAR}.layer.macs", scaled(2)),
+        Planted("modes as given, whatever is asked", f"{NDLINEAR}.layer.modes", _as_given),
+        Planted("first weights twice as large", f"{NDLINEAR}.layer.uniform", scaled(2)),
+    ),
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
         Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
@@ -113,6 +141,8 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
         }
     },
     "prompt_corner": {"fixed": {"rows": 8}},
+    "ndlinear_floor": {"seeds": 3},
+    "ndlinear_risk": {"seeds": 8, "search": {"boundary": {"tolerance": 0.002}}},
     "prompt_boundary": {
         "arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}
     },
