@@ -100,7 +100,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
         Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
-        Planted("an error of half the exponent", "workloads.khm.maths.onset.closed_error", raised(0.5)),
+        Planted("an error of half the exponent", "workloads.shared.hopfield.symmetric_codes.closed_error", raised(0.5)),
     ),
 }  # fmt: skip
 CUTS: Mapping[str, Mapping[str, Any]] = {
