@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from torch import Tensor
+
 from workloads.hopfield.maths import closed, kernels, masks, memories, retrieving
 from workloads.hopfield.maths.retrieving import Asked, Kind, Network
 from workloads.shared import packs
@@ -81,6 +83,8 @@ class Result:
     bound_broken: Annotated[int, "queries that lie above their own bound", {"aggregate": "max"}]
     worse_than_dense: Annotated[float, "share of queries that end further off than by the dense network", NOTE]
     accuracy: Annotated[float, "share of results within a mean absolute difference of 0.1 of their memory", NOTE]
+    accuracy_kept: Annotated[float | None, "the same among queries whose mask holds their memory; null without such", NOTE]
+    accuracy_without: Annotated[float | None, "the same among those whose mask does not; null without such", NOTE]
     accuracy_nearest: Annotated[float, "share of queries whose nearest memory, on what they still have, is their own", NOTE]
     accuracy_dot: Annotated[float, "share of queries whose largest dot product is with their own memory", NOTE]
     accuracy_mean_item: Annotated[float, "share of memories within 0.1 of the mean of all", NOTE]
@@ -184,9 +188,17 @@ def _measure(kind: Kind, asked: list[Asked], params: list[Params]) -> dict[str, 
             "energy_increases": _absent(len(params)) if outcome.increases is None else outcome.increases.sum(1).tolist(),
         }
         | {name: flags.double().mean(1).tolist() for name, flags in shares.items()}
+        | {"accuracy_kept": _among(outcome.close, outcome.target_kept)}
+        | {"accuracy_without": _among(outcome.close, ~outcome.target_kept)}
         | _bounded(outcome)
         | described
     )
+
+
+def _among(flags: Tensor, chosen: Tensor) -> list[float | None]:
+    """The share of true flags (p, q) among the chosen queries of each point."""
+    shares = (flags & chosen).sum(1).double() / chosen.sum(1)
+    return [None if share != share else share for share in shares.tolist()]
 
 
 def _absent(points: int) -> list[None]:
