@@ -82,6 +82,12 @@ def items(data: str) -> Tensor:
     return torch.from_numpy(table.astype(np.float64))
 
 
+@functools.cache
+def digit_labels() -> Tensor:
+    """Which digit each of the images shows (n,), in the order of `items`."""
+    return torch.from_numpy(datasets.load_digits().target)
+
+
 def memories(data: str, d: int, m: int, ctx: Context) -> Tensor:
     """The memories (m, d) of a set and a seed; fewer memories are the first of more."""
     if data == "sphere":
