@@ -160,8 +160,10 @@ def _asked(kind: Kind, p: Params, ctx: Context, networks: dict[tuple[Any, ...], 
     if key not in networks:
         networks[key] = Network(memories.scene(p.data, p.d, p.m, p.corruption, p.strength, ctx), p.normalise)
     network = networks[key]
-    if kind.variant in masks.KNOWN:
+    if kind.variant == "random":
         return Asked(network, places=masks.places(kind.variant, p.m, p.m, kind.keep, ctx.generator("mask")))
+    if kind.variant in masks.KNOWN:
+        return Asked(network, places=masks.ordered(kind.variant, p.m, p.m, kind.keep))
     if kind.variant == "prf":
         width = network.keys.shape[1]
         drawn = kernels.directions("orthogonal", kind.features, width, ctx.generator("directions"))

@@ -1,4 +1,4 @@
-"""hopfield.mil and series: padding, masks and areas by hand, stacks against single models, files of bags, refusals before trials."""
+"""hopfield.mil and series: padding, masks and areas by hand, stacks against single models, files, refusals."""
 
 from __future__ import annotations
 

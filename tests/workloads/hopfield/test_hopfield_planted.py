@@ -9,14 +9,14 @@ import yaml
 
 from orchestrator.claims import judge_rows
 from orchestrator.spec import parse
-from tests.mutants.planted import PLANTED, ROOT, measured, planted
+from tests.mutants.planted import FORMS, PLANTED, ROOT, measured, planted
 
 SMALL: dict[str, dict[str, Any]] = {
     "hopfield_bounds": {
         "seeds": 2,
         "arms": {
             "dense": None, "top_k": None, "random": None, "window": None,
-            **{form: {"axes": {"zip": {"m": [4, 16], "keep": [2, 4]}}} for form in ("renormalised", "unnormalised", "zero_fill")},
+            **{form: {"axes": {"zip": {"m": [4, 16], "keep": [2, 4]}}} for form in FORMS},
         },
     },
     "hopfield_ceiling": {

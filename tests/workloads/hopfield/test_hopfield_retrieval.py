@@ -1,4 +1,4 @@
-"""hopfield.retrieval: every mask of seven memories by loops, closed forms, counterexamples, second implementations, refusals."""
+"""hopfield.retrieval: every mask of seven memories by loops, closed forms, counterexamples, two implementations, refusals."""
 
 from __future__ import annotations
 
@@ -113,7 +113,9 @@ def test_an_orthoplex_under_two_masks_has_its_closed_form(d: int) -> None:
 
 def test_an_orthoplex_without_a_mask_has_its_closed_form() -> None:
     row = measure(data="orthoplex", m=16, beta=5.0)
-    assert row.error_mean == pytest.approx(8.627931e-2, abs=5e-9) and row.error_exact == pytest.approx(row.error_mean, rel=1e-12)
+    assert row.error_mean == pytest.approx(8.627931e-2, abs=5e-9) and row.error_exact == pytest.approx(
+        row.error_mean, rel=1e-12
+    )
 
 
 def test_sparsemax_of_the_shared_maps_is_that_of_the_entmax_package() -> None:
@@ -168,7 +170,7 @@ def test_random_masks_are_even_among_all_subsets(m: int) -> None:
 
 
 def test_a_support_vector_machine_fits_the_patterns_that_it_is_asked_to_store() -> None:
-    # The nonparametric view: retrieval is a function fitted to (spoilt pattern, pattern) within epsilon, here by another solver.
+    # The nonparametric view: retrieval is a function fitted to (spoilt pattern, pattern) within epsilon, by another solver.
     stored = memories.memories("sphere", 16, 20, Context(7))
     spoilt = stored + 0.05 * torch.randn(20, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(7))
     kernel = torch.exp(4.0 * spoilt @ spoilt.mT)

@@ -5,6 +5,8 @@ Symbols: q = queries · m = memories · k = kept memories · μ = the memory tha
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,12 @@ MASKED = ("masked", "random", "window", "top_k")
 """Variants whose queries read some of the memories."""
 KNOWN = ("masked", "random", "window")
 """Those whose mask is known before any score; top_k must see all scores."""
+
+
+@functools.lru_cache(maxsize=16)
+def ordered(variant: str, queries: int, m: int, keep: int) -> Tensor:
+    """`places` of the masks that the order alone fixes, one tensor for all that ask for it."""
+    return places(variant, queries, m, keep)
 
 
 def places(variant: str, queries: int, m: int, keep: int, generator: torch.Generator | None = None) -> Tensor:

@@ -90,9 +90,14 @@ def trained(
 
     recipe = ensemble.Recipe(rate=torch.tensor(rates, device=device), steps=model.steps)
     ensemble.advance(models, loss, recipe, model.steps)
-    noise = torch.stack([torch.rand(test.present.shape[1:], generator=ctx.generator("test mask")) for ctx in ctxs]).to(device)
+    own = []
     with torch.no_grad():
-        return judged(logits(model, layer, models.parameters, test, noise, omega), test.labels)
+        for k, ctx in enumerate(ctxs):  # one after the other: all bags of all models together fill no cache
+            noise = torch.rand(1, *test.present.shape[1:], generator=ctx.generator("test mask")).to(device)
+            single = Bags(test.instances[k : k + 1], test.present[k : k + 1], test.labels[k : k + 1])
+            learnt, drawn_for = models.part(k, k + 1).parameters, None if omega is None else omega[k : k + 1]
+            own.append(logits(model, layer, learnt, single, noise, drawn_for))
+    return judged(torch.cat(own), test.labels)
 
 
 def stacked(parts: Sequence[Bags], device: str) -> Bags:
@@ -122,7 +127,12 @@ def _entropy(logit: Tensor, labels: Tensor) -> Tensor:
 def judged(logit: Tensor, labels: Tensor) -> Judged:
     """What logits (s, b) are worth; the area counts pairs of a positive and a negative bag, ties by half."""
     positive = labels > 0
-    pairs = positive[:, :, None] & ~positive[:, None, :]
-    ahead = (logit[:, :, None] > logit[:, None, :]).double() + 0.5 * (logit[:, :, None] == logit[:, None, :])
-    auc = (ahead * pairs).sum((1, 2)) / pairs.sum((1, 2))
+    auc = torch.stack([_area(own[above], own[~above]) for own, above in zip(logit, positive, strict=True)])
     return Judged(auc, ((logit > 0) == positive).double().mean(1), _entropy(logit, labels).double())
+
+
+def _area(positive: Tensor, negative: Tensor) -> Tensor:
+    """The share of pairs in which the positive bag has the larger logit, ties by half."""
+    ranked = negative.sort().values
+    below, not_above = (torch.searchsorted(ranked, positive, right=right) for right in (False, True))
+    return (below + not_above).double().mean() / (2 * len(ranked))

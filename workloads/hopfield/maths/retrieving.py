@@ -33,6 +33,7 @@ class Kind:
     features: int
     kernel: str
     updates: int
+    energy: bool = True  # whether rises of the energy are counted, where there is one
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Network:
     normalise: bool
     dense: dict[float, Tensor] = field(default_factory=dict)  # errors (m,) of the dense network, by β
     _gram: Tensor | None = None
+    _gaps: Tensor | None = None
 
     @functools.cached_property
     def keys(self) -> Tensor:
@@ -61,6 +63,14 @@ class Network:
         if self._gram is None:
             self._gram = retrieval.overlaps(queries, self.keys)
         return self._gram[first:stop]
+
+    def gaps(self, first: int, stop: int) -> Tensor:
+        """Δ_x (q,) of queries first..stop before any update; held where all of them are few."""
+        if len(self.keys) ** 2 > NUMBERS:
+            return closed.query_separation(self.scores(first, stop), first)
+        if self._gaps is None:
+            self._gaps = closed.query_separation(self.scores(0, len(self.keys)))
+        return self._gaps[first:stop]
 
     @functools.cached_property
     def described(self) -> dict[str, float]:
@@ -119,69 +129,78 @@ class _Run:
         """The mask that is known before the scores (p, q, m); None where there is none, or none yet."""
         if self.kind.variant not in masks.KNOWN:
             return None
-        chosen = torch.stack([a.places[self.first : self.stop] for a in self.asked if a.places is not None])
+        every = [a.places for a in self.asked if a.places is not None]
+        alike = every[:1] if all(places is every[0] for places in every) else every  # a mask of the order alone is one for all
+        chosen = torch.stack([places[self.first : self.stop] for places in alike])
         return masks.as_mask(chosen.to(self.memories.device), self.memories.shape[1])
 
     def mask(self, scores: Tensor) -> Tensor | None:
         """The mask of this update."""
         return masks.top(scores, self.kind.keep) if self.kind.variant == "top_k" else self.known
 
-    def energy(self, x: Tensor, scores: Tensor) -> Tensor:
-        """β times the energy (p, q) of queries under the mask of this update."""
-        partition = forms.log_partition(self.beta * scores, self.mask(scores))
-        return 0.5 * self.beta[..., 0] * (x * x).sum(-1) - partition
-
     def outcome(self) -> Outcome:
         """All updates, and what is looked at after the last."""
         x = torch.stack([a.network.view.queries[self.first : self.stop] for a in self.asked])
         scores = torch.stack([a.network.scores(self.first, self.stop) for a in self.asked])
-        descends = self.kind.form in (None, "renormalised") and not self.asked[0].network.normalise
-        increases = torch.zeros(x.shape[:2], dtype=torch.long, device=x.device) if descends else None
+        increases = None
         for update in range(self.kind.updates):
-            mask = self.mask(scores)
-            weights = forms.weigh(self.beta * scores, mask, self.kind.form or "renormalised")
-            moved = retrieval.read(weights.read, self.memories)
-            last = update == self.kind.updates - 1
-            after = None if last and not descends else retrieval.overlaps(self.asked[0].network.compared(moved), self.keys)
-            if increases is not None and after is not None:
-                before = self.energy(x, scores)
-                increases += self.energy(moved, after) > before + retrieval.ENERGY_SLACK * (1 + before.abs())
+            scaled, mask = self.beta * scores, self.mask(scores)
+            weights = forms.weigh(scaled, mask, self.kind.form or "renormalised")
+            target_kept, off = self._off(weights, mask)
+            moved, last = off + self.memories[:, self.first : self.stop], update == self.kind.updates - 1
+            after = self.scores(moved) if self.descends or not last else None
+            if self.descends and after is not None:
+                before = self._energy(x, scaled, weights)
+                energy = 0.5 * self.beta[..., 0] * (moved * moved).sum(-1)
+                energy -= forms.log_partition(self.beta * after, self.mask(after))
+                rises = energy > before + retrieval.ENERGY_SLACK * (1 + before.abs())
+                increases = rises.long() if increases is None else increases + rises
             if last or after is None:
-                return self._looked_at(moved, weights, scores, mask, increases)
+                outside = None if mask is None else weights.outside
+                bound = self._bound(scores, target_kept)
+                return Outcome(off.norm(dim=-1), _close(off), bound, outside, target_kept, increases)
             x, scores = moved, after
         raise ValueError(f"updates must be at least 1, but got {self.kind.updates}; write 1.")
 
-    def _looked_at(
-        self, x: Tensor, weights: forms.Weights, scores: Tensor, mask: Tensor | None, increases: Tensor | None
-    ) -> Outcome:
-        own = torch.arange(self.first, self.stop, device=x.device)
-        if mask is None:
-            target_kept = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        else:
-            target_kept = mask[..., own - self.first, own]
+    @property
+    def descends(self) -> bool:
+        """Whether updates of this map descend an energy, and that is asked for."""
+        return self.kind.energy and self.kind.form in (None, "renormalised") and not self.asked[0].network.normalise
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Products of queries on their way with the memories (p, q, m)."""
+        return retrieval.overlaps(self.asked[0].network.compared(x), self.keys)
+
+    def _energy(self, x: Tensor, scaled: Tensor, weights: forms.Weights) -> Tensor:
+        """β times the energy (p, q) before an update, whose weights tell the partition: log Σ exp(s) = s_k - log p_k."""
+        largest, place = weights.read.max(-1, keepdim=True)
+        partition = scaled.gather(-1, place) - largest.log()
+        return 0.5 * self.beta[..., 0] * (x * x).sum(-1) - partition[..., 0]
+
+    def _off(self, weights: forms.Weights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Whether each query may read its own memory (p, q), and how far the result is from it (p, q, d)."""
+        own = torch.arange(self.first, self.stop, device=self.memories.device)
+        every = torch.ones(weights.outside.shape, dtype=torch.bool, device=self.memories.device)
+        target_kept = every if mask is None else mask[..., own - self.first, own].expand_as(every)
         missing = None
         if self.kind.form == "unnormalised":
             missing = torch.where(target_kept, weights.outside, 1 - weights.read.sum(-1))
-        return Outcome(
-            error=retrieval.errors(weights.read, self.memories, self.first, missing),
-            close=_close(x, self.memories[:, self.first : self.stop]),
-            bound=self._bound(scores, target_kept),
-            outside=None if mask is None else weights.outside,
-            target_kept=target_kept,
-            increases=increases,
-        )
+        return target_kept, retrieval.deviations(weights.read, self.memories, self.first, missing)
 
     def _bound(self, scores: Tensor, target_kept: Tensor) -> Tensor:
         """The bound of each query (p, q) in the last update; NaN where the mask does not hold the target."""
         m = self.memories.shape[1]
         lengths = self.memories.norm(dim=-1).amax(-1)[:, None]
-        gap = closed.query_separation(scores, self.first)
+        if self.kind.updates == 1:
+            gap = torch.stack([a.network.gaps(self.first, self.stop) for a in self.asked])
+        else:
+            gap = closed.query_separation(scores, self.first)
         bound = closed.factor(self.kind.form, m, self.kind.keep) * lengths * torch.exp(-self.beta[..., 0] * gap)
         return bound.masked_fill(~target_kept, torch.nan)
 
 
-def _close(x: Tensor, targets: Tensor) -> Tensor:
-    return (x - targets).abs().mean(-1) <= CLOSE
+def _close(off: Tensor) -> Tensor:
+    return off.abs().mean(-1) <= CLOSE
 
 
 def _by_features(kind: Kind, asked: list[Asked], betas: list[float], first: int, stop: int) -> Outcome:
@@ -194,7 +213,7 @@ def _by_features(kind: Kind, asked: list[Asked], betas: list[float], first: int,
             operator = kernels.attention(network.compared(x), network.keys, beta, kind.kernel, point.omega)
             x = operator.apply(network.view.memories)
         errors.append((x - targets).norm(dim=-1))
-        close.append(_close(x, targets))
+        close.append(_close(x - targets))
     kept = torch.ones(len(asked), stop - first, dtype=torch.bool, device=errors[0].device)
     return Outcome(torch.stack(errors), torch.stack(close), None, None, kept, None)
 
@@ -212,11 +231,13 @@ def measured(kind: Kind, asked: list[Asked], betas: list[float]) -> Outcome:
 def dense_errors(asked: list[Asked], betas: list[float], updates: int) -> Tensor:
     """Errors (p, m) of the dense network at the same scenes and temperatures, each worked out once."""
     m = len(asked[0].network.keys)
-    kind = Kind("dense", None, m, 0, "", updates)
-    pairs = list(zip([point.network for point in asked], betas, strict=True))
-    for network, beta in pairs:
-        if beta not in network.dense:
-            network.dense[beta] = measured(kind, [Asked(network)], [beta]).error[0]
+    kind = Kind("dense", None, m, 0, "", updates, energy=False)
+    pairs = [(point.network, beta) for point, beta in zip(asked, betas, strict=True)]
+    missing = {(id(network), beta): (network, beta) for network, beta in pairs if beta not in network.dense}
+    if missing:
+        outcome = measured(kind, [Asked(network) for network, _ in missing.values()], [beta for _, beta in missing.values()])
+        for (network, beta), error in zip(missing.values(), outcome.error, strict=True):
+            network.dense[beta] = error
     return torch.stack([network.dense[beta] for network, beta in pairs])
 
 

@@ -133,10 +133,15 @@ def _state(x: Tensor, memories: Tensor, beta: Tensor, alpha: float) -> _State:
     return _State(weights, 0.5 * (x * x).sum(-1) - conjugate(scores, weights, alpha) / _column(beta))
 
 
-def errors(weights: Tensor, memories: Tensor, first: int = 0, missing: Tensor | None = None) -> Tensor:
-    """‖Σ_k p_k ξ_k - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i.
+def errors(weights: Tensor, memories: Tensor, first: int = 0) -> Tensor:
+    """‖Σ_k p_k ξ_k - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i, to relative precision."""
+    return deviations(weights, memories, first).norm(dim=-1)
 
-    Written as ‖Σ_{k≠μ} p_k(ξ_k - ξ_μ)‖, which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16). Weights
+
+def deviations(weights: Tensor, memories: Tensor, first: int = 0, missing: Tensor | None = None) -> Tensor:
+    """Σ_k p_k ξ_k - ξ_μ (p, q, d) where query i belongs to memory μ = first + i.
+
+    Written as Σ_{k≠μ} p_k(ξ_k - ξ_μ), which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16). Weights
     that do not sum to 1 say in `missing` (p, q) what their own memory lacks beside them, 1 - Σ p.
     """
     q = weights.shape[-2]
@@ -147,7 +152,7 @@ def errors(weights: Tensor, memories: Tensor, first: int = 0, missing: Tensor | 
     lacking = without_own.sum(-1, keepdim=True)
     if missing is not None:
         lacking = lacking + missing[..., None]
-    return (read(without_own, memories) - lacking * own).norm(dim=-1)
+    return read(without_own, memories) - lacking * own
 
 
 def _column(beta: Tensor | float) -> Tensor | float:
