@@ -20,7 +20,7 @@ from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.plan import Plan, expand
 from orchestrator.plan.identity import KEY_VERSION, Identity, canonical, machine
 from orchestrator.plan.points import count
-from orchestrator.workload.describe import Workload, load, shipped
+from orchestrator.workload.describe import Field, Workload, load, shipped
 from tests.helpers.running import HEAD, RUN, made, plan_of, spec_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "point_ids.json"
@@ -277,16 +277,18 @@ def pinned() -> dict[str, Any]:
     for name in shipped():
         w = load(name)
         defaults = {f.name: "required" if f.required else f.default for f in w.params}
-        given = [{}, *({f.name: other(f.kind, f.default)} for f in w.params)]
+        given = [{}, *({f.name: other(f)} for f in w.params)]
         required = {f.name: {int: 8, float: 0.7, str: "x", bool: True}[f.kind] for f in w.params if f.required}
         points = [{"params": required | more, "id": one_id(w, **required | more)} for more in given]
         found["workloads"][name] = {"version": w.version, "defaults": defaults, "points": points}
     return found
 
 
-def other(kind: type, default: Any) -> Any:
-    """A value that is no default."""
-    return {int: 3, float: 0.1 + 0.2, str: "y", bool: default is False}[kind]
+def other(field: Field) -> Any:
+    """A value that is no default, and is allowed."""
+    if field.choices:
+        return next(choice for choice in field.choices if choice != field.default)
+    return {int: 3, float: 0.1 + 0.2, str: "y", bool: field.default is False}[field.kind]
 
 
 def golden() -> dict[str, Any]:
