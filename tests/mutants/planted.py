@@ -19,6 +19,7 @@ from orchestrator.driver.measure import Where
 from orchestrator.results.stored_sweep import StoredSweep, in_store
 from orchestrator.spec import Spec, parse
 from orchestrator.store import open_store
+from workloads.shared.attention import operators
 
 Function = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
@@ -83,8 +84,68 @@ def _as_given(right: Function) -> Function:
     return lambda order, *shapes: right("given", *shapes)
 
 
+FORMS = {"renormalised": "zero_fill", "zero_fill": "unnormalised", "unnormalised": "renormalised"}
+
+
+def _forms_swapped(right: Function) -> Function:
+    """Another way than was asked for in which a mask meets the softmax."""
+    return lambda scores, mask, form: right(scores, mask, FORMS.get(form, form))
+
+
+def _forms_swapped_back(right: Function) -> Function:
+    """The third way."""
+    back = {value: key for key, value in FORMS.items()}
+    return lambda scores, mask, form: right(scores, mask, back.get(form, form))
+
+
+def _head_normalised(right: Function) -> Function:
+    """Scores normalised over the axis of one head, as the official code does: each becomes its own sign."""
+    return lambda scores, mask, form: right(scores.sign(), mask, form)
+
+
+def _one_repeated(right: Function) -> Function:
+    """Draws of one memory, again and again, in place of many."""
+    return lambda *args: right(*args)[:, :1].expand(-1, args[2])
+
+
+def _one_direction(right: Function) -> Function:
+    """Orthogonal directions that are all the same, and independent ones that are not."""
+
+    def wrong(kind: str, *args: Any) -> Any:
+        drawn = right(kind, *args)
+        return drawn if kind == "iid" else drawn[:, :1].expand_as(drawn)
+
+    return wrong
+
+
+def _never_above(right: Function) -> Function:
+    """Nothing lies above anything."""
+    return lambda value, limit: value > value
+
+
+def _always_close(right: Function) -> Function:
+    """Every result is its target."""
+    return lambda off: (off == off).all(-1)
+
+
+def _dense_in_its_place(right: Function) -> Function:
+    """All scores made where a mask is known beforehand."""
+    return lambda inputs, beta: operators.exact(inputs.queries, inputs.memories, beta).apply(inputs.values)
+
+
+def _no_scores(right: Function) -> Function:
+    """The largest scores known without making any."""
+    return lambda inputs, beta, keep: inputs.values[:1].expand(len(inputs.queries), -1)
+
+
+def _without_features(right: Function) -> Function:
+    """Dense retrieval where features were asked for."""
+    return lambda queries, keys, beta, kernel, omega: operators.exact(queries, keys, beta)
+
+
 DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
 NDLINEAR = "workloads.ndlinear.maths"
+HOPFIELD = "workloads.hopfield.maths"
 REMAINDERS = (
     Planted("a wrong remainder", f"{DEGREE}.taylor_error", _no_remainder),
     Planted("a remainder 1e4 too large", f"{DEGREE}.taylor_error", scaled(1e4)),
@@ -128,7 +189,30 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
         Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
-        Planted("an error of half the exponent", "workloads.khm.maths.onset.closed_error", raised(0.5)),
+        Planted("an error of half the exponent", "workloads.shared.hopfield.symmetric_codes.closed_error", raised(0.5)),
+    ),
+    "hopfield_bounds": (
+        Planted("forms swapped", f"{HOPFIELD}.forms.weigh", _forms_swapped),
+        Planted("forms swapped the other way", f"{HOPFIELD}.forms.weigh", _forms_swapped_back),
+        Planted("nothing lies above anything", f"{HOPFIELD}.retrieving.above", _never_above),
+    ),
+    "hopfield_slope": (
+        Planted("a slower softmax", f"{HOPFIELD}.forms.weigh", shrunk_input(0.5)),
+        Planted("forms swapped", f"{HOPFIELD}.forms.weigh", _forms_swapped),
+    ),
+    "hopfield_ceiling": (
+        Planted("scores normalised over one head", f"{HOPFIELD}.forms.weigh", _head_normalised),
+        Planted("one memory for many", f"{HOPFIELD}.masks.drawn", _one_repeated),
+        Planted("every result is its target", f"{HOPFIELD}.retrieving._close", _always_close),
+    ),
+    "hopfield_features": (
+        Planted("twice the kernel", "workloads.hopfield.features.estimated", scaled(2)),
+        Planted("one direction for all", f"{HOPFIELD}.kernels.directions", _one_direction),
+    ),
+    "hopfield_cost": (
+        Planted("all scores behind a mask", f"{HOPFIELD}.calls._gathered", _dense_in_its_place),
+        Planted("no scores behind the largest", f"{HOPFIELD}.calls._top", _no_scores),
+        Planted("scores in place of features", f"{HOPFIELD}.kernels.attention", _without_features),
     ),
 }  # fmt: skip
 CUTS: Mapping[str, Mapping[str, Any]] = {
