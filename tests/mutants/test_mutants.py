@@ -27,6 +27,8 @@ NOT_JUDGED = {
     "dit_conditional_latent.rate": "three sizes of data, four are asked for",
     "dit_latent_attention.time_at_length": "lengths end where the law is asked for",
     "dit_conditional_mask.same_rate": "two sizes of data, four are asked for",
+    "icl_trained.deeper": "one number of blocks",
+    "icl_trained.real_tables": "inputs of three dimensions, the table has ten",
     "dit_latent_rate.ambient_dimension": "two dimensions of the space, four are asked for",
 }
 """Claims that size smoke has too few points for, each with what is lacking: no value of a row can turn them."""

@@ -1,13 +1,12 @@
 """How far an error in every gradient moves the weights after L steps, beside the bound that grows exponentially with L.
 
-Source: arXiv:2411.16549, Corollary 1.1 as reported (error exponential in L); the bound ((1 + rate S)^L - 1) / S times the error is
-derived, and that of Bai et al. 2023. It asks for a gradient of Lipschitz constant S, which a network of ReLUs does not have.
+Source: arXiv:2411.16549, Corollary 1.1 as reported (error exponential in L); the bound ((1 + rate S)^L - 1) / S times the error
+is derived, and that of Bai et al. 2023. It asks for a gradient of Lipschitz constant S, which a network of ReLUs does not have.
 Symbols: L = steps · S = smoothness · e = size of the error in each gradient.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal

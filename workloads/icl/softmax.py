@@ -67,7 +67,7 @@ def drawn(p: Params, ctx: Context) -> tuple[Tensor, Tensor]:
 
 def deviation(p: Params, scores: Tensor, values: Tensor) -> float:
     """The error, relative to the largest output of linear attention."""
-    linear = (scores - scores.mean(1, keepdim=True)) @ values / p.examples
+    linear = (scores - scores.mean(1, keepdim=True)) @ values / scores.shape[1]
     low = scores.to(PRECISIONS[p.precision]), values.to(PRECISIONS[p.precision])
     near = (torch.softmax(p.delta * low[0], 1) @ low[1] - low[1].mean(0)) / p.delta
     return float((near.double() - linear).abs().max() / linear.abs().max())

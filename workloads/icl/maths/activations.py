@@ -1,6 +1,6 @@
 """Turns activations and their derivatives into sums of ReLUs, which is what heads of ReLU attention can add up.
 
-Source: arXiv:2411.16549 (sums of ReLUs as approximators, after Bai et al. 2023); the knots, the ramp and their errors are derived.
+Source: arXiv:2411.16549 (sums of ReLUs as approximators, after Bai et al. 2023); knots, ramp and their errors are derived.
 Symbols: M = pieces · k = slope of the ramp · t = pre-activation.
 """
 

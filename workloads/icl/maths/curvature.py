@@ -14,8 +14,10 @@ Gradient = Callable[[Tensor], Tensor]
 
 
 def product(gradient: Gradient, weights: Tensor, direction: Tensor) -> Tensor:
-    """H times the direction, (B, P), by the derivative of the gradient along it."""
-    along: Tensor = torch.func.jvp(gradient, (weights,), (direction,))[1]
+    """H times the direction, (B, P): the derivative of the gradient's product with it, for H is symmetric."""
+    with torch.enable_grad():
+        moved = weights.detach().requires_grad_()
+        along: Tensor = torch.autograd.grad((gradient(moved) * direction).sum(), moved)[0]
     return along
 
 

@@ -1,7 +1,7 @@
 """Turns a network's weights into those after steps of projected gradient descent, by the recursion of its gradient.
 
-Source: arXiv:2411.16549, section 2: p(j) = r(V_j p(j-1)), loss (1/2n) sum |p(N) - y|^2, each step followed by the projection onto
-a box. s(N) = u r'(N), s(j) = r'(j) (V_{j+1}' s(j+1)), gradient of V_j the mean of s(j) p(j-1)'.
+Source: arXiv:2411.16549, section 2: p(j) = r(V_j p(j-1)), loss (1/2n) sum |p(N) - y|^2, each step followed by the projection
+onto a box. s(N) = u r'(N), s(j) = r'(j) (V_{j+1}' s(j+1)), gradient of V_j the mean of s(j) p(j-1)'.
 Shapes: weights V_j (B, units, inputs) of B problems, inputs X (B, n, d), targets Y (B, n, o).
 """
 

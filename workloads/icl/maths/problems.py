@@ -6,6 +6,7 @@ Symbols: B = problems · N = layers · K = width · n = examples · d, o = input
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,16 +81,16 @@ def drawn(p: Sizes, outputs: int, activation: Activation, ctxs: Sequence[Context
 def _drawn_weights(sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
     return [
         torch.randn(units, inputs, generator=generator, dtype=torch.float64) * math.sqrt(2.0 / inputs)
-        for inputs, units in zip(sizes[:-1], sizes[1:], strict=True)
+        for inputs, units in itertools.pairwise(sizes)
     ]
 
 
 def sines(p: Sizes, outputs: int) -> Problem:
-    """V_j[k, m] = sqrt(2 / inputs) (1/2 + sin(1 + 3j + 2k + m)), X[i, m] = cos(1 + 2i + 3m), Y[i, o] = (1 + sin(i + 2o)) / 2."""
+    """V_j[k, m] = sqrt(2/inputs) (1/2 + sin(1 + 3j + 2k + m)), X[i, m] = cos(1 + 2i + 3m), Y[i, o] = (1 + sin(i + 2o))/2."""
     sizes = layer_sizes(p, outputs)
     weights = [
         math.sqrt(2.0 / inputs) * (0.5 + torch.sin(1.0 + 3.0 * layer + _grid(units, inputs, 2.0, 1.0)))
-        for layer, (inputs, units) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), 1)
+        for layer, (inputs, units) in enumerate(itertools.pairwise(sizes), 1)
     ]
     x = torch.cos(1.0 + _grid(p.examples + 1, p.dim, 2.0, 3.0))
     y = (1.0 + torch.sin(_grid(p.examples, outputs, 1.0, 2.0))) / 2.0
