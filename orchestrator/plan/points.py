@@ -45,7 +45,7 @@ class Plan:
 
 def count(spec: Spec) -> int:
     """How many points the spec asks for, arms added up, seeds counted; nothing is built."""
-    return spec.seeds.count * sum(grid.count for grid in spec.grids())
+    return sum(spec.seeds_of(grid.arm) * grid.count for grid in spec.grids())
 
 
 def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
@@ -64,7 +64,7 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
         for grid in spec.grids():
             for values in assignments(spec, grid, workload):
                 before = len(builder.plan)
-                positions = builder.add(grid.arm, values, range(spec.seeds.count))
+                positions = builder.add(grid.arm, values, range(spec.seeds_of(grid.arm)))
                 if positions and positions[0] < before:
                     _refuse_other_values(spec, grid, values, builder.plan.point(positions[0]))
     return builder.finished()

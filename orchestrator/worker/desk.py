@@ -34,6 +34,12 @@ class Desk(Protocol):
     def kept(self, point: str) -> bytes | None:
         """The latest checkpoint that holds the point."""
 
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """A shared state, or whether to make it or to wait for it."""
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Keep a shared state durably; None where it could not be made."""
+
 
 Ask = Callable[..., Any]
 """Calls a method of the run's recorder, wherever that is: `ask("write", ...)` returns once the rows are on disk."""
@@ -83,3 +89,12 @@ class PackDesk:
         """The latest states that hold the point's, whichever process wrote them."""
         states: bytes | None = self._ask("kept", self.workload.name, self.workload.version, point)
         return states
+
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """A shared state, or whether this pack is to make it or to wait for another one."""
+        word, data = self._ask("borrow", self.workload.name, name, self.batch.pack)
+        return word, data
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Hand a shared state over and wait until it is on disk."""
+        self._ask("lend", self.workload.name, name, self.batch.pack, data)
