@@ -16,7 +16,7 @@ from orchestrator.spec.claim_model import Claim
 def label(group: Mapping[str, Any]) -> str:
     """A group as text: `beta = 8, d = 2`; a param that the group's arm does not have is left out."""
     values = {name: value for name, value in group.items() if value is not None}
-    return ", ".join(f"{name} = {wording.text(value)}" for name, value in values.items()) or "all rows"
+    return ", ".join(f"{name} = {wording.setting(value)}" for name, value in values.items()) or "all rows"
 
 
 def left_out(evidence: Evidence) -> tuple[str, ...]:

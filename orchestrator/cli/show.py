@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.wording import duration
+from orchestrator.wording import duration, setting
 
 if TYPE_CHECKING:
     from orchestrator.check.pilot import Outlook
@@ -108,11 +108,7 @@ def checks(looked_at: Sequence[Mapping[str, Any]]) -> None:
 
 def _group_text(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
-    values = [
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in group.items()
-        if value is not None
-    ]
+    values = [f"{name} {setting(value)}" for name, value in group.items() if value is not None]
     return ", ".join(values) + ": " if values else ""
 
 

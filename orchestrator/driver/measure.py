@@ -20,7 +20,7 @@ from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SpecError, StoreError
-from orchestrator.plan import Plan, expand, first_points, shape_groups
+from orchestrator.plan import Plan, expand, first_points, refusals, shape_groups
 from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec
@@ -112,7 +112,9 @@ def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Pl
         from orchestrator.search.studies import studies
 
         studies(spec, workload_described)  # every curve's interval must have a value
-    return workload_described, expand(spec, workload_described, machine_of(spec))
+    plan = expand(spec, workload_described, machine_of(spec))
+    refusals.refuse(spec, plan)
+    return workload_described, plan
 
 
 def _trial(spec: Spec) -> Trial:
@@ -152,6 +154,7 @@ def run(
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
     prepared = prepared or prepare(spec, workload)
+    refusals.refuse(spec, prepared[1], needs=True)
     if executor is not None:
         return _run(spec, store, where, workload, retry, prepared, executor)
     with where.new_executor() as own:
@@ -173,6 +176,7 @@ def _run(
     opened = open_store(store, create=True)
     own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
+        remaining.refuse_near(spec, plan, opened)
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
         todo = [i for wave in waves.values() for i in wave]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import SpecError, WorkloadError, nearest
-from orchestrator.plan.identity import MAX_DIGITS, Identity
+from orchestrator.plan.identity import Identity
 from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Grid
+from orchestrator.wording import SETTING_DIGITS
 from orchestrator.workload.describe import Value, Workload
 
 ROUNDING = 8
@@ -78,8 +79,8 @@ def _refuse_other_values(
         if isinstance(value, float) and isinstance(other, float) and abs(value - other) > ROUNDING * math.ulp(value):
             key_line = grid.places.get(name) or spec.where()
             raise SpecError(
-                f"{key_line}: values of '{name}' must differ within their first {MAX_DIGITS} digits, or not at all, but got "
-                f"{other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
+                f"{key_line}: values of '{name}' must differ within their first {SETTING_DIGITS} digits, or not at all, but "
+                f"got {other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
             )
 
 

@@ -28,7 +28,7 @@ def check_claims(spec: Spec) -> None:
         ids[entry.id] = f"{section}[{index}]"
         if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
             has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
-            text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
+            text = f"'from: boundary' must have a 'search' for a boundary, level set or subset, but the sweep {has}; add one."
             raise Misplaced((section, index, "from"), text)
     for index, claim in enumerate(spec.claims):
         at: Keys = ("claims", index)

@@ -31,10 +31,12 @@ from orchestrator.spec.field_types import (
 )
 from orchestrator.spec.figure_model import Figure
 from orchestrator.spec.grids import Grid
+from orchestrator.spec.programs.program_model import Called
 from orchestrator.spec.search_model import Search, Stop
 from orchestrator.spec.yaml_tree import Node
+from orchestrator.workload.commands.definition import KEYS
 
-IDENTITY = frozenset({"workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
+IDENTITY = frozenset({*KEYS, "workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
 """Fields that decide which points are measured, and how far."""
 TRANSPORT = frozenset(
     {
@@ -156,12 +158,15 @@ def _track(raw: Any) -> Any:
     return {"points": True} if raw == "points" else raw
 
 
-class Sweep(Section):
+class Sweep(Called):
     """What a sweep file holds, of one size."""
 
     question: Annotated[Text, Field(description="the one question that the sweep answers")]
     source: Annotated[Text, Field(description="where the theory stands: paper, theorem, equation")] = "none given"
-    workload: Annotated[Text, Field(description="what is measured: paper.measurement, an importable module or a .py path")]
+    workload: Annotated[
+        Text,
+        Field(description="what is measured: paper.measurement, an importable module or a .py path; none beside 'command'"),
+    ] = ""
     fixed: Params = Field(
         default_factory=dict, description="params with one value; a value may be an =expression over other params"
     )
@@ -195,6 +200,17 @@ class Sweep(Section):
     sizes: Annotated[dict[Label, dict[str, Any]], WithJsonSchema({LATER: "Sizes"})] = Field(
         default_factory=dict, description="named overlays such as smoke, paper and gpu"
     )
+
+    @model_validator(mode="after")
+    def _has_a_workload(self) -> Self:
+        if not self.workload and self.command is None:
+            raise wrong("a sweep must have 'workload' or 'command', but has neither; name what is measured.")
+        if self.workload and self.command is not None and not self.workload.endswith((".yaml", ".yml")):
+            raise wrong(
+                f"a sweep must measure one thing, but has 'command' beside the workload '{self.workload}'; drop one.",
+                "workload",
+            )
+        return self
 
 
 class Spec(Sweep):

@@ -20,7 +20,7 @@ from orchestrator.fitting.aggregates import combine, expression
 from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.equals import KIND, Equals
 from orchestrator.spec.expressions import Expression
-from orchestrator.wording import count, level_text, shown, span, text
+from orchestrator.wording import count, level_text, setting, shown, span, text
 
 LISTED = 20
 TOGETHER = True
@@ -80,7 +80,7 @@ def _cell(value: Any) -> Any:
 def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float, steady: bool) -> TableEntry:
     keys = {name: value for name, value in row.items() if name != model.y}
     meant = _meant(case, keys, rows)
-    where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
+    where = ", ".join(f"{name} = {setting(value)}" for name, value in keys.items()) or "all rows"
     expected = row[model.y]
     ok = meant.filter(settled(meant) & meant[model.y].is_not_null())
     entry: dict[str, Any] = {**keys, "expected": expected}

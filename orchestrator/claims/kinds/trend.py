@@ -27,7 +27,7 @@ from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.spec.claim_kinds.trend import KIND
 from orchestrator.spec.claim_model import Claim
-from orchestrator.wording import level_text, shown, span, text
+from orchestrator.wording import level_text, setting, shown, span
 
 FEWEST = 3
 """Places that a trend must have."""
@@ -254,8 +254,8 @@ def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path
     at, short, reasons = [], [], []
     for key, part in rows.drop_nulls([along]).sort(along).group_by([along], maintain_order=True):
         curve = case.series(part, model_fit.x, model_fit.y, law)
-        short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, curve.series, (law,), least(law))]
-        reasons += [f"at {along} = {text(key[0])}: {item}" for item in said(curve)]
+        short += [f"at {along} = {setting(key[0])} {lack}" for lack in lacking(case.claim, curve.series, (law,), least(law))]
+        reasons += [f"at {along} = {setting(key[0])}: {item}" for item in said(curve)]
         series.append(curve)
         at.append(float(key[0]))
     if len(at) < FEWEST:
