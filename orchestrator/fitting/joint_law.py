@@ -6,6 +6,7 @@ The form and the loss are those of Hoffmann et al. 2022 (approach 3): L = E + A 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Configurations:
     second: Array
     loss: Array
 
-    def at(self, index: Array) -> Configurations:
+    def at(self, index: Any) -> Configurations:
         """Some of the configurations, or one of them several times."""
         return Configurations(first=self.first[index], second=self.second[index], loss=self.loss[index])
 
