@@ -79,14 +79,15 @@ def quantity(thetas: Array, name: str) -> Array:
     floor, first, first_decay, second, second_decay = thetas.T
     total = first_decay + second_decay
     share = second_decay / np.where(np.abs(total) < 1e-12, np.nan, total)
-    return {
+    numbers: dict[str, Array] = {
         "floor": floor,
         "first_prefactor": first,
         "first_decay": first_decay,
         "second_prefactor": second,
         "second_decay": second_decay,
         "compute_exponent": share,
-    }[name]
+    }
+    return numbers[name]
 
 
 def outer(value: float, name: str) -> float:
