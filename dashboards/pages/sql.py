@@ -62,7 +62,7 @@ def _tables(cache: Cache) -> list[View]:
         tables.append({"name": identifier, "kind": "workload", "columns": _described(cache, name)})
     sweeps = [str(record["sweep"]) for record in cache.store.plans()]
     tables += [{"name": i, "kind": "sweep", "columns": []} for i in sql_views.identifiers(set(sweeps)).values()]
-    return tables + [{"name": n, "kind": "store", "columns": []} for n in ("points", "plans", "claims", "runs", "boundaries")]
+    return tables + [{"name": n, "kind": "store", "columns": []} for n in ("points", "plans", "claims", "runs", "boundaries", "fronts")]
 
 
 @lru_cache(maxsize=64)

@@ -96,18 +96,22 @@ def boundaries(sweep: StoredSweep) -> Source:
 def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
     """A table of boundaries as rows of claims: one a point without noise, settled where there is a position."""
     assert spec.search is not None
-    along = spec.search.names
+    along = spec.search.model.finds
     params = {name: field for name, field in fields.items() if field.role == "param" and name in rows.columns}
     described = {name: field for name, field in params.items() if name not in along}
     for name in along:
-        about = params.get(name, Described(name=name, role="param", says=name))
+        about = params.get(name)
         described[name] = Described(
             name=name,
             role="result",
-            says=f"{about.says}, where the measure crosses its level",
-            unit=about.unit,
+            says=f"{about.says}, where the measure crosses its level"
+            if about
+            else "what the front dominates, up to its reference",
+            unit=about.unit if about else "",
             seedless="true",  # its bracket, not other seeds, says how well it is known
         )
+    for name in spec.search.model.COUNTS:
+        described[name] = Described(name=name, role="result", says="points of the front", seedless="true")
     described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
     settled = rows.with_columns(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Spec
 
 Named = Iterator[tuple[Keys, str]]
-ENDS = ("lower", "upper")
+ENDS = ("_lower", "_upper")
 """Ends of a bracket, after the name of its param."""
 OF_A_CURVE = ("curve", "along", "of", "level", "evaluations", "status")
 """Columns of every table of boundaries."""
@@ -27,15 +27,18 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
-    names = spec.search.names if spec.search is not None and spec.search.model.FINDS else ()
-    return (*(f"{name}_{end}" for name in names for end in ENDS), *OF_A_CURVE)
+    if spec.search is None or not spec.search.model.finds:
+        return OF_A_CURVE
+    about = spec.search.model
+    return (*(f"{name}{end}" for name in about.finds for end in ("", *ENDS)), *about.COUNTS, *OF_A_CURVE)
 
 
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
-            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
+            of_boundary = {*boundary_columns(spec)} if claim.from_ == "boundary" else set()
+            each = ((keys, name) for keys, text in _of_claim(claim) for name in sorted({*Expression(text).names} - of_boundary))
+            yield from ((("claims", index, *keys), name) for keys, name in each)
     for index, figure in enumerate(spec.figures):
         yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
     yield from _of_search(spec)

@@ -18,8 +18,12 @@ STOPS = "orchestrator.spec.stop_kinds"
 class SearchModel(Protocol):
     """What the engine asks of every kind of search; a module in search_kinds has one as its MODEL."""
 
-    FINDS: ClassVar[bool]
-    """Whether it comes to a table of boundaries, on which claims can rest."""
+    COUNTS: ClassVar[tuple[str, ...]]
+    """Whole numbers that its rows of the table of boundaries have beside."""
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries that say what it found, each with its bracket; none where claims cannot rest."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class LevelSetSearch:
         """A row for each point of the curve."""
         along = ", ".join(self.over)
         for point, ends in zip(finding.points, finding.brackets, strict=True):
-            columns = {f"{name}_{end}": float(at) for name, pair in ends.items() for end, at in zip(ENDS, pair, strict=True)}
+            columns = {f"{name}{end}": float(at) for name, pair in ends.items() for end, at in zip(ENDS, pair, strict=True)}
             yield Place(along=along, of=self.of, level=float(self.level), columns=columns, point=point)
 
     def forecast(self) -> tuple[int, int]:

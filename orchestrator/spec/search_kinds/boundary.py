@@ -18,7 +18,7 @@ class Boundary(Section):
     `tolerance` is the width of the last bracket, relative on a geom scale.
     """
 
-    FINDS: ClassVar[bool] = True
+    COUNTS: ClassVar[tuple[str, ...]] = ()
 
     along: Label = Field(description="the param that is searched")
     of: Column = Field(description="the column that crosses the level")
@@ -35,6 +35,11 @@ class Boundary(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets."""
         return (self.along,)
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What it finds: positions on the params that it sets."""
+        return self.names
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

@@ -17,7 +17,7 @@ class LevelSet(Section):
     It ends early where the share of the region whose side is in doubt falls to `tolerance`.
     """
 
-    FINDS: ClassVar[bool] = True
+    COUNTS: ClassVar[tuple[str, ...]] = ()
 
     over: Region = Field(description="the params that are searched, each with its interval")
     of: Column = Field(description="the column that has the level on the curve")
@@ -32,6 +32,11 @@ class LevelSet(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets, sorted."""
         return tuple(sorted(self.over))
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What it finds: positions on the params that it sets."""
+        return self.names
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""
