@@ -130,8 +130,8 @@ def condition(spec: Spec, claim: Claim, rows: pl.DataFrame | None) -> str:
         return conditions.tolerant(text, claim.tolerance, rows)
     nulls, status = conditions.asks_for_nulls(text, moved), "status" in conditions.columns(text)
     whole = conditions.tolerant(text, claim.tolerance, rows, frozenset() if status else moved)
-    found = spec.search.model.finds if spec.search is not None else ()
-    name = found[0] if len(found) == 1 else ""
+    positions = spec.search.model.finds if spec.search is not None else ()
+    name = positions[0] if len(positions) == 1 else ""
     needed = {
         f"{name}_lower",
         f"{name}_upper",

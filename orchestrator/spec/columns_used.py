@@ -36,13 +36,17 @@ def boundary_columns(spec: Spec) -> tuple[str, ...]:
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            of_boundary = {*boundary_columns(spec)} if claim.from_ == "boundary" else set()
-            each = ((keys, name) for keys, text in _of_claim(claim) for name in sorted({*Expression(text).names} - of_boundary))
-            yield from ((("claims", index, *keys), name) for keys, name in each)
+            yield from _of_rows(("claims", index), _of_claim(claim), spec, claim.from_)
     for index, figure in enumerate(spec.figures):
-        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
+        yield from _of_rows(("figures", index), _of_figure(figure), spec, figure.about.source)
     yield from _of_search(spec)
     yield from dict.fromkeys(_of_derived(spec))
+
+
+def _of_rows(keys: Keys, named: Named, spec: Spec, source: str) -> Named:
+    """The names that these texts are made of, but for those that stand in the table of boundaries alone where that is read."""
+    of_boundary = {*boundary_columns(spec)} if source == "boundary" else set()
+    yield from (((*keys, *inner), name) for inner, text in named for name in sorted({*Expression(text).names} - of_boundary))
 
 
 def _of_derived(spec: Spec) -> Named:

@@ -204,8 +204,7 @@ def _sampler(search: OptunaSearch, assignments: int) -> optuna.samplers.BaseSamp
     if search.sampler == "gp":
         return samplers.GPSampler(seed=seed)
     if search.sampler == "nsgaii":
-        # A round is a generation; its random numbers go on from round to round.
-        return samplers.NSGAIISampler(population_size=max(search.round, 2), seed=search.seed)
+        return samplers.NSGAIISampler(population_size=max(search.round, 2), seed=seed)  # a round is a generation
     return samplers.RandomSampler(seed=seed)
 
 
@@ -278,12 +277,19 @@ def _trial(search: OptunaSearch, assignment: Seen, spaces: Spaces) -> optuna.tri
 
 
 def _replay(search: OptunaSearch, study: optuna.Study, each: Sequence[Seen]) -> None:
-    """Go through a round again: the sampler is asked, but told what was measured."""
+    """Go through a round again: the sampler is asked, but told what was measured.
+
+    A sampler is passed over by a trial whose params are all given, so it is made to note the generation, as if it had been asked.
+    """
     import optuna
 
     for assignment in each:
         study.enqueue_trial(_params(search, assignment))
     trials = [study.ask() for _ in each]
+    if isinstance(study.sampler, optuna.samplers.NSGAIISampler):
+        frozen = study.get_trials(deepcopy=False)
+        for trial in trials:
+            study.sampler.get_trial_generation(study, frozen[trial.number])
     for trial, assignment in zip(trials, each, strict=True):
         _ask(search, trial)
         scores = _scores(search, assignment)

@@ -44,7 +44,7 @@ class Goals:
         worst, best = (np.array([self._scores(one, end) for one in seen]).reshape(shape) for end in ("worst", "best"))
         low, high = (self._volume(scores) for scores in (worst, best))
         measured = np.isfinite(worst).all(axis=1)
-        at_front = np.flatnonzero(non_dominated(worst) & measured)
+        at_front = np.flatnonzero(non_dominated(worst) & measured).tolist()
         status = "found" if low == high else "incomplete"
         points = tuple(
             {**seen[at].values, **dict(zip(self.columns, map(float, self._signs * worst[at]), strict=True))} for at in at_front
