@@ -33,7 +33,9 @@ class Params:
     """A world and one design of it."""
 
     world: Annotated[Literal["formula", "small", "five"], "whose energies", {"shape": True}] = "formula"
-    clash: Annotated[float, "angle between the directions of world formula", {"unit": "rad", "at_least": 0, "at_most": 3.15}] = 2.0
+    clash: Annotated[
+        float, "angle between the directions of world formula", {"unit": "rad", "at_least": 0, "at_most": 3.15}
+    ] = 2.0
     s0: Type = 0
     s1: Type = 0
     s2: Type = 0

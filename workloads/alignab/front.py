@@ -1,6 +1,6 @@
 """The best trade-off between attraction and repulsion that designs can have, in closed form, beside a grid of angles.
 
-Source: world of our own for arXiv:2412.20984, whose energies need Rosetta and structures; supported front and von Mises law derived.
+Source: a world of our own for arXiv:2412.20984, whose energies need Rosetta; supported front and von Mises law derived.
 Symbols: s = type of a position · theta = its torsion · g = attraction of a type · k = its bulk · w = weight on attraction.
 """
 
@@ -93,7 +93,9 @@ def _check(p: Params) -> None:
     ends = _best(p, torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64), 0.0)
     if not trade_offs.hypervolume(ends.att, ends.rep, _reference(p)).item():
         least = f"attraction {ends.att.min().item():.4g} and repulsion {ends.rep.min().item():.4g} at best"
-        raise ValueError(f"a reference must lie beyond some design, but got {_reference(p)} where designs have {least}; raise it.")
+        raise ValueError(
+            f"a reference must lie beyond some design, but got {_reference(p)} where designs have {least}; raise it."
+        )
     if p.angles and p.world == "five":
         raise ValueError(f"designs of world five have no angles, but got angles = {p.angles}; set it to 0.")
 

@@ -1,6 +1,6 @@
 """Which policy preferences between all pairs of designs lead to, once training has converged, against the tilted optimum.
 
-Source: margin form in the style of AlignAb (arXiv:2412.20984), read as MODPO (arXiv:2310.03708); DPO: arXiv:2305.18290; optimum derived.
+Source: margin form (MODPO, arXiv:2310.03708) in the style of AlignAb (arXiv:2412.20984); DPO: arXiv:2305.18290.
 Symbols: w = weight on attraction · beta = temperature · r_att, r_rep = rewards · p_ref = prior · p* = tilted optimum.
 """
 
@@ -38,7 +38,9 @@ class Params:
         {"shape": True},
     ] = "poea"
     labels: Annotated[
-        Literal["soft", "hard"], "soft: how probably one is preferred, Bradley-Terry; hard: which has more reward", {"shape": True}
+        Literal["soft", "hard"],
+        "soft: how probably one is preferred, Bradley-Terry; hard: which has more reward",
+        {"shape": True},
     ] = "soft"
     weight: Annotated[float, "weight w on attraction, 1 - w on repulsion", {"at_least": 0.05, "at_most": 1}] = 0.5
     beta: Annotated[float, "temperature that ties a policy to its prior", {"at_least": 0.01, "at_most": 100}] = 0.5
@@ -110,5 +112,7 @@ def _labels(reward: Tensor, kind: str) -> Tensor:
         return preference.soft_label(-difference)
     labels = torch.where(difference.abs() < 1e-12, math.nan, (difference > 0).double())
     if labels.isnan().all():
-        raise ValueError("designs must differ in what labels are made of, but all pairs are tied; take another method or world.")
+        raise ValueError(
+            "designs must differ in what labels are made of, but all pairs are tied; take another method or world."
+        )
     return labels

@@ -42,7 +42,7 @@ def tilted(prior: Tensor, reward: Tensor, beta: float) -> Tensor:
 
 
 def fitted(shift: Tensor, labels: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Log ratios h (N,) at which the loss of all pairs, z = scale (h_i - h_j) - shift_ij, is least, by Newton's method; the loss.
+    """Log ratios h (N,) at which the loss of all pairs, z = scale (h_i - h_j) - shift_ij, is least, by Newton; the loss.
 
     The loss is convex. Labels of 0 and 1 alone leave it without a minimum where they follow one order: then h is where its
     gradient is below 1e-11, and grows with every digit. A pair with label NaN does not count.
