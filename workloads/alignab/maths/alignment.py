@@ -7,7 +7,7 @@ and takes off each gradient what conflicts with the other (Yu et al. 2020).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -176,8 +176,9 @@ def _gradients(
 class _Pairs:
     """Designs (models, 2 batch, n), the first of all pairs before the second of all, and both energies' differences."""
 
-    types: Tensor
     seen: diffusion.Noised
+    inputs: Tensor  # what the network sees of them
+    truth: Tensor  # the posterior of their types
     att: Tensor  # of the first less that of the second, (models, batch)
     rep: Tensor
 
@@ -189,7 +190,8 @@ class _Pairs:
         schedule = course.shape.schedule(str(places.device))
         seen = diffusion.noised(schedule, types, angles, diffusion.Draws(*(drawn[n] for n in ("t", "noise", "keep", "other"))))
         differences = (_first(energy[models, places]) - _second(energy[models, places]) for energy in (pool.att, pool.rep))
-        return cls(types, seen, *differences)
+        inputs = denoiser.inputs(seen.types, seen.angles, seen.t / course.shape.times, course.shape.types)
+        return cls(seen, inputs, diffusion.truth(schedule, types, course.shape.types, seen), *differences)
 
     def log_ratios(self, course: Course, parameters: Stack, anchor: Tensor) -> Tensor:
         """By how much more the policy's log ratio rises at the first design than at the second, (models, batch)."""
@@ -208,10 +210,8 @@ class _Pairs:
         return -(label_weight * self.att + (1 - label_weight) * self.rep)
 
     def _losses(self, course: Course, stack: Stack) -> Tensor:
-        predict: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = denoiser.predictor(
-            stack, course.shape.types, course.shape.times
-        )
-        return diffusion.losses(course.shape.schedule(str(self.types.device)), predict, self.types, self.seen)
+        predicted = denoiser.outputs(stack, self.inputs, course.shape.types)
+        return diffusion.losses(course.shape.schedule(str(self.inputs.device)), predicted, self.truth, self.seen)
 
 
 def _first(values: Tensor) -> Tensor:

@@ -39,15 +39,25 @@ def predictor(stack: Stack, types: int, times: int) -> Predict:
     """The prediction of a stack of models, for types, scaled angles (models, designs, n) and times (models, designs)."""
 
     def predict(at_types: Tensor, angles: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        classes = torch.nn.functional.one_hot(at_types, types).to(angles).flatten(-2)
-        turned = angles * SPREAD
-        inputs = torch.cat([classes, angles, turned.cos(), turned.sin(), _waves(t / times)], -1)
-        hidden = torch.nn.functional.silu(_layer(stack, "first", inputs))
-        hidden = torch.nn.functional.silu(_layer(stack, "second", hidden))
-        outputs = _layer(stack, "last", hidden).unflatten(-1, (angles.shape[-1], types + 1))
-        return outputs[..., :types], outputs[..., types]
+        return outputs(stack, inputs(at_types, angles, t / times, types), types)
 
     return predict
+
+
+def inputs(at_types: Tensor, angles: Tensor, progress: Tensor, types: int) -> Tensor:
+    """What the network sees of types and scaled angles (..., n) at times t/T (...): classes, places, directions, waves."""
+    classes = torch.nn.functional.one_hot(at_types, types).to(angles).flatten(-2)
+    turned = angles * SPREAD
+    return torch.cat([classes, angles, turned.cos(), turned.sin(), _waves(progress)], -1)
+
+
+def outputs(stack: Stack, seen: Tensor, types: int) -> tuple[Tensor, Tensor]:
+    """Logits (..., n, K) and noise (..., n) of what the network sees."""
+    hidden = torch.nn.functional.silu(_layer(stack, "first", seen))
+    hidden = torch.nn.functional.silu(_layer(stack, "second", hidden))
+    values = _layer(stack, "last", hidden)
+    positions = values.shape[-1] // (types + 1)
+    return values[..., : positions * types].unflatten(-1, (-1, types)), values[..., positions * types :]
 
 
 def _layer(stack: Stack, name: str, inputs: Tensor) -> Tensor:

@@ -73,7 +73,9 @@ def _train(shape: Shape, ctxs: Sequence[Context]) -> Tensor:
         drawn = feed(step)
         draws = diffusion.Draws(*(drawn[name] for name in ("t", "noise", "keep", "other")))
         seen = diffusion.noised(schedule, drawn["types"], drawn["angles"], draws)
-        return diffusion.losses(schedule, denoiser.predictor(stack, shape.types, shape.times), drawn["types"], seen).mean(-1)
+        predicted = denoiser.predictor(stack, shape.types, shape.times)(seen.types, seen.angles, seen.t)
+        true = diffusion.truth(schedule, drawn["types"], shape.types, seen)
+        return diffusion.losses(schedule, predicted, true, seen).mean(-1)
 
     rate = torch.full((len(ctxs),), RATE, device=device)
     ensemble.advance(models, loss, ensemble.Recipe(rate=rate, steps=shape.steps), shape.steps)
