@@ -62,8 +62,8 @@ class Place:
 
     along: str  # the searched params, as a reader of the table sees them
     of: str
-    level: float | None  # None where nothing is crossed
-    columns: Mapping[str, float | None]  # values of what was searched for, and NAME_lower and NAME_upper of each
+    level: float | None  # None where it is no number of the file: nothing is crossed, or it comes of what was measured
+    columns: Mapping[str, Value | None]  # values of what was searched for, and their model's `place_columns`
     point: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -104,6 +104,8 @@ class SearchCurve:
     """How seeds combine, by result of the workload."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """What the columns that it looks at can be at all, as far as the workload says."""
+    kinds: Mapping[str, type] = field(default_factory=dict)
+    """The type of each param of the workload."""
     axes: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     """Values of the arm's own axes, where the search names no params and takes these as its space."""
 

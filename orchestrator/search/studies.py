@@ -63,7 +63,7 @@ def studies(spec: Spec, workload: Workload) -> tuple[Study, ...]:
     if spec.search is None:
         return ()
     about = spec.search.model
-    own = sorted({*OWN, *about.finds, *about.COUNTS} - {*spec.search.names})
+    own = sorted({*OWN, *about.finds, *about.place_columns} - {*spec.search.names})
     reserved = [field.name for field in workload.params if field.name in own]
     if reserved:
         raise SpecError(
@@ -84,7 +84,10 @@ def _of_arm(search: Search, spec: Spec, grid: Grid, workload: Workload) -> Itera
         row = {name: value for part in parts for name, value in cast(part).items()}
         values = known_values(grid, row)
         row = {name: values[name] for name in row}
-        proposer = _proposer(search, workload, values, searched)
+        try:
+            proposer = _proposer(search, workload, values, searched)
+        except SpecError as error:
+            raise SpecError(f"{spec.where('search', search.kind)}.{error}") from error
         yield Study(grid=grid, row=row, known=values, base=base, cast=cast, proposer=proposer)
 
 
@@ -108,6 +111,7 @@ def _proposer(search: Search, workload: Workload, values: Mapping[str, Value], s
     aggregates = {field.name: field.aggregate for field in workload.results}
     described = fields(describe(row_schema(workload)))
     ranges = {column: possible(described, column) for _, column in search.model.looks_at()}
-    curve = SearchCurve(value=value, aggregates=aggregates, ranges=ranges, axes=axes)
+    types = {field.name: field.kind for field in workload.params}
+    curve = SearchCurve(value=value, aggregates=aggregates, ranges=ranges, kinds=types, axes=axes)
     proposer: Proposer = kinds.module_of(PROPOSERS, search.kind).proposer(search.model, curve)
     return proposer

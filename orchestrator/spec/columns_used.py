@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Spec
 
 Named = Iterator[tuple[Keys, str]]
-ENDS = ("_lower", "_upper")
-"""Ends of a bracket, after the name of its param."""
 OF_A_CURVE = ("curve", "along", "of", "level", "evaluations", "status")
 """Columns of every table of boundaries."""
 
@@ -27,10 +25,8 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
-    if spec.search is None or not spec.search.model.finds:
-        return OF_A_CURVE
-    about = spec.search.model
-    return (*(f"{name}{end}" for name in about.finds for end in ("", *ENDS)), *about.COUNTS, *OF_A_CURVE)
+    model = spec.search.model if spec.search is not None else None
+    return (*(model.place_columns if model is not None and model.finds else ()), *OF_A_CURVE)
 
 
 def _texts(spec: Spec) -> Named:

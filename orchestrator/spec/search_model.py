@@ -18,9 +18,6 @@ STOPS = "orchestrator.spec.stop_kinds"
 class SearchModel(Protocol):
     """What the engine asks of every kind of search; a module in search_kinds has one as its MODEL."""
 
-    COUNTS: ClassVar[tuple[str, ...]]
-    """Whole numbers that its rows of the table of boundaries have beside."""
-
     @property
     def finds(self) -> tuple[str, ...]:
         """Columns of the table of boundaries that say what it found, each with its bracket; none where claims cannot rest."""
@@ -28,6 +25,10 @@ class SearchModel(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Params that it sets, so that no axis may; none where the arm's own axes are its space."""
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of its table of boundaries beside the params that it sets: ends of brackets, counts; none without a table."""
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

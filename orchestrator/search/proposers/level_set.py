@@ -20,7 +20,7 @@ from orchestrator.fitting.aggregates import combine
 from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers.line import Span, spans
 from orchestrator.search.proposers.rounds import measured, room
-from orchestrator.spec.columns_used import ENDS
+from orchestrator.spec.field_types import ENDS
 from orchestrator.spec.search_kinds.level_set import LevelSet
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class LevelSetSearch:
         """A row for each point of the curve."""
         along = ", ".join(self.over)
         for point, ends in zip(finding.points, finding.brackets, strict=True):
-            columns = {f"{name}{end}": float(at) for name, pair in ends.items() for end, at in zip(ENDS, pair, strict=True)}
+            columns = {f"{name}_{end}": float(at) for name, pair in ends.items() for end, at in zip(ENDS, pair, strict=True)}
             yield Place(along=along, of=self.of, level=float(self.level), columns=columns, point=point)
 
     def forecast(self) -> tuple[int, int]:

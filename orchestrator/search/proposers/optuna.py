@@ -279,7 +279,7 @@ def _trial(search: OptunaSearch, assignment: Seen, spaces: Spaces) -> optuna.tri
 def _replay(search: OptunaSearch, study: optuna.Study, each: Sequence[Seen]) -> None:
     """Go through a round again: the sampler is asked, but told what was measured.
 
-    A sampler is passed over by a trial whose params are all given, so it is made to note the generation, as if it had been asked.
+    A trial whose params are all given passes a sampler over, so it is made to note the generation, as if it had been asked.
     """
     import optuna
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.spec.field_types import Between, Column, Count, Label, Number, Real, SearchRange, Section, wrong
+from orchestrator.spec.field_types import (
+    Between,
+    Column,
+    Count,
+    Label,
+    Number,
+    Real,
+    SearchRange,
+    Section,
+    ends_of_brackets,
+    wrong,
+)
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -17,8 +28,6 @@ class Boundary(Section):
     Outside of `between` the search goes as far as `within`. Where there are several crossings, `crossing` says which counts.
     `tolerance` is the width of the last bracket, relative on a geom scale.
     """
-
-    COUNTS: ClassVar[tuple[str, ...]] = ()
 
     along: Label = Field(description="the param that is searched")
     of: Column = Field(description="the column that crosses the level")
@@ -40,6 +49,11 @@ class Boundary(Section):
     def finds(self) -> tuple[str, ...]:
         """What it finds: positions on the params that it sets."""
         return self.names
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries beside its params: the ends of their brackets."""
+        return ends_of_brackets(self.names)
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.spec.field_types import Column, Count, Number, Real, Region, SearchRange, Section
+from orchestrator.spec.field_types import Column, Count, Number, Real, Region, SearchRange, Section, ends_of_brackets
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -16,8 +16,6 @@ class LevelSet(Section):
 
     It ends early where the share of the region whose side is in doubt falls to `tolerance`.
     """
-
-    COUNTS: ClassVar[tuple[str, ...]] = ()
 
     over: Region = Field(description="the params that are searched, each with its interval")
     of: Column = Field(description="the column that has the level on the curve")
@@ -37,6 +35,11 @@ class LevelSet(Section):
     def finds(self) -> tuple[str, ...]:
         """What it finds: positions on the params that it sets."""
         return self.names
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries beside its params: the ends of their brackets."""
+        return ends_of_brackets(self.names)
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,7 @@ from orchestrator.spec.field_types import (
     SearchRange,
     Section,
     Whole,
+    ends_of_brackets,
     wrong,
 )
 from orchestrator.spec.yaml_tree import Keys
@@ -33,8 +34,6 @@ class Optuna(Section):
     Several goals end in a front; `reference`, a number for each of two or three, gives it a hypervolume to rest claims on.
     `when` says for which values of another param one is searched at all: `{momentum: {method: [sgd, nesterov]}}`.
     """
-
-    COUNTS: ClassVar[tuple[str, ...]] = ("front_size",)
 
     sampler: Literal["tpe", "gp", "nsgaii", "qmc", "random"] = Field(default="tpe", description="how Optuna proposes")
     trials: Count = Field(description="points of each study")
@@ -63,6 +62,11 @@ class Optuna(Section):
     def finds(self) -> tuple[str, ...]:
         """The volume of the front, where there is a reference to count it from."""
         return () if self.reference is None else ("hypervolume",)
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries: the volume with its bracket, and the size of the front."""
+        return (*self.finds, *ends_of_brackets(self.finds), *(("front_size",) if self.finds else ()))
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""
