@@ -290,8 +290,14 @@ def first(field: Field) -> Any:
 
 
 def other(field: Field) -> Any:
-    """A value that is no default, and not that of `first` where there is none: the last that it may have, where listed."""
-    plain = {int: 3, float: 0.1 + 0.2, str: "y", bool: field.default is False}[field.kind]
+    """A value that is no default, and not that of `first` where there is none: the last that it may have, where listed.
+
+    A number that must be larger lies one above what it must be at least.
+    """
+    plain: Any = {int: 3, float: 0.1 + 0.2, str: "y", bool: field.default is False}[field.kind]
+    least = dict(field.limits).get("at_least")
+    if field.kind is int and least is not None and plain < least:
+        plain = int(least) + 1
     return next((value for value in reversed(field.choices) if value != field.default), plain)
 
 
