@@ -79,14 +79,14 @@ def stacked(device: str) -> Pace:
 
 def energies() -> Pace:
     """Energies of many designs at once, and of one after the other, scaled up."""
-    known = world.build("formula", 6, 6, 2.0)
+    energy_world = world.build("formula", 6, 6, 2.0)
     types, angles = torch.randint(6, (DESIGNS, 6)), 6 * torch.rand(DESIGNS, 6)
 
     def loop() -> None:
         for i in range(LOOPED):
-            world.energies(known, types[i], angles[i])
+            world.energies(energy_world, types[i], angles[i])
 
-    whole = seconds(lambda: world.energies(known, types, angles), repeats=3)
+    whole = seconds(lambda: world.energies(energy_world, types, angles), repeats=3)
     return Pace(what="energies of 10^6 designs", seconds=whole, beside=seconds(loop) * DESIGNS / LOOPED, least_ratio=4)
 
 

@@ -51,7 +51,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 def _front_rows(study: Study, finding: SearchResult) -> Iterator[dict[str, Any]]:
     """The points of a study's front, with all that their params derive; none of a search for something else."""
-    if FRONT not in {place.along for place in study.proposer.places(finding)}:
+    if FRONT not in {position.along for position in study.proposer.places(finding)}:
         return
     for point in finding.points:
         assigned = study.grid.assign({**study.row, **{n: v for n, v in point.items() if n not in study.proposer.columns}})

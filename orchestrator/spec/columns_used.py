@@ -39,10 +39,10 @@ def _texts(spec: Spec) -> Named:
     yield from dict.fromkeys(_of_derived(spec))
 
 
-def _of_rows(keys: Keys, named: Named, spec: Spec, source: str) -> Named:
+def _of_rows(keys: Keys, texts: Named, spec: Spec, source: str) -> Named:
     """The names that these texts are made of, but for those that stand in the table of boundaries alone where that is read."""
     of_boundary = {*boundary_columns(spec)} if source == "boundary" else set()
-    yield from (((*keys, *inner), name) for inner, text in named for name in sorted({*Expression(text).names} - of_boundary))
+    yield from (((*keys, *inner), name) for inner, text in texts for name in sorted({*Expression(text).names} - of_boundary))
 
 
 def _of_derived(spec: Spec) -> Named:

@@ -87,8 +87,8 @@ def _energies(name: str, clash: float, designs: Sequence[Params]) -> tuple[list[
     else:
         positions = SIZES[name][0]
         angles = torch.tensor([design.torsions for design in designs], dtype=torch.float64)
-        known = world.build(name, POSITIONS, TYPES, clash)
-        att, rep = world.energies(known, types[:, :positions], angles[:, :positions])
+        energy_world = world.build(name, POSITIONS, TYPES, clash)
+        att, rep = world.energies(energy_world, types[:, :positions], angles[:, :positions])
     return att.tolist(), rep.tolist()
 
 

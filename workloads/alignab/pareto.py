@@ -150,8 +150,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     keys = groups.same(params, FREE)
     kinds = ["surgery" if p.method == "surgery" else "" if p.method in UNTRAINED else "stack" for p in params]
     for (_, kind), indices in packs.groups(list(range(len(params))), lambda i: (keys[i], kinds[i])):
-        chosen = [params[i] for i in indices]
-        rows = _measured(chosen, [ctxs[i] for i in indices], trained=bool(kind))
+        points_of_stack = [params[i] for i in indices]
+        rows = _measured(points_of_stack, [ctxs[i] for i in indices], trained=bool(kind))
         yield {"index": indices, "step": [0] * len(indices), **{n: [row.get(n) for row in rows] for n in NAMES}}
 
 
@@ -171,26 +171,27 @@ def _measured(points: Sequence[Params], ctxs: Sequence[Context], trained: bool) 
     nature = references.flat(first.shape, ctxs)
     members = [at for at, p in enumerate(points) for _ in (p.weight_grid if trained else (0,))]
     own = [
-        dataclasses.replace(ctxs[at], seed=_seed(ctxs[at].seed, members[:place].count(at), first))
-        for place, at in enumerate(members)
+        dataclasses.replace(ctxs[at], seed=_seed(ctxs[at].seed, members[:rank].count(at), first))
+        for rank, at in enumerate(members)
     ]
-    flat, sure = nature[members], [None] * len(members)
+    flat = nature[members]
+    sure: list[float] = []
     if trained:
         aligned = alignment.align(course(points), flat, own)
         flat, sure = aligned.flat, aligned.saturated.tolist()
     rows = []
     for at, (p, ctx) in enumerate(zip(points, ctxs, strict=True)):
-        mine = [place for place, member in enumerate(members) if member == at]
+        mine = [rank for rank, member in enumerate(members) if member == at]
         rows.append(
-            _row(p, ctx, flat[mine], [own[place] for place in mine], nature[at])
-            | {"saturated": sum(sure[place] for place in mine) / len(mine) if trained else None}
+            _row(p, ctx, flat[mine], [own[rank] for rank in mine], nature[at])
+            | {"saturated": sum(sure[rank] for rank in mine) / len(mine) if trained else None}
         )
     return rows
 
 
-def _seed(seed: int, place: int, p: Params) -> int:
+def _seed(seed: int, rank: int, p: Params) -> int:
     """A seed for each model of a point whose designs are pooled; the point's own where it has one model."""
-    return seed if not p.weights else seed * 1009 + place + 1
+    return seed if not p.weights else seed * 1009 + rank + 1
 
 
 def course(points: Sequence[Params]) -> alignment.Course:
@@ -203,7 +204,7 @@ def course(points: Sequence[Params]) -> alignment.Course:
         margins += [w if p.method == "poea" else 1.0 for w in p.weight_grid]
     return alignment.Course(
         shape=first.shape,
-        world=known(first),
+        world=scored_world(first),
         rounds=first.rounds,
         steps=first.align_steps,
         pool=first.pool,
@@ -219,18 +220,18 @@ def course(points: Sequence[Params]) -> alignment.Course:
     )
 
 
-def known(p: Params) -> world.World:
+def scored_world(p: Params) -> world.World:
     """The world whose energies are scored."""
     return world.build(p.world, p.positions, p.types, 2.0)
 
 
 def _row(p: Params, ctx: Context, flat: Tensor, ctxs: Sequence[Context], nature: Tensor) -> dict[str, Any]:
     """What the designs of one point's models are worth."""
-    energies_of, exact = known(p), _exact(p)
-    drawn = _from_nature(p, ctx, nature, p.scored) if p.method in UNTRAINED else _pooled(p, flat, ctxs)
-    row: dict[str, Any] = judged_designs.dominated(energies_of, *drawn, p.reference_point)
+    energies_of, exact = scored_world(p), _exact(p)
+    evaluated = _from_nature(p, ctx, nature, p.scored) if p.method in UNTRAINED else _pooled(p, flat, ctxs)
+    row: dict[str, Any] = judged_designs.dominated(energies_of, *evaluated, p.reference_point)
     best_of = None if p.method == "reference" else _best_of(p, ctx, nature)
-    types, angles = (part.flatten(0, 1) for part in drawn)
+    types, angles = (part.flatten(0, 1) for part in evaluated)
     row |= judged_designs.nature_like(types, p.size[1])
     if not p.weights:
         least = world.best(energies_of, torch.tensor([p.weight], dtype=torch.float64)).weighted.item()
@@ -240,7 +241,7 @@ def _row(p: Params, ctx: Context, flat: Tensor, ctxs: Sequence[Context], nature:
         "hypervolume_ratio": row["hypervolume"] / exact,
         "hypervolume_best_of": best_of,
         "gain_over_best_of": None if best_of is None else row["hypervolume"] - best_of,
-        "win_rate": _wins(p, drawn, _from_nature(p, ctx, nature, p.designs)),
+        "win_rate": _wins(p, evaluated, _from_nature(p, ctx, nature, p.designs)),
         "evaluations": p.scored,
     }
 
@@ -260,7 +261,7 @@ def _best_of(p: Params, ctx: Context, nature: Tensor) -> float:
         if len(_areas) >= references.MOST:
             _areas.clear()
         designs = _from_nature(p, ctx, nature, p.scored)
-        _areas[key] = judged_designs.dominated(known(p), *designs, p.reference_point)["hypervolume"]
+        _areas[key] = judged_designs.dominated(scored_world(p), *designs, p.reference_point)["hypervolume"]
     return _areas[key]
 
 
@@ -270,14 +271,14 @@ def _from_nature(p: Params, ctx: Context, nature: Tensor, count: int) -> tuple[T
     return torch.cat([types for types, _ in parts]), torch.cat([angles for _, angles in parts])
 
 
-def _wins(p: Params, drawn: tuple[Tensor, Tensor], nature: tuple[Tensor, Tensor]) -> float:
+def _wins(p: Params, evaluated: tuple[Tensor, Tensor], nature: tuple[Tensor, Tensor]) -> float:
     """How often a design beats one of the reference at its own model's weight."""
-    (att, rep), (other_att, other_rep) = (world.energies(known(p), *each) for each in (drawn, nature))
+    (att, rep), (other_att, other_rep) = (world.energies(scored_world(p), *each) for each in (evaluated, nature))
     grid = p.weight_grid
     models = len(grid) if p.method not in UNTRAINED else 1
     shares = []
-    for place, w in enumerate(grid):
-        mine = slice(place, None, models) if models > 1 else slice(None)
+    for rank, w in enumerate(grid):
+        mine = slice(rank, None, models) if models > 1 else slice(None)
         energies = (w * att + (1 - w) * rep)[:, mine].flatten()
         shares.append(judged_designs.wins(energies, (w * other_att + (1 - w) * other_rep).flatten()))
     return sum(shares) / len(shares)
@@ -286,5 +287,5 @@ def _wins(p: Params, drawn: tuple[Tensor, Tensor], nature: tuple[Tensor, Tensor]
 def _exact(p: Params) -> float:
     """The area of the exact front at 1,999 weights."""
     weights = torch.arange(1, 2000, dtype=torch.float64) / 2000
-    points = world.best(known(p), weights)
+    points = world.best(scored_world(p), weights)
     return trade_offs.hypervolume(points.att, points.rep, p.reference_point).item()

@@ -71,8 +71,8 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     log_ratio, loss = preference.fitted(other, labels, scale)
     target = preference.tilted(prior, params.weight * att + (1 - params.weight) * rep, params.beta)
     learnt = torch.log_softmax(torch.log(prior) + log_ratio, -1)
-    known = labels[~labels.isnan() & ~torch.eye(len(att), dtype=torch.bool)]
-    entropy = torch.special.entr(known) + torch.special.entr(1 - known)
+    certain = labels[~labels.isnan() & ~torch.eye(len(att), dtype=torch.bool)]
+    entropy = torch.special.entr(certain) + torch.special.entr(1 - certain)
     policy = learnt.exp()
     yield (
         0,

@@ -101,8 +101,10 @@ class OptunaSearch:
         """The front of several goals; None of one goal, whose best assignment is read from the rows."""
         if len(self.columns) < 2:
             return None
-        seen = measured(rounds)
-        return self.goals.conclude(seen, len(seen) >= self.forecast()[1] or any(len(each) < self.round for each in rounds))
+        assignments = measured(rounds)
+        return self.goals.conclude(
+            assignments, len(assignments) >= self.forecast()[1] or any(len(each) < self.round for each in rounds)
+        )
 
     def places(self, finding: SearchResult) -> Iterator[Place]:
         """The row of its front."""

@@ -35,22 +35,25 @@ class Goals:
         """The goals, in the order in which they are looked at."""
         return (*self.minimize, *self.maximize)
 
-    def conclude(self, seen: Sequence[Seen], done: bool) -> SearchResult:
+    def conclude(self, assignments: Sequence[Seen], done: bool) -> SearchResult:
         """The front of what was seen, its volume, and between what that lies where points failed; `done` as the search is.
 
         The status is found, incomplete (a point failed, and could change the volume), or open (the search goes on).
         """
-        shape = (len(seen), len(self.columns))
-        worst, best = (np.array([self._scores(one, end) for one in seen]).reshape(shape) for end in ("worst", "best"))
+        shape = (len(assignments), len(self.columns))
+        worst, best = (
+            np.array([self._scores(assignment, end) for assignment in assignments]).reshape(shape) for end in ("worst", "best")
+        )
         low, high = (self._volume(scores) for scores in (worst, best))
         measured = np.isfinite(worst).all(axis=1)
         at_front = np.flatnonzero(non_dominated(worst) & measured).tolist()
         status = "found" if low == high else "incomplete"
         points = tuple(
-            {**seen[at].values, **dict(zip(self.columns, map(float, self._signs * worst[at]), strict=True))} for at in at_front
+            {**assignments[at].values, **dict(zip(self.columns, map(float, self._signs * worst[at]), strict=True))}
+            for at in at_front
         )
         return SearchResult(
-            status=status if done else "open", evaluations=len(seen), position=low, lower=low, upper=high, points=points
+            status=status if done else "open", evaluations=len(assignments), position=low, lower=low, upper=high, points=points
         )
 
     def places(self, finding: SearchResult) -> Iterator[Place]:
@@ -74,14 +77,16 @@ class Goals:
             return None
         return hypervolume(scores, self._signs * np.array([self.reference[name] for name in self.columns]))
 
-    def _scores(self, one: Seen, end: str) -> list[float]:
+    def _scores(self, assignment: Seen, end: str) -> list[float]:
         """The goals of an assignment, all to be minimised, with the failed seeds at that end of what they can be."""
-        return [float(sign * self._goal(one, name, sign, end)) for name, sign in zip(self.columns, self._signs, strict=True)]
+        return [
+            float(sign * self._goal(assignment, name, sign, end)) for name, sign in zip(self.columns, self._signs, strict=True)
+        ]
 
-    def _goal(self, one: Seen, name: str, sign: float, end: str) -> float:
+    def _goal(self, assignment: Seen, name: str, sign: float, end: str) -> float:
         low, high = self.ranges.get(name, ANYTHING)
         failed = high if (sign > 0) == (end == "worst") else low
-        values = [failed if value is None or math.isnan(value) else float(value) for value in one.results[name]]
+        values = [failed if value is None or math.isnan(value) else float(value) for value in assignment.results[name]]
         if math.isinf(failed) and failed in values:
             return failed
         return float(combine(np.array(values), self.aggregates.get(name, "mean")))

@@ -35,8 +35,8 @@ def row(**given: object) -> dict[str, float]:
 
 def test_the_schedule_has_its_digits() -> None:
     schedule = diffusion.cosine(100)
-    kept = [schedule.kept[t].item() for t in (1, 10, 50, 90, 99)]
-    assert kept == pytest.approx([0.999274, 0.971252, 0.492343, 0.023999, 0.000242], abs=1e-6)
+    survival = [schedule.survival[t].item() for t in (1, 10, 50, 90, 99)]
+    assert survival == pytest.approx([0.999274, 0.971252, 0.492343, 0.023999, 0.000242], abs=1e-6)
     lost = [1 - schedule.step[t].item() for t in (1, 50, 90, 99, 100)]
     assert lost == pytest.approx([0.000726, 0.030627, 0.172151, 0.749940, 0.999], abs=1e-6)
 
@@ -62,8 +62,8 @@ def test_the_exact_posterior_alone_leads_from_one_time_to_the_next(kind: str, ri
     schedule, t, k = diffusion.cosine(20, posterior=kind), 10, 4
     start = torch.eye(k)[2].expand(1, 1, k, k)
     before = diffusion.posterior(schedule, torch.arange(k)[None, None], start, torch.tensor([[t]]))[0, 0]  # (s_t, s_t-1)
-    law = schedule.kept[t] * torch.eye(k)[2] + (1 - schedule.kept[t]) / k
-    earlier = schedule.kept[t - 1] * torch.eye(k)[2] + (1 - schedule.kept[t - 1]) / k
+    law = schedule.survival[t] * torch.eye(k)[2] + (1 - schedule.survival[t]) / k
+    earlier = schedule.survival[t - 1] * torch.eye(k)[2] + (1 - schedule.survival[t - 1]) / k
     assert torch.allclose(before.sum(-1), torch.ones(k), atol=1e-6)
     assert torch.allclose(law @ before, earlier, atol=1e-5) == right
 
@@ -113,8 +113,8 @@ def test_the_divergence_of_draws_from_the_target_is_that_of_their_number() -> No
     att, rep = (_by_position(known, types, angles, which) for which in (0, 1))
     assert (att.sum(-1).std().item(), rep.sum(-1).std().item()) == pytest.approx(spread, rel=0.02)
     cost = 0.5 * att / spread[0] + 0.5 * rep / spread[1]
-    kept = torch.rand(cost.shape, generator=g) < torch.exp(cost.amin(0) - cost)  # rejection, position by position
-    chosen = [part.T[kept.T].split(kept.sum(0).tolist()) for part in (types, angles)]
+    survival = torch.rand(cost.shape, generator=g) < torch.exp(cost.amin(0) - cost)  # rejection, position by position
+    chosen = [part.T[survival.T].split(survival.sum(0).tolist()) for part in (types, angles)]
     rows = min(len(part) for part in chosen[0])
     drawn = [torch.stack([part[:rows] for part in parts], 1) for parts in chosen]
     expected = 6 * 71 / (2 * rows)

@@ -132,8 +132,8 @@ def operated(first: Tensor, second: Tensor) -> Tensor:
     product = (first * second).sum(-1, keepdim=True).clamp_max(0)
     tiny = torch.finfo(first.dtype).tiny
     parts = [
-        one - product / other.square().sum(-1, keepdim=True).clamp_min(tiny) * other
-        for one, other in ((first, second), (second, first))
+        gradient - product / other.square().sum(-1, keepdim=True).clamp_min(tiny) * other
+        for gradient, other in ((first, second), (second, first))
     ]
     return (parts[0] + parts[1]) / 2
 
@@ -147,23 +147,25 @@ def _batches(course: Course, generator: torch.Generator, steps: int) -> dict[str
     """Pairs of a pool by their places, and the chance of their noising, which both designs of a pair share: it cancels."""
     places = torch.randint(course.pool, (steps, 2 * course.batch), generator=generator, device=generator.device)
     shared = references.chance(course.shape, generator, (steps, course.batch, course.shape.positions))
-    return {"places": places} | {name: torch.cat([drawn, drawn], 1) for name, drawn in shared.items()}
+    return {"places": places} | {name: torch.cat([batches, batches], 1) for name, batches in shared.items()}
 
 
 def _gradients(
-    course: Course, models: Ensemble, anchor: Tensor, pool: Pool, drawn: Stack, progress: float
+    course: Course, models: Ensemble, anchor: Tensor, pool: Pool, batches: Stack, progress: float
 ) -> tuple[list[Tensor], Tensor]:
     """A gradient (models, P) of each loss, and z of the first one's pairs (models, batch)."""
     parameters = {name: part.requires_grad_() for name, part in models.parameters.items()}
-    seen = _Pairs.of(course, pool, drawn)
-    scaled = course.beta * course.temperature(progress, "beta") * seen.log_ratios(course, parameters, anchor)
+    noised_designs = _Pairs.of(course, pool, batches)
+    scaled = course.beta * course.temperature(progress, "beta") * noised_designs.log_ratios(course, parameters, anchor)
     soft = course.temperature(progress, "label") if course.role == "label" else None
-    goals = [(1.0, 1.0), (0.0, 1.0)] if course.surgery else [(course.label_weight[:, None], course.margin_weight[:, None])]
+    goals: list[tuple[Tensor | float, Tensor | float]] = [(course.label_weight[:, None], course.margin_weight[:, None])]
+    if course.surgery:
+        goals = [(1.0, 1.0), (0.0, 1.0)]
     gradients, certainty = [], scaled
     for at, (label_weight, margin_weight) in enumerate(goals):
-        z = preference.margin(scaled, seen.other, margin_weight)
+        z = preference.margin(scaled, noised_designs.other, margin_weight)
         certainty = z.detach() if at == 0 else certainty
-        loss = preference.loss(z, labels(seen.better(label_weight), soft)).mean(-1).sum()
+        loss = preference.loss(z, labels(noised_designs.better(label_weight), soft)).mean(-1).sum()
         parts = torch.autograd.grad(loss, list(parameters.values()), retain_graph=at + 1 < len(goals))
         gradient = torch.zeros_like(models.flat)
         for name, part in zip(parameters, parts, strict=True):
@@ -176,22 +178,26 @@ def _gradients(
 class _Pairs:
     """Designs (models, 2 batch, n), the first of all pairs before the second of all, and both energies' differences."""
 
-    seen: diffusion.Noised
+    noised_designs: diffusion.Noised
     inputs: Tensor  # what the network sees of them
     truth: Tensor  # the posterior of their types
     att: Tensor  # of the first less that of the second, (models, batch)
     rep: Tensor
 
     @classmethod
-    def of(cls, course: Course, pool: Pool, drawn: Stack) -> _Pairs:
-        places = drawn["places"]
+    def of(cls, course: Course, pool: Pool, batches: Stack) -> _Pairs:
+        places = batches["places"]
         models = torch.arange(len(places), device=places.device)[:, None]
         types, angles = pool.types[models, places], pool.angles[models, places]
         schedule = course.shape.schedule(str(places.device))
-        seen = diffusion.noised(schedule, types, angles, diffusion.Draws(*(drawn[n] for n in ("t", "noise", "keep", "other"))))
+        noised_designs = diffusion.noised(
+            schedule, types, angles, diffusion.Draws(*(batches[n] for n in ("t", "noise", "keep", "other")))
+        )
         differences = (_first(energy[models, places]) - _second(energy[models, places]) for energy in (pool.att, pool.rep))
-        inputs = denoiser.inputs(seen.types, seen.angles, seen.t / course.shape.times, course.shape.types)
-        return cls(seen, inputs, diffusion.truth(schedule, types, course.shape.types, seen), *differences)
+        inputs = denoiser.inputs(
+            noised_designs.types, noised_designs.angles, noised_designs.t / course.shape.times, course.shape.types
+        )
+        return cls(noised_designs, inputs, diffusion.truth(schedule, types, course.shape.types, noised_designs), *differences)
 
     def log_ratios(self, course: Course, parameters: Stack, anchor: Tensor) -> Tensor:
         """By how much more the policy's log ratio rises at the first design than at the second, (models, batch)."""
@@ -211,7 +217,7 @@ class _Pairs:
 
     def _losses(self, course: Course, stack: Stack) -> Tensor:
         predicted = denoiser.outputs(stack, self.inputs, course.shape.types)
-        return diffusion.losses(course.shape.schedule(str(self.inputs.device)), predicted, self.truth, self.seen)
+        return diffusion.losses(course.shape.schedule(str(self.inputs.device)), predicted, self.truth, self.noised_designs)
 
 
 def _first(values: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ def layout(positions: int, types: int, width: int) -> Layout:
 
 def untrained(shapes: Layout, generator: torch.Generator) -> Stack:
     """Parameters of one model: scaled normal weights, nothing in the last layer, so that it begins by knowing nothing."""
-    drawn = {name: torch.randn(shape, generator=generator) / math.sqrt(shape[0]) for name, shape in shapes.shapes.items()}
-    return {name: drawn[name] * (name in ("first", "second")) for name in drawn}
+    normal = {name: torch.randn(shape, generator=generator) / math.sqrt(shape[0]) for name, shape in shapes.shapes.items()}
+    return {name: normal[name] * (name in ("first", "second")) for name in normal}
 
 
 def predictor(stack: Stack, types: int, times: int) -> Predict:
@@ -51,9 +51,9 @@ def inputs(at_types: Tensor, angles: Tensor, progress: Tensor, types: int) -> Te
     return torch.cat([classes, angles, turned.cos(), turned.sin(), _waves(progress)], -1)
 
 
-def outputs(stack: Stack, seen: Tensor, types: int) -> tuple[Tensor, Tensor]:
+def outputs(stack: Stack, features: Tensor, types: int) -> tuple[Tensor, Tensor]:
     """Logits (..., n, K) and noise (..., n) of what the network sees."""
-    hidden = torch.nn.functional.silu(_layer(stack, "first", seen))
+    hidden = torch.nn.functional.silu(_layer(stack, "first", features))
     hidden = torch.nn.functional.silu(_layer(stack, "second", hidden))
     values = _layer(stack, "last", hidden)
     positions = values.shape[-1] // (types + 1)

@@ -25,19 +25,19 @@ Predict = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """For times 0 … T: what is kept of time 0 (`kept`), and of the time before (`step`); both (T + 1,)."""
+    """For times 0 … T: what is kept of time 0 (`survival`), and of the time before (`step`); both (T + 1,)."""
 
-    kept: Tensor
+    survival: Tensor
     step: Tensor
     posterior: str = "exact"
 
     @property
     def times(self) -> int:
         """T."""
-        return len(self.kept) - 1
+        return len(self.survival) - 1
 
     def of(self, name: str, t: Tensor, like: Tensor) -> Tensor:
-        """`kept` or `step` at times t, with as many further dimensions as `like` has."""
+        """`survival` or `step` at times t, with as many further dimensions as `like` has."""
         values: Tensor = getattr(self, name)[t]
         return values.reshape(values.shape + (1,) * (like.dim() - t.dim()))
 
@@ -55,18 +55,18 @@ class Noised:
 def cosine(times: int, device: str = "cpu", posterior: str = "exact") -> Schedule:
     """The cosine schedule (Nichol and Dhariwal 2021) with an offset of 0.01; no step loses more than 99.9 %."""
     progress = torch.arange(times + 1, dtype=torch.float64) / times
-    kept = torch.cos(math.pi / 2 * (progress + OFFSET) / (1 + OFFSET)).square()
-    kept = kept / kept[0]
-    step = torch.cat([kept.new_ones(1), (kept[1:] / kept[:-1]).clamp_min(1 - MOST)])
-    return Schedule(kept.float().to(device), step.float().to(device), posterior)
+    survival = torch.cos(math.pi / 2 * (progress + OFFSET) / (1 + OFFSET)).square()
+    survival = survival / survival[0]
+    step = torch.cat([survival.new_ones(1), (survival[1:] / survival[:-1]).clamp_min(1 - MOST)])
+    return Schedule(survival.float().to(device), step.float().to(device), posterior)
 
 
 def posterior(schedule: Schedule, types: Tensor, start: Tensor, t: Tensor) -> Tensor:
     """Probabilities (..., n, K) of the types one time earlier, given those at t and a law (..., n, K) of those at time 0."""
     k = start.shape[-1]
     before = (t - 1).clamp_min(0)
-    near = schedule.of("step" if schedule.posterior == "exact" else "kept", t, start)
-    far = schedule.of("kept", before if schedule.posterior == "exact" else t, start)
+    near = schedule.of("step" if schedule.posterior == "exact" else "survival", t, start)
+    far = schedule.of("survival", before if schedule.posterior == "exact" else t, start)
     here = torch.nn.functional.one_hot(types, k).to(start)
     product = (near * here + (1 - near) / k) * (far * start + (1 - far) / k)
     return product / product.sum(-1, keepdim=True)
@@ -74,9 +74,9 @@ def posterior(schedule: Schedule, types: Tensor, start: Tensor, t: Tensor) -> Te
 
 def noised(schedule: Schedule, types: Tensor, angles: Tensor, draws: Draws) -> Noised:
     """Designs of types and angles (..., n) at the times of these draws."""
-    kept = schedule.of("kept", draws.t, angles)
-    k_types = torch.where(draws.keep < kept, types, draws.types)
-    scaled = kept.sqrt() * angles / SPREAD + (1 - kept).sqrt() * draws.noise
+    survival = schedule.of("survival", draws.t, angles)
+    k_types = torch.where(draws.keep < survival, types, draws.types)
+    scaled = survival.sqrt() * angles / SPREAD + (1 - survival).sqrt() * draws.noise
     return Noised(k_types, scaled, draws.noise, draws.t)
 
 
@@ -90,17 +90,19 @@ class Draws:
     types: Tensor
 
 
-def truth(schedule: Schedule, types: Tensor, count: int, seen: Noised) -> Tensor:
+def truth(schedule: Schedule, types: Tensor, count: int, noised_designs: Noised) -> Tensor:
     """The posterior (..., n, K) of noised designs that began as these types (..., n) of so many."""
-    return posterior(schedule, seen.types, torch.nn.functional.one_hot(types, count).to(seen.angles), seen.t)
+    return posterior(
+        schedule, noised_designs.types, torch.nn.functional.one_hot(types, count).to(noised_designs.angles), noised_designs.t
+    )
 
 
-def losses(schedule: Schedule, predicted: tuple[Tensor, Tensor], truth: Tensor, seen: Noised) -> Tensor:
+def losses(schedule: Schedule, predicted: tuple[Tensor, Tensor], truth: Tensor, noised_designs: Noised) -> Tensor:
     """The denoising loss of each design, (models, designs): divergence of the posteriors of types, squared error of noise."""
     logits, noise = predicted
-    guess = posterior(schedule, seen.types, law_of(logits), seen.t)
+    guess = posterior(schedule, noised_designs.types, law_of(logits), noised_designs.t)
     divergence = (torch.special.xlogy(truth, truth) - torch.special.xlogy(truth, guess.clamp_min(1e-30))).sum((-2, -1))
-    return divergence + (noise - seen.noise).square().sum(-1)
+    return divergence + (noise - noised_designs.noise).square().sum(-1)
 
 
 def sample(
@@ -115,7 +117,7 @@ def sample(
 
     Each model draws from its own generator. `heat` divides logits and multiplies the variance of the noise.
     """
-    device = schedule.kept.device
+    device = schedule.survival.device
     at_types = each(generators, lambda g: torch.randint(types, shape[1:], generator=g, device=g.device)).to(device)
     at_angles = each(generators, lambda g: torch.randn(shape[1:], generator=g, device=g.device)).to(device)
     for time in range(schedule.times, 0, -1):
@@ -148,12 +150,12 @@ def _normal(uniform: Tensor) -> Tensor:
 
 def _earlier(schedule: Schedule, angles: Tensor, noise: Tensor, time: int) -> Tensor:
     """The mean of the angles one time earlier; what they are thought to come from stays within reach."""
-    kept, before, step = schedule.kept[time], schedule.kept[time - 1], schedule.step[time]
-    start = ((angles - (1 - kept).sqrt() * noise) / kept.sqrt().clamp_min(1e-4)).clamp(-REACH / SPREAD, REACH / SPREAD)
-    return (before.sqrt() * (1 - step) * start + step.sqrt() * (1 - before) * angles) / (1 - kept)
+    survival, before, step = schedule.survival[time], schedule.survival[time - 1], schedule.step[time]
+    start = ((angles - (1 - survival).sqrt() * noise) / survival.sqrt().clamp_min(1e-4)).clamp(-REACH / SPREAD, REACH / SPREAD)
+    return (before.sqrt() * (1 - step) * start + step.sqrt() * (1 - before) * angles) / (1 - survival)
 
 
 def _spread(schedule: Schedule, time: int) -> float:
     """The standard deviation of that step."""
-    kept, before, step = (float(x) for x in (schedule.kept[time], schedule.kept[time - 1], schedule.step[time]))
-    return math.sqrt((1 - step) * (1 - before) / (1 - kept))
+    survival, before, step = (float(x) for x in (schedule.survival[time], schedule.survival[time - 1], schedule.step[time]))
+    return math.sqrt((1 - step) * (1 - before) / (1 - survival))

@@ -16,9 +16,9 @@ CELLS = 12
 """Cells of the circle in a histogram of angles."""
 
 
-def dominated(known: world.World, types: Tensor, angles: Tensor, reference: tuple[float, float]) -> dict[str, float]:
+def dominated(scored_world: world.World, types: Tensor, angles: Tensor, reference: tuple[float, float]) -> dict[str, float]:
     """Mean over draws of the area, both energies' means, and the share of designs that no other of their draw beats."""
-    att, rep = world.energies(known, types, angles)
+    att, rep = world.energies(scored_world, types, angles)
     fronts = [len(trade_offs.front(a, r)) for a, r in zip(att, rep, strict=True)]
     return {
         "hypervolume": trade_offs.hypervolume(att, rep, reference).mean().item(),
@@ -42,16 +42,16 @@ def nature_like(types: Tensor, kinds: int) -> dict[str, float]:
     }
 
 
-def units(known: world.World) -> tuple[float, float]:
+def units(scored_world: world.World) -> tuple[float, float]:
     """Standard deviations of both energies in nature: of g (1 + cos)/2 the mean square is 3 g^2/8, its mean g/2."""
     spread = []
-    for scale in (known.pull, known.bulk):
+    for scale in (scored_world.pull, scored_world.bulk):
         variance = 0.375 * scale.square().mean() - (0.5 * scale.mean()).square()
-        spread.append(math.sqrt(known.positions * variance.item()))
+        spread.append(math.sqrt(scored_world.positions * variance.item()))
     return spread[0], spread[1]
 
 
-def divergence(known: world.World, types: Tensor, angles: Tensor, weight: float, beta: float) -> float:
+def divergence(scored_world: world.World, types: Tensor, angles: Tensor, weight: float, beta: float) -> float:
     """KL(designs | p*) by position and in cells of the circle, summed over positions: at most that of whole designs.
 
     p* is nature tilted by rewards in units of their spread there, exp((w r_att + (1 - w) r_rep)/beta). The histogram of N
@@ -59,7 +59,7 @@ def divergence(known: world.World, types: Tensor, angles: Tensor, weight: float,
     """
     turn = 2 * math.pi
     cells = (angles.remainder(turn) / turn * CELLS).long().clamp_max(CELLS - 1) + CELLS * types
-    target = _target(known, weight, beta)
+    target = _target(scored_world, weight, beta)
     total = 0.0
     for position in range(types.shape[1]):
         shares = torch.bincount(cells[:, position].flatten(), minlength=target.shape[1]).double() / len(cells)
@@ -67,12 +67,12 @@ def divergence(known: world.World, types: Tensor, angles: Tensor, weight: float,
     return total
 
 
-def _target(known: world.World, weight: float, beta: float, fine: int = 40) -> Tensor:
+def _target(scored_world: world.World, weight: float, beta: float, fine: int = 40) -> Tensor:
     """Probabilities (n, K * CELLS) of p*, each cell by the mean of its density at so many angles."""
-    spread = units(known)
+    spread = units(scored_world)
     angles = (torch.arange(CELLS * fine, dtype=torch.float64) + 0.5) * (2 * math.pi / (CELLS * fine))
-    att = -0.5 * known.pull[:, None] * (1 + torch.cos(angles - known.towards[:, None, None]))
-    rep = 0.5 * known.bulk[:, None] * (1 + torch.cos(angles - known.clashing[:, None, None]))
+    att = -0.5 * scored_world.pull[:, None] * (1 + torch.cos(angles - scored_world.towards[:, None, None]))
+    rep = 0.5 * scored_world.bulk[:, None] * (1 + torch.cos(angles - scored_world.clashing[:, None, None]))
     density = torch.exp(-(weight * att / spread[0] + (1 - weight) * rep / spread[1]) / beta)  # (n, K, angles)
     cells = density.unflatten(-1, (CELLS, fine)).mean(-1).flatten(1)
     return cells / cells.sum(-1, keepdim=True)

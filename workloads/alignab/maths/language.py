@@ -51,21 +51,25 @@ class Model:
 
 def read(folder: str) -> Model:
     """The model of a folder; ValueError for one without weights, of other shapes, or with more than tensors inside."""
-    place = Path(folder)
+    directory = Path(folder)
     names = ("pytorch_model.bin", "config.json")
-    missing = [name for name in names if not (place / name).is_file()]
-    vocabulary = next((path for path in (place / "vocab.txt", place.parent / "vocab.txt") if path.is_file()), None)
+    missing = [name for name in names if not (directory / name).is_file()]
+    vocabulary = next((path for path in (directory / "vocab.txt", directory.parent / "vocab.txt") if path.is_file()), None)
     if missing or vocabulary is None:
-        raise ValueError(f"policy must be 'uniform' or a folder with {', '.join(names)} and vocab.txt, but {place} lacks one.")
+        raise ValueError(
+            f"policy must be 'uniform' or a folder with {', '.join(names)} and vocab.txt, but {directory} lacks one."
+        )
     try:
-        weights = torch.load(place / names[0], weights_only=True, map_location="cpu")
+        weights = torch.load(directory / names[0], weights_only=True, map_location="cpu")
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{place / names[0]} must hold tensors alone, but holds something else; take another file.") from error
-    config = json.loads((place / names[1]).read_text())
+        raise ValueError(
+            f"{directory / names[0]} must hold tensors alone, but holds something else; take another file."
+        ) from error
+    config = json.loads((directory / names[1]).read_text())
     tokens = {word: at for at, word in enumerate(vocabulary.read_text().split("\n")) if word}
     weights = {name.removeprefix("transformer."): part.float() for name, part in weights.items() if isinstance(part, Tensor)}
     shapes = _shapes(config)
-    _check(weights, shapes, tokens, place)
+    _check(weights, shapes, tokens, directory)
     return Model({name: weights[name] for name in shapes}, int(config["n_head"]), int(config["n_layer"]), tokens)
 
 
@@ -76,8 +80,8 @@ def logits(weights: Mapping[str, Tensor], heads: int, layers: int, tokens: Tenso
         part = {name: weights[f"h.{layer}.{name}"] for name in BLOCK}
         mixed = _normed(x, part, "ln_1") @ part["attn.c_attn.weight"] + part["attn.c_attn.bias"]
         queries, keys, values = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in mixed.chunk(3, -1))
-        seen = F.scaled_dot_product_attention(queries, keys, values, is_causal=True).transpose(1, 2).flatten(2)
-        x = x + seen @ part["attn.c_proj.weight"] + part["attn.c_proj.bias"]
+        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True).transpose(1, 2).flatten(2)
+        x = x + attended @ part["attn.c_proj.weight"] + part["attn.c_proj.bias"]
         wide = F.gelu(_normed(x, part, "ln_2") @ part["mlp.c_fc.weight"] + part["mlp.c_fc.bias"], approximate="tanh")
         x = x + wide @ part["mlp.c_proj.weight"] + part["mlp.c_proj.bias"]
     return _normed(x, weights, "ln_f") @ weights["wte.weight"].T
@@ -101,13 +105,13 @@ def _shapes(config: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
 
 
 def _check(
-    weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], tokens: Mapping[str, int], place: Path
+    weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], tokens: Mapping[str, int], directory: Path
 ) -> None:
     """Refuse weights of other shapes, and a vocabulary without the words of a prompt."""
     for name, shape in shapes.items():
         came = tuple(weights[name].shape) if name in weights else "none"
         if came != shape:
-            raise ValueError(f"{place}: '{name}' must have the shape {shape} that config.json says, but has {came}.")
+            raise ValueError(f"{directory}: '{name}' must have the shape {shape} that config.json says, but has {came}.")
     lacking = {*PROMPT, "[MASK]", "[SEP]", *RESIDUES} - {*tokens}
     if lacking:
-        raise ValueError(f"{place}: vocab.txt must have {', '.join(sorted(lacking))}, but has not; take another model.")
+        raise ValueError(f"{directory}: vocab.txt must have {', '.join(sorted(lacking))}, but has not; take another model.")

@@ -70,12 +70,14 @@ def _train(shape: Shape, ctxs: Sequence[Context]) -> Tensor:
     feed = ensemble.Feed(ctxs, lambda _, g, steps: _batches(shape, g, steps), "pretraining")
 
     def loss(stack: ensemble.Stack, step: int) -> Tensor:
-        drawn = feed(step)
-        draws = diffusion.Draws(*(drawn[name] for name in ("t", "noise", "keep", "other")))
-        seen = diffusion.noised(schedule, drawn["types"], drawn["angles"], draws)
-        predicted = denoiser.predictor(stack, shape.types, shape.times)(seen.types, seen.angles, seen.t)
-        true = diffusion.truth(schedule, drawn["types"], shape.types, seen)
-        return diffusion.losses(schedule, predicted, true, seen).mean(-1)
+        batches = feed(step)
+        draws = diffusion.Draws(*(batches[name] for name in ("t", "noise", "keep", "other")))
+        noised_designs = diffusion.noised(schedule, batches["types"], batches["angles"], draws)
+        predicted = denoiser.predictor(stack, shape.types, shape.times)(
+            noised_designs.types, noised_designs.angles, noised_designs.t
+        )
+        true = diffusion.truth(schedule, batches["types"], shape.types, noised_designs)
+        return diffusion.losses(schedule, predicted, true, noised_designs).mean(-1)
 
     rate = torch.full((len(ctxs),), RATE, device=device)
     ensemble.advance(models, loss, ensemble.Recipe(rate=rate, steps=shape.steps), shape.steps)

@@ -138,7 +138,7 @@ def align(policy: Policy, rules: Rules, generator: torch.Generator) -> Parameter
             labelled = rules.label_weight * att + (1 - rules.label_weight) * rep
             loss = preference.loss(z, alignment.labels(labelled[second] - labelled[first], None)).mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         done = until
     return {name: part.detach() for name, part in current.items()}

@@ -32,12 +32,12 @@ def of_sums(att: Tensor, rep: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     Both energies of its points (F,), by rising attraction, and the options (F, n) of one design of each.
     """
-    chosen = torch.zeros(1, 0, dtype=torch.long)
+    picks = torch.zeros(1, 0, dtype=torch.long)
     total = [att.new_zeros(1), rep.new_zeros(1)]
     for here in zip(att, rep, strict=True):
         useful = front(*here)  # an option that another beats is in no sum that none beats
         sums = [(whole[:, None] + option[useful]).flatten() for whole, option in zip(total, here, strict=True)]
         members = front(*sums)
         total = [each[members] for each in sums]
-        chosen = torch.cat([chosen[members // len(useful)], useful[members % len(useful)][:, None]], 1)
-    return total[0], total[1], chosen
+        picks = torch.cat([picks[members // len(useful)], useful[members % len(useful)][:, None]], 1)
+    return total[0], total[1], picks

@@ -82,10 +82,10 @@ def best(world: World, weights: Tensor, beta: float = 0.0) -> Best:
     cos_towards, cos_clashing = -real / away, -(real * torch.cos(clash) + imaginary * torch.sin(clash)) / away
     constant = 0.5 * (repelled - attracted)
     if beta == 0.0:
-        least, chosen = (constant - 0.5 * size).min(-1, keepdim=True)  # (W, n, 1)
+        least, best_types = (constant - 0.5 * size).min(-1, keepdim=True)  # (W, n, 1)
         att, rep = _of_type(world, cos_towards, cos_clashing)
-        energies_there = [energy.gather(-1, chosen).sum((-2, -1)) for energy in (att, rep)]
-        return Best(*energies_there, weighted=least.sum((-2, -1)))
+        energies_there = [energy.gather(-1, best_types).sum((-2, -1)) for energy in (att, rep)]
+        return Best(energies_there[0], energies_there[1], least.sum((-2, -1)))
     strength = size / (2 * beta)
     mean_cos = torch.special.i1e(strength) / torch.special.i0e(strength)
     att, rep = _of_type(world, mean_cos * cos_towards, mean_cos * cos_clashing)
@@ -106,8 +106,8 @@ def best_of_five(weights: Tensor, beta: float = 0.0) -> Best:
     att, rep = (-reward for reward in rewards())
     weighted = weights[:, None] * att + (1 - weights[:, None]) * rep  # (W, 5)
     if beta == 0.0:
-        least, chosen = weighted.min(-1)
-        return Best(att[chosen], rep[chosen], least)
+        least, best_types = weighted.min(-1)
+        return Best(att[best_types], rep[best_types], least)
     logits = torch.log(prior()) - weighted / beta
     share = torch.softmax(logits, -1)
     return Best((share * att).sum(-1), (share * rep).sum(-1), (share * weighted).sum(-1), torch.logsumexp(logits, -1))
