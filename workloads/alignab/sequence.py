@@ -39,7 +39,7 @@ class Params:
     weight: Annotated[float, "weight w on attraction, 1 - w on repulsion", {"at_least": 0, "at_most": 1}] = 0.5
     rounds: Annotated[int, "how often a pool is sampled and learnt from", {"at_least": 1}] = 3
     steps: Annotated[int, "training steps in all rounds together", {"at_least": 1}] = 300
-    pool: Annotated[int, "designs that a round samples, and designs looked at in the end", {"at_least": 128}] = 512
+    pool: Annotated[int, "designs that a round samples, and designs looked at in the end", {"at_least": 2}] = 512
     positions: Annotated[int, "residues of a design", {"at_least": 1, "at_most": 40, "shape": True}] = 12
     epitope: Annotated[str, "residues that the positions touch, begun again at its end"] = "FLKDEWYIRNSG"
     cap: Annotated[float, "volume that a position has room for", {"at_least": 0, "at_most": 140, "unit": "A^3"}] = 60.0
@@ -71,8 +71,7 @@ class Result:
 def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     """The one row of an aligned policy."""
     att, rep = contacts.options(params.epitope, params.positions, params.cap)
-    if params.method == "poea" and params.weight < LEAST_WEIGHT:
-        raise ValueError(f"weight must be in [{LEAST_WEIGHT}, 1] for poea, but got {params.weight:g}; take a larger one.")
+    _check(params)
     policy = residue_policies.policy(params.policy, params.positions)
     rules, evaluations = _rules(params, att, rep), params.pool * (params.rounds + 1)
     with torch.no_grad():
@@ -98,6 +97,14 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
             evaluations=evaluations,
         ),
     )
+
+
+def _check(p: Params) -> None:
+    """Refuse a weight by which the margin is divided and that is too small, and pools of fewer than two batches."""
+    if p.method == "poea" and p.weight < LEAST_WEIGHT:
+        raise ValueError(f"weight must be in [{LEAST_WEIGHT}, 1] for poea, but got {p.weight:g}; take a larger one.")
+    if p.pool < 2 * residue_policies.PAIRS:
+        raise ValueError(f"pool must hold two batches of {residue_policies.PAIRS} pairs, but got pool = {p.pool}; enlarge it.")
 
 
 def _rules(p: Params, att: Tensor, rep: Tensor) -> residue_policies.Rules:

@@ -97,6 +97,7 @@ def test_a_language_model_is_aligned(folder: Path) -> None:
         ({"epitope": "FLBX"}, "an epitope must be letters of .*, but got 'FLBX'; mend B, X"),
         ({"epitope": ""}, "an epitope must be letters"),
         ({"weight": 0.01}, r"weight must be in \[0.05, 1\] for poea"),
+        ({"pool": 100}, "pool must hold two batches of 64 pairs, but got pool = 100"),
         ({"policy": "nowhere"}, "policy must be 'uniform' or a folder with pytorch_model.bin, config.json and vocab.txt"),
     ],
 )
