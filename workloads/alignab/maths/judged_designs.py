@@ -81,5 +81,5 @@ def _target(scored_world: world.World, weight: float, beta: float, fine: int = 4
 def wins(energies: Tensor, reference: Tensor) -> float:
     """How often a design has less of an energy (designs,) than one of the reference (others,); a tie counts half."""
     order = reference.sort().values
-    below, upto = (torch.searchsorted(order, energies, right=right).double() for right in (False, True))
+    below, upto = (torch.searchsorted(order, energies.contiguous(), right=right).double() for right in (False, True))
     return 1 - ((below + upto) / 2 / len(order)).mean().item()
