@@ -42,8 +42,8 @@ def seconds(call: Callable[[], object], rounds: int = 3) -> float:
 
 
 def tokens() -> Iterator[Target]:
-    """Literal against collapsed tokens."""
-    task = construction.start(LITERAL, [Context(0), Context(1)])
+    """Literal against collapsed tokens, of eight problems."""
+    task = construction.start(LITERAL, [Context(seed) for seed in range(8)])
     ways = [dataclasses.replace(LITERAL, tokens=kind) for kind in ("collapsed", "literal")]
     built = construction.build(LITERAL, task.x)
     cheap, dear = (seconds(lambda p=p: construction.applied(p, built, task, task.query)) for p in ways)  # type: ignore[misc]

@@ -168,7 +168,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "icl_growth": (
         Planted("a bound that is far too small", "workloads.icl.growth.bound", scaled(1e-8)),
         Planted("a deviation of the root", "workloads.icl.growth._measure", _changed_deviation(lambda p, d: d**0.5)),
-        Planted("a deviation that explodes", "workloads.icl.growth._measure", _changed_deviation(lambda p, d: 1.2**p.steps * d)),
+        Planted("one that explodes", "workloads.icl.growth._measure", _changed_deviation(lambda p, d: 1.2**p.steps * d)),
     ),
     "icl_softmax": (
         Planted("a deviation of the root", "workloads.icl.softmax.deviation", raised(0.5)),
