@@ -72,8 +72,8 @@ def plus(t: Tensor, bias: float) -> Tensor:
 
 def relu_sum(terms: list[tuple[float, float, float]], like: Tensor) -> ReluSum:
     """The sum with terms (scale, bias, weight), of the type and on the device of `like`."""
-    columns = torch.tensor(terms, dtype=like.dtype, device=like.device).mT.contiguous()
-    return ReluSum(*columns.unbind(0), terms)
+    scale, bias, weight = torch.tensor(terms, dtype=like.dtype, device=like.device).mT.contiguous().unbind(0)
+    return ReluSum(scale, bias, weight, terms)
 
 
 def ramp(slope: float, form: str, like: Tensor) -> ReluSum:
