@@ -36,7 +36,7 @@ def rows(folder: Path, store: str) -> list[tuple[object, ...]]:
 
 
 def test_a_killed_training_ends_with_the_rows_of_one_that_was_not(tmp_path: Path) -> None:
-    (tmp_path / "training.yaml").write_text(SWEEP.replace("STEPS", "1500"))
+    (tmp_path / "training.yaml").write_text(SWEEP.replace("STEPS", "600"))
     run = subprocess.Popen(
         [*RUN, "killed"], cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
