@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -64,6 +65,9 @@ class Arm(Section):
     fixed: Params = Field(default_factory=dict, description="params with one value in this arm")
     derive: Formulas = Field(default_factory=dict, description="names computed in this arm")
     axes: Annotated[Axes, Field(description="params whose product is measured in this arm")] = ()
+    seeds: Annotated[
+        Count | None, Field(description="how often each assignment of this arm is measured; as the sweep says")
+    ] = None
 
 
 class Until(Section):
@@ -122,6 +126,14 @@ class Limits(Section):
     points: Annotated[Count, Field(description="how many points a plan may have")] = 100_000
     gpu_hours: Annotated[Annotated[Real, Field(gt=0)] | None, Field(description="GPU hours after which a run stops")] = None
     deadline: Annotated[Seconds | None, Field(description="time after which a run stops")] = None
+
+    def after(self, seconds: float, gpu_hours: float) -> Self | None:
+        """What is left of them after so much of a run; None where nothing is."""
+        deadline = None if self.deadline is None else self.deadline - seconds
+        gpu = None if self.gpu_hours is None else self.gpu_hours - gpu_hours
+        if any(remaining is not None and remaining <= 0 for remaining in (deadline, gpu)):
+            return None
+        return self.model_copy(update={"deadline": deadline, "gpu_hours": gpu})
 
 
 class Track(Section):
@@ -215,6 +227,19 @@ class Spec(Sweep):
     def grids(self) -> tuple[Grid, ...]:
         """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
         return self._grids
+
+    def seeds_of(self, arm: str) -> int:
+        """Seeds that each assignment of an arm starts with: its own number, else the sweep's."""
+        own = self.arms[arm].seeds if arm in self.arms else None
+        return own or self.seeds.count
+
+    def with_seeds(self, numbers: Mapping[str, int]) -> Self:
+        """The sweep with other numbers of seeds, by arm; what was measured of it is part of it where none is smaller."""
+        if not self.arms:
+            (number,) = numbers.values()
+            return self.model_copy(update={"seeds": Seeds(min=number, max=number)})
+        arms = {key: arm.model_copy(update={"seeds": numbers.get(key, arm.seeds)}) for key, arm in self.arms.items()}
+        return self.model_copy(update={"arms": arms})
 
     @property
     def claimed(self) -> dict[str, str] | None:

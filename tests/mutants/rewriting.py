@@ -133,7 +133,7 @@ def rewritings(material: Material, claim: Claim) -> Iterator[tuple[str, Material
 
 
 def measured_columns(material: Material, claim: Claim) -> list[str]:
-    """The results that a claim is judged by, its y first; of a boundary the positions that were searched."""
+    """The results that a claim is judged by, its y first; of a boundary what the search came to."""
     texts = [text for _, text in claim.columns()]
     texts += [text for text in (claim.condition, claim.se and claim.se.column, claim.unmet_if) if text is not None]
     if claim.choose is not None:
@@ -145,7 +145,8 @@ def measured_columns(material: Material, claim: Claim) -> list[str]:
     results = {name for name, field in material.fields.items() if field.role == "result"}
     if claim.from_ == "boundary":
         assert material.spec.search is not None
-        results = {*material.spec.search.names, "status"}
+        beside = {name for name in material.spec.search.model.place_columns if not name.endswith(("_lower", "_upper"))}
+        results = {*material.spec.search.names, *beside, "evaluations", "status"}
     listed = sorted(names & results & {*material.table(claim.from_).columns})
     return sorted(listed, key=lambda name: name != y)
 

@@ -284,15 +284,28 @@ def pinned() -> dict[str, Any]:
     return found
 
 
+FIRST = {int: (8, 1, 64), float: (0.7, 2.0, 0.01), str: ("x",), bool: (True,)}
+OTHERS = {int: (3, 5, 64, 1), float: (0.1 + 0.2, 2.5, 0.01), str: ("y",), bool: (True, False)}
+
+
 def first(field: Field) -> Any:
-    """A value of a required param: the first that it may have, where these are listed."""
-    return field.choices[0] if field.choices else {int: 8, float: 0.7, str: "x", bool: True}[field.kind]
+    """A value of a required param: the first that it may have."""
+    return next(value for value in (*field.choices, *FIRST[field.kind]) if allowed(field, value))
 
 
 def other(field: Field) -> Any:
     """A value that is no default, and not that of `first` where there is none: the last that it may have, where listed."""
-    plain = {int: 3, float: 0.1 + 0.2, str: "y", bool: field.default is False}[field.kind]
-    return next((value for value in reversed(field.choices) if value != field.default), plain)
+    values = (*reversed(field.choices), *OTHERS[field.kind])
+    return next(value for value in values if value != field.default and allowed(field, value))
+
+
+def allowed(field: Field, value: Any) -> bool:
+    """Whether the param may have the value."""
+    try:
+        field.cast(value, "here")
+    except WorkloadError:
+        return False
+    return True
 
 
 def golden() -> dict[str, Any]:
