@@ -13,6 +13,7 @@ from dashboards.blocks.address import PER_PAGE, PageChoice, varied
 from dashboards.data.cache import SweepRows
 from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, nearest
+from orchestrator.wording import setting
 
 LONGEST = 400
 """Characters of a cell that are shown; more are on the point's own page."""
@@ -73,6 +74,11 @@ def cell(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
+def whole(value: Any) -> str:
+    """A value as the page of its point shows it: all digits of a float."""
+    return repr(value) if isinstance(value, float) else cell(value)
+
+
 def failures(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Points that failed by status and last line of their error, the most frequent first; the whole text of one."""
     lost = frame.filter(pl.col("final") & ~pl.col("status").cast(pl.String).is_in(NO_FAILURES))
@@ -121,5 +127,5 @@ def arms(frame: pl.DataFrame, params: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _span(column: pl.Series) -> str:
-    values = [cell(value) for value in column.drop_nulls().unique().sort().to_list()]
+    values = [setting(value) for value in column.drop_nulls().unique().sort().to_list()]
     return ", ".join(values) if len(values) <= 8 else f"{values[0]} … {values[-1]} ({len(values)} values)"

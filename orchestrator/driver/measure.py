@@ -6,7 +6,7 @@ import os
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.driver import remaining, shipping, stored_plan
@@ -68,8 +68,23 @@ class Summary:
     failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
     first: float | None = None  # when the first row was recorded, seconds since the epoch
     seconds: float = 0.0  # wall time of the run
+    busy: float = 0.0  # seconds of its packs, summed over workers
     why: str = ""
     note: dict[str, object] = field(default_factory=dict)  # of a plan that grew: rounds, seeds spent
+
+    def after(self, before: Summary) -> Summary:
+        """This run and the one before it of fewer points, as one."""
+        failures = {key: self.failures.get(key, 0) + n for key, n in before.failures.items()}
+        return replace(
+            self,
+            held=before.held,
+            held_failed=before.held_failed,
+            measured=before.measured + self.measured,
+            failures={**self.failures, **failures},
+            first=self.first if before.first is None else before.first,
+            seconds=before.seconds + self.seconds,
+            busy=before.busy + self.busy,
+        )
 
     @property
     def missing(self) -> int:
@@ -161,6 +176,7 @@ def _run(
     opened = open_store(store, create=True)
     own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
+        remaining.refuse_near(spec, plan, opened)
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
         todo = [i for wave in waves.values() for i in wave]
@@ -267,6 +283,6 @@ def _measure(session: Session, executor: Executor, progress: str, summary: Summa
     with showing(session.spec.name, progress) as show:
         executor.run(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
-    summary.first = session.first
+    summary.first, summary.busy = session.first, session.busy
     if session.halted:
         raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")
