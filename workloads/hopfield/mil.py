@@ -142,7 +142,7 @@ def _trained(
     params: Sequence[Params], ctxs: Sequence[Context], control: str | None = None
 ) -> dict[tuple[Params, int], tuple[float, float, float]]:
     """(AUC, accuracy, loss) of each point, trained with the layer of its params or as a control."""
-    results = {}
+    results: dict[tuple[Params, int], tuple[float, float, float]] = {}
     size = MOST["cpu" if ctxs[0].device == "cpu" else "cuda"]
     for key, indices in packs.groups(params, lambda p: dataclasses.replace(p, learning_rate=1.0)):
         pooling_layer = Layer(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -225,7 +226,8 @@ def measured(kind: Kind, points: list[Point], betas: list[float]) -> Outcome:
     if len(parts) == 1:
         return parts[0]
     columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
-    return Outcome(**{name: None if values[0] is None else torch.cat(values, 1) for name, values in columns.items()})
+    joined: dict[str, Any] = {name: None if values[0] is None else torch.cat(values, 1) for name, values in columns.items()}
+    return Outcome(**joined)
 
 
 def dense_errors(points: list[Point], betas: list[float], updates: int) -> Tensor:
