@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ LONGEST = 400
 """Characters of a cell that are shown; more are on the point's own page."""
 SOURCES = ("commit", "dirty", "version", "host", "device", "threads", "torch", "generation")
 KINDS = 20
+ONE_OF = "one of "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,20 @@ def table_page(rows: SweepRows, filtered: pl.DataFrame, choice: PageChoice) -> T
     says = {d["name"]: d for d in rows.described}
     columns = tuple(_head(name, says.get(name, {}), cells) for name in names)
     return TablePage(columns=columns, rows=tuple(cells.to_dicts()), first=first, total=len(filtered), pages=pages)
+
+
+def allowed(rows: SweepRows) -> list[tuple[str, str]]:
+    """The values that a filter may ask for, each with its column: what a param may be, and what labels there are."""
+    values = [(str(value), d["name"]) for d in rows.described for value in _choices(d.get("allowed", ""))]
+    labels = [name for name in ("arm", "status") if name in rows.frame.columns]
+    return values + [
+        (str(value), name) for name in labels for value in sorted(map(str, rows.frame[name].unique().drop_nulls()))
+    ]
+
+
+def _choices(text: str) -> tuple[Any, ...]:
+    """The values of a sentence as `one of 'plain', 'sobol'`."""
+    return tuple(ast.literal_eval(f"({text.removeprefix(ONE_OF)},)")) if text.startswith(ONE_OF) else ()
 
 
 def _telling(rows: SweepRows) -> list[str]:

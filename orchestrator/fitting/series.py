@@ -159,8 +159,10 @@ def series(x: Array, y: Array, units: Array, aggregate: str = "mean", halves: Ar
     if len(starts) == len(keys):
         values[at, of] = y
     else:
-        for key, group in zip(keys[starts], np.split(y[order], starts[1:]), strict=True):
-            values[divmod(int(key), len(names))] = combine(group, aggregate)
+        sizes = np.diff(starts, append=len(keys))
+        for size in np.unique(sizes):  # all groups of one size at once
+            first = starts[sizes == size]
+            values.flat[keys[first]] = combine(y[order[first[:, None] + np.arange(size)]], aggregate)
     widest = None
     if halves is not None and bool((halves > 0).any()):
         widest = np.zeros(len(xs))

@@ -108,6 +108,13 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in places.folder("sweeps").glob("*.yaml")))
 
 
+def sizes(reference: str | Path) -> tuple[str, ...]:
+    """Names of the sizes that a sweep's file has, however wrong the rest of it may be."""
+    path = find(reference)
+    root = yaml_tree.parse(yaml_tree.read_text(path), path.stem)
+    return tuple(map(str, root.value["sizes"].value)) if "sizes" in root.value else ()
+
+
 def find(reference: str | Path) -> Path:
     """The file of a path or of a bare name: the path itself, ./sweeps/NAME.yaml, then the shipped one."""
     path = Path(reference)
