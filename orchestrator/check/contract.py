@@ -22,6 +22,7 @@ from orchestrator.spec import parsing
 from orchestrator.worker.batch import Batch, Terms
 from orchestrator.worker.execute import execute
 from orchestrator.worker.pace import Pace
+from orchestrator.worker.states import HERE, MAKE
 from orchestrator.worker.watchdog import Watchdog
 from orchestrator.workload.describe import Value, Workload, load
 
@@ -42,7 +43,7 @@ class ContractCheck:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class WorkloadSubject:
     """A workload with the points it is tried on and the rows each gave alone."""
 
@@ -50,6 +51,10 @@ class WorkloadSubject:
     points: tuple[Point, ...]
     alone: tuple[Rows, ...]
     folder: Path
+    shared: Mapping[str, bytes]
+    """What the points have made for all who ask, by name; each was measured beside none of it."""
+    unlike: str = ""
+    """The shared state that two points made differently; empty where there is none."""
 
     @property
     def tolerance(self) -> float:
@@ -152,19 +157,25 @@ def _default(workload: Workload) -> list[Point]:
 def _subject(workload: Workload, points: Sequence[Point], folder: Path) -> WorkloadSubject:
     """The points measured one by one, as many as the time allows but at least two."""
     alone: list[Rows] = []
-    begun = time.monotonic()
+    shared: dict[str, bytes] = {}
+    unlike, begun = "", time.monotonic()
     for point in points:
-        alone += measure(workload, [point], folder)
+        made_here: dict[str, bytes] = {}
+        alone += measure(workload, [point], folder, shared=made_here)
+        unlike = unlike or next((name for name, data in made_here.items() if shared.get(name, data) != data), "")
+        shared |= made_here
         if len(alone) >= 2 and time.monotonic() - begun > BUDGET:
             break
-    return WorkloadSubject(workload=workload, points=tuple(points[: len(alone)]), alone=tuple(alone), folder=folder)
+    looked_at = tuple(points[: len(alone)])
+    return WorkloadSubject(workload, looked_at, tuple(alone), folder, shared, unlike)
 
 
 class _RowList:
     """Keeps the rows a worker would send away."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: dict[str, bytes]) -> None:
         self.rows: Rows = []
+        self._shared = shared
 
     def mark(self, start: int, stop: int, /) -> None:
         """Nothing watches from outside."""
@@ -177,12 +188,24 @@ class _RowList:
         """It never stops."""
         return False
 
+    def listen(self) -> None:
+        """Nothing: what is printed is seen."""
+
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Nothing: no point is measured again."""
 
     def kept(self, point: str) -> bytes | None:
         """No state was kept."""
         return None
+
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """The shared state where it is there; it is made at once where it is not."""
+        return (HERE, self._shared[name]) if name in self._shared else (MAKE, None)
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Keep the shared state."""
+        if data is not None:
+            self._shared[name] = data
 
 
 def measure(
@@ -192,9 +215,13 @@ def measure(
     device: str = "cpu",
     pace: Pace | None = None,
     together: int | None = None,
+    shared: dict[str, bytes] | None = None,
 ) -> list[Rows]:
-    """The rows of each point, all measured by the engine in one pack; `pace` is what a worker has learnt, and learns."""
-    desk = _RowList()
+    """The rows of each point, all measured by the engine in one pack; `pace` is what a worker has learnt, and learns.
+
+    `shared` has the shared states that are there, by name, and takes up those that are made.
+    """
+    desk = _RowList({} if shared is None else shared)
     batch = Batch(
         pack="contract",
         index=list(range(len(points))),
@@ -238,6 +265,16 @@ def _twice(subject: WorkloadSubject) -> str | None:
     """Points measured again, one by one."""
     again = [rows for point in subject.points for rows in measure(subject.workload, [point], subject.folder)]
     return _differ(subject, again, "the first time", "the second time", 0.0)
+
+
+def _filled_shelf(subject: WorkloadSubject) -> str | None:
+    """Points measured beside what all of them have made to share; a state that two points made must be the same too."""
+    if subject.unlike:
+        return f"the shared state {subject.unlike} must be the same again, but was made twice and differs; mend its key."
+    if not subject.shared:
+        return None
+    again = [measure(subject.workload, [p], subject.folder, shared={**subject.shared})[0] for p in subject.points]
+    return _differ(subject, again, "where it makes what is shared", "where that is there", 0.0)
 
 
 def _randomness(subject: WorkloadSubject) -> str | None:
@@ -318,6 +355,7 @@ def _seedless(subject: WorkloadSubject) -> str | None:
 
 CHECKS: dict[str, Callable[[WorkloadSubject], str | None]] = {
     "a point gives the same again": _twice,
+    "who made what is shared does not matter": _filled_shelf,
     "global random states do not matter": _randomness,
     "the order of points does not matter": _order,
     "the pack of a point does not matter": _pack,

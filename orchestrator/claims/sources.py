@@ -104,12 +104,14 @@ def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
         described[name] = Described(
             name=name,
             role="result",
-            says=f"{about.says}, where the measure crosses its level",
+            says=f"{about.says}, as the search found it",
             unit=about.unit,
             seedless="true",  # its bracket, not other seeds, says how well it is known
         )
     described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
+    for name in {*spec.search.model.place_columns} - {*brackets.values()}:
+        described[name] = Described(name=name, role="result", says="beside the position that the search found", seedless="true")
     settled = rows.with_columns(
         *(pl.lit(value).alias(name) for name, value in {"seed": 0, "step": 0, "final": True}.items()),
         *(pl.col(column).alias(name) for name, column in brackets.items() if column in rows.columns),

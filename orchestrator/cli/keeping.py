@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from orchestrator.cli.options import store_option, tracking_option
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 
 @click.command("sync")
@@ -64,8 +69,9 @@ def merge_command(other: str, store: str) -> int:
 
 @click.command("compact")
 @click.argument("workload", required=False)
+@click.option("--shared", is_flag=True, help="Drop the shared states that no unfinished point needs, and rewrite nothing.")
 @store_option
-def compact_command(workload: str | None, store: str) -> None:
+def compact_command(workload: str | None, shared: bool, store: str) -> None:
     """Rewrite the parts of each workload (or of one) as one part; every query gives the same as before."""
     from orchestrator.cli import show
 
@@ -74,4 +80,19 @@ def compact_command(workload: str | None, store: str) -> None:
     from orchestrator.store import open_store
     from orchestrator.store.compact import compact
 
+    if shared:
+        _drop_shared(open_store(store))
+        return
     show.table([vars(done) for done in compact(open_store(store), workload, tell)])
+
+
+def _drop_shared(store: Store) -> None:
+    """Drop the shared states that no unfinished point needs, and say what they took."""
+    from orchestrator.results.status import unneeded
+    from orchestrator.store.shared import SharedStates
+
+    states, dropped = SharedStates(store), unneeded(store)
+    for state in dropped:
+        states.drop(state.name)
+    size = sum(state.bytes for state in dropped) / 1e6
+    click.echo(f"{store.path}: dropped {len(dropped):,} shared states, {size:,.1f} MB; kept {len(states.all()):,}")

@@ -27,8 +27,10 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
     from orchestrator.cli import show
     from orchestrator.results import status
     from orchestrator.store import open_store
+    from orchestrator.store.shared import SharedStates
 
-    statuses = status.status(open_store(store), sweep)
+    opened = open_store(store)
+    statuses = status.status(opened, sweep)
     if as_json:
         answers.say(answers.json_text([vars(state) for state in statuses]))
         return
@@ -36,6 +38,11 @@ def status_command(sweep: str | None, store: str, as_json: bool) -> None:
     for state in statuses:
         if state.code_change:
             click.echo(f"{state.sweep} ({state.size}): {state.code_change}")
+    shared = SharedStates(opened).all()
+    if shared:
+        click.echo(
+            f"shared states: {len(shared):,}, {sum(state.bytes for state in shared) / 1e6:,.1f} MB (lawsweep compact --shared)"
+        )
     for state in statuses if sweep else ():
         for failure in state.failures:
             click.echo(f"\n{failure['status']} × {failure['points']:,}, for example point {failure['example']}:")

@@ -10,7 +10,9 @@ from typing import Any
 
 from orchestrator.store import logs, open_store
 from orchestrator.store.checkpoints import Checkpoints
+from orchestrator.store.shared import SharedStates
 from orchestrator.worker.batch import Batch
+from orchestrator.worker.states import HERE, MAKE, WAIT
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Recorder:
         self._where: dict[str, Whereabouts] = {}
         self._offers: dict[str, bytes] = {}
         self._checkpoints: dict[tuple[str, int], Checkpoints] = {}
+        self._shared = SharedStates(self._store)
+        self._makers: dict[str, str] = {}  # packs by the shared state that each makes
         self._underway: dict[int, float] = {}
         self._stop = False
         self._lock = threading.Lock()
@@ -82,6 +86,22 @@ class Recorder:
         with self._lock:
             return self._kept_of(workload, version).kept(point)
 
+    def borrow(self, workload: str, name: str, pack: str) -> tuple[str, bytes | None]:
+        """A shared state, or whether this pack is to make it or waits for the one that does; a pack that ended makes none."""
+        with self._lock:
+            data = self._shared.read(name, workload)
+            if data is not None:
+                return HERE, data
+            return (MAKE if self._makers.setdefault(name, pack) == pack else WAIT), None
+
+    def lend(self, workload: str, name: str, pack: str, data: bytes | None) -> bool:
+        """Keep a shared state durably, or let another pack try where there is none. True when the worker should stop."""
+        with self._lock:
+            if data is not None:
+                self._shared.write(name, workload, data)
+            self._makers.pop(name, None)
+        return self._stop
+
     def log(self, workload: str, pack: str, entries: list[dict[str, Any]]) -> bool:
         """Keep what a pack has printed. True when the worker should stop."""
         with self._lock:
@@ -118,6 +138,7 @@ class Recorder:
         """Forget a pack; what it recorded and where it ran."""
         with self._lock:
             self._offers.pop(pack, None)
+            self._makers = {name: maker for name, maker in self._makers.items() if maker != pack}
             return self._recorded.pop(pack, []), self._where.pop(pack, None)
 
     def beat(self) -> bool:

@@ -28,11 +28,12 @@ def boundaries(sweep: StoredSweep, x: str | None, params: Sequence[str]) -> list
     if table is None or table.is_empty():
         return []
     searched = sorted({name for names in table["along"].unique() for name in names.split(", ")})
-    x = x if x in table.columns and table[x].dtype.is_numeric() else searched[0]
+    values = [f"{name}{end}" for name in searched for end in ("", "_lower", "_upper", "_units")] + ["evaluations"]
+    numbers = [name for name in dict.fromkeys(values) if name in table.columns and table[name].dtype.is_numeric()]
+    x = x if x in table.columns and table[x].dtype.is_numeric() else numbers[0]
     loose = {x, *searched, *_made_of(sweep.spec, x), *_computed(sweep.spec)}
     constant = ["arm", *(name for name in params if name in table.columns and name not in loose)]
-    values = [f"{name}{end}" for name in searched for end in ("", "_lower", "_upper")] + ["evaluations"]
-    columns = [x, *(name for name in dict.fromkeys(values) if name in table.columns and name != x)]
+    columns = [x, *(name for name in numbers if name != x)]
     placed = table.filter(pl.col(x).is_not_null()).sort([*constant, x], nulls_last=True)
     parts = placed.select(*constant, *columns).partition_by(constant, as_dict=True, maintain_order=True)
     steps = whole(placed[x])

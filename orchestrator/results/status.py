@@ -16,6 +16,7 @@ from orchestrator.results import frames
 from orchestrator.results.sources import code_changes
 from orchestrator.results.standing import Standing, StandingIndex
 from orchestrator.store import Store, durable, logs
+from orchestrator.store.shared import SharedState, SharedStates
 
 SILENCE = 30.0
 """Seconds without a new part after which a run on another machine counts as ended."""
@@ -65,6 +66,12 @@ def status(store: Store, sweep: str | None = None) -> tuple[SweepStatus, ...]:
         _status(store, record, standing, _failures(store, record) if sweep is not None else ())
         for record, standing in zip(records, standings, strict=True)
     )
+
+
+def unneeded(store: Store) -> tuple[SharedState, ...]:
+    """Shared states that no workload has asked for of which a plan has unfinished points."""
+    open_workloads = {state.workload for state in status(store) if state.done < state.points}
+    return tuple(shared for shared in SharedStates(store).all() if not open_workloads & {*shared.workloads})
 
 
 def _measured_by(record: Mapping[str, Any]) -> tuple[str, int]:

@@ -61,8 +61,8 @@ class Place:
 
     along: str  # the searched params, as a reader of the table sees them
     of: str
-    level: float
-    columns: Mapping[str, float | None]  # values of the searched params, and NAME_lower and NAME_upper of each
+    level: float | None  # None where it is no number of the file, but comes of what was measured
+    columns: Mapping[str, Value | None]  # values of the searched params, and their model's `place_columns`
     point: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -101,6 +101,8 @@ class SearchCurve:
     """The value of a number or expression of the spec on this curve."""
     aggregates: Mapping[str, str] = field(default_factory=dict)
     """How seeds combine, by result of the workload."""
+    kinds: Mapping[str, type] = field(default_factory=dict)
+    """The type of each param of the workload."""
     axes: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     """Values of the arm's own axes, where the search names no params and takes these as its space."""
 

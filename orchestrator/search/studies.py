@@ -80,7 +80,10 @@ def _of_arm(search: Search, spec: Spec, grid: Grid, workload: Workload) -> Itera
         row = {name: value for part in parts for name, value in cast(part).items()}
         values = known_values(grid, row)
         row = {name: values[name] for name in row}
-        proposer = _proposer(search, workload, values, searched)
+        try:
+            proposer = _proposer(search, workload, values, searched)
+        except SpecError as error:
+            raise SpecError(f"{spec.where('search', search.kind)}.{error}") from error
         yield Study(grid=grid, row=row, known=values, base=base, cast=cast, proposer=proposer)
 
 
@@ -102,6 +105,7 @@ def _proposer(search: Search, workload: Workload, values: Mapping[str, Value], s
 
     axes: dict[str, list[Any]] = {n: [row[at] for row in axis.rows] for axis in searched for at, n in enumerate(axis.names)}
     aggregates = {field.name: field.aggregate for field in workload.results}
-    curve = SearchCurve(value=value, aggregates=aggregates, axes=axes)
+    types = {field.name: field.kind for field in workload.params}
+    curve = SearchCurve(value=value, aggregates=aggregates, kinds=types, axes=axes)
     proposer: Proposer = kinds.module_of(PROPOSERS, search.kind).proposer(search.model, curve)
     return proposer

@@ -28,7 +28,7 @@ def check_claims(spec: Spec) -> None:
         ids[entry.id] = f"{section}[{index}]"
         if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
             has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
-            text = f"'from: boundary' must have a 'search' for a boundary or level set, but the sweep {has}; add one."
+            text = f"'from: boundary' must have a 'search' for a boundary, level set or subset, but the sweep {has}; add one."
             raise Misplaced((section, index, "from"), text)
     for index, claim in enumerate(spec.claims):
         at: Keys = ("claims", index)
@@ -41,6 +41,15 @@ def check_claims(spec: Spec) -> None:
                 has = ", ".join(sorted(allowed)) or "none"
                 text = f"a group must be one of the sweep's, but got '{name}'{nearest(name, allowed)} It has {has}."
                 raise Misplaced((*at, *keys), text)
+
+
+def check_seeds(spec: Spec) -> None:
+    """Refuse seeds of an arm where something else says how many there are."""
+    decides = "search" if spec.search is not None else "seeds.until" if spec.seeds.until is not None else ""
+    for key, arm in spec.arms.items() if decides else ():
+        if arm.seeds is not None:
+            text = f"seeds must be the sweep's where '{decides}' asks for points, but arm '{key}' has its own; remove them."
+            raise Misplaced(("arms", key, "seeds"), text)
 
 
 def check_search(spec: Spec) -> None:

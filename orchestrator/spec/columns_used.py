@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from orchestrator.spec.sweep_model import Spec
 
 Named = Iterator[tuple[Keys, str]]
-ENDS = ("lower", "upper")
-"""Ends of a bracket, after the name of its param."""
 OF_A_CURVE = ("curve", "along", "of", "level", "evaluations", "status")
 """Columns of every table of boundaries."""
 
@@ -27,8 +25,8 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
-    names = spec.search.names if spec.search is not None and spec.search.model.FINDS else ()
-    return (*(f"{name}_{end}" for name in names for end in ENDS), *OF_A_CURVE)
+    model = spec.search.model if spec.search is not None else None
+    return (*(model.place_columns if model is not None and model.FINDS else ()), *OF_A_CURVE)
 
 
 def _texts(spec: Spec) -> Named:
@@ -37,7 +35,8 @@ def _texts(spec: Spec) -> Named:
             of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
             yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
     for index, figure in enumerate(spec.figures):
-        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure))
+        of_boundary = boundary_columns(spec) if figure.about.source == "boundary" else ()
+        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure) if text not in of_boundary)
     yield from _of_search(spec)
     yield from dict.fromkeys(_of_derived(spec))
 

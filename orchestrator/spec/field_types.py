@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -36,6 +36,8 @@ from orchestrator.spec.expressions import Expression
 
 BOUNDS = ("at_least", "at_most", "between")
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+ENDS = ("lower", "upper")
+"""Ends of a bracket, after the name of its param."""
 LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 FORMULA = {"type": "string", "pattern": "^\\s*=", "description": "=expression"}
 CELL_SCHEMA = {"type": ["number", "boolean", "string", "null"]}
@@ -322,6 +324,11 @@ def write_interval(interval: SearchRange) -> Any:
     ends = [written(interval.low), written(interval.high)]
     form = next(name for name, kind in SCALES.items() if kind == (interval.scale, interval.integer))
     return ends if form == "lin" else {form: ends}
+
+
+def ends_of_brackets(names: Iterable[str]) -> tuple[str, ...]:
+    """Columns with the two ends of the bracket of each searched param."""
+    return tuple(f"{name}_{end}" for name in names for end in ENDS)
 
 
 def read_region(raw: Any) -> dict[str, SearchRange]:

@@ -25,6 +25,10 @@ class SearchModel(Protocol):
     def names(self) -> tuple[str, ...]:
         """Params that it sets, so that no axis may; none where the arm's own axes are its space."""
 
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of its table of boundaries beside the params that it sets: ends of brackets, counts; none without a table."""
+
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""
 

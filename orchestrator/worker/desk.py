@@ -25,11 +25,20 @@ class Desk(Protocol):
     def stopping(self) -> bool:
         """Whether the run is being ended."""
 
+    def listen(self) -> None:
+        """The points that were marked last are over: what was printed until now is theirs, or of earlier ones."""
+
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Keep one checkpoint of these points durably."""
 
     def kept(self, point: str) -> bytes | None:
         """The latest checkpoint that holds the point."""
+
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """A shared state, or whether to make it or to wait for it."""
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Keep a shared state durably; None where it could not be made."""
 
 
 Ask = Callable[..., Any]
@@ -55,6 +64,10 @@ class PackDesk:
         with self.output.listening(False):
             return self.ask(method, *arguments)
 
+    def listen(self) -> None:
+        """Take in what C code and child processes have printed until now."""
+        self.output.listen(over=True)
+
     def tell(self) -> None:
         """Hand over what the workload has printed since the last time."""
         entries = self.output.entries(self.batch)
@@ -76,3 +89,12 @@ class PackDesk:
         """The latest states that hold the point's, whichever process wrote them."""
         states: bytes | None = self._ask("kept", self.workload.name, self.workload.version, point)
         return states
+
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """A shared state, or whether this pack is to make it or to wait for another one."""
+        word, data = self._ask("borrow", self.workload.name, name, self.batch.pack)
+        return word, data
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Hand a shared state over and wait until it is on disk."""
+        self._ask("lend", self.workload.name, name, self.batch.pack, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import chain, groupby, starmap
 from operator import attrgetter
@@ -143,7 +144,7 @@ class _Run:
 
     def _call(self, start: int, stop: int) -> _Call:
         intake = Intake(stop - start, [f.name for f in self.workload.results], self._values)
-        return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk))
+        return _Call(start, stop, intake, Shelf(self.batch.ids[start:stop], self.desk, away=self._away))
 
     def _lone_call(self, at: int) -> _Call:
         """A call on one point. An empty call object is used again, because creating one costs as much as a cheap point."""
@@ -187,6 +188,7 @@ class _Run:
             self._since = now = time.perf_counter()
             if now > look:
                 look = now + LOOK
+                self.desk.listen()
                 if now > end or stopping():
                     return
 
@@ -267,11 +269,17 @@ class _Run:
 
     def _hand_over(self, call: _Call | None = None) -> None:
         """Deliver in the middle of a point, and the states of the call if it is given."""
-        self._at_desk = True  # and it stays so where this fails: it is no fault of the point's
-        with self.watchdog.away():
+        with self._away():
             self.flush()
             if call is not None:
                 call.shelf.write(call.intake.kept())
+
+    @contextmanager
+    def _away(self) -> Iterator[None]:
+        """A context in the middle of a point in which its time does not run, and what goes wrong is not its fault."""
+        self._at_desk = True  # and it stays so where this fails
+        with self.watchdog.away():
+            yield
         self._at_desk = False
 
     def _attempt(self, measure: Callable[[], None]) -> Failed | None:
@@ -281,6 +289,7 @@ class _Run:
             return attempt(measure, self.watchdog, lambda: self._at_desk)
         finally:
             self.surroundings.settle()
+            self.desk.listen()
 
 
 @dataclass

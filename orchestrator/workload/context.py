@@ -1,10 +1,14 @@
-"""What a workload is given beside its params: seed, device, named random streams and checkpoints."""
+"""What a workload is given beside its params: seed, device, named random streams, checkpoints and shared states."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.workload import shared_states
+from orchestrator.workload.shared_states import Key
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +22,9 @@ class States(Protocol):
 
     def put(self, position: int, state: Any) -> None:
         """Take the state of a point; it is read when the workload next yields, so it need not be copied."""
+
+    def shared(self, key: Key, make: Callable[[], Any]) -> Any:
+        """The state of a key, from whoever has made it; made here where nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,15 @@ class Context:
         """
         if self._states is not None:
             self._states.put(self._place, state)
+
+    def shared(self, key: Key, make: Callable[[], Any]) -> Any:
+        """The state that `make()` gives, made once a store and handed to every point that asks with this key.
+
+        It must be a function of the key alone, a dict of plain values with a `version` among them, and hold what `save` may
+        hold. Seeds of a training belong into the key; how many points ask, and on which device, must not matter. Raises
+        ValueError for a key or a state of another kind. Without a store it is made once a process.
+        """
+        return self._states.shared(key, make) if self._states is not None else shared_states.in_memory(key, make)
 
 
 def stream_seed(seed: int, stream: str) -> int:

@@ -46,6 +46,10 @@ def near_the_least(rounds: Rounds, finding: SearchResult | None) -> bool:
     return finding is None and min(parabola(seen.values) for each in rounds for seen in each) < 0.01
 
 
+def of_two_units(rounds: Rounds, finding: SearchResult | None) -> bool:
+    return finding is not None and finding.points == ({"x": "000110000000"},)
+
+
 @dataclass(frozen=True)
 class Problem:
     """What a sweep file says of a search, the measure that it looks at, and whether what it came to is right."""
@@ -60,6 +64,9 @@ PLANTED = {
         {"along": "x", "of": "z", "level": 0, "between": [0, 1]}, lambda values: float(values["x"]) - 0.3217, at_its_root
     ),
     "level_set": Problem({"over": {"x": [0, 1], "y": [0, 1]}, "of": "z", "level": 0, "points": 48}, circle, on_the_circle),
+    "subset": Problem(
+        {"along": "x", "size": 12, "of": "z", "share": 0.9}, lambda values: float(str(values["x"])[3:5] == "11"), of_two_units
+    ),
     "optuna": Problem({"trials": 32, "minimize": "z", "over": {"x": [0, 1]}}, parabola, near_the_least),
 }
 
@@ -132,9 +139,9 @@ def test_what_finds_gives_rows_with_brackets(kind: str) -> None:
     finding = proposer.conclude(rounds)
     assert (finding is not None) == model.FINDS
     for place in proposer.places(finding) if finding is not None else ():
-        names = Search.model_validate({kind: PLANTED[kind].says}).names
-        assert {f"{name}_{end}" for name in names for end in ("lower", "upper")} <= {*place.columns}
-        assert {*names} <= {*place.columns, *place.point}
+        search = Search.model_validate({kind: PLANTED[kind].says})
+        assert {*search.model.place_columns} <= {*place.columns}
+        assert {*search.names} <= {*place.columns, *place.point}
 
 
 LOSSES = {"a": 0.5, "b": 0.1, "c": None, "d": 0.3, "e": math.nan, "f": 0.9}

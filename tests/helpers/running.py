@@ -112,6 +112,7 @@ class Basket:
     tables: list[pa.Table] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     states: dict[str, bytes] = field(default_factory=dict)
+    shared: dict[str, bytes] = field(default_factory=dict)
 
     def mark(self, start: int, stop: int) -> None:
         """Keep the mark."""
@@ -126,6 +127,9 @@ class Basket:
         """Whether enough was marked."""
         return self.stop_after is not None and len(self.marks) >= self.stop_after
 
+    def listen(self) -> None:
+        """Nothing was printed."""
+
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Keep the states."""
         self.states.update(dict.fromkeys(points, data))
@@ -133,6 +137,15 @@ class Basket:
     def kept(self, point: str) -> bytes | None:
         """The states kept last."""
         return self.states.get(point)
+
+    def borrow(self, name: str) -> tuple[str, bytes | None]:
+        """The shared state; to be made where there is none."""
+        return ("here", self.shared[name]) if name in self.shared else ("make", None)
+
+    def lend(self, name: str, data: bytes | None) -> None:
+        """Keep the shared state."""
+        if data is not None:
+            self.shared[name] = data
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from orchestrator.results.stored_sweep import StoredSweep, in_store
-from orchestrator.spec import find, read, shipped
+from orchestrator.spec import read, shipped
+from orchestrator.spec.parsing import find
 from orchestrator.store import open_store
 
 ROWS = Path(__file__).parent / "rows"

@@ -20,7 +20,7 @@ from orchestrator.errors import SpecError, WorkloadError
 from orchestrator.plan import Plan, expand
 from orchestrator.plan.identity import KEY_VERSION, Identity, canonical, machine
 from orchestrator.plan.points import count
-from orchestrator.workload.describe import Workload, load, shipped
+from orchestrator.workload.describe import Field, Workload, load, shipped
 from tests.helpers.running import HEAD, RUN, made, plan_of, spec_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "point_ids.json"
@@ -277,16 +277,35 @@ def pinned() -> dict[str, Any]:
     for name in shipped():
         w = load(name)
         defaults = {f.name: "required" if f.required else f.default for f in w.params}
-        given = [{}, *({f.name: other(f.kind, f.default)} for f in w.params)]
-        required = {f.name: {int: 8, float: 0.7, str: "x", bool: True}[f.kind] for f in w.params if f.required}
+        given = [{}, *({f.name: other(f)} for f in w.params)]
+        required = {f.name: first(f) for f in w.params if f.required}
         points = [{"params": required | more, "id": one_id(w, **required | more)} for more in given]
         found["workloads"][name] = {"version": w.version, "defaults": defaults, "points": points}
     return found
 
 
-def other(kind: type, default: Any) -> Any:
-    """A value that is no default."""
-    return {int: 3, float: 0.1 + 0.2, str: "y", bool: default is False}[kind]
+FIRST = {int: (8, 1, 64), float: (0.7, 2.0, 0.01), str: ("x",), bool: (True,)}
+OTHERS = {int: (3, 5, 64, 1), float: (0.1 + 0.2, 2.5, 0.01), str: ("y",), bool: (True, False)}
+
+
+def first(field: Field) -> Any:
+    """A value of a required param: the first that it may have."""
+    return next(value for value in (*field.choices, *FIRST[field.kind]) if allowed(field, value))
+
+
+def other(field: Field) -> Any:
+    """A value that is no default, and not that of `first` where there is none: the last that it may have, where listed."""
+    values = (*reversed(field.choices), *OTHERS[field.kind])
+    return next(value for value in values if value != field.default and allowed(field, value))
+
+
+def allowed(field: Field, value: Any) -> bool:
+    """Whether the param may have the value."""
+    try:
+        field.cast(value, "here")
+    except WorkloadError:
+        return False
+    return True
 
 
 def golden() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import orchestrator
+from orchestrator.claims import judging
 from orchestrator.driver import measure
 from orchestrator.driver.measure import Summary, Where
 from orchestrator.errors import SpecError
@@ -143,6 +144,82 @@ def test_a_level_set_is_followed_over_several_params(folder: Path) -> None:
         assert all(row[f"{name}_lower"] <= row[name] <= row[f"{name}_upper"] for name in ("i", "scale"))
         assert sum(row[f"{name}_lower"] < row[f"{name}_upper"] for name in ("i", "scale")) == 1
         assert row["evaluations"] == first.points
+
+
+UNITS = """
+from pathlib import Path
+from dataclasses import dataclass
+from typing import Annotated
+
+VERSION = 1
+MEASURES = "value"
+
+@dataclass(frozen=True)
+class Params:
+    kept: Annotated[str, "a letter a unit"]
+    need: Annotated[int, "units that are needed, from the second on"] = 3
+
+@dataclass(frozen=True)
+class Result:
+    passes: Annotated[float, "share of the needed units"]
+
+def run(params, ctx):
+    with Path(__file__).with_suffix(".log").open("a") as file:
+        file.write(f"{params.kept} {params.need} {ctx.seed}\\n")
+    yield 0, Result(passes=params.kept[1 : 1 + params.need].count("1") / params.need)
+"""
+SUBSET = """\
+question: Which units matter?
+workload: ./halves.py
+axes: {need: [2, 3]}
+search: {subset: {along: kept, size: =4*need, of: passes, share: 0.9, round: 4}}
+claims:
+  - {id: all_needed, says: as many units as are needed, from: boundary, holds: kept_units == need}
+"""
+
+
+@pytest.fixture
+def units(folder: Path) -> Path:
+    (folder / "halves.py").write_text(UNITS)
+    return folder
+
+
+def test_a_subset_is_found_for_every_combination_of_the_other_axes(units: Path) -> None:
+    first = swept(units, SUBSET)
+    rows = {row["need"]: row for row in boundaries(open_store(units / "store"))}
+    assert {need: (row["kept"], row["kept_units"], row["status"]) for need, row in rows.items()} == {
+        2: ("01100000", 2, "found"),
+        3: ("011100000000", 3, "found"),
+    }
+    assert sum(row["evaluations"] for row in rows.values()) == first.points == len(set(calls(units))) == len(calls(units))
+    shared = query.run(open_store(units / "store"), "select status, position from boundaries").to_pylist()
+    assert shared == [{"status": "found", "position": None}] * 2
+    (verdict,) = judging.judge(in_store(read(units / "cross.yaml"), open_store(units / "store")))
+    assert verdict.verdict == "supported"
+
+
+def test_another_share_measures_only_what_no_search_has_asked(units: Path) -> None:
+    first = swept(units, SUBSET)
+    other = swept(units, SUBSET.replace("0.9", "0.5"))
+    assert other.measured < first.measured and len(set(calls(units))) == len(calls(units))
+
+
+def test_a_subset_search_that_was_cut_off_repeats_no_point(units: Path) -> None:
+    whole = swept(units, SUBSET).points
+    store = open_store(units / "store")
+    table = boundaries(store)
+    rows = sorted(store.folder("halves").glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    for part in rows[2:]:
+        part.unlink()
+    kept = sum(pq.read_metadata(part).num_rows for part in rows[:2])
+    again = swept(units, SUBSET)
+    assert again.points == whole and again.measured == whole - kept and boundaries(store) == table
+
+
+def test_units_on_a_param_that_is_no_text_are_refused(units: Path) -> None:
+    text = SUBSET.replace("axes: {need: [2, 3]}", "fixed: {kept: '1'}").replace("along: kept", "along: need")
+    with pytest.raises(SpecError, match=r"cross.yaml:4: search.subset.along: .* text, but 'need' is int"):
+        swept(units, text.replace("=4*need", "4"))
 
 
 def test_the_best_points_are_looked_for_in_rounds(folder: Path) -> None:

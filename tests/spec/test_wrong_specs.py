@@ -115,7 +115,16 @@ def test_derived_and_engine_columns_are_known() -> None:
             "search: {optuna: {trials: 2, minimize: e, over: {b: [0, =v]}}}",
             r"over\.b: an interval must be .* but got 'v'\. It has nothing",
         ),
-        ("search: {}", "search: 'search' must hold one of boundary, level_set, optuna, but holds none"),
+        (
+            "search: {subset: {along: b, size: 0, of: e, level: 0}}",
+            r"size: a number of units must be whole and at least 1, but got 0",
+        ),
+        ("search: {subset: {along: b, size: 2.5, of: e, level: 0}}", r"size: a number of units must be whole .* but got 2\.5"),
+        ("search: {subset: {along: b, size: 4, of: e}}", "'subset' must have 'level' or 'share', but has neither"),
+        ("search: {subset: {along: b, size: 4, of: e, level: 1, share: 1}}", "'subset' must have .* but has both"),
+        ("search: {subset: {along: b, size: 4, of: e, share: 0}}", r"subset\.share"),
+        ("search: {subset: {along: b, size: 4, of: e, share: 1.5}}", r"subset\.share"),
+        ("search: {}", "search: 'search' must hold one of boundary, level_set, optuna, subset, but holds none"),
         (
             "claims: [{id: a, holds: x > 0, expect: {slope: {at_least: 1}}}]",
             "a claim of kind 'holds' must expect nothing, but got 'slope'",

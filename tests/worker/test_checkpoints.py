@@ -19,6 +19,7 @@ from orchestrator.worker import execute, states
 from orchestrator.worker.batch import Batch, Outcome
 from orchestrator.worker.pace import Pace
 from orchestrator.worker.watchdog import Watchdog
+from orchestrator.workload import shared_states
 from orchestrator.workload.describe import Workload
 from tests.helpers.points import name_of
 from tests.helpers.running import HEAD, Basket, batch_of, home, made, terms_of
@@ -144,7 +145,7 @@ def test_states_of_points_that_are_final_are_removed(tmp_path: Path) -> None:
 def test_a_state_that_is_code_is_refused() -> None:
     desk = Basket()
     shelf = states.Shelf(["a"], desk)
-    desk.states["a"] = states._packed({"a": {"state": {"x": Path}, "step": 0, "values": []}})
+    desk.states["a"] = shared_states.as_bytes({"a": {"state": {"x": Path}, "step": 0, "values": []}})
     with pytest.raises(Exception, match="Weights only"):
         shelf.get(0)
 

@@ -17,6 +17,7 @@ import torch
 
 from workloads.khm.maths import best, growth, simulate, storage
 from workloads.shared import packs
+from workloads.shared.hopfield import separation
 
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
@@ -124,7 +125,7 @@ def _proved(params: list[Params]) -> list[growth.Capacity]:
 def _random(p: Params, ctx: Context) -> tuple[float, float, bool]:
     def code(n: int) -> torch.Tensor:
         """n memories of the point's kind."""
-        return best.random(p.d, n, ctx.generator("memories"))
+        return separation.random_unit(p.d, n, ctx.generator("memories"))
 
     if p.angle_deg is not None:
         least = 1 - math.cos(math.radians(p.angle_deg))

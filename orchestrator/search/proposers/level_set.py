@@ -20,7 +20,7 @@ from orchestrator.fitting.aggregates import combine
 from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers.line import Span, spans
 from orchestrator.search.proposers.rounds import measured, room
-from orchestrator.spec.columns_used import ENDS
+from orchestrator.spec.field_types import ENDS
 from orchestrator.spec.search_kinds.level_set import LevelSet
 
 if TYPE_CHECKING:

@@ -7,7 +7,18 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orchestrator.spec.field_types import Between, Column, Count, Label, Number, Real, SearchRange, Section, wrong
+from orchestrator.spec.field_types import (
+    Between,
+    Column,
+    Count,
+    Label,
+    Number,
+    Real,
+    SearchRange,
+    Section,
+    ends_of_brackets,
+    wrong,
+)
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -35,6 +46,11 @@ class Boundary(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets."""
         return (self.along,)
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries beside its params: the ends of their brackets."""
+        return ends_of_brackets(self.names)
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from orchestrator.spec.field_types import Column, Count, Number, Real, Region, SearchRange, Section
+from orchestrator.spec.field_types import Column, Count, Number, Real, Region, SearchRange, Section, ends_of_brackets
 from orchestrator.spec.yaml_tree import Keys
 
 
@@ -32,6 +32,11 @@ class LevelSet(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets, sorted."""
         return tuple(sorted(self.over))
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries beside its params: the ends of their brackets."""
+        return ends_of_brackets(self.names)
 
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""

@@ -36,6 +36,11 @@ class Optuna(Section):
         """Params that it sets, sorted."""
         return tuple(sorted({*(self.over or ()), *(group.names[0] for group in self.choices)}))
 
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries: it has none."""
+        return ()
+
     def looks_at(self) -> Iterator[tuple[Keys, str]]:
         """Columns that it reads, with the keys that lead to each."""
         for goal, columns in (("minimize", self.minimize), ("maximize", self.maximize)):

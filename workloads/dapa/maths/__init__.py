@@ -1,0 +1,1 @@
+"""Causes, delta debugging, and small language models whose refusals can be transplanted."""
