@@ -22,7 +22,7 @@ from workloads.shared.hopfield import separation
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 # What is found is one code, so the largest may be larger.
 FOUND = {"bound": "lower"}
@@ -88,10 +88,10 @@ def _check(p: Params) -> None:
         raise ValueError(f"beta must be positive and finite, but got {p.beta}; it is the inverse temperature.")
     if p.criterion not in storage.CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(storage.CRITERIA)}, but got '{p.criterion}'; write one of them.")
-    if p.d < 2 or p.limit < 2 or p.updates < 1 or not 0 < p.rho < 1:
+    if p.d < 2 or p.limit < 2 or not 0 < p.rho < 1:
         raise ValueError(
-            f"d and limit must be at least 2, updates at least 1 and rho in (0, 1), but got d = {p.d}, limit = {p.limit}, "
-            f"updates = {p.updates}, rho = {p.rho}; the sphere of one dimension holds two memories."
+            f"d and limit must be at least 2 and rho in (0, 1), but got d = {p.d}, limit = {p.limit}, rho = {p.rho}; "
+            "the sphere of one dimension holds two memories."
         )
     if p.code in best.MADE:
         raise ValueError(f"code must be a known or a random one, but got '{p.code}'; measure its separation with khm.codes.")

@@ -165,7 +165,7 @@ def test_run_gives_the_row_of_the_pack() -> None:
         (Params(4, angle_deg=0.0), "angle_deg must lie in \\(0, 180\\], but got 0.0"),
         (Params(4, beta=-1.0), "beta must be positive and finite, but got -1.0"),
         (Params(4, criterion="lucky", beta=8.0), "criterion must be one of printed, rigorous, but got 'lucky'"),
-        (Params(1, beta=8.0), "d and limit must be at least 2, .* got d = 1"),
+        (Params(1, beta=8.0), "d and limit must be at least 2 .* got d = 1"),
         (Params(4, "e8", beta=8.0), "code 'e8' has d = 8 and m = 240, but got d = 4"),
         (Params(4, "simplx", beta=8.0), "but got 'simplx'; did you mean 'simplex'\\?"),
         (Params(4, "annealed", beta=8.0), "code must be a known or a random one, but got 'annealed'"),
