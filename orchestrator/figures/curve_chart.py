@@ -84,7 +84,7 @@ def _panel(figure: Figure, data: CurveData, x: alt.X) -> Any:
 
 
 def _axis(channel: Any, axis: str, figure: Figure, column: str, data: CurveData, fields: Columns) -> Any:
-    title = axis_title(column, fields)
+    title = axis_title(figure, axis, column, fields)
     logarithmic = axis in figure.log
     if axis == "y" and logarithmic:
         powers = _powers(data)
