@@ -291,7 +291,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     ),
     "hopfield_ceiling": (
         Planted("scores normalised over one head", f"{HOPFIELD}.forms.weigh", _head_normalised),
-        Planted("one memory for many", f"{HOPFIELD}.masks.drawn", _one_repeated),
+        Planted("one memory for many", f"{HOPFIELD}.masks.subsets", _one_repeated),
         Planted("every result is its target", f"{HOPFIELD}.retrieving._close", _always_close),
     ),
     "hopfield_features": (

@@ -107,4 +107,4 @@ def chart(points: list[Record], figure: Figure, fields: Columns, corners: Sequen
 
 def _channel(axis: str, name: str, figure: Figure, fields: Columns) -> Any:
     scale = alt.Scale(type="log" if axis in figure.log else "linear", zero=False, padding=12)
-    return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:Q", scale=scale, title=axis_title(name, fields))
+    return {"x": alt.X, "y": alt.Y}[axis](f"{axis}:Q", scale=scale, title=axis_title(figure, axis, name, fields))
