@@ -165,9 +165,9 @@ def model_bytes(p: Params) -> float:
     """Bytes that one model takes while it is trained: activations of a step, batches drawn ahead, parameters."""
     tokens = 2 * p.context + 1
     activations = p.batch * tokens * (p.blocks * (16 * p.width + 4 * p.heads * tokens) + 4 * p.width)
-    drawn = 2 * ensemble.ahead("cuda", _batch_numbers(p)) * _batch_numbers(p)
+    samples = 2 * ensemble.ahead("cuda", _batch_numbers(p)) * _batch_numbers(p)
     probes = p.batch * teachers.PROBES * p.hidden * p.depth
-    return prompts.PRECISIONS[p.precision].itemsize * (activations + drawn + probes + 6 * layout(p).count)
+    return prompts.PRECISIONS[p.precision].itemsize * (activations + samples + probes + 6 * layout(p).count)
 
 
 def _tokens(p: Training) -> int:

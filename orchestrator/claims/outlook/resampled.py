@@ -86,9 +86,9 @@ class Resampling:
         rows = self._source.rows
         names = rows[self.unit].drop_nulls().unique().sort()
         picked = pl.DataFrame({self.unit: names.gather(rng.integers(0, len(names), n)), "_drawn": np.arange(n)})
-        drawn = rows.join(picked, on=self.unit, how="inner", maintain_order="left")
+        resample = rows.join(picked, on=self.unit, how="inner", maintain_order="left")
         number = pl.col("_drawn").cast(rows.schema[self.unit])
-        again = drawn.with_columns(number.alias(self.unit))
+        again = resample.with_columns(number.alias(self.unit))
         if "point" in rows.columns:
             again = again.with_columns(pl.struct("point", "_drawn").rank("dense").cast(rows.schema["point"]).alias("point"))
         return replace(self._source, rows=again.drop("_drawn"))
