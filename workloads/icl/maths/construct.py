@@ -84,12 +84,10 @@ def _difference(slots: Slots) -> Mlp:
 def _first_products(slots: Slots) -> Products:
     """s(N), and what the further product layers need so that each of them is bilinear."""
     factors = [(slots.difference, slots.slopes[-1], slots.signals[-1])]
-    factors += [
-        (slots.mask.expand(len(observed)), p, observed) for p, observed in zip(slots.after[:-1], slots.seen, strict=True)
-    ]
+    factors += [(slots.mask.expand(len(seen)), p, seen) for p, seen in zip(slots.after[:-1], slots.seen, strict=True)]
     for slope, weight, gated in zip(slots.slopes[:-1], slots.weights[1:], slots.gated, strict=True):
         factors.append((slope[:, None].expand_as(gated).flatten(), weight.mT.flatten(), gated.flatten()))
-    return Products([(entries(first_factor), entries(right), entries(out)) for first_factor, right, out in factors])
+    return Products([(entries(left), entries(right), entries(out)) for left, right, out in factors])
 
 
 def _signal_products(slots: Slots, layer: int) -> Products:

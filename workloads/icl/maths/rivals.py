@@ -56,11 +56,11 @@ def kernel(x: Tensor, y: Tensor, queries: Tensor, depth: int) -> Tensor:
     return amplitude[:, None] * (across @ torch.linalg.solve(noisy, y.unsqueeze(-1))).squeeze(-1)
 
 
-def wide_kernel(remaining: Tensor, right: Tensor, depth: int) -> Tensor:
+def wide_kernel(rows: Tensor, columns: Tensor, depth: int) -> Tensor:
     """Covariance (B, l, r) of the outputs of such networks at two sets of inputs, weights of variance 2 over inputs."""
-    products = remaining @ right.mT / remaining.shape[-1]
-    sizes = remaining.square().mean(-1).sqrt().unsqueeze(-1) * right.square().mean(-1).sqrt().unsqueeze(-2)
-    cosine = products / sizes.clamp_min(torch.finfo(remaining.dtype).tiny ** 0.5)
+    products = rows @ columns.mT / rows.shape[-1]
+    sizes = rows.square().mean(-1).sqrt().unsqueeze(-1) * columns.square().mean(-1).sqrt().unsqueeze(-2)
+    cosine = products / sizes.clamp_min(torch.finfo(rows.dtype).tiny ** 0.5)
     for _ in range(depth - 1):
         angle = torch.arccos(cosine.clamp(-1.0, 1.0))
         cosine = (torch.sin(angle) + (math.pi - angle) * torch.cos(angle)) / math.pi
@@ -82,21 +82,21 @@ class Examples:
     x: Tensor
     y: Tensor
     trained: Tensor
-    validation: Tensor
+    held: Tensor
 
 
 def examples_of(x: Tensor, y: Tensor, size: int, *, hold: bool) -> Examples:
     """The first `size` examples of contexts; with `hold` every fourth of them, or the last, is held out."""
     position = torch.arange(x.shape[1], device=x.device)
     within, apart = position < size, (position % HELD_OUT == HELD_OUT - 1) | (position == size - 1) & (1 < size < HELD_OUT)
-    validation = within & apart if hold else torch.zeros_like(within)
-    trained, held_out = ((mask.to(y)).expand_as(y) for mask in (within & ~validation, validation))
+    apart_now = within & apart if hold else torch.zeros_like(within)
+    trained, held_out = ((mask.to(y)).expand_as(y) for mask in (within & ~apart_now, apart_now))
     return Examples(x, y, trained, held_out)
 
 
 def joined(stacks: Sequence[Examples]) -> Examples:
     """Stacks one behind the other."""
-    parts = [(stack.x, stack.y, stack.trained, stack.validation) for stack in stacks]
+    parts = [(stack.x, stack.y, stack.trained, stack.held) for stack in stacks]
     return Examples(*(torch.cat(same) for same in zip(*parts, strict=True)))
 
 
@@ -118,17 +118,17 @@ def direct(contexts: Examples, queries: Tensor, layer_sizes: Sequence[int], step
         errors = (_said(parameters, contexts.x) - contexts.y).square() * contexts.trained
         return errors.sum(1) / contexts.trained.sum(1)
 
-    predictions, validation = [], []
+    outputs_by_epoch, errors_by_epoch = [], []
     for step in range(steps + 1):
         if step:
             ensemble.advance(stack, loss, recipe, step)
         with torch.no_grad():
             everything = _said(stack.parameters, torch.cat([contexts.x, queries], 1))
-        validation.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.validation).sum(1))
-        predictions.append(everything[:, contexts.y.shape[1] :])
-    epochs, errors = torch.stack(predictions), torch.stack(validation)
+        errors_by_epoch.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.held).sum(1))
+        outputs_by_epoch.append(everything[:, contexts.y.shape[1] :])
+    epochs, errors = torch.stack(outputs_by_epoch), torch.stack(errors_by_epoch)
     # The last epoch where nothing is held out.
-    best = torch.where(contexts.validation.any(1), errors.argmin(0), steps)
+    best = torch.where(contexts.held.any(1), errors.argmin(0), steps)
     return Direct(epochs[best, torch.arange(len(queries), device=best.device)], epochs)
 
 

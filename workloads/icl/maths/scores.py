@@ -73,8 +73,8 @@ def measured(task: Task, parameters: Stack, p: Tested) -> Values:
     values["gap_ridge_full"] = values["r2_full"] - values["ridge_full"]
     shifted = {name: prompts.tests(task, far=share) for name, share in FAR.items()}
     shifted |= {name: prompts.tests(task, shift=shift) for name, shift in SHIFTS.items()}
-    for name, other_scores in shifted.items():
-        values[name] = r2(in_context(parameters, other_scores, p.context, p), other_scores.answers)
+    for name, shifted_tests in shifted.items():
+        values[name] = r2(in_context(parameters, shifted_tests, p.context, p), shifted_tests.answers)
     return values | (table_scores(task, parameters, p) if p.dim == prompts.DIABETES_DIM else {})
 
 
