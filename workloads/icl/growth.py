@@ -91,7 +91,7 @@ def gradient_of(p: Params, ctxs: Sequence[Context]) -> tuple[Tensor, Gradient]:
     Where it is given (k B, P) weights it gives as many gradients, of all networks k times over.
     """
     activation = ACTIVATIONS[p.activation]
-    task = problems.drawn(p, 1, activation, ctxs).to(torch.empty(0, dtype=torch.float64, device=ctxs[0].device))
+    task = problems.random_problem(p, 1, activation, ctxs).to(torch.empty(0, dtype=torch.float64, device=ctxs[0].device))
     shapes = [weight.shape[1:] for weight in task.weights]
 
     def gradient(flat: Tensor) -> Tensor:

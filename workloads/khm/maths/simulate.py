@@ -68,7 +68,7 @@ def returned(code: Tensor, beta: float, away: Tensor, updates: int = UPDATES) ->
 
 def largest(search: Search, ctx: Context) -> Recalled:
     """The largest code of the kind that is given back whole; of freely placed ones the largest in R^d or a subspace of it."""
-    best = _known(search, ctx, below(search, ctx))
+    best = _with_known_codes(search, ctx, below(search, ctx))
     lost: list[int] = []
     for m in _sizes(search):
         if m <= best.memories:
@@ -89,7 +89,7 @@ def below(search: Search, ctx: Context) -> Recalled:
     return largest(replace(search, d=search.d - 1), ctx)
 
 
-def _known(search: Search, ctx: Context, best: Recalled) -> Recalled:
+def _with_known_codes(search: Search, ctx: Context, best: Recalled) -> Recalled:
     """The best so far, or a code of known coordinates in R^d that is larger and given back."""
     if search.code != "optimal":
         return best
