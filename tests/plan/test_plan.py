@@ -285,10 +285,20 @@ def pinned() -> dict[str, Any]:
 
 
 def other(param: Field) -> Any:
-    """A value that is no default; of a param with allowed values one of these."""
+    """A value that is no default; of a param with allowed values or limits one that these allow."""
     if param.choices:
         return next(choice for choice in param.choices if choice != param.default)
-    return {int: 3, float: 0.1 + 0.2, str: "y", bool: param.default is False}[param.kind]
+    usual = {int: 3, float: 0.1 + 0.2, str: "y", bool: param.default is False}[param.kind]
+    return next(value for value in (usual, *(param.kind(end) for _, end in param.limits)) if allowed(param, value))
+
+
+def allowed(param: Field, value: Any) -> bool:
+    """Whether a param may have the value."""
+    try:
+        param.cast(value, "here")
+    except WorkloadError:
+        return False
+    return True
 
 
 def golden() -> dict[str, Any]:
