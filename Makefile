@@ -9,8 +9,11 @@ TOGETHER := -n 2 --dist worksteal -m "not slow and not long"
 # A Ray, a server or a browser serves a whole file, so a file stays on one core; what is timed runs alone.
 SERVED := -n 2 --dist loadfile -m "slow and not timed and not long"
 TIMED := -m timed
-# The papers' own numbers, every sweep at every size, and error rates by simulation: minutes that `make check` leaves to `make test`.
-LONG := $(addprefix --ignore=tests/,workloads contract mutants calibration search/test_replicate.py search/test_proposers_level_set.py)
+# The papers' own numbers, every sweep at every size, error rates by simulation, thousands of drawn curves, runs in processes
+# of their own: minutes that `make check` leaves to `make test`.
+LONG := $(addprefix --ignore=tests/,workloads contract mutants calibration faults driver/test_executors.py cli/test_several.py \
+	search/test_replicate.py search/test_proposers_level_set.py fitting/test_laws_bent.py fitting/test_unusual_curves.py \
+	claims/kinds/test_noisy_rows.py claims/test_claims_queries.py figures/test_figures_laws.py results/test_code_changes.py)
 # Tests run beside each other: one thread of linear algebra each is enough.
 test covered quick: export OMP_NUM_THREADS ?= 1
 # Linters use one core, and tests now and then less than two.

@@ -100,7 +100,7 @@ def _environment(mlflow: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["cell"] = row_table.cell
+    environment.filters |= {"cell": row_table.cell, "whole": row_table.whole}
     environment.tests["failure"] = lambda status: status not in NO_FAILURES
     environment.globals.update(
         link=address, mlflow=mlflow if mlflow.startswith(("http://", "https://")) else "", version=_version(), night=NIGHT

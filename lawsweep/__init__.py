@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lawsweep.opened import Opened as Opened
     from lawsweep.opened import open as open
+    from lawsweep.reporting import report as report
     from orchestrator.cli import main as main
     from orchestrator.errors import SweepError as SweepError
     from orchestrator.sweep import Result as Result
     from orchestrator.sweep import run as run
 
-__all__ = ["Opened", "Result", "SweepError", "main", "open", "run"]
+__all__ = ["Opened", "Result", "SweepError", "main", "open", "report", "run"]
 _PLACES = {
     "run": "orchestrator.sweep",
     "Result": "orchestrator.sweep",
     "open": "lawsweep.opened",
     "Opened": "lawsweep.opened",
+    "report": "lawsweep.reporting",
     "SweepError": "orchestrator.errors",
     "main": "orchestrator.cli",
 }

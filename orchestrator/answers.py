@@ -8,6 +8,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+WILD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""The texts that stand in JSON for numbers that it has not."""
 _APART: list[TextIO] = []  # the stream that answers go to, once it is kept apart
 
 
@@ -57,5 +59,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+        return next(text for text, number in WILD.items() if number == value or (number != number and value != value))
     return value

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from orchestrator.driver.measure import Summary, Where
 from orchestrator.driver.origins import apart
 from orchestrator.driver.progress import say
 from orchestrator.driver.signals import INTERRUPTED
-from orchestrator.errors import SweepError
+from orchestrator.errors import SpecError, SweepError
 from orchestrator.plan import Plan
 from orchestrator.results.sources import code_changes
+from orchestrator.search.growth import grows
 from orchestrator.spec import Spec, read
 from orchestrator.spec.parsing import speaking
 from orchestrator.store import Store, open_store
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.mirror.process import Background
     from orchestrator.results.stored_sweep import StoredSweep
 
+GROWS = "--until-decided must have a sweep of fixed seeds, but its points depend on rows already; leave the option out."
 Failed = Callable[[str, Exception], None]
 """Told which sweep failed, and by what."""
 
@@ -125,16 +128,17 @@ def run(
     tracking_uri: str | None = None,
     mlflow: bool = True,
     same_code: bool = False,
+    until_decided: bool = False,
 ) -> Result:
     """Run one sweep, a Spec or a file or the name of a shipped one, as `lawsweep run` does; `workload` may be a module
-    or a function.
+    or a function. With `until_decided` claims get more seeds where these decide, within `limits`.
 
     Raises SpecError, WorkloadError or StoreError before the first trial.
     """
     chosen_spec = spec if isinstance(spec, Spec) else read(spec, size=size)
     where = Where(executor="inline" if inline else "ray", address=address, cpus=cpus, gpus=gpus, progress=progress)
     settings = {"workload": workload, "retry": retry, "tracking_uri": tracking_uri, "mlflow": mlflow, "same_code": same_code}
-    (result,) = run_all([chosen_spec], store, where, **settings)  # type: ignore[arg-type]
+    (result,) = run_all([chosen_spec], store, where, until_decided=until_decided, **settings)  # type: ignore[arg-type]
     return result
 
 
@@ -148,6 +152,7 @@ def run_all(
     tracking_uri: str | None = None,
     mlflow: bool = True,
     same_code: bool = False,
+    until_decided: bool = False,
     failed: Failed | None = None,
 ) -> Iterator[Result]:
     """Run sweeps one after the other on one cluster; all are checked before the first, results come as they are ready.
@@ -165,6 +170,8 @@ def run_all(
         able = []
         for spec in specs:
             with for_itself(spec.name, failed):
+                if until_decided and grows(spec):
+                    raise SpecError(f"{spec.where()}: {GROWS}")
                 pair = _prepared(spec, workload, executor.light)
                 able.append((speaking(spec, pair[0].claimed), pair))
         opened = open_store(store, create=True)
@@ -192,7 +199,7 @@ def run_all(
                 summary = measure.run(spec, store, where, workload, retry, prepared.pop(0), executor)
                 if same_code:
                     code_changes.accept(opened, opened.latest(spec.name, spec.size or BASE), spec)
-            if last:
+            if last and not until_decided:
                 executor.close()
             if summary is None:
                 continue
@@ -203,6 +210,10 @@ def run_all(
             result = None
             with for_itself(spec.name, failed):
                 result = _finished(summary, spec, opened, executor.light, mirror)
+                if until_decided:
+                    finished = partial(_finished, store=opened, light=executor.light, mirror=mirror)
+                    again = partial(measure.run, store=store, where=where, workload=workload, retry=retry, executor=executor)
+                    result = _decided(result, spec, opened, where.progress, again, finished)
             if mirror is not None and last and result is not None:
                 say(where.progress, f"{spec.name}: bringing MLflow into line")
                 result, mirror = _mirrored(result, mirror), None
@@ -211,6 +222,17 @@ def run_all(
         if mirror is not None and begun:
             with suppress(SweepError):  # the last sweep failed, and MLflow still hears of those before it
                 mirror.finish()
+
+
+def _decided(result: Result, spec: Spec, store: Store, progress: str, measured: Any, finished: Any) -> Result:
+    """The result once no seeds decide any more, or the limits end it; each round is judged and reported."""
+    from orchestrator.driver import until_decided
+
+    for summary, grown in until_decided.rounds(result.summary, spec, store, measured, partial(say, progress)):
+        result = _interrupted(summary, grown, store, True) if summary.why == INTERRUPTED else finished(summary, grown)
+        if result.report is None:
+            break
+    return result
 
 
 def _prepared(spec: Spec, workload: Reference | None, light: bool) -> tuple[Workload, Plan]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+SETTING_DIGITS = 12
+"""Digits by which one setting is told from another."""
 WINDOW = 60.0
 """Seconds by which the pace is told."""
 Tell = Callable[[str], None]
@@ -21,15 +23,29 @@ def untold(text: str) -> None:
 def shown(number: float, digits: int = 4) -> str:
     """A number as a sentence prints it."""
     if not math.isfinite(number):
-        return "∞" if number > 0 else "-∞" if number < 0 else "none"
+        return "NaN" if math.isnan(number) else "∞" if number > 0 else "-∞"
     if number == int(number) and abs(number) < 1e6:
         return f"{int(number)}"
     return f"{number:.{digits}g}"
 
 
-def text(value: Any) -> str:
-    """A value as a sentence prints it."""
-    return shown(value) if isinstance(value, float) else str(value)
+def text(value: Any, digits: int = 4) -> str:
+    """A value of a row as a sentence prints it; of zero the sign is kept."""
+    if not isinstance(value, float):
+        return str(value)
+    return "-0" if value == 0 and math.copysign(1, value) < 0 else shown(value, digits)
+
+
+def setting(value: Any) -> str:
+    """A param's value as a sentence prints it: to the twelve digits by which points are told apart."""
+    return text(value, SETTING_DIGITS)
+
+
+def digits_apart(values: Iterable[Any], least: int = 4) -> int:
+    """The fewest digits, but no fewer than `least`, in which floats read differently that are not one to twelve digits."""
+    different = {setting(value): value for value in values if isinstance(value, float)}
+    every = range(least, SETTING_DIGITS)
+    return next((n for n in every if len({text(value, n) for value in different.values()}) == len(different)), SETTING_DIGITS)
 
 
 def count(n: int, thing: str) -> str:

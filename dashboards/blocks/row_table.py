@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from dashboards.blocks.address import PER_PAGE, PageChoice, varied
 from dashboards.data.cache import SweepRows
 from orchestrator.columns import NO_FAILURES
 from orchestrator.errors import QueryError, nearest
+from orchestrator.wording import setting
 
 LONGEST = 400
 """Characters of a cell that are shown; more are on the point's own page."""
 SOURCES = ("commit", "dirty", "version", "host", "device", "threads", "torch", "generation")
 KINDS = 20
+ONE_OF = "one of "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,20 @@ def table_page(rows: SweepRows, filtered: pl.DataFrame, choice: PageChoice) -> T
     return TablePage(columns=columns, rows=tuple(cells.to_dicts()), first=first, total=len(filtered), pages=pages)
 
 
+def allowed(rows: SweepRows) -> list[tuple[str, str]]:
+    """The values that a filter may ask for, each with its column: what a param may be, and what labels there are."""
+    values = [(str(value), d["name"]) for d in rows.described for value in _choices(d.get("allowed", ""))]
+    labels = [name for name in ("arm", "status") if name in rows.frame.columns]
+    return values + [
+        (str(value), name) for name in labels for value in sorted(map(str, rows.frame[name].unique().drop_nulls()))
+    ]
+
+
+def _choices(text: str) -> tuple[Any, ...]:
+    """The values of a sentence as `one of 'plain', 'sobol'`."""
+    return tuple(ast.literal_eval(f"({text.removeprefix(ONE_OF)},)")) if text.startswith(ONE_OF) else ()
+
+
 def _telling(rows: SweepRows) -> list[str]:
     """The columns that tell rows apart, and what was measured."""
     results = [name for name, field in rows.fields.items() if field.role == "result"]
@@ -71,6 +88,11 @@ def cell(value: Any) -> str:
         return f"{value:.6g}"
     text = str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+
+
+def whole(value: Any) -> str:
+    """A value as the page of its point shows it: all digits of a float."""
+    return repr(value) if isinstance(value, float) else cell(value)
 
 
 def failures(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -121,5 +143,5 @@ def arms(frame: pl.DataFrame, params: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _span(column: pl.Series) -> str:
-    values = [cell(value) for value in column.drop_nulls().unique().sort().to_list()]
+    values = [setting(value) for value in column.drop_nulls().unique().sort().to_list()]
     return ", ".join(values) if len(values) <= 8 else f"{values[0]} … {values[-1]} ({len(values)} values)"

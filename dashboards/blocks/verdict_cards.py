@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.claims.sentences import label, why
+from orchestrator.claims.outlook.remedies import why
+from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import WORDS, check_tally, opened, summary_parts, tallies, tally_text
 from orchestrator.figures.interval_bar import Geometry, interval_bar
 from orchestrator.wording import level_text

@@ -51,6 +51,7 @@ def _view(cache: Cache, sweep: SweepState, rows: SweepRows, choice: PageChoice) 
         "columns": [name for name in rows.frame.columns],
         "described": rows.described,
         "operators": OPERATORS,
+        "allowed": row_table.allowed(rows),
         "sheet": row_table.table_page(rows, filtered, choice),
         "rows": len(rows.frame),
         "arms": row_table.arms(rows.frame, params),

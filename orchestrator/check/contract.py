@@ -188,6 +188,9 @@ class _RowList:
         """It never stops."""
         return False
 
+    def listen(self) -> None:
+        """Nothing: what is printed is seen."""
+
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Nothing: no point is measured again."""
 

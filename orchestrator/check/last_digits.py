@@ -1,4 +1,4 @@
-"""Warns of values that two arms give one param and that differ in their last digits alone, where arms are compared."""
+"""Warns of values of one param that differ in their last digits alone: between arms, or so that one float stands for both."""
 
 from __future__ import annotations
 
@@ -14,8 +14,26 @@ if TYPE_CHECKING:
 
 
 def warnings(spec: Spec, plan: Plan) -> tuple[str, ...]:
-    """A sentence for each param of which one arm has a value that another arm has with other last digits."""
-    return tuple(_warnings(spec, plan)) if len(plan.arms) > 1 else ()
+    """A sentence for each param of which one arm has a value that another arm has with other last digits.
+
+    And one for whole numbers past 2^53 that laws and figures, which know floats alone, would take for one.
+    """
+    return (*(_warnings(spec, plan) if len(plan.arms) > 1 else ()), *_one_float(spec, plan))
+
+
+def _one_float(spec: Spec, plan: Plan) -> Iterator[str]:
+    used = {name for claim in spec.claims for name in claim.axes if name} | {figure.x for figure in spec.figures}
+    for name in sorted(used & plan.params.keys()):
+        by_float: dict[float, set[int]] = {}
+        for value in plan.params[name]:
+            if isinstance(value, int):
+                by_float.setdefault(float(value), set()).add(value)
+        for near in by_float.values():
+            if len(near) > 1:
+                yield (
+                    f"{spec.where()}: values of '{name}' on an axis of a claim or a figure must be apart as floats, but one "
+                    f"float stands for {' and '.join(map(str, sorted(near)))}; they would be one x."
+                )
 
 
 def _warnings(spec: Spec, plan: Plan) -> Iterator[str]:

@@ -89,7 +89,9 @@ class Case:
         """
         floor = self.floor(rows, x, y) if law is not None and law.floored else None
         unit, anything = self.claim.unit or "seed", possible(self.fields, y)
-        return measured(rows, x, y, aggregate(self.fields, y), unit, floor, anything)
+        return measured(
+            rows, x, y, aggregate(self.fields, y), unit, floor, anything, self.steady(rows.filter(settled(rows)), y)
+        )
 
     def floor(self, rows: pl.DataFrame, x: str, y: str) -> Series | None:
         """What remains in the arm that measures the floor of a group, a series of one x; None without such an arm."""

@@ -17,7 +17,7 @@ from orchestrator.fitting import aggregates
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.spec.claim_model import Choice, Claim
-from orchestrator.wording import text
+from orchestrator.wording import setting
 
 LISTED = 6
 
@@ -78,7 +78,7 @@ def _choice_text(best: pl.DataFrame, key: list[str], choice: Choice) -> str:
     varied = [name for name in key if best[name].n_unique() > 1]
     lines = []
     for row in best.sort(varied or key).iter_rows(named=True):
-        places = ", ".join(f"{name} = {text(row[name])}" for name in varied if row[name] is not None)
-        lines.append(", ".join(f"{name} = {text(row[name])}" for name in choice.over) + (f" at {places}" if places else ""))
+        places = ", ".join(f"{name} = {setting(row[name])}" for name in varied if row[name] is not None)
+        lines.append(", ".join(f"{name} = {setting(row[name])}" for name in choice.over) + (f" at {places}" if places else ""))
     more = f" and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
     return "; ".join(lines[:LISTED]) + more

@@ -15,6 +15,7 @@ from orchestrator.claims import floors, held_out_choice, ledger, sentences, verd
 from orchestrator.claims.case import Case, mixed
 from orchestrator.claims.evidence import Evidence, gather
 from orchestrator.claims.kinds import judge_of
+from orchestrator.claims.outlook.remedies import explained
 from orchestrator.claims.queries import select
 from orchestrator.claims.registry import meaning
 from orchestrator.claims.registry.elsewhere import Before, seen_before
@@ -74,14 +75,20 @@ class Subject:
 
 def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     """A verdict for each claim, from the rows that the store holds of the sweep's size; saved in the store too."""
-    spec, store, size = sweep.spec, sweep.store, sweep.size
-    current, book = ledger.sample(sweep.plan), _with_words(store.load("claims", spec.name), sweep)
-    old = ledger.enter(book, spec, size, current, has_rows=False, before=_before(book, sweep))
-    verdicts = judge_all(spec, sources(sweep), Bookkeeping(book=old, size=size, drawn=current))
+    spec, books = sweep.spec, bookkeeping(sweep)
+    verdicts = judge_all(spec, sources(sweep), books)
     has_rows, words = not sweep.measured.is_empty(), {verdict.id: verdict.verdict for verdict in verdicts}
-    store.save("claims", spec.name, ledger.enter(old, spec, size, current, has_rows=has_rows, words=words))
+    entered = ledger.enter(books.book, spec, sweep.size, books.drawn, has_rows=has_rows, words=words)
+    sweep.store.save("claims", spec.name, entered)
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
+
+
+def bookkeeping(sweep: StoredSweep) -> Bookkeeping:
+    """What the store's record says of the claims on the rows that are there; nothing is written."""
+    drawn, book = ledger.sample(sweep.plan), _with_words(sweep.store.load("claims", sweep.name), sweep)
+    entered = ledger.enter(book, sweep.spec, sweep.size, drawn, has_rows=False, before=_before(book, sweep))
+    return Bookkeeping(book=entered, size=sweep.size, drawn=drawn)
 
 
 def register(sweep: StoredSweep) -> None:
@@ -144,10 +151,19 @@ def judge_all(spec: Spec, by_source: Mapping[str, Source], books: Bookkeeping | 
     return tuple(_verdict(subject, decision, spec, books, faults.get(i, "")) for i, (subject, decision) in paired)
 
 
-def unshared(spec: Spec, claim: Claim, by_source: Mapping[str, Source]) -> tuple[Evidence, list[Finding]]:
-    """The rows of one claim and what its judge says of them at the plain level: no other claim and no earlier look counts."""
+def unshared(
+    spec: Spec, claim: Claim, by_source: Mapping[str, Source], level: float = LEVEL, together: bool = False
+) -> tuple[Evidence, list[Finding]]:
+    """The rows of one claim and what its judge says of them at that level: no other claim and no earlier look counts."""
     subject = _subject(spec, claim, by_source)
-    return subject.evidence, _findings(subject, _case(subject, LEVEL))
+    return subject.evidence, _findings(subject, _case(subject, level, together))
+
+
+def shared_levels(spec: Spec, by_source: Mapping[str, Source], error: float) -> tuple[float, float]:
+    """The levels at which intervals support and refute where the claims share an error and none is refuted yet."""
+    subjects = [_subject(spec, claim, by_source) for claim in spec.claims]
+    counts = [spared(partial(_intervals, subject), lambda fault: 1) for subject in subjects]
+    return levels.support(counts, error), levels.refutation(counts, error, 0)
 
 
 def spared(act: Callable[[], T], otherwise: Callable[[str], T]) -> T:
@@ -254,7 +270,7 @@ def _findings(subject: Subject, case: Case) -> list[Finding]:
     judged = judge_of(subject.claim.kind).judge(case) if len(evidence.rows) else []
     outer = meant.by[:-1] if subject.model is not None else meant.by
     judged = floors.told(meant, evidence, judged, outer) or [_nothing("no row fulfils 'where'")]
-    return [sentences.explained(finding) for finding in judged]
+    return [explained(finding, case.level) for finding in judged]
 
 
 def _text_axis(subject: Subject) -> str:

@@ -11,7 +11,7 @@ from orchestrator.fitting.aggregates import expression
 from orchestrator.results.derived_columns import with_column
 from orchestrator.results.described import Columns, aggregate
 from orchestrator.spec.claim_model import Claim
-from orchestrator.wording import shown, text
+from orchestrator.wording import setting, shown
 
 
 def by_x(claim: Claim, x: str, sides: Mapping[str, pl.DataFrame], fields: Columns) -> list[str]:
@@ -41,5 +41,5 @@ def _worst(claim: Claim, name: str, keys: list[str], sides: Mapping[str, pl.Data
     if not len(worst):
         return ""
     row = worst.row(0, named=True)
-    at = ", ".join(f"{key} = {text(row[key])}" for key in keys)
+    at = ", ".join(f"{key} = {setting(row[key])}" for key in keys)
     return f"{name} must match within {shown(100 * room)} %, but is {shown(row['least'])} against {shown(row['most'])} at {at}"

@@ -85,7 +85,9 @@ class Names:
 
     def condition(self, text: str) -> str:
         """An SQL condition of the spec with its derived names written out."""
-        return replaced(text, self.derived, lambda name: finished(self.part(name)))
+        large = conditions.large(self.rows) if self.rows is not None else frozenset()
+        written_out = replaced(text, self.derived, lambda name: finished(self.part(name)))
+        return conditions.widened(written_out, large - self.derived) if large else written_out
 
 
 def names(spec: Spec, rows: pl.DataFrame | None = None) -> Names:

@@ -158,6 +158,7 @@ def measured(
     unit: str = "seed",
     floor: Series | None = None,
     possible: Ends = ANYTHING,
+    seedless: bool = False,
 ) -> Measured:
     """The series of y over x in these rows; a result that is not finite is lost like a failure.
 
@@ -173,7 +174,7 @@ def measured(
     places = failures.select(pl.col(x).cast(pl.Float64), unit).rows()
     broken = zip(xs[~finite].tolist(), units[~finite].tolist(), strict=True)
     halves = _halves(present, y, finite)
-    curve = series(xs[finite], ys[finite], units[finite], aggregate, halves)
+    curve = replace(series(xs[finite], ys[finite], units[finite], aggregate, halves), seedless=seedless)
     curve = replace(curve, step=_step(curve, ys[finite]))
     anchored = floor is not None and len(floor.x) and len(curve.x)
     return Measured(

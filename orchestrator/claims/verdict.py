@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator import answers
 from orchestrator.wording import shown, span
 
 WORDS = ("supported", "refuted", "undecided", "unmet")
@@ -62,7 +63,7 @@ class Verdict:
     fault: str = ""
 
     def record(self) -> dict[str, Any]:
-        """The verdict as JSON values; a number that is not finite becomes null."""
+        """The verdict as JSON values; a number that is not finite is a text, as `jsonable` has it."""
         plain = jsonable(dataclasses.asdict(self))
         assert isinstance(plain, dict)
         return plain
@@ -89,19 +90,16 @@ def faults(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 ENDS = {"estimate": math.nan, "low": -math.inf, "high": math.inf, "expected_low": -math.inf, "expected_high": math.inf}
-"""What the numbers of an interval are where JSON, which has no infinity, says null."""
+"""What the numbers of an interval are where an older version, which had no infinity in JSON, wrote null."""
 
 
 def opened(value: Any) -> Any:
-    """The numbers of a record with the open ends of intervals as infinities."""
-    if not isinstance(value, dict):
-        return value
+    """The numbers of a record with those that are not finite as numbers, and open ends of intervals as infinities."""
+    if not isinstance(value, Mapping):
+        return answers.WILD.get(value, value) if isinstance(value, str) else value
     decoded = {key: opened(item) for key, item in value.items()}
-    return (
-        {**decoded, **{key: end for key, end in ENDS.items() if decoded.get(key, end) is None}}
-        if "estimate" in decoded
-        else decoded
-    )
+    absent = {key: end for key, end in ENDS.items() if decoded.get(key, end) is None} if "estimate" in decoded else {}
+    return {**decoded, **absent}
 
 
 def restore(record: dict[str, Any]) -> Verdict:
@@ -112,20 +110,23 @@ def restore(record: dict[str, Any]) -> Verdict:
 
 
 def jsonable(value: Any) -> Any:
-    """A value of dicts, lists, numpy numbers and scalars as JSON holds it."""
+    """A value of dicts, lists, numpy numbers and scalars as JSON holds it, NaN and infinities as the texts of `answers`."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    value = answers.plain(value)
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def summary_parts(numbers: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
-    """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold."""
+    """A group's numbers in few words, each with its interval where it has one: estimates, contests, rows that hold.
+
+    They may be those of a record.
+    """
+    numbers = opened(numbers)
     parts: list[tuple[str, Mapping[str, Any] | None]] = [
         (f"{name} {shown(n['estimate'])} {span(n['low'], n['high'])}", n)
         for name, n in numbers.items()

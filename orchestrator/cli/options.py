@@ -4,21 +4,53 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 Command = Callable[..., Any]
 
 
 def sweep_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Completions of a spec: shipped names, and files."""
-    from pathlib import Path
-
+    """Completions of a spec: shipped names, those of the store, and files."""
     from orchestrator.spec import shipped
 
     files = [str(path) for path in Path().glob(f"{incomplete}*") if path.suffix == ".yaml" or path.is_dir()]
-    return [name for name in shipped() if name.startswith(incomplete)] + files
+    store = _store_of(context)
+    stored = store.sweeps() if store is not None else ()
+    return [name for name in dict.fromkeys((*shipped(), *stored)) if name.startswith(incomplete)] + files
+
+
+def size_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Completions of a size: those that the file of the sweep on the line has, and those of the store."""
+    from orchestrator.errors import SweepError
+    from orchestrator.spec.parsing import sizes
+
+    # Click leaves what stands before an unfinished option in `args`, whether or not a parameter would take it.
+    given = [context.params.get(name) or () for name in ("specs", "spec", "sweep")]
+    named = [word for words in (*given, context.args) for word in ([words] if isinstance(words, str) else words)]
+    names: list[str] = []
+    store = _store_of(context)
+    for reference in named:
+        with suppress(SweepError):
+            names += sizes(reference)
+        names += [str(plan["size"]) for plan in store.plans(Path(reference).stem)] if store is not None else []
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def _store_of(context: click.Context) -> Store | None:
+    """The store that the line names; None where there is none."""
+    from orchestrator.errors import SweepError
+    from orchestrator.store import open_store
+
+    with suppress(SweepError):
+        return open_store(context.params.get("store") or os.environ.get("LAWSWEEP_STORE") or "results")
+    return None
 
 
 def workload_names(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -44,7 +76,9 @@ def store_option(command: Command) -> Command:
 
 def size_option(command: Command) -> Command:
     """--size NAME."""
-    return click.option("--size", help="One of the sizes in the spec: smoke, paper or gpu in the shipped ones.")(command)
+    return click.option(
+        "--size", shell_complete=size_names, help="One of the sizes in the spec: smoke, paper or gpu in the shipped ones."
+    )(command)
 
 
 def strict_option(command: Command) -> Command:

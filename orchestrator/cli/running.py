@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--gpus", type=click.IntRange(0), help="GPUs that local Ray offers; one that is not there computes on the CPU.")
 @click.option("--mlflow/--no-mlflow", default=True, help="Mirror rows to MLflow at the end.")
 @click.option("--workload", metavar="FILE", help="Measure this workload (a .py file) in place of the one that SPEC names.")
+@click.option("--until-decided", is_flag=True, help="Add seeds where they decide a claim, within the sweep's limits.")
 @strict_option
 @same_code_option
 @click.option("--notify", metavar="URL", help="Tell this URL how it ended: a web hook, or any of apprise.")
@@ -65,7 +66,7 @@ def _run(specs: tuple[str, ...], options: dict[str, Any], outcomes: Outcomes) ->
     for name in specs:
         with sweep.for_itself(name, failed):
             read_specs.append(_read(name, options))
-    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code")}
+    settings = {name: options[name] for name in ("retry", "tracking_uri", "mlflow", "same_code", "until_decided")}
     settings["workload"] = options["workload"] and str(Path(options["workload"]).expanduser().resolve())
     with streaming(options["store"], options["logs"] and not options["inline"]):
         for result in sweep.run_all(read_specs, options["store"], where, **settings, failed=failed):
@@ -101,11 +102,13 @@ def _where(options: dict[str, Any]) -> Any:
 @spec_argument()
 @size_option
 @store_option
-@click.option("--pilot", is_flag=True, help="Measure one point of each shape first, for the estimate.")
+@click.option("--pilot", is_flag=True, help="Measure a point of each shape for the time, and 4 seeds aside for the claims.")
 @click.option("--resolved", is_flag=True, help="Print the spec as it will be run, sizes and defaults filled in.")
 @click.option("--json", "as_json", is_flag=True, help="The plan's figures as JSON.")
 def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved: bool, as_json: bool) -> None:
-    """Say what a run of SPEC would do and what it would cost; nothing is written.
+    """Say what a run of SPEC would do, what it would cost and which claims it could decide; nothing is written.
+
+    Rows of the store, or of a pilot, say at how many seeds a claim is decidable.
 
     \b
     Examples:
@@ -113,6 +116,7 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
       lawsweep plan mine.yaml --pilot
       lawsweep plan mine.yaml --resolved
     """
+    from orchestrator.check import pilot as look
     from orchestrator.claims.outlook import prospects
     from orchestrator.cli import show
     from orchestrator.driver import forecast
@@ -124,8 +128,10 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
         answers.say(answers.json_text(sweep.resolved(), indent=2))
         return
     outlook, claims = forecast.forecast(sweep, store, pilot), prospects.prospects(sweep, prepare(sweep)[1])
+    measured = look.outlook(sweep, store, pilot)
     if as_json:
-        answers.say(answers.json_text({**outlook.as_json(), "claims": [each.as_json() for each in claims]}))
+        by_rows = {"by_rows": measured.as_json()} if measured.rows else {}
+        answers.say(answers.json_text({**outlook.as_json(), "claims": [each.as_json() for each in claims], **by_rows}))
     else:
         show.outlook(outlook)
-        show.prospects(claims)
+        show.prospects(claims, measured)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.wording import duration
+from orchestrator.wording import duration, setting
 
 if TYPE_CHECKING:
+    from orchestrator.check.pilot import Outlook
     from orchestrator.claims.outlook.prospects import Prospect
     from orchestrator.driver.forecast import Forecast
     from orchestrator.sweep import Result
@@ -56,7 +57,7 @@ def _cell(value: Any) -> str:
 
 def verdicts(judged: Sequence[Mapping[str, Any]]) -> None:
     """The verdict table: claim, verdict, what was found in few words, and what was expected; below it why some are open."""
-    from orchestrator.claims.sentences import why
+    from orchestrator.claims.outlook.remedies import why
     from orchestrator.claims.verdict import summary_parts
     from orchestrator.results.text_table import plain
 
@@ -107,11 +108,7 @@ def checks(looked_at: Sequence[Mapping[str, Any]]) -> None:
 
 def _group_text(group: Mapping[str, Any]) -> str:
     """`beta 8: ` before a group's numbers; nothing where all rows are one group."""
-    values = [
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in group.items()
-        if value is not None
-    ]
+    values = [f"{name} {setting(value)}" for name, value in group.items() if value is not None]
     return ", ".join(values) + ": " if values else ""
 
 
@@ -171,14 +168,19 @@ def outlook(expected: Forecast) -> None:
         click.echo(f"  {name:<8}{text}")
 
 
-def prospects(claims: Sequence[Prospect]) -> None:
-    """What the plan gives each claim: its groups, what will be lacking, and what only rows can tell."""
+def prospects(claims: Sequence[Prospect], measured: Outlook) -> None:
+    """What the plan gives each claim: its groups, what will be lacking, what only rows can tell, and what rows say."""
+    by_claim = {each.claim: each.sentence for each in measured.claims}
+    if measured.rows:
+        click.echo(f"  rows    {measured.rows}")
     for each in claims:
         click.echo(f"  claim {each.claim}: {each.word}")
         for reason in each.reasons:
             click.echo(f"    {reason}")
         for condition in each.conditions:
             click.echo(f"    known once rows are there: {condition}")
+        if each.claim in by_claim:
+            click.echo(f"    {by_claim[each.claim]}")
         for group in each.groups[:GROUPS]:
             x = "" if group.x is None else f", {group.x} x"
             decades = "" if group.decades is None else f" over {group.decades:.2g} decades"

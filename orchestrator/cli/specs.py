@@ -27,7 +27,8 @@ def list_command(as_json: bool) -> None:
 
 @click.command("check")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC…")
-def check_command(specs: tuple[str, ...]) -> None:
+@click.option("--pilot", is_flag=True, help="Measure 4 seeds of the base aside, and say what would decide each claim.")
+def check_command(specs: tuple[str, ...], pilot: bool) -> None:
     """Read SPEC at its base and every size, with its workload, and refuse what cannot run; warn of claims that measure nothing,
     and of claims that will be unmet whatever is measured.
 
@@ -36,6 +37,7 @@ def check_command(specs: tuple[str, ...]) -> None:
       lawsweep check sweeps/*.yaml
     """
     from orchestrator.check import conditions, last_digits, one_source
+    from orchestrator.check import pilot as look
     from orchestrator.claims.outlook import prospects
     from orchestrator.driver.measure import prepare
     from orchestrator.spec import parsing
@@ -54,6 +56,11 @@ def check_command(specs: tuple[str, ...]) -> None:
         click.echo(f"{name}: good; " + ", ".join(f"{size} {points}" for size, points in counts.items()))
         for warning in (*warnings, *(f"{text} (size {', '.join(sizes)})" for text, sizes in lacking.items())):
             click.echo(f"  warning: {warning}", err=True)
+        if pilot:
+            measured = look.outlook(parsing.read(name), None, pilot)
+            click.echo(f"  {measured.rows or 'its points depend on rows, so a pilot of seeds is none of it'}")
+            for each in measured.claims:
+                click.echo(f"    claim {each.claim}: {each.sentence}")
 
 
 @click.command("check-workload")

@@ -6,7 +6,7 @@ import os
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.driver import remaining, shipping, stored_plan
@@ -20,7 +20,7 @@ from orchestrator.driver.provenance import origin, surroundings
 from orchestrator.driver.session import Session
 from orchestrator.driver.signals import INTERRUPTED
 from orchestrator.errors import SpecError, StoreError
-from orchestrator.plan import Plan, expand, first_points, shape_groups
+from orchestrator.plan import Plan, expand, first_points, refusals, shape_groups
 from orchestrator.plan.identity import machine
 from orchestrator.search.growth import Waves, growing, grows
 from orchestrator.spec import Spec
@@ -68,8 +68,23 @@ class Summary:
     failures: dict[str, int] = field(default_factory=dict)  # of this run, by status
     first: float | None = None  # when the first row was recorded, seconds since the epoch
     seconds: float = 0.0  # wall time of the run
+    busy: float = 0.0  # seconds of its packs, summed over workers
     why: str = ""
     note: dict[str, object] = field(default_factory=dict)  # of a plan that grew: rounds, seeds spent
+
+    def after(self, before: Summary) -> Summary:
+        """This run and the one before it of fewer points, as one."""
+        failures = {key: self.failures.get(key, 0) + n for key, n in before.failures.items()}
+        return replace(
+            self,
+            held=before.held,
+            held_failed=before.held_failed,
+            measured=before.measured + self.measured,
+            failures={**self.failures, **failures},
+            first=self.first if before.first is None else before.first,
+            seconds=before.seconds + self.seconds,
+            busy=before.busy + self.busy,
+        )
 
     @property
     def missing(self) -> int:
@@ -97,7 +112,9 @@ def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Pl
         from orchestrator.search.studies import studies
 
         studies(spec, workload_described)  # every curve's interval must have a value
-    return workload_described, expand(spec, workload_described, machine_of(spec))
+    plan = expand(spec, workload_described, machine_of(spec))
+    refusals.refuse(spec, plan)
+    return workload_described, plan
 
 
 def _trial(spec: Spec) -> Trial:
@@ -137,6 +154,7 @@ def run(
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
     prepared = prepared or prepare(spec, workload)
+    refusals.refuse(spec, prepared[1], needs=True)
     if executor is not None:
         return _run(spec, store, where, workload, retry, prepared, executor)
     with where.new_executor() as own:
@@ -158,6 +176,7 @@ def _run(
     opened = open_store(store, create=True)
     own = check(spec, described, opened, workload)
     with opened.hold(spec.name):
+        remaining.refuse_near(spec, plan, opened)
         growth = growing(spec, plan, opened, retry, machine_of(spec))
         waves: Waves = growth.more() if growth else {None: remaining.missing(plan, opened, retry)}
         todo = [i for wave in waves.values() for i in wave]
@@ -264,6 +283,6 @@ def _measure(session: Session, executor: Executor, progress: str, summary: Summa
     with showing(session.spec.name, progress) as show:
         executor.run(session, show)
     summary.measured, summary.failures, summary.why = session.done, dict(session.failures), session.why
-    summary.first = session.first
+    summary.first, summary.busy = session.first, session.busy
     if session.halted:
         raise StoreError(f"{session.halted} The run stopped; the rows recorded so far are kept.")

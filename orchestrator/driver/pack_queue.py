@@ -123,10 +123,12 @@ class Queue:
         target = self._target()
         head = self._waiting[0]
         parts = [self._slice(target)]
+        free = target - self._cost(parts[0], target)
         alone = head.alone or self.together is not None
         until = self._until.get(head.group)
-        while self._waiting and not alone and self._joins(self._waiting[0], until) and self._remainder(parts, target) > 0:
-            parts.append(self._slice(self._remainder(parts, target)))
+        while self._waiting and not alone and self._joins(self._waiting[0], until) and free > 0:
+            parts.append(self._slice(free))
+            free -= self._cost(parts[-1], target)
         pack = OpenPack(
             id=f"{self.prefix}{self.taken:04d}",
             index=tuple(i for part in parts for i in part.index.tolist()),
@@ -219,20 +221,23 @@ class Queue:
         fair = min(self.seconds, remaining / (SHARE * self.workers))
         return max(fair, SHORTEST, remaining / max(1, MAX_PACKS - self.taken))
 
-    def _remainder(self, parts: Sequence[_Work], target: float) -> float:
-        """Seconds of the target that the parts leave free; none while nothing was measured."""
-        return target - sum(len(part.index) * (self._each(part.group) or target) for part in parts)
+    def _cost(self, part: _Work, target: float) -> float:
+        """Seconds that the points take; where nothing was measured each may take all of the target."""
+        return len(part.index) * (self._each(part.group) or target)
 
     def _slice(self, target: float) -> _Work:
         """Cut the points for `target` seconds off the first work."""
         work = self._waiting.popleft()
         each = self._each(work.group)
-        # A pack of unknown cost takes a share of everything; its worker hands back what does not fit the time.
-        share = -(-(self.waiting + len(work.index)) // (4 * self.workers))
         if self.together is not None:
             size = min(self.together, len(work.index))
+        elif work.alone:
+            size = len(work.index)
+        elif each:
+            size = max(1, int(target / each))
         else:
-            size = len(work.index) if work.alone else max(1, int(target / each) if each else share)
+            # A pack of unknown cost takes a share of everything; its worker hands back what does not fit the time.
+            size = max(1, -(-(self.waiting + len(work.index)) // (4 * self.workers)))
         if size < len(work.index):
             self._waiting.appendleft(_Work(work.index[size:], work.group, work.deaths, work.mishaps))
         return _Work(work.index[:size], work.group, work.deaths, work.mishaps)

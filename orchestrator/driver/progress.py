@@ -89,7 +89,8 @@ def _bar(title: str) -> Iterator[Show]:
     )
     pace = Speed()
     # What a workload prints goes its own way: the bar must not take the standard streams for itself.
-    plain = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False)
+    console = Console(file=getattr(sys.stderr, "direct", sys.stderr))
+    plain = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
     with plain as progress:
         task = progress.add_task(title, total=None, pace="", failed="")
 

@@ -9,9 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.columns import NO_FAILURES
+from orchestrator.errors import SpecError
 from orchestrator.plan import Plan
+from orchestrator.plan.points import ROUNDING
 from orchestrator.plan.shape_groups import shape
+from orchestrator.spec import Spec
 from orchestrator.store import Store, point_ids
+from orchestrator.wording import SETTING_DIGITS
 
 
 def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
@@ -20,6 +24,27 @@ def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
     settled = finals.filter(_no_failures(finals)) if retry else finals
     is_settled = pc.is_in(point_ids.numbers(plan.ids), value_set=settled["point"].combine_chunks())
     return np.flatnonzero(~is_settled.to_numpy(zero_copy_only=False)).tolist()
+
+
+def refuse_near(spec: Spec, plan: Plan, store: Store) -> None:
+    """Raise SpecError where a point would be taken for one of the store whose values differ by more than rounding."""
+    floats = [field.name for field in plan.workload.params if field.kind is float]
+    held = store.settings(plan.workload.name, plan.workload.version, floats)
+    for name in floats if held.num_rows else ():
+        if name not in held.column_names:
+            continue
+        planned = pa.table({"point": point_ids.numbers(plan.ids), "here": pa.array(plan.params[name], pa.float64())})
+        pairs = planned.join(held.select(["point", name]), "point", join_type="inner")
+        here, there = (pairs[side].to_numpy() for side in ("here", name))
+        near = np.flatnonzero(np.abs(here - there) > ROUNDING * np.spacing(np.abs(here)))
+        if len(near):
+            key_line = next((grid.places[name] for grid in spec.grids() if name in grid.places), spec.where())
+            values = f"{float(here[near[0]])!r}, and the store has rows of {float(there[near[0]])!r}"
+            raise SpecError(
+                f"{key_line}: values of '{name}' must differ from those in store {store.path} within their first "
+                f"{SETTING_DIGITS} digits, or not at all, but got {values}, which would be one point; write that one, choose "
+                "another '--store', or give the param another unit."
+            )
 
 
 def failed(plan: Plan, store: Store) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from orchestrator.figures.data import CurveData, Record
-from orchestrator.figures.theme import COLORS, GREY, HALO, HEIGHT, INK, LOST, LOST_MARK, SHAPES, WIDTH, axis_title
+from orchestrator.figures.theme import COLORS, DASHES, GREY, HALO, HEIGHT, INK, LOST, LOST_MARK, SHAPES, WIDTH, axis_title
 from orchestrator.results.described import Columns
 from orchestrator.spec.figure_model import Figure
 
@@ -237,11 +237,29 @@ def _lines(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, traced: bool) ->
     if data.laws:
         base = _chart(figure, data.laws, "laws")
         ink = color if figure.color is not None and any(p["color"] for p in data.laws) else alt.value(INK)
-        layers.append(base.mark_line(strokeWidth=1.8, opacity=0.85).encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"]))
+        told = {"strokeDash": _dashes(data)} if laws_share(data) else {}
+        law = base.mark_line(strokeWidth=1.8, opacity=0.85)
+        layers.append(law.encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"], **told))
     if traced and data.traces:
         trace = _chart(figure, data.traces, "traces").mark_line(strokeWidth=1, opacity=0.6)
         layers.append(trace.encode(x=x, y=y, color=color, detail=["curve:N"]))
     return layers
+
+
+def laws_share(data: CurveData) -> bool:
+    """Whether laws of several claims lie in one colour of one panel."""
+    claims: dict[tuple[str, str], set[str]] = {}
+    for law in data.laws:
+        claims.setdefault((law["color"], law["facet"]), set()).add(law["claim"])
+    return any(len(each) > 1 for each in claims.values())
+
+
+def _dashes(data: CurveData) -> Any:
+    """A dash for each claim, with its name in a legend."""
+    claims = list(dict.fromkeys(law["claim"] for law in data.laws))
+    scale = alt.Scale(domain=claims, range=[list(DASHES[i % len(DASHES)]) for i in range(len(claims))])
+    legend = alt.Legend(title="law of", symbolSize=300, symbolStrokeWidth=1.8, symbolStrokeColor=INK)
+    return alt.StrokeDash("claim:N", scale=scale, sort=claims, legend=legend)
 
 
 def _names(figure: Figure, data: CurveData, x: alt.X, y: alt.Y) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.figures.curve_chart import chart, open_ends
+from orchestrator.figures.curve_chart import chart, laws_share, open_ends
 from orchestrator.figures.data import CurveData, collect
 from orchestrator.figures.drawing import Drawing, Request, described, lowered, recorded
 from orchestrator.results.described import Columns
@@ -37,7 +37,8 @@ def caption(figure: Figure, data: CurveData, fields: Columns, marks: str) -> str
     if data.laws:
         claims = {law: [claim for name, claim in data.judged if name == law] for law, _ in data.judged}
         laws = "; ".join(f"{law}, of {' and '.join(ids)}" for law, ids in claims.items())
-        parts.append(f"Solid lines are fitted laws ({laws}).")
+        lines = "Lines, of each claim with a dash of its own," if laws_share(data) else "Solid lines"
+        parts.append(f"{lines} are fitted laws ({laws}).")
     parts += [f"No law is drawn of {claim}: the claim {why}." for claim, why in data.without]
     if data.theory:
         names = ", ".join(name for name in dict.fromkeys(p["label"] for p in data.theory) if name)

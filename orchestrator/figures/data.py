@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from orchestrator.results.described import Columns, aggregate
 from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.figure_model import Figure, Line
-from orchestrator.wording import shown
+from orchestrator.wording import digits_apart, setting, text
 
 STEPS = 60
 """Places at which a smooth line is worked out."""
@@ -30,6 +31,8 @@ CURVES = 24
 """Params that make more curves than this in one colour are averaged over instead of told apart."""
 LAWFUL = "_lawful"
 """Whether a law was judged on the row, or on a row of the mark's curve."""
+FRACTION = re.compile(r"-?\d+\.\d+(e[-+]\d+)?|-?\d+e[-+]\d+")
+"""A label that stands for a number with digits behind the point."""
 Record = dict[str, Any]
 
 
@@ -37,10 +40,11 @@ Record = dict[str, Any]
 class CurveData:
     """What one figure shows. Every record has `x, y, color, facet, curve`; points have `low, high` too, lines a `label`.
 
-    `without_result` are places without one, `residuals` what laws leave of the points, `judged` the laws with their claims.
-    `without` are the claims on these axes whose law is not drawn, with the reason; `traces` are the points of curves that no
-    law describes. `rows` are the fewest and most rows that a point stands for, `probed` the params that a search set, which are
-    never averaged over. `beyond` counts points that a logarithmic axis has no place for.
+    Laws have their `claim`. `without_result` are places without one, which have no y, `residuals` what laws leave of points,
+    `judged` the laws with their claims. `without` are the claims on these axes whose law is not drawn, with the reason;
+    `traces` are the points of curves that no law describes. `rows` are the fewest and most rows that a point stands for,
+    `probed` the params that a search set, which are never averaged over. `beyond` counts points that a logarithmic axis has no
+    place for.
     """
 
     points: list[Record]
@@ -70,6 +74,8 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
     points = [p for p in every if _drawable(p, figure)]
     lines = [p for line in judged.lines for p in _along(line, figure)]
     theory = [p for line in figure.lines for p in _theory(line, figure, table)]
+    residuals = [p for line in judged.lines for p in _residuals(line, figure)] if figure.residuals else []
+    _shorten([*every, *lost, *lines, *theory, *residuals])
     facets = list(dict.fromkeys(p["facet"] for p in points))
     return CurveData(
         points=[{name: value for name, value in p.items() if name != LAWFUL} for p in points],
@@ -78,8 +84,8 @@ def collect(spec: Spec, figure: Figure, rows: pl.DataFrame, fields: Columns, ver
         seeds=_ends_of(every, "seeds"),
         lost=len(lost),
         aggregate=aggregate(fields, figure.y),
-        without_result=[p for p in _once([{**g, "y": 0.0, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
-        residuals=[p for line in judged.lines for p in _residuals(line, figure)] if figure.residuals else [],
+        without_result=[p for p in _once([{**g, "y": None, "label": ""} for g in lost]) if "x" not in figure.log or p["x"] > 0],
+        residuals=residuals,
         judged=tuple(dict.fromkeys((line.law.law.name, line.claim) for line in judged.lines)),
         without=judged.without,
         rows=_ends_of(every, "rows"),
@@ -181,7 +187,17 @@ def _labels(figure: Figure, group: Mapping[str, Any], apart: Sequence[str] = ())
 
 
 def _label(value: Any) -> str:
-    return shown(value) if isinstance(value, float) else str(value)
+    return setting(value)
+
+
+def _shorten(records: list[Record]) -> None:
+    """Write labels of colours and panels that are fractions in as few digits as tell them apart."""
+    for of in ("color", "facet"):
+        fractions = {label: float(label) for label in {record[of] for record in records} if FRACTION.fullmatch(label)}
+        digits = digits_apart(fractions.values())
+        for record in records:
+            if record[of] in fractions:
+                record[of] = text(fractions[record[of]], digits)
 
 
 def _points(
@@ -237,7 +253,7 @@ def _residuals(line: LawLine, figure: Figure) -> Iterator[Record]:
 def _law_place(line: LawLine, figure: Figure) -> Record:
     """Colour and facet where the law's rows share one, the curve named after its claim and group, and the law's name."""
     by = ", ".join(f"{name} = {_label(line.law.constant.get(name))}" for name in line.law.by)
-    return {**_labels(figure, line.shared), "curve": f"{line.claim} {by}", "label": line.law.law.name}
+    return {**_labels(figure, line.shared), "curve": f"{line.claim} {by}", "claim": line.claim, "label": line.law.law.name}
 
 
 def _between(xs: Any, logarithmic: bool) -> Any:

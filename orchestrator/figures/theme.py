@@ -12,6 +12,8 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triang
 INK = "#222222"
 GREY = "#666666"
 LINE = "#e8e8e8"
+DASHES = ((1, 0), (2, 2), (9, 2, 2, 2), (12, 3), (5, 2, 2, 2, 2, 2))
+"""How laws of several claims in one colour are told apart; none is the dash of theory."""
 LOST = "#7A0019"
 """What has no result: a colour that no arm has, by day or by night."""
 LOST_MARK = "cross"

@@ -25,6 +25,15 @@ LAWS: dict[str, LawText] = {
     "logistic": LawText("low + (high - low) / (1 + exp(-(x - centre) / width))", ("low", "high", "centre", "width")),
     "saturating": LawText("ceiling · (1 - exp(-rate · x))", ("ceiling", "rate")),
     "power_with_floor": LawText("floor + prefactor · x^exponent", ("exponent", "decay", "prefactor", "floor")),
+    "power_log": LawText("prefactor · x^exponent · (ln x)^log_exponent", ("exponent", "decay", "log_exponent", "prefactor")),
+    "power_corrected": LawText(
+        "prefactor · x^exponent · (1 + correction · x^-correction_decay)",
+        ("exponent", "decay", "prefactor", "correction", "correction_decay"),
+    ),
+    "broken_power": LawText(
+        "prefactor · x^exponent_before · (1 + (x / knot)^(1 / width))^((exponent - exponent_before) · width)",
+        ("exponent", "decay", "exponent_before", "knot", "width", "prefactor"),
+    ),
     "piecewise": LawText(
         "intercept + slope_before · min(x, knot) + slope_after · max(x - knot, 0)",
         ("intercept", "knot", "slope_before", "slope_after"),

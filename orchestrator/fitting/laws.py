@@ -133,6 +133,15 @@ def _saturating(t: Array, x: Array) -> Array:
     return np.asarray(-t[0] * np.expm1(-np.exp(min(t[1], 500.0)) * x))
 
 
+def _corrected(t: Array, x: Array) -> Array:
+    return np.asarray(np.exp(t[0] + t[1] * np.log(x)) * (1 + t[2] * x ** -np.exp(min(t[3], 50.0))))
+
+
+def _broken(t: Array, x: Array) -> Array:
+    return np.asarray(np.exp(t[0] + t[1] * np.log(x) + (t[2] - t[1]) * starting_points.elbow(x, t[3], t[4])))
+
+
+_LIMIT = (Parameter(name="exponent", index=1), Parameter(name="decay", index=1, scale="negative"))
 _PREFACTOR = Parameter(name="prefactor", index=0, scale="exp")
 LAWS: dict[str, Law] = {
     law.name: law
@@ -142,8 +151,7 @@ LAWS: dict[str, Law] = {
             space="log",
             size=2,
             parameters=(
-                Parameter(name="exponent", index=1),
-                Parameter(name="decay", index=1, scale="negative"),
+                *_LIMIT,
                 _PREFACTOR,
             ),
             value=lambda t, x: np.exp(t[0] + t[1] * np.log(x)),
@@ -193,8 +201,7 @@ LAWS: dict[str, Law] = {
             space="log",
             size=3,
             parameters=(
-                Parameter(name="exponent", index=1),
-                Parameter(name="decay", index=1, scale="negative"),
+                *_LIMIT,
                 _PREFACTOR,
                 Parameter(name="floor", index=2),
             ),
@@ -203,6 +210,50 @@ LAWS: dict[str, Law] = {
             growth=2,
             domain=0.0,
             scan=starting_points.floor,
+        ),
+        Law(
+            name="power_log",
+            space="log",
+            size=3,
+            parameters=(*_LIMIT, Parameter(name="log_exponent", index=2), _PREFACTOR),
+            value=lambda t, x: np.exp(t[0] + t[1] * np.log(x) + t[2] * np.log(np.log(x))),
+            design=lambda x: _ones(np.log(x), np.log(np.log(x))),
+            growth=2,
+            domain=1.0,
+        ),
+        Law(
+            name="power_corrected",
+            space="log",
+            size=4,
+            parameters=(
+                *_LIMIT,
+                _PREFACTOR,
+                Parameter(name="correction", index=2),
+                Parameter(name="correction_decay", index=3, scale="exp"),
+            ),
+            value=_corrected,
+            design=None,
+            growth=2,
+            domain=0.0,
+            scan=starting_points.corrected,
+        ),
+        Law(
+            name="broken_power",
+            space="log",
+            size=5,
+            parameters=(
+                Parameter(name="exponent", index=2),
+                Parameter(name="decay", index=2, scale="negative"),
+                Parameter(name="exponent_before", index=1),
+                Parameter(name="knot", index=3, scale="exp", place=True),
+                Parameter(name="width", index=4, scale="exp", place=True),
+                _PREFACTOR,
+            ),
+            value=_broken,
+            design=None,
+            growth=2,
+            domain=0.0,
+            scan=starting_points.broken,
         ),
         Law(
             name="logistic",

@@ -35,6 +35,8 @@ class Series:
     halves: Array | None = None
     floor: bool = False
     step: float = 0.0
+    seedless: bool = False
+    """Whether the workload says that units change nothing of y."""
 
     @cached_property
     def y(self) -> Array:
@@ -59,7 +61,7 @@ class Series:
     @cached_property
     def trials(self) -> int:
         """How many trials each value is the share of successes of; 0 where values are no shares."""
-        return shares.trials(self.values, self.aggregate)
+        return shares.trials(self.values, self.aggregate, self.seedless)
 
     @cached_property
     def noisy(self) -> bool:
@@ -135,7 +137,15 @@ class Series:
         values[np.ix_(np.arange(len(self.x)), np.searchsorted(names, np.asarray(self.units)))] = self.values
         values[-1, np.searchsorted(names, np.asarray(floor.units))] = floor.values[0]
         x = np.append(self.x, FAR)
-        return Series(x=x, values=values, units=tuple(names.tolist()), aggregate=self.aggregate, floor=True, step=self.step)
+        return Series(
+            x=x,
+            values=values,
+            units=tuple(names.tolist()),
+            aggregate=self.aggregate,
+            floor=True,
+            step=self.step,
+            seedless=self.seedless,
+        )
 
 
 def series(x: Array, y: Array, units: Array, aggregate: str = "mean", halves: Array | None = None) -> Series:
@@ -149,8 +159,10 @@ def series(x: Array, y: Array, units: Array, aggregate: str = "mean", halves: Ar
     if len(starts) == len(keys):
         values[at, of] = y
     else:
-        for key, group in zip(keys[starts], np.split(y[order], starts[1:]), strict=True):
-            values[divmod(int(key), len(names))] = combine(group, aggregate)
+        sizes = np.diff(starts, append=len(keys))
+        for size in np.unique(sizes):  # all groups of one size at once
+            first = starts[sizes == size]
+            values.flat[keys[first]] = combine(y[order[first[:, None] + np.arange(size)]], aggregate)
     widest = None
     if halves is not None and bool((halves > 0).any()):
         widest = np.zeros(len(xs))

@@ -14,16 +14,18 @@ MOST = 1000
 """Trials of one value that are looked for."""
 
 
-def trials(values: Array, aggregate: str) -> int:
+def trials(values: Array, aggregate: str, seedless: bool = False) -> int:
     """How many trials each value is the share of successes of; 0 where they are no shares.
 
-    A mean of zeros and ones is a share of one trial. What is declared a proportion may be of more: the fewest of which every
-    value is a whole number, so that what is guessed too low only widens the interval.
+    A mean of zeros and ones is a share of one trial, and so is one of ones alone, or of zeros: few trials show no failure.
+    Where the seed changes nothing (`seedless`) these are numbers without noise. What is declared a proportion may be of more:
+    the fewest of which every value is a whole number, so that what is guessed too low only widens the interval.
     """
     present = values[~np.isnan(values)]
     if not len(present) or aggregate not in ("mean", "proportion"):
         return 0
-    if binary(present, aggregate):
+    alike = aggregate == "mean" and not seedless and bool(np.isin(present, (0.0, 1.0)).all())
+    if alike or binary(present, aggregate):
         return 1
     if aggregate == "mean" or present.min() < 0 or present.max() > 1:
         return 0

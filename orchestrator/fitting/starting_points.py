@@ -63,6 +63,38 @@ def piecewise(x: Array, y: Array) -> Array:
     return np.array([intercept, knot, before, after])
 
 
+def corrected(x: Array, y: Array) -> Array:
+    """Start of `a x^b (1 + c x^-d)`: the best correction and decay of a grid, the power law beneath each then linear."""
+    u, z = np.log(x), np.log(np.maximum(y, 1e-300))
+    sizes = np.concatenate([np.linspace(-0.9, -0.1, 9), np.geomspace(0.05, 50, 21)])  # of the correction at the smallest x
+    decays, sizes = (grid.ravel() for grid in np.meshgrid(np.geomspace(0.1, 3.0, 15), sizes))
+    bent = z - np.log1p(sizes[:, None] * (x / x[0]) ** -decays[:, None])  # (m, k)
+    off = u - u.mean()
+    slopes = bent @ off / (off @ off)
+    rest = ((bent - bent.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) - slopes**2 * (off @ off)
+    best = int(np.argmin(rest))
+    factor = bent[best].mean() - slopes[best] * u.mean()
+    return np.array([factor, slopes[best], sizes[best] * x[0] ** decays[best], np.log(decays[best])])
+
+
+def broken(x: Array, y: Array) -> Array:
+    """Start of a power law that turns into another: the best knot and width of a grid, both exponents then linear."""
+    u, z = np.log(x), np.log(np.maximum(y, 1e-300))
+    places = [(knot, np.log(width)) for knot in np.linspace(u[1], u[-2], 17) for width in (0.1, 0.3, 1.0)]
+    shapes = [np.column_stack([np.ones_like(u), u, elbow(x, *place)]) for place in places]
+    fits = [np.linalg.lstsq(shape, z, rcond=None)[0] for shape in shapes]
+    rest = [float(((shape @ line - z) ** 2).sum()) for shape, line in zip(shapes, fits, strict=True)]
+    best = int(np.argmin(rest))
+    factor, before, turn = fits[best]
+    return np.array([factor, before, before + turn, *places[best]])
+
+
+def elbow(x: Array, knot: float, width: float) -> Array:
+    """`width ln(1 + (x / knot)^(1 / width))` `(k,)` of the logarithms of both: 0 before the knot, ln(x / knot) behind it."""
+    broad = np.exp(np.clip(width, -20.0, 20.0))
+    return np.asarray(broad * np.logaddexp(0.0, (np.log(x) - knot) / broad))
+
+
 def bend(x: Array, knot: float) -> Array:
     """The matrix `(k, 3)` of intercept, slope before and slope after a knot."""
     return np.column_stack([np.ones_like(x), np.minimum(x, knot), np.maximum(x - knot, 0.0)])

@@ -8,10 +8,10 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 
+from orchestrator.wording import SETTING_DIGITS
 from orchestrator.workload.describe import Value, Workload
 
 KEY_VERSION = 1  # raised only when the way ids are made changes: every stored row would be orphaned
-MAX_DIGITS = 12  # floats that agree to this many significant digits are one value
 
 
 class Identity:
@@ -36,7 +36,7 @@ class Identity:
 
 def canonical(value: Value | None) -> str:
     """One text for one value: floats by their first 12 significant digits, the rest as JSON."""
-    return f"{value + 0.0:.{MAX_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)  # + 0.0: -0.0 is 0.0
+    return f"{value + 0.0:.{SETTING_DIGITS}g}f" if isinstance(value, float) else json.dumps(value)  # + 0.0: -0.0 is 0.0
 
 
 def machine(device: str, threads: float) -> str:

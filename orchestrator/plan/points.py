@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import SpecError, WorkloadError, nearest
-from orchestrator.plan.identity import MAX_DIGITS, Identity
+from orchestrator.plan.identity import Identity
 from orchestrator.spec import Spec
 from orchestrator.spec.expressions import Expression
 from orchestrator.spec.grids import Grid
+from orchestrator.wording import SETTING_DIGITS
 from orchestrator.workload.describe import Value, Workload
 
 ROUNDING = 8
@@ -44,7 +45,7 @@ class Plan:
 
 def count(spec: Spec) -> int:
     """How many points the spec asks for, arms added up, seeds counted; nothing is built."""
-    return spec.seeds.count * sum(grid.count for grid in spec.grids())
+    return sum(spec.seeds_of(grid.arm) * grid.count for grid in spec.grids())
 
 
 def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
@@ -63,7 +64,7 @@ def expand(spec: Spec, workload: Workload, machine: str = "") -> Plan:
         for grid in spec.grids():
             for values in assignments(spec, grid, workload):
                 before = len(builder.plan)
-                positions = builder.add(grid.arm, values, range(spec.seeds.count))
+                positions = builder.add(grid.arm, values, range(spec.seeds_of(grid.arm)))
                 if positions and positions[0] < before:
                     _refuse_other_values(spec, grid, values, builder.plan.point(positions[0]))
     return builder.finished()
@@ -78,8 +79,8 @@ def _refuse_other_values(
         if isinstance(value, float) and isinstance(other, float) and abs(value - other) > ROUNDING * math.ulp(value):
             key_line = grid.places.get(name) or spec.where()
             raise SpecError(
-                f"{key_line}: values of '{name}' must differ within their first {MAX_DIGITS} digits, or not at all, but got "
-                f"{other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
+                f"{key_line}: values of '{name}' must differ within their first {SETTING_DIGITS} digits, or not at all, but "
+                f"got {other!r} and {value!r}, which would be one point; write one of them, or give the param another unit."
             )
 
 

@@ -104,7 +104,7 @@ def judged(verdicts: Sequence[Verdict]) -> pl.DataFrame:
     records = []
     for v in verdicts:
         numbers = "; ".join(dict.fromkeys(text for finding in v.findings for text, _ in summary_parts(finding.numbers)))
-        row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": " ".join(v.reasons)}
+        row = {**{key: getattr(v, key, None) for key in keys}, "found": numbers, "reasons": "; ".join(v.reasons)}
         records.append(row)
     return pl.DataFrame(records, schema={key: pl.Int64 if key in ("rows", "seeds") else pl.String for key in keys})
 

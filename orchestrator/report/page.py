@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from orchestrator.claims import Verdict
+from orchestrator.claims.outlook.remedies import why
 from orchestrator.claims.queries import select_rows
-from orchestrator.claims.sentences import label, why
+from orchestrator.claims.sentences import label
 from orchestrator.claims.verdict import Finding, check_tally, owner, summary_parts, tallies, tally_text
 from orchestrator.columns import ENGINE_NAMES, OK
 from orchestrator.figures.draw import render

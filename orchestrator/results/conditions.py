@@ -13,9 +13,12 @@ import polars as pl
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.results import sql_engine
+from orchestrator.results.formulas.sql_parts import identifier
 from orchestrator.results.sql_engine import Tree
 
 RELAXED = {"COMPARE_LESSTHANOREQUALTO": "<=", "COMPARE_GREATERTHANOREQUALTO": ">=", "COMPARE_EQUAL": "="}
+NARROW = 2**31
+"""Whole numbers up to this size have products that fit in 64 bits."""
 PLACE = "lawsweep row"  # no column has a space in its name
 SIDED = RELAXED | {"COMPARE_LESSTHAN": "<", "COMPARE_GREATERTHAN": ">"}
 NULLS = ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
@@ -29,9 +32,27 @@ def locked(rows: pl.DataFrame, term: str) -> Iterator[duckdb.DuckDBPyConnection]
     """A connection that sees one table, `rows` with what the term may name, and no file; nothing in it can be set."""
     with contextlib.closing(sql_engine.connection(threads=2)) as connection:
         columns = [name for name in rows.columns if name.lower() in term.lower()]
-        connection.register("rows", rows.with_row_index(PLACE).select(PLACE, *columns).to_arrow())
+        connection.register("narrow_rows", rows.with_row_index(PLACE).select(PLACE, *columns).to_arrow())
+        casts = ", ".join(f"{_cast(name)} AS {identifier(name)}" for name in sorted(large(rows) & {*columns}))
+        connection.execute(f"CREATE VIEW rows AS SELECT *{f' REPLACE ({casts})' if casts else ''} FROM narrow_rows")
         sql_engine.shut(connection)
         yield connection
+
+
+def large(rows: pl.DataFrame) -> frozenset[str]:
+    """Columns of whole numbers of which a difference or a product may not fit in 64 bits, where DuckDB refuses it."""
+    wholes = [name for name, kind in rows.schema.items() if kind.is_integer()]
+    ends = {name: (rows[name].min(), rows[name].max()) for name in wholes}
+    return frozenset(name for name, pair in ends.items() if any(end is not None and abs(int(end)) > NARROW for end in pair))  # type: ignore[arg-type]
+
+
+def widened(condition: str, names: Iterable[str]) -> str:
+    """The condition with those columns in 128 bits, so that its sums and products have a value."""
+    return replaced(condition, names, _cast)
+
+
+def _cast(name: str) -> str:
+    return f"CAST({identifier(name)} AS HUGEINT)"
 
 
 def truths(rows: pl.DataFrame, condition: str, where: str) -> pl.Series:

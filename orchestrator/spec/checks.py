@@ -43,6 +43,15 @@ def check_claims(spec: Spec) -> None:
                 raise Misplaced((*at, *keys), text)
 
 
+def check_seeds(spec: Spec) -> None:
+    """Refuse seeds of an arm where something else says how many there are."""
+    decides = "search" if spec.search is not None else "seeds.until" if spec.seeds.until is not None else ""
+    for key, arm in spec.arms.items() if decides else ():
+        if arm.seeds is not None:
+            text = f"seeds must be the sweep's where '{decides}' asks for points, but arm '{key}' has its own; remove them."
+            raise Misplaced(("arms", key, "seeds"), text)
+
+
 def check_search(spec: Spec) -> None:
     """Refuse an end of a searched interval that needs what some arm has not."""
     search = spec.search

@@ -13,7 +13,7 @@ from orchestrator import shipped as places
 from orchestrator import spoken_names
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec import messages, yaml_tree
-from orchestrator.spec.checks import check_claims, check_search
+from orchestrator.spec.checks import check_claims, check_search, check_seeds
 from orchestrator.spec.field_types import LABEL
 from orchestrator.spec.grids import Block, Grid, Misplaced, make_grid
 from orchestrator.spec.sizes import overlay
@@ -80,12 +80,16 @@ def _spec(root: Node, text: str, name: str, size: str | None, path: Path | None)
         sweep = Sweep.model_validate(root.plain())
     except ValidationError as error:
         raise messages.complaint(error, root, where) from error
-    spec = Spec.model_construct(**dict(sweep), name=name, path=path, size=size, text=text)
+    fields = dict(sweep)
+    if not sweep.workload:
+        fields["workload"] = f"./{path.name if path is not None else f'{name}.yaml'}"
+    spec = Spec.model_construct(**fields, name=name, path=path, size=size, text=text)
     spec._root = root
     try:
         spec._grids = _grids(spec)
         check_claims(spec)
         check_search(spec)
+        check_seeds(spec)
     except Misplaced as fault:
         raise SpecError(f"{messages.place(root, where, fault.keys)}: {fault.text}") from fault
     return spec
@@ -102,6 +106,13 @@ def _grids(spec: Spec) -> tuple[Grid, ...]:
 def shipped() -> tuple[str, ...]:
     """Names of the sweeps that come with the package, sorted."""
     return tuple(sorted(file.stem for file in places.folder("sweeps").glob("*.yaml")))
+
+
+def sizes(reference: str | Path) -> tuple[str, ...]:
+    """Names of the sizes that a sweep's file has, however wrong the rest of it may be."""
+    path = find(reference)
+    root = yaml_tree.parse(yaml_tree.read_text(path), path.stem)
+    return tuple(map(str, root.value["sizes"].value)) if "sizes" in root.value else ()
 
 
 def find(reference: str | Path) -> Path:

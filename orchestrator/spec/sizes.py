@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec.yaml_tree import Node, shown
+from orchestrator.workload.commands.definition import KEYS
 
-KEPT = ("question", "source", "workload", "sizes")
+KEPT = ("question", "source", "workload", "sizes", *KEYS)
 
 
 def overlay(root: Node, size: str, name: str) -> Node:

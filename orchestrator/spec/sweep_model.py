@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -30,10 +31,12 @@ from orchestrator.spec.field_types import (
 )
 from orchestrator.spec.figure_model import Figure
 from orchestrator.spec.grids import Grid
+from orchestrator.spec.programs.program_model import Called
 from orchestrator.spec.search_model import Search, Stop
 from orchestrator.spec.yaml_tree import Node
+from orchestrator.workload.commands.definition import KEYS
 
-IDENTITY = frozenset({"workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
+IDENTITY = frozenset({*KEYS, "workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
 """Fields that decide which points are measured, and how far."""
 TRANSPORT = frozenset(
     {
@@ -62,6 +65,9 @@ class Arm(Section):
     fixed: Params = Field(default_factory=dict, description="params with one value in this arm")
     derive: Formulas = Field(default_factory=dict, description="names computed in this arm")
     axes: Annotated[Axes, Field(description="params whose product is measured in this arm")] = ()
+    seeds: Annotated[
+        Count | None, Field(description="how often each assignment of this arm is measured; as the sweep says")
+    ] = None
 
 
 class Until(Section):
@@ -121,6 +127,14 @@ class Limits(Section):
     gpu_hours: Annotated[Annotated[Real, Field(gt=0)] | None, Field(description="GPU hours after which a run stops")] = None
     deadline: Annotated[Seconds | None, Field(description="time after which a run stops")] = None
 
+    def after(self, seconds: float, gpu_hours: float) -> Self | None:
+        """What is left of them after so much of a run; None where nothing is."""
+        deadline = None if self.deadline is None else self.deadline - seconds
+        gpu = None if self.gpu_hours is None else self.gpu_hours - gpu_hours
+        if any(remaining is not None and remaining <= 0 for remaining in (deadline, gpu)):
+            return None
+        return self.model_copy(update={"deadline": deadline, "gpu_hours": gpu})
+
 
 class Track(Section):
     """What MLflow gets: a run for each curve over `x`, or for each point."""
@@ -144,12 +158,15 @@ def _track(raw: Any) -> Any:
     return {"points": True} if raw == "points" else raw
 
 
-class Sweep(Section):
+class Sweep(Called):
     """What a sweep file holds, of one size."""
 
     question: Annotated[Text, Field(description="the one question that the sweep answers")]
     source: Annotated[Text, Field(description="where the theory stands: paper, theorem, equation")] = "none given"
-    workload: Annotated[Text, Field(description="what is measured: paper.measurement, an importable module or a .py path")]
+    workload: Annotated[
+        Text,
+        Field(description="what is measured: paper.measurement, an importable module or a .py path; none beside 'command'"),
+    ] = ""
     fixed: Params = Field(
         default_factory=dict, description="params with one value; a value may be an =expression over other params"
     )
@@ -184,6 +201,17 @@ class Sweep(Section):
         default_factory=dict, description="named overlays such as smoke, paper and gpu"
     )
 
+    @model_validator(mode="after")
+    def _has_a_workload(self) -> Self:
+        if not self.workload and self.command is None:
+            raise wrong("a sweep must have 'workload' or 'command', but has neither; name what is measured.")
+        if self.workload and self.command is not None and not self.workload.endswith((".yaml", ".yml")):
+            raise wrong(
+                f"a sweep must measure one thing, but has 'command' beside the workload '{self.workload}'; drop one.",
+                "workload",
+            )
+        return self
+
 
 class Spec(Sweep):
     """A sweep, with its name, the file it came from, its text, and the size that was laid over it."""
@@ -199,6 +227,19 @@ class Spec(Sweep):
     def grids(self) -> tuple[Grid, ...]:
         """One grid for each arm, by label; one with the label `all` where the file has no arms. No point is built."""
         return self._grids
+
+    def seeds_of(self, arm: str) -> int:
+        """Seeds that each assignment of an arm starts with: its own number, else the sweep's."""
+        own = self.arms[arm].seeds if arm in self.arms else None
+        return own or self.seeds.count
+
+    def with_seeds(self, numbers: Mapping[str, int]) -> Self:
+        """The sweep with other numbers of seeds, by arm; what was measured of it is part of it where none is smaller."""
+        if not self.arms:
+            (number,) = numbers.values()
+            return self.model_copy(update={"seeds": Seeds(min=number, max=number)})
+        arms = {key: arm.model_copy(update={"seeds": numbers.get(key, arm.seeds)}) for key, arm in self.arms.items()}
+        return self.model_copy(update={"arms": arms})
 
     @property
     def claimed(self) -> dict[str, str] | None:

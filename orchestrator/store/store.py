@@ -99,6 +99,12 @@ class Store:
         rows = self._finals(workload, ["point", "status", "seconds", "threads", "host", "device", *params], None)
         return rows.filter(pc.equal(rows["status"], OK)).drop_columns("status")
 
+    def settings(self, workload: str, version: int, names: Sequence[str]) -> pa.Table:
+        """Points of one VERSION that have a final row, and what those of the named params are that their rows have."""
+        members = [part for part in self.parts(workload) if part.version == version]
+        stored = set(parts.unify(members).names) if members else set()
+        return self._finals(workload, ["point", *(name for name in names if name in stored)], version)
+
     def _finals(self, workload: str, columns: list[str], version: int | None) -> pa.Table:
         return parts.settled(lambda: self._read_finals(workload, columns, version))
 

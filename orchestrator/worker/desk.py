@@ -25,6 +25,9 @@ class Desk(Protocol):
     def stopping(self) -> bool:
         """Whether the run is being ended."""
 
+    def listen(self) -> None:
+        """The points that were marked last are over: what was printed until now is theirs, or of earlier ones."""
+
     def keep(self, points: Sequence[str], data: bytes) -> None:
         """Keep one checkpoint of these points durably."""
 
@@ -60,6 +63,10 @@ class PackDesk:
         """Ask the recorder; what is printed meanwhile is not the workload's."""
         with self.output.listening(False):
             return self.ask(method, *arguments)
+
+    def listen(self) -> None:
+        """Take in what C code and child processes have printed until now."""
+        self.output.listen(over=True)
 
     def tell(self) -> None:
         """Hand over what the workload has printed since the last time."""

@@ -188,6 +188,7 @@ class _Run:
             self._since = now = time.perf_counter()
             if now > look:
                 look = now + LOOK
+                self.desk.listen()
                 if now > end or stopping():
                     return
 
@@ -288,6 +289,7 @@ class _Run:
             return attempt(measure, self.watchdog, lambda: self._at_desk)
         finally:
             self.surroundings.settle()
+            self.desk.listen()
 
 
 @dataclass

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 from orchestrator.errors import StoreError, WorkloadError
 from orchestrator.worker.batch import Batch, Outcome, Terms
@@ -31,6 +32,8 @@ class PackWorker:
         self._broken = ""
         self._output = Output(self._mark.places)
         self._output.open()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, _not_for_us)
         # Read by the linear algebra when the workload imports it; whoever began this run may have set another number.
         os.environ.update(OMP_NUM_THREADS=str(terms.threads), MKL_NUM_THREADS=str(terms.threads))
         try:
@@ -69,6 +72,9 @@ class PackWorker:
             timer.start()
 
     def obey_signals(self) -> None:
-        """End at SIGTERM; SIGINT, which a terminal sends to every process of a run, is for the driver alone."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """End at SIGTERM."""
         signal.signal(signal.SIGTERM, lambda number, frame: self.end())
+
+
+def _not_for_us(number: int, frame: FrameType | None) -> None:
+    """SIGINT, which a terminal sends to every process of a run, is for the driver alone."""

@@ -240,14 +240,33 @@ def _look_after(watchdog: weakref.ref[Watchdog], closed: threading.Event, limit:
 _DOGS: weakref.WeakSet[Watchdog] = weakref.WeakSet()
 
 
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+_MASK = threading.local()
+"""The signals that a thread of this process had blocked before it began to fork."""
+
+
+def _before_fork() -> None:
+    """Let signals wait while the workload forks: one that a child gets before it is rid of our handlers would be lost."""
+    if _DOGS:
+        _MASK.before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+
+
+def _let_come() -> None:
+    """Let signals come again."""
+    before, _MASK.before = getattr(_MASK, "before", None), None
+    if before is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _in_child() -> None:
     """In a process that the workload has forked: keep none of the engine's handlers, and let its engine go no further."""
     for dog in list(_DOGS):
         dog._forked = True
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM) if _DOGS else ():
+    for number in _HANDLED if _DOGS else ():
         handler = signal.getsignal(number)
         if str(getattr(handler, "__module__", "")).split(".")[0] in ("orchestrator", "ray"):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _let_come()
 
 
-os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_let_come, after_in_child=_in_child)

@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.columns import ENGINE_NAMES
 from orchestrator.errors import WorkloadError, nearest
 from orchestrator.workload import beside, fields, finding, functions
+from orchestrator.workload.commands import loading
 from orchestrator.workload.fields import Field as Field
 from orchestrator.workload.fields import Value as Value
 from orchestrator.workload.finding import shipped as shipped
@@ -23,7 +24,8 @@ from orchestrator.workload.rows import rows
 MEASURES = ("value", "sample", "cost")
 Reference = str | types.ModuleType | Callable[..., Any]
 """A workload's name, the path of its file, its module or its function."""
-FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<function>\w+))?")
+FILE = re.compile(r"(?P<path>.+?\.py)(?::(?P<function>\w+))?|(?P<command>.+\.ya?ml)")
+"""A workload that is a file: a module, a function of one, or YAML that describes a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ class Workload:
 def load(
     reference: Reference, folder: Path | None = None, trial: Trial | None = None, results: Sequence[Field] = ()
 ) -> Workload:
-    """The workload of a name (`khm.capacity`, `mypkg.mymodule`), a `.py` path (from `folder`), a module or a function.
+    """The workload of a name (`khm.capacity`, `mypkg.mymodule`), a `.py` or YAML path (from `folder`), a module or a function.
 
     `mine.py:measure` is a function of a file. One that does not say what it gives is tried on the points of `trial`, unless
     its `results` are given. Raises WorkloadError where nothing of that name is found, or where it breaks the contract.
@@ -137,7 +139,10 @@ def load(
         home = types.ModuleType(reference.__module__)
         home.__dict__.update({key: value for key, value in reference.__globals__.items() if key not in ("Params", "Result")})
         return how.of_function(home, reference, reference.__name__, None)
-    if match := FILE.fullmatch(reference):
+    if (match := FILE.fullmatch(reference)) and match["command"]:
+        path = ((folder or Path.cwd()) / reference).resolve()
+        return describe(loading.module(path), path.stem, path.parent)
+    if match:
         module, beside_it = finding.by_path(match["path"], folder)
         return how.described(module, Path(match["path"]).stem, beside_it, match["function"] or "")
     name, _, function = reference.partition(":")

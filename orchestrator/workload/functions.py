@@ -61,13 +61,13 @@ def as_module(
     measuring = types.ModuleType(module.__name__, function.__doc__ or module.__doc__)
     measuring.__dict__.update(PLAIN | {key: value for key, value in vars(module).items() if key not in ("run", "run_pack")})
     params = _params(function, module)
-    measuring.__dict__["Params"] = _dataclass("Params", params)
+    measuring.__dict__["Params"] = record("Params", params)
     result_fields = (
         tuple(results)
         or _annotated(function, module)
         or _results_of_trials(function, params, trial.points(name, measuring, params), trial)
     )
-    measuring.__dict__["Result"] = _dataclass("Result", result_fields)
+    measuring.__dict__["Result"] = record("Result", result_fields)
     measuring.__dict__["run"] = _run(function, measuring.__dict__["Result"])
     measuring.__dict__["COLUMNS"] = (params, result_fields)
     return measuring
@@ -221,7 +221,7 @@ def _result(name: str, value: Any, says: str, where: str) -> Field:
     return Field(name=name, kind=kind, optional=True, default=None, says=says)
 
 
-def _dataclass(name: str, columns: Sequence[Field]) -> type:
+def record(name: str, columns: Sequence[Field]) -> type:
     """A frozen dataclass of these columns; the columns themselves are described already."""
     columns_spec = [
         (f.name, Any, dataclasses.field(default=None if f.optional and f.required else f.default, kw_only=True))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from orchestrator.errors import WorkloadError
+from orchestrator.workload.code_hash import code_hash
+from orchestrator.workload.commands import loading
 from orchestrator.workload.describe import FILE, Reference
 
 DATA = "DATA_FILES"
@@ -32,23 +33,23 @@ class OwnFiles:
     file: str
     paths: Mapping[str, Path]
     ours: str = ""
+    texts: Mapping[str, bytes] = field(default_factory=dict)  # of files of which a part counts alone: that part
 
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """What stands in each of the files."""
-        return {spot: path.read_bytes() for spot, path in self.paths.items()}
+        return {spot: self.texts.get(spot) or path.read_bytes() for spot, path in self.paths.items()}
 
     @cached_property
     def code(self) -> str:
         """One name for all that stands in the files: another one as soon as a byte of them is another."""
-        hashed = hashlib.blake2b(self.ours.encode(), digest_size=12)
-        for spot, content in sorted(self.contents.items()):
-            hashed.update(f"\n{spot}\n".encode() + hashlib.blake2b(content).digest())
-        return hashed.hexdigest()
+        return code_hash(self.contents, self.ours)
 
     @property
     def version(self) -> int | None:
         """The VERSION that the workload's file states, where it is written out."""
+        if self.texts:
+            return loading.version(self.paths[self.file])
         value = _stated(self.paths[self.file], "VERSION")
         return value.value if isinstance(value, ast.Constant) and type(value.value) is int else None
 
@@ -61,6 +62,9 @@ def own_files(reference: Reference, folder: Path | None = None) -> OwnFiles | No
     path = location(reference, folder)
     if path is None:
         return None
+    if path.suffix in loading.SUFFIXES:
+        texts = loading.texts(path)
+        return OwnFiles(root=path.parent, file=path.name, paths={path.name: path, **loading.files(path)}, texts=texts)
     root = _root(path)
     paths = {path, *_packages(path.parent, root)}
     waiting = list(paths)
@@ -84,10 +88,10 @@ def location(reference: Reference, folder: Path | None = None) -> Path | None:
         name = getattr(module, "__file__", None)
         path = Path(name) if name else None
     elif match := FILE.fullmatch(reference):
-        path = (folder or Path.cwd()) / match["path"]
+        path = (folder or Path.cwd()) / (match["path"] or match["command"])
     else:
         path = _module_file(reference)
-    return path.resolve() if path is not None and path.suffix == ".py" and path.is_file() else None
+    return path.resolve() if path is not None and path.suffix in (".py", *loading.SUFFIXES) and path.is_file() else None
 
 
 def _module_file(name: str) -> Path | None:

@@ -216,6 +216,19 @@ LEVELS = tuple(
         ("shares of 50 trials 0.93, at least 0.95", 0.93, 50, {"at_least": 0.95}),
     )
 )
+UNDECLARED = tuple(
+    fit(
+        f"zeros and ones {true}, at least {edge}, undeclared",
+        shares(true),
+        law="constant",
+        number="intercept",
+        truth=true,
+        at="false",
+        seeds=(4, 8),
+        claim={"expect": {"intercept": {"at_least": edge}}},
+    )
+    for true, edge in ((0.93, 0.95), (0.985, 0.99))
+)
 PLACES = (
     fit("power law of shares of 20", drawn(falling_shares, FIVE), seeds=(8, 32)),
     *(
@@ -233,4 +246,4 @@ PLACES = (
     fit("a floor, measured", above_a_floor(0.25), seeds=(4, 8, 32), **FLOOR),
     fit("a floor that dominates", above_a_floor(8.0), seeds=(8,), answer="unmet", **FLOOR),
 )
-SETTINGS = (*SOUND, *NOISES, *MISFITS, *ALONE, *COUNTS, *LEVELS, *PLACES)
+SETTINGS = (*SOUND, *NOISES, *MISFITS, *ALONE, *COUNTS, *LEVELS, *UNDECLARED, *PLACES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.calibration import laws, numbers, pairs
+from tests.calibration import corrections, laws, numbers, pairs
 from tests.calibration.cells import Setting
 
-SETTINGS: tuple[Setting, ...] = (*laws.SETTINGS, *pairs.SETTINGS, *numbers.SETTINGS)
+SETTINGS: tuple[Setting, ...] = (*laws.SETTINGS, *corrections.SETTINGS, *pairs.SETTINGS, *numbers.SETTINGS)
 CELLS = tuple((setting, seeds) for setting in SETTINGS for seeds in setting.seeds)
 Key = tuple[str, str, int]
 SKEW = "few seeds do not show a strong skew, so Student's t is trusted at the end that it makes too short"

@@ -27,6 +27,8 @@ from orchestrator.spec.json_schema import text as schema_text
 from orchestrator.store import open_store
 from tests.helpers.running import HEAD, RUN, SWEEP, home
 
+ROOT = Path(__file__).parents[2]
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "help.txt"
 ACCEPT = "ACCEPT=1 .venv/bin/python -m pytest tests/cli/test_cli.py"
 ODD = "def run(params, ctx):\n    assert params.i % 2 == 0, 'odd'\n    yield 0, Result(half=params.i / 2)\n"
@@ -217,10 +219,26 @@ def test_completion_prints_a_line_for_the_shell(lawsweep: Lawsweep, shell: str) 
     [("lawsweep ru", "run"), ("lawsweep run --inl", "--inline"), ("lawsweep check-workload khm.cap", "khm.capacity")],
 )
 def test_completion_knows_commands_options_and_names(line: str, word: str) -> None:
+    assert word in completed(line)
+
+
+def completed(line: str, folder: Path | None = None) -> list[str]:
+    """What a shell would offer at the end of the line."""
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1), "_LAWSWEEP_COMPLETE": "bash_complete"}
-    argv = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
-    done = subprocess.run(argv, env={**os.environ, **words}, capture_output=True, text=True, check=False)
-    assert word in [entry.split(",")[-1] for entry in done.stdout.split()]
+    argv = [sys.executable, "-P", "-c", "from orchestrator.cli import main; main()"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **words}
+    done = subprocess.run(argv, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    return [entry.split(",")[-1] for entry in done.stdout.split()]
+
+
+def test_completion_knows_the_sizes_of_a_sweep_and_the_sweeps_of_a_store(tmp_path: Path) -> None:
+    spec = home(tmp_path)
+    spec.write_text(f"{spec.read_text()}sizes: {{small: {{seeds: 1}}, slow: {{seeds: 2}}}}\n")
+    assert completed(f"lawsweep run {spec.name} --size s", tmp_path) == ["small", "slow"]
+    measure.run(read(spec, "small"), tmp_path / "results", Where(executor="inline", progress="quiet"))
+    spec.rename(tmp_path / "elsewhere.txt")
+    assert completed("lawsweep claims hal", tmp_path) == ["halves"]
+    assert completed("lawsweep claims halves --size s", tmp_path) == ["small"]
 
 
 def test_check_workload_leaves_with_two_where_a_check_fails(lawsweep: Lawsweep, tmp_path: Path) -> None:

@@ -17,8 +17,13 @@ from orchestrator.store import logs, open_store
 from orchestrator.worker.output import LIMIT, Output
 from tests.helpers.running import HEAD, SWEEP
 
-CHATTY = """import logging
+CHATTY = """import ctypes
+import logging
+import multiprocessing
+import os
 import sys
+
+C = ctypes.CDLL(None)
 
 logging.basicConfig(level=logging.INFO)
 print("imported")
@@ -28,6 +33,11 @@ def run(params, ctx):
     print("to stderr", params.i, file=sys.stderr)
     logging.info("logged %s", params.i)
     sys.stdout.buffer.write(b"bytes %d\\n" % params.i)
+    C.puts(b"C %d, in its buffer" % params.i)
+    os.system(f"echo a shell {params.i}; echo its error {params.i} >&2")
+    if params.i == 3:
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            pool.map(print, ["a forked child"])
     yield 0, Result(half=params.i / 2)
 """
 
@@ -56,7 +66,10 @@ def test_prints_and_logs_are_kept_with_their_point(swept: tuple[Path, Any]) -> N
     folder, _ = swept
     for i, point in enumerate(ids(folder), 1):
         ((_, text),) = logs.of_point(open_store(folder / "store"), "halves", point)
-        assert text == f"point {i} \\ud800\nto stderr {i}\nINFO:root:logged {i}\nbytes {i}\n"
+        python = f"point {i} \\ud800\nto stderr {i}\nINFO:root:logged {i}\nbytes {i}\n"
+        assert text.startswith(python)
+        others = [f"C {i}, in its buffer", f"a shell {i}", f"its error {i}", *(["a forked child"] if i == 3 else [])]
+        assert sorted(text.removeprefix(python).splitlines()) == sorted(others)
 
 
 def test_the_command_shows_all_or_those_of_one_point(swept: tuple[Path, Any]) -> None:

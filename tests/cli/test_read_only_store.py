@@ -14,6 +14,7 @@ from orchestrator.driver import measure
 from orchestrator.driver.measure import Where
 from orchestrator.spec import read
 from orchestrator.store import open_store
+from tests.browser.driving import get, serving
 from tests.cli.test_cli import Lawsweep, lawsweep
 from tests.helpers.running import home
 
@@ -75,3 +76,29 @@ def test_its_report_is_written_where_it_is_wanted(lawsweep: Lawsweep, shut: Path
 def test_a_run_into_it_is_refused_in_a_sentence(lawsweep: Lawsweep, shut: Path) -> None:
     said = lawsweep("run", shut.parent / "halves.yaml", "--inline", "--no-mlflow", "--store", shut)
     assert said.code == 2 and "choose another '--store'" in said.err and "Traceback" not in said.err
+
+
+def test_its_pages_are_served_and_nothing_is_written(shut: Path) -> None:
+    before = everything(shut)
+    with serving(shut) as url:
+        (_, _, rows) = get(f"{url}/sweep/halves/rows.csv")
+        point = re.search(r"[0-9a-f]{16}", rows.decode())
+        assert point is not None
+        for path in (
+            "/",
+            "/sweep/halves",
+            f"/point/{point[0]}",
+            "/sql?q=select+*+from+halves",
+            "/sweep/halves/figure.svg?x=i&y=half",
+        ):
+            assert get(url + path)[0] == 200, path
+    assert everything(shut) == before
+
+
+def test_the_pages_of_where_it_was_judged_have_its_verdicts(lawsweep: Lawsweep, shut: Path) -> None:
+    said = lawsweep("report", "halves", "--store", shut)
+    stand_in = re.search(r"written into (\S+);", said.err)
+    assert stand_in is not None
+    with serving(Path(stand_in[1])) as url:
+        page, report = get(f"{url}/sweep/halves"), get(f"{url}/sweep/halves/report")
+    assert page[0] == report[0] == 200 and b"a half is no more than the whole" in page[2] and b"supported" in page[2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,8 @@ def test_one_sweep_alone_raises_its_error(folder: Path) -> None:
     assert isinstance(run("halves.yaml").exception, SweepError)
 
 
-def test_a_full_disk_is_told(folder: Path, sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no row can be written."""
     write = durable.write
 
     def full(path: Path, data: bytes) -> None:
@@ -92,6 +92,19 @@ def test_a_full_disk_is_told(folder: Path, sent: list[Any], monkeypatch: pytest.
         write(path, data)
 
     monkeypatch.setattr(durable, "write", full)
+
+
+def crash_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a run raises that."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(measure, "run", broken)
+
+
+def test_a_full_disk_is_told(folder: Path, sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_the_disk(monkeypatch)
     done = run("halves.yaml", notify="http://here/x")
     assert isinstance(done.exception, StoreError)
     ((_, message),) = sent
@@ -100,10 +113,7 @@ def test_a_full_disk_is_told(folder: Path, sent: list[Any], monkeypatch: pytest.
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt(), MemoryError()])
 def test_a_crash_is_told(error: BaseException, folder: Path, sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> Any:
-        raise error
-
-    monkeypatch.setattr(measure, "run", broken)
+    crash_with(error, monkeypatch)
     run("halves.yaml", notify="http://here/x")
     ((_, message),) = sent
     assert message["failed"][0]["exit_code"] == (130 if isinstance(error, KeyboardInterrupt) else crash.CODE)
@@ -121,17 +131,6 @@ def test_slack_and_discord_get_the_text_that_they_take(sent: list[Any], monkeypa
     notify.tell("https://hooks.slack.com/services/a/b/c", "done", {"results": []})
     notify.tell("https://discord.com/api/webhooks/1/x", "done", {"results": []})
     assert [message for _, message in sent] == [{"text": "done"}, {"content": "done"}]
-
-
-def test_other_services_are_reached_through_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    service = types.SimpleNamespace(notify=lambda body, title: told.append(f"{title}: {body}") or "fails" not in body)
-    one = types.SimpleNamespace(instantiate=lambda url, suppress_exceptions: service if url.startswith("ntfy://") else None)
-    monkeypatch.setitem(sys.modules, "apprise", types.SimpleNamespace(Apprise=one))
-    notify.tell("ntfy://topic", "done", {})
-    assert told == ["lawsweep: done"]
-    with pytest.raises(SweepError, match="--notify: ntfy must take a message, but did not"):
-        notify.tell("ntfy://topic", "fails", {})
 
 
 def test_an_address_that_nobody_knows_is_refused_before_the_first_trial(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

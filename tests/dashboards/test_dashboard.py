@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dashboards.data.cache import Cache, SweepRows
 from dashboards.pages import compare
 from dashboards.serve import endpoint
 from dashboards.web.door import HEADERS, POLICY, allowed, loopback, names
+from orchestrator.driver import measure
 from orchestrator.errors import QueryError, StoreError
 from orchestrator.plan import expand
 from orchestrator.results.described import Described
@@ -249,3 +251,15 @@ def test_two_sweeps_are_compared_in_a_result_that_both_have() -> None:
     )
     page = compare._compared(both, compare._shared_results(both, same_workload=False), QueryParams(""))
     assert page["fault"] == "differences: the sweeps share no result."
+
+
+def test_a_filter_offers_the_values_that_a_param_may_have(tmp_path: Path) -> None:
+    lines = ['"""Draws."""', "from typing import Literal", "", ""]
+    lines += ['def draw(n: int, method: Literal["plain", "sobol"] = "plain", seed: int = 0) -> {"y": float}:']
+    (tmp_path / "draws.py").write_text("\n".join([*lines, '    return {"y": float(n)}', ""]))
+    (tmp_path / "s.yaml").write_text("question: q\nworkload: ./draws.py:draw\naxes: {n: [1, 2]}\n")
+    measure.run(spec_read(tmp_path / "s.yaml"), tmp_path / "store", measure.Where(executor="inline", progress="quiet"))
+    with serving(tmp_path / "store") as found:
+        page = get(f"{found}/sweep/s")[2].decode()
+    offered = re.findall(r'<option value="(\w+)" label="(\w+)">', page)
+    assert offered == [("plain", "method"), ("sobol", "method"), ("all", "arm"), ("ok", "status")]

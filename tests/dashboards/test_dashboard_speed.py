@@ -24,13 +24,13 @@ LIMIT = 0.5
 def fill(store: Store) -> None:
     """Fifty sweeps of 20,000 points each, in 1,250 parts that nobody has compacted."""
     schema, random = row_schema(toy()), np.random.default_rng(0)
-    kinds = {"string": "none", "int64": 1, "float64": 0.01, "bool": True, "timestamp[us, tz=UTC]": 0}
+    kinds = {"string": "none", "uint64": 0, "int64": 1, "float64": 0.01, "bool": True, "timestamp[us, tz=UTC]": 0}
     blank = {c.name: pa.array([kinds[c.kind]] * POINTS, schema.field(c.name).type) for c in ENGINE_COLUMNS}
     number = np.arange(POINTS)
     params = {"d": number % 20 + 2, "beta": (number // 20 % 10 + 1).astype(float), "seed": number // 200}
     status = pa.array(np.where(number % 100 == 7, "error", "ok"))
     for sweep in range(SWEEPS):
-        ids = pa.array([f"{i:016x}" for i in random.integers(0, 2**63, POINTS)])
+        ids = pa.array(random.integers(0, 2**63, POINTS), pa.uint64())
         made = {"capacity": 2.0 ** params["d"] + random.normal(size=POINTS), "distance": params["beta"]}
         columns = blank | {name: pa.array(v) for name, v in (params | made).items()} | {"point": ids, "status": status}
         rows = pa.table({f.name: columns.get(f.name, pa.nulls(POINTS, f.type)) for f in schema}, schema=schema)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.driver import pack_queue
 from orchestrator.driver.pack_queue import MAX_PACKS, PATIENCE, Death, OpenPack, Queue
 from orchestrator.worker.batch import Failure
 
@@ -114,3 +115,13 @@ def test_small_groups_share_a_pack() -> None:
     queue = Queue(groups=[[i] for i in range(100)], workers=1, rates=[0.001] * 100)
     pack = queue.take()
     assert pack and len(pack.index) > 1
+
+
+def test_a_pack_of_many_shapes_is_made_by_as_many_looks_at_their_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: Counter[str] = Counter()
+    each = pack_queue._Rate.each
+    monkeypatch.setattr(pack_queue._Rate, "each", lambda rate: looks.update(["each"]) or each(rate))
+    groups = [[i] for i in range(5000)]  # a function of one whole number: each point has a shape of its own
+    queue = Queue(groups=groups, workers=1, rates=[1e-6] * len(groups))
+    assert drain(queue)[0].total() == len(groups)
+    assert looks["each"] < 20 * len(groups)

@@ -61,6 +61,17 @@ def test_one_law_of_two_claims_is_drawn_once() -> None:
     assert len(collect(spec, spec.figures[0], rows(), FIELDS, judge_rows(spec, rows(), FIELDS)).laws) == len(drawn(rows()).laws)
 
 
+def test_laws_of_two_claims_in_one_colour_have_dashes_of_their_own() -> None:
+    early = {**CLAIM, "id": "early", "where": "d <= 5"}
+    alone, both = drawing(rows()), draw(spec_of(CLAIM, early, figures=[FIGURE]), 0, rows(), FIELDS)
+    assert "law of" not in str(alone.chart) and "Solid lines are" in alone.caption
+    (scale,) = [
+        line["encoding"]["strokeDash"]["scale"] for line in both.chart["layer"] if "strokeDash" in line.get("encoding", {})
+    ]
+    assert scale["domain"] == ["c", "early"] and len({tuple(dash) for dash in scale["range"]}) == 2
+    assert "Lines, of each claim with a dash of its own, are fitted laws (exponential, of c and early)" in both.caption
+
+
 def test_a_theory_line_is_a_formula_of_columns() -> None:
     found = [r for r in drawn(rows()).theory if r["label"] == "2^d"]
     assert len(found) == 60 and found[-1]["y"] == 2.0**8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import sys
@@ -19,6 +20,8 @@ from orchestrator.driver.measure import Where
 from orchestrator.results.stored_sweep import StoredSweep, in_store
 from orchestrator.spec import Spec, parse
 from orchestrator.store import open_store
+from workloads.icl.maths.layers import Products, Tokens
+from workloads.shared.attention import operators
 
 Function = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
@@ -48,6 +51,11 @@ def shrunk_input(factor: float) -> Callable[[Function], Function]:
     return lambda right: lambda first, *args, **named: right(first * factor, *args, **named)
 
 
+def _power_of_first(power: float) -> Callable[[Function], Function]:
+    """The first argument to that power."""
+    return lambda right: lambda first, *args, **named: right(first**power, *args, **named)
+
+
 def _no_remainder(right: Function) -> Function:
     """No Taylor remainder at all: a cube that hardly falls with the degree."""
     return lambda x, degree: 1e-3 * np.abs(np.asarray(x, dtype=float)) ** 3 / (1 + degree)
@@ -73,7 +81,126 @@ def _never_good(right: Function) -> Function:
     return lambda x, degree: right(x, degree) + np.minimum(1.0, 100 * np.abs(np.asarray(x, dtype=float)))
 
 
+def _flat(maps: Any) -> Any:
+    """Maps as ordinary matrices, in which a Kronecker product has full rank."""
+    return maps.flatten(-4, -3).flatten(-2)
+
+
+def _as_given(right: Function) -> Function:
+    """Modes as they are written, whatever order is wanted."""
+    return lambda order, *shapes: right("given", *shapes)
+
+
+FORMS = {"renormalised": "zero_fill", "zero_fill": "unnormalised", "unnormalised": "renormalised"}
+
+
+def _forms_swapped(right: Function) -> Function:
+    """Another way than was asked for in which a mask meets the softmax."""
+    return lambda scores, mask, form: right(scores, mask, FORMS.get(form, form))
+
+
+def _forms_swapped_back(right: Function) -> Function:
+    """The third way."""
+    back = {value: key for key, value in FORMS.items()}
+    return lambda scores, mask, form: right(scores, mask, back.get(form, form))
+
+
+def _head_normalised(right: Function) -> Function:
+    """Scores normalised over the axis of one head, as the official code does: each becomes its own sign."""
+    return lambda scores, mask, form: right(scores.sign(), mask, form)
+
+
+def _one_repeated(right: Function) -> Function:
+    """Draws of one memory, again and again, in place of many."""
+    return lambda *args: right(*args)[:, :1].expand(-1, args[2])
+
+
+def _one_direction(right: Function) -> Function:
+    """Orthogonal directions that are all the same, and independent ones that are not."""
+
+    def wrong(kind: str, *args: Any) -> Any:
+        drawn = right(kind, *args)
+        return drawn if kind == "iid" else drawn[:, :1].expand_as(drawn)
+
+    return wrong
+
+
+class _Opposite(Products):
+    """Products that are taken away where they should be added."""
+
+    def __call__(self, tokens: Tokens) -> None:
+        for left, right, out in self.factors:
+            tokens.add(out, -tokens.read(left) * tokens.read(right))
+
+
+def _wrong_sign(right: Function) -> Function:
+    """A product layer with the wrong sign."""
+    return lambda *args: _Opposite(right(*args).factors)
+
+
+def _one_layer_less(right: Function) -> Function:
+    """A step without its last layer, the box."""
+    return lambda *args: right(*args)[:-1]
+
+
+def _query_is_an_example(right: Function) -> Function:
+    """A mask of 1 for every token."""
+
+    def wrong(slots: Any) -> Products:
+        unmasked = copy.copy(slots)
+        unmasked.mask = slots.constant
+        products: Products = right(unmasked)
+        return products
+
+    return wrong
+
+
+def _never_above(right: Function) -> Function:
+    """Nothing lies above anything."""
+    return lambda value, limit: value > value
+
+
+def _always_close(right: Function) -> Function:
+    """Every result is its target."""
+    return lambda off: (off == off).all(-1)
+
+
+def _dense_in_its_place(right: Function) -> Function:
+    """All scores made where a mask is known beforehand."""
+    return lambda inputs, beta: operators.exact(inputs.queries, inputs.memories, beta).apply(inputs.values)
+
+
+def _no_scores(right: Function) -> Function:
+    """The largest scores known without making any."""
+    return lambda inputs, beta, keep: inputs.values[:1].expand(len(inputs.queries), -1)
+
+
+def _without_features(right: Function) -> Function:
+    """Dense retrieval where features were asked for."""
+    return lambda queries, keys, beta, kernel, omega: operators.exact(queries, keys, beta)
+
+
+def _roots(right: Function) -> Function:
+    """An interpolant of the root of the pieces that are asked for."""
+    return lambda function, pieces, *args: right(function, max(2, round(pieces**0.5)), *args)
+
+
+def _changed_deviation(change: Callable[[Any, Any], Any]) -> Callable[[Function], Function]:
+    """Another deviation, made of params and the right one."""
+
+    def planted(right: Function) -> Function:
+        def wrong(p: Any, ctxs: Any) -> dict[str, Any]:
+            values: dict[str, Any] = right(p, ctxs)
+            return values | {"deviation": change(p, values["deviation"])}
+
+        return wrong
+
+    return planted
+
+
 DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
+NDLINEAR = "workloads.ndlinear.maths"
+HOPFIELD = "workloads.hopfield.maths"
 REMAINDERS = (
     Planted("a wrong remainder", f"{DEGREE}.taylor_error", _no_remainder),
     Planted("a remainder 1e4 too large", f"{DEGREE}.taylor_error", scaled(1e4)),
@@ -97,10 +224,67 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     "prompt_corner": REMAINDERS,
     "prompt_boundary": (Planted("a remainder that no degree brings down", f"{DEGREE}.taylor_error", _never_good),),
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
+    "ndlinear_floor": (
+        Planted("floors halved", f"{NDLINEAR}.kronecker.tail", scaled(0.5)),
+        Planted("floors doubled", f"{NDLINEAR}.kronecker.tail", scaled(2)),
+        Planted("floors one more", f"{NDLINEAR}.kronecker.tail", lambda right: lambda *args: right(*args) + 1),
+        Planted("maps not rearranged", f"{NDLINEAR}.kronecker.rearranged", lambda right: _flat),
+        Planted("errors one more", f"{NDLINEAR}.fitting.errors", lambda right: lambda *args: right(*args) + 1),
+    ),
+    "ndlinear_risk": (
+        Planted("a product twice as large", f"{NDLINEAR}.regression.product", scaled(2)),
+        Planted("a dense map half as large again", f"{NDLINEAR}.regression.dense", scaled(1.5)),
+    ),
+    "ndlinear_count": (
+        Planted("numbers doubled", f"{NDLINEAR}.layer.n_params", scaled(2)),
+        Planted("products doubled", f"{NDLINEAR}.layer.macs", scaled(2)),
+        Planted("modes as given, whatever is asked", f"{NDLINEAR}.layer.modes", _as_given),
+        Planted("first weights twice as large", f"{NDLINEAR}.layer.uniform", scaled(2)),
+    ),
     "khm_error_beta": (
         Planted("a slower softmax", "workloads.shared.hopfield.retrieval.separate", shrunk_input(0.5)),
         Planted("the largest score alone", "workloads.shared.hopfield.retrieval.separate", _hardest),
-        Planted("an error of half the exponent", "workloads.khm.maths.onset.closed_error", raised(0.5)),
+        Planted("an error of half the exponent", "workloads.shared.hopfield.symmetric_codes.closed_error", raised(0.5)),
+    ),
+    "hopfield_bounds": (
+        Planted("forms swapped", f"{HOPFIELD}.forms.weigh", _forms_swapped),
+        Planted("forms swapped the other way", f"{HOPFIELD}.forms.weigh", _forms_swapped_back),
+        Planted("nothing lies above anything", f"{HOPFIELD}.retrieving.above", _never_above),
+    ),
+    "hopfield_slope": (
+        Planted("a slower softmax", f"{HOPFIELD}.forms.weigh", shrunk_input(0.5)),
+        Planted("forms swapped", f"{HOPFIELD}.forms.weigh", _forms_swapped),
+    ),
+    "hopfield_ceiling": (
+        Planted("scores normalised over one head", f"{HOPFIELD}.forms.weigh", _head_normalised),
+        Planted("one memory for many", f"{HOPFIELD}.masks.drawn", _one_repeated),
+        Planted("every result is its target", f"{HOPFIELD}.retrieving._close", _always_close),
+    ),
+    "hopfield_features": (
+        Planted("twice the kernel", "workloads.hopfield.features.estimated", scaled(2)),
+        Planted("one direction for all", f"{HOPFIELD}.kernels.directions", _one_direction),
+    ),
+    "hopfield_cost": (
+        Planted("all scores behind a mask", f"{HOPFIELD}.calls._gathered", _dense_in_its_place),
+        Planted("no scores behind the largest", f"{HOPFIELD}.calls._top", _no_scores),
+        Planted("scores in place of features", f"{HOPFIELD}.kernels.attention", _without_features),
+    ),
+    "icl_construction": (
+        Planted("a wrong sign in a product layer", "workloads.icl.maths.construct._signal_products", _wrong_sign),
+        Planted("a step without its last layer", "workloads.icl.maths.construct.layers_of_a_step", _one_layer_less),
+        Planted("a query that counts", "workloads.icl.maths.construct._first_products", _query_is_an_example),
+        Planted("a ramp of a lower power", "workloads.icl.maths.activations.ramp", _power_of_first(0.1)),
+        Planted("the root of the pieces", "workloads.icl.maths.activations.interpolant", _roots),
+    ),
+    "icl_pieces": (Planted("the root of the pieces", "workloads.icl.maths.activations.interpolant", _roots),),
+    "icl_growth": (
+        Planted("a bound that is far too small", "workloads.icl.growth.bound", scaled(1e-8)),
+        Planted("a deviation of the root", "workloads.icl.growth._measure", _changed_deviation(lambda p, d: d**0.5)),
+        Planted("a growing deviation", "workloads.icl.growth._measure", _changed_deviation(lambda p, d: 1.2**p.steps * d)),
+    ),
+    "icl_softmax": (
+        Planted("a deviation of the root", "workloads.icl.softmax.deviation", raised(0.5)),
+        Planted("a hundredth of the deviation", "workloads.icl.softmax.deviation", scaled(0.01)),
     ),
 }  # fmt: skip
 CUTS: Mapping[str, Mapping[str, Any]] = {
@@ -113,10 +297,15 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
         }
     },
     "prompt_corner": {"fixed": {"rows": 8}},
+    "ndlinear_floor": {"seeds": 3},
+    "ndlinear_risk": {"seeds": 8, "search": {"boundary": {"tolerance": 0.002}}},
     "prompt_boundary": {
         "arms": {**dict.fromkeys(("quiet", "loud", "hybrid", "long")), "loud_read_context": {"axes": {"seq_len": [64]}}}
     },
     "prompt_gate": {"seeds": 1, "arms": {"random": {"axes": {"dim": [8], "prompt_len": [1, 8]}}, "zero": None, "blank": None}},
+    "icl_construction": {"seeds": 32, "arms": dict.fromkeys(("wide", "literal", "ramps"))},
+    "icl_pieces": {"seeds": 4},
+    "icl_growth": {"seeds": 4},
 }  # fmt: skip
 """What is laid over size smoke where that would take too long."""
 

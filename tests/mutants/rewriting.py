@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,6 +114,10 @@ def rewritings(material: Material, claim: Claim) -> Iterator[tuple[str, Material
     if meant.from_ not in ("rows", "boundary"):
         return
     columns = measured_columns(material, meant)
+    table = material.table(meant.from_)
+    for column in columns:
+        for text in sorted(_texts(table[column], meant)):
+            yield f"{column}, always '{text}'", material.rewritten(meant.from_, column, lambda y, text=text: [text] * len(y))
     for how, wrong in WRONG.items():
         for column in columns:
             yield f"{column}, {how}", material.rewritten(meant.from_, column, wrong)
@@ -141,9 +146,18 @@ def measured_columns(material: Material, claim: Claim) -> list[str]:
     if claim.from_ == "boundary":
         assert material.spec.search is not None
         beside = {name for name in material.spec.search.model.place_columns if not name.endswith(("_lower", "_upper"))}
-        results = {*material.spec.search.names, *beside, "evaluations"}
+        results = {*material.spec.search.names, *beside, "evaluations", "status"}
     listed = sorted(names & results & {*material.table(claim.from_).columns})
     return sorted(listed, key=lambda name: name != y)
+
+
+def _texts(column: pl.Series, claim: Claim) -> set[str]:
+    """Words that a column of texts could hold everywhere: those it holds somewhere, and those that the claim names."""
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return set()
+    named = {text for _, written in claim.columns() for text in re.findall(r"'([^']*)'", written)}
+    named |= set(re.findall(r"'([^']*)'", claim.condition or ""))
+    return named | set(column.cast(pl.String).drop_nulls().unique().to_list())
 
 
 def _derived_from(spec: Spec, column: str) -> set[str]:
@@ -160,7 +174,9 @@ def _changed(values: pl.Series, wrong: Callable[[Numbers], Numbers]) -> pl.Serie
         answers = wrong(values.cast(pl.Float64).fill_null(0.0).to_numpy())
         return pl.Series(values.name, answers >= 0.5) if len(set(answers)) == 1 and not np.isnan(answers[0]) else ~values
     if not values.dtype.is_numeric():
-        return values.cast(pl.String).reverse().alias(values.name)
+        texts = values.cast(pl.String)
+        answers = wrong(texts.to_numpy())
+        return pl.Series(values.name, answers) if isinstance(answers, list) else texts.reverse().alias(values.name)
     numbers = values.cast(pl.Float64)
     changed = pl.Series(values.name, wrong(numbers.fill_null(float("nan")).to_numpy())).fill_nan(None)
     return pl.select(pl.when(numbers.is_null()).then(None).otherwise(changed).alias(values.name)).to_series()

@@ -26,10 +26,14 @@ NOT_JUDGED = {
     "dit_conditional_latent.ambient_dimension": "two dimensions of the space, four are asked for",
     "dit_conditional_latent.rate": "three sizes of data, four are asked for",
     "dit_latent_attention.time_at_length": "lengths end where the law is asked for",
+    "dit_conditional_t0.generic": "the floor is more than half of the error",
+    "dit_conditional_t0.strong": "the floor is more than half of the error",
     "dit_conditional_mask.same_rate": "two sizes of data, four are asked for",
+    "icl_trained.deeper": "one number of blocks",
+    "icl_trained.real_tables": "inputs of three dimensions, the table has ten",
     "dit_latent_rate.ambient_dimension": "two dimensions of the space, four are asked for",
 }
-"""Claims that size smoke has too few points for, each with what is lacking: no value of a row can turn them."""
+"""Claims that size smoke does not judge, each with what is lacking: no value of a row can turn them."""
 OTHER_MEANS: dict[str, str] = {}
 """Claims of planted sweeps that no formula planted here turns, each with what turns it instead."""
 

@@ -278,24 +278,31 @@ def pinned() -> dict[str, Any]:
         w = load(name)
         defaults = {f.name: "required" if f.required else f.default for f in w.params}
         given = [{}, *({f.name: other(f)} for f in w.params)]
-        required = {f.name: {int: 8, float: 0.7, str: "x", bool: True}[f.kind] for f in w.params if f.required}
+        required = {f.name: first(f) for f in w.params if f.required}
         points = [{"params": required | more, "id": one_id(w, **required | more)} for more in given]
         found["workloads"][name] = {"version": w.version, "defaults": defaults, "points": points}
     return found
 
 
-def other(param: Field) -> Any:
-    """A value that is no default; of a param with allowed values or limits one that these allow."""
-    if param.choices:
-        return next(choice for choice in param.choices if choice != param.default)
-    usual = {int: 3, float: 0.1 + 0.2, str: "y", bool: param.default is False}[param.kind]
-    return next(value for value in (usual, *(param.kind(end) for _, end in param.limits)) if allowed(param, value))
+FIRST = {int: (8, 1, 64), float: (0.7, 2.0, 0.01), str: ("x",), bool: (True,)}
+OTHERS = {int: (3, 5, 64, 1, 16), float: (0.1 + 0.2, 2.5, 0.01), str: ("y",), bool: (True, False)}
 
 
-def allowed(param: Field, value: Any) -> bool:
-    """Whether a param may have the value."""
+def first(field: Field) -> Any:
+    """A value of a required param: the first that it may have."""
+    return next(value for value in (*field.choices, *FIRST[field.kind]) if allowed(field, value))
+
+
+def other(field: Field) -> Any:
+    """A value that is no default, and not that of `first` where there is none: the last that it may have, where listed."""
+    values = (*reversed(field.choices), *OTHERS[field.kind])
+    return next(value for value in values if value != field.default and allowed(field, value))
+
+
+def allowed(field: Field, value: Any) -> bool:
+    """Whether the param may have the value."""
     try:
-        param.cast(value, "here")
+        field.cast(value, "here")
     except WorkloadError:
         return False
     return True

@@ -151,3 +151,23 @@ def test_a_closed_watchdog_ends_nothing(tmp_path: Path) -> None:
         pass
     dog.close()
     assert (tmp_path / "trace").read_text() == ""
+
+
+EARLY = """
+import os, signal
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))  # before the engine's own word to a child
+from orchestrator.worker.watchdog import Watchdog
+
+def handle(number, frame): pass
+handle.__module__ = "orchestrator.driver.signals"
+signal.signal(signal.SIGTERM, handle)
+dog = Watchdog(None)
+child = os.fork()
+if not child: os._exit(0)
+print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_a_signal_that_a_forked_child_gets_too_early_ends_it() -> None:
+    """A pool that ends its children at once waits for ever for one whose signal was lost."""
+    assert script(EARLY).stdout.split() == [str(int(signal.SIGTERM)), "set()"]

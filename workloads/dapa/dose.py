@@ -29,7 +29,7 @@ class Params:
     unit: Annotated[
         transplants.Unit, "what is transplanted as one: a layer's MLP, one projection of it, or each of the three"
     ] = "mlp"
-    place: Annotated[
+    location: Annotated[
         Literal["early", "middle", "late", "random", "ddmin"],
         "which units: the first, those nearest to the middle, the last, drawn ones, or those of the search, then neighbours",
     ] = "early"
@@ -73,19 +73,19 @@ def run(params: Params, ctx: Context) -> Iterator[tuple[int, Result]]:
     subset = _units(pair, p, ctx)
     target, edited = pair.behaviour(pair.target), pair.behaviour(pair.edited(pair.names(subset)))
     costs = transplant.costs(edited, target)
-    named = {name: costs[name] for name in ("over_refusal", "utility", "perplexity_ratio")}
-    yield 0, Result(dsr=edited.dsr, gain=edited.dsr - target.dsr, **named, param_fraction=pair.fraction(subset))
+    cost_columns = {name: costs[name] for name in ("over_refusal", "utility", "perplexity_ratio")}
+    yield 0, Result(dsr=edited.dsr, gain=edited.dsr - target.dsr, **cost_columns, param_fraction=pair.fraction(subset))
 
 
 def _units(pair: Transplants, p: Params, ctx: Context) -> Units:
-    """The units that the place names, `count` of them."""
+    """The units at that location, `count` of them."""
     units = len(pair.places)
-    if p.place == "random":
+    if p.location == "random":
         return transplant.random_units(p.count, units, ctx.generator("random units"))
-    if p.place == "ddmin":
+    if p.location == "ddmin":
         return frozenset(_searched(pair, p.share)[: p.count])
-    order = transplants.ordered(pair.places, "middle_first" if p.place == "middle" else "index")
-    return frozenset(order[units - p.count :] if p.place == "late" else order[: p.count])
+    order = transplants.ordered(pair.places, "middle_first" if p.location == "middle" else "index")
+    return frozenset(order[units - p.count :] if p.location == "late" else order[: p.count])
 
 
 def _searched(pair: Transplants, share: float) -> list[int]:

@@ -146,8 +146,8 @@ def judged(pair: Transplants, p: Params, ctx: Context) -> Result:
 def controls(pair: Transplants) -> dict[str, float]:
     """DSR of targets in which only the donor's attention, norms or embedding stand."""
     parts = {"attention": network.ATTENTION, "norm": (*network.NORMS, "norm_last"), "embedding": ("embedding",)}
-    named = {part: [name for name in pair.target if name.rpartition(".")[2] in names] for part, names in parts.items()}
-    return {f"dsr_{part}": pair.behaviour(pair.edited(names)).dsr for part, names in named.items()}
+    names_of = {part: [name for name in pair.target if name.rpartition(".")[2] in names] for part, names in parts.items()}
+    return {f"dsr_{part}": pair.behaviour(pair.edited(names)).dsr for part, names in names_of.items()}
 
 
 def costs(edited: Behaviour, target: Behaviour) -> dict[str, float]:

@@ -57,6 +57,7 @@ class Result(times.ByTime):
     tv_sampled: Annotated[
         float | None,
         "total variation of sampled (x, y) from true ones at t0, in 8 cells an axis; null above dx + dy = 2 and for labels",
+        {"range": [0, 1]},
     ]
     tv_noise: Annotated[float | None, "what chance may add to tv_sampled, at most (probability 1 - 1e-9)"]
     energy_distance: Annotated[float | None, "energy distance of sampled (x, y) from those of the exact scores' sampler"]

@@ -64,6 +64,7 @@ class Result(times.ByTime):
     tv: Annotated[
         float | None,
         "total variation of sampled from true points at t0, in 8 cells an axis of the first two latent coordinates",
+        {"range": [0, 1]},
     ]
     tv_noise: Annotated[float | None, "what chance may add to tv, at most (probability 1 - 1e-9)"]
     tv_bound: Annotated[

@@ -66,6 +66,7 @@ class Result:
     tv: Annotated[
         float,
         "total variation of sampled from true points at t0, in 8 cells an axis of the first two latent coordinates",
+        {"range": [0, 1]},
     ]
     tv_noise: Annotated[float, "what chance may add to tv, at most (probability 1 - 1e-9)"]
     tv_bound: Annotated[

@@ -57,7 +57,7 @@ class Result:
     ]
     caught: Annotated[bool | None, "whether eps_lower exceeds eps, so that the claim is refuted; null without runs"]
     eps_reachable: Annotated[float | None, "epsilon that such an audit finds where counts are as expected; null without runs"]
-    power: Annotated[float | None, "probability that such an audit finds more than eps; null without runs"]
+    power: Annotated[float | None, "probability that such an audit finds more than eps; null without runs", {"range": [0, 1]}]
     private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]
 
 

@@ -62,15 +62,17 @@ class Result:
     ]
     censored: Annotated[float, "share of answers above the cap", {"aggregate": "proportion"}]
     max_error: Annotated[float | None, "largest error of a pair; null where an answer is censored", {"aggregate": "max"}]
-    false_differ: Annotated[float | None, "share of tests on equal segments that say different; null without tests"]
+    false_differ: Annotated[
+        float | None, "share of tests on equal segments that say different; null without tests", {"range": [0, 1]}
+    ]
     false_differ_exact: Annotated[float | None, "the same as the binomial tail it is", {"formula": "private_edit.rates"}]
-    false_equal: Annotated[float | None, "share of tests on segments with one mismatch that say equal"]
+    false_equal: Annotated[float | None, "share of tests on segments with one mismatch that say equal", {"range": [0, 1]}]
     false_equal_exact: Annotated[float | None, "the same in closed form", {"formula": "private_edit.rates"}]
     false_differ_se: Annotated[float | None, "exact standard error of false_differ over the probes"]
     false_equal_se: Annotated[float | None, "exact standard error of false_equal"]
     tests: Annotated[float | None, "different tests that one answer takes, mean"]
     levels: Annotated[int | None, "heights of the tree, H + 1, which share the budget"]
-    flip: Annotated[float, "q, the probability with which a bit is flipped"]
+    flip: Annotated[float, "q, the probability with which a bit is flipped", {"range": [0, 1]}]
     flip_resolved: Annotated[bool, "whether a uniform double can fall below q"]
     flat_bound: Annotated[
         float, "n / (1 + e^eps), what the mean error of flat randomised response is at most", {"formula": "n / (1 + e^eps)"}

@@ -77,7 +77,7 @@ class Result:
         {"formula": "closed.displayed_bound"},
     ]
     bytes_per_string: Annotated[float, "what is kept of one string", {"unit": "bytes"}]
-    flip: Annotated[float, "q, the probability with which a bit is flipped"]
+    flip: Annotated[float, "q, the probability with which a bit is flipped", {"range": [0, 1]}]
     flip_resolved: Annotated[bool, "whether a uniform double can fall below q; below 2^-53 bits would go out as they are"]
     eps_bit: Annotated[float, "exact privacy loss for one bit of one string: moved bits times ln((1 - q) / q)"]
     private: Annotated[bool, "whether this is a release to hand out: never, simulated noise comes from a seed"]

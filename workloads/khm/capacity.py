@@ -17,6 +17,7 @@ import torch
 
 from workloads.khm.maths import best, growth, simulate, storage
 from workloads.shared import packs
+from workloads.shared.hopfield import separation
 
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
@@ -136,7 +137,7 @@ def _proved(params: list[Params]) -> list[growth.Capacity | None]:
 def _random(p: Params, ctx: Context) -> tuple[float, float, bool]:
     def code(n: int) -> torch.Tensor:
         """n memories of the point's kind."""
-        return best.random(p.d, n, ctx.generator("memories"))
+        return separation.random_unit(p.d, n, ctx.generator("memories"))
 
     if _simulated(p):
         return simulate.grow(lambda n: code(n).to(ctx.device), p.beta or 0.0, p.limit, p.updates)

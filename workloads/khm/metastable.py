@@ -54,9 +54,11 @@ class Params:
 class Result:
     """The sizes of the end states, and what the map did to lengths and angles."""
 
-    single_share: Annotated[float, "share of queries that end on one memory alone", {"aggregate": "mean"}]
-    few_share: Annotated[float, "share of queries that end on 2 to 5 memories"]
-    many_share: Annotated[float, "share of queries that end on more than 5 memories, or on none above the threshold"]
+    single_share: Annotated[float, "share of queries that end on one memory alone", {"aggregate": "mean", "range": [0, 1]}]
+    few_share: Annotated[float, "share of queries that end on 2 to 5 memories", {"range": [0, 1]}]
+    many_share: Annotated[
+        float, "share of queries that end on more than 5 memories, or on none above the threshold", {"range": [0, 1]}
+    ]
     support_mean: Annotated[float, "memories with a weight above 0 (alpha > 1) or 0.01 (softmax) at the end, mean"]
     support_max: Annotated[int, "most memories in one end state", {"aggregate": "max"}]
     entropy_mean: Annotated[float, "entropy of the last weights, mean over the queries", {"unit": "nats"}]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from workloads.khm.maths import best, making, onset, storage
 from workloads.shared import packs
-from workloads.shared.hopfield import retrieval, separation
+from workloads.shared.hopfield import retrieval, separation, symmetric_codes
 
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
@@ -123,7 +123,7 @@ def _rows(m: int) -> int:
 def _memories(code: str, d: int, m: int, ctx: Context) -> Tensor:
     """Coordinates (m, d) of a code; one that is random, searched or trained depends on the seed, and shares its data."""
     if code == "random":
-        return best.random(d, m, ctx.generator("memories"))
+        return separation.random_unit(d, m, ctx.generator("memories"))
     if code in best.MADE:
         return making.best_code(making.Recipe(method=code, d=d, m=m), ctx.generator, ctx.device)
     return best.build(code, d, m)
@@ -188,7 +188,7 @@ def _columns(
 
 def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dict[str, list[float | None]]:
     """Closed forms of a symmetric code under softmax; under entmax an error of 0 from β = 1/((α-1)Δ) on; null elsewhere."""
-    onsets = onset.distribution(code, d)
+    onsets = symmetric_codes.distribution(code, d)
     nothing: list[float | None] = [None] * len(params)
     if params[0].alpha != 1.0:
         zero = [
@@ -200,7 +200,7 @@ def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dic
         return {"error_exact": nothing, "beta_onset": nothing, "norm_onset": nothing}
     start = _onset(code, d)
     return {
-        "error_exact": [None if p.noise else onset.closed_error(p.beta, onsets, p.updates) for p in params],
+        "error_exact": [None if p.noise else symmetric_codes.closed_error(p.beta, onsets, p.updates) for p in params],
         "beta_onset": [start.beta] * len(params),
         "norm_onset": [start.norm] * len(params),
     }
@@ -208,6 +208,6 @@ def _closed(code: str, d: int, params: list[Params], deltas: list[float]) -> dic
 
 @functools.lru_cache(maxsize=256)
 def _onset(code: str, d: int) -> onset.Onset:
-    onsets = onset.distribution(code, d)
+    onsets = symmetric_codes.distribution(code, d)
     assert onsets is not None
     return onset.onset(onsets)

@@ -57,7 +57,7 @@ class Result:
     ]
     max_error: Annotated[float, "largest error of an output's entry, best of the restarts", {"finite": True, **FOUND}]
     rms_error: Annotated[float, "root of the mean square error, least of the restarts", {"aggregate": "rms", **FOUND}]
-    wins: Annotated[float, "share of restarts that succeeded"]
+    wins: Annotated[float, "share of restarts that succeeded", {"range": [0, 1]}]
     error_without: Annotated[float, "largest error where the prompt's tokens are the random ones that the solver starts from"]
     numbers_asked: Annotated[int, "numbers in the targets, N L d"]
     numbers_free: Annotated[int, "numbers in the prompt, p d"]

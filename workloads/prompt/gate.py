@@ -41,9 +41,13 @@ class Params:
 class Result:
     """The gate, and by how much each identity misses."""
 
-    gate_mean: Annotated[float, "share of attention on the prompt, mean over the context's queries", {"finite": True}]
-    gate_max: Annotated[float, "largest such share"]
-    gate_zero: Annotated[float, "p/(p + Z), what the share is for scores of 0 on the prompt, mean over the queries"]
+    gate_mean: Annotated[
+        float, "share of attention on the prompt, mean over the context's queries", {"finite": True, "range": [0, 1]}
+    ]
+    gate_max: Annotated[float, "largest such share", {"range": [0, 1]}]
+    gate_zero: Annotated[
+        float, "p/(p + Z), what the share is for scores of 0 on the prompt, mean over the queries", {"range": [0, 1]}
+    ]
     gate_rise: Annotated[float | None, "smallest change of a query's gate as a token is appended; null for one token"]
     identity_error: Annotated[float, "largest entry of O - (gate u + (1 - gate) a)", {"aggregate": "max", "finite": True}]
     relative_error: Annotated[

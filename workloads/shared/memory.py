@@ -28,15 +28,15 @@ class _LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """The operation's own result, its tensors counted; memory that was there before it is another's."""
-        old = {x.untyped_storage().data_ptr() for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)} - {*self._users}
+        old = {_key(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)} - {*self._users}
         result = func(*args, **(kwargs or {}))
         for x in tree_leaves(result):
-            if isinstance(x, Tensor) and x.untyped_storage().data_ptr() not in old:
+            if isinstance(x, Tensor) and _key(x) not in old:
                 self._count(x)
         return result
 
     def _count(self, x: Tensor) -> None:
-        address, size = x.untyped_storage().data_ptr(), x.untyped_storage().nbytes()
+        address, size = _key(x), x.untyped_storage().nbytes()
         if address not in self._users:
             self.now += size
             self.peak = max(self.peak, self.now)
@@ -48,3 +48,9 @@ class _LiveTensors(TorchDispatchMode):
         if not self._users[address]:
             del self._users[address]
             self.now -= size
+
+
+def _key(x: Tensor) -> int:
+    """What tells one piece of memory from another, that of tensors without any numbers (device meta) too."""
+    key: int = x.untyped_storage()._cdata
+    return key

@@ -24,7 +24,7 @@ from orchestrator.fitting.intervals import Array, Interval, student
 from orchestrator.fitting.laws import TINY, Space
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.collapse import KIND, SPREAD, Collapse
-from orchestrator.wording import level_text, shown, span, text
+from orchestrator.wording import level_text, setting, shown, span
 
 FEWEST = 3
 """Curves that a collapse must have."""
@@ -182,7 +182,7 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
     measured = [curve_data for _, curve_data in filled]
     space: Space = "log" if model.scale == "log" else "linear"
     short = [*case.unrepeated(rows, model.y), *_few(case, measured, model)]
-    reasons = [f"at {model.curves} = {text(key)}: {curve_data}" for key, curve in curves for curve_data in said(curve)]
+    reasons = [f"at {model.curves} = {setting(key)}: {curve_data}" for key, curve in curves for curve_data in said(curve)]
     if short:
         sentence = f"too little data: {'; '.join(short)}"
         return Finding(verdict="unmet", sentence=sentence, group=group, reasons=(*short, *reasons))

@@ -11,8 +11,8 @@ import polars as pl
 from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
 from orchestrator.claims.judged_law import drawable
+from orchestrator.claims.outlook.remedies import BRACKETS
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
-from orchestrator.claims.sentences import BRACKETS
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.errors import SpecError, nearest

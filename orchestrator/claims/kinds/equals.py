@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 
 from orchestrator.claims.case import Case, Region
 from orchestrator.claims.evidence import settled
-from orchestrator.claims.placing import NO_NUMBER, trusted
+from orchestrator.claims.placing import NO_NUMBER, Placed, reported, trusted
 from orchestrator.claims.series_of_rows import SEEDS
 from orchestrator.claims.verdict import Finding, jsonable
 from orchestrator.errors import SpecError, nearest
@@ -20,7 +20,7 @@ from orchestrator.fitting.aggregates import combine, expression
 from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.equals import KIND, Equals
 from orchestrator.spec.expressions import Expression
-from orchestrator.wording import count, level_text, shown, span, text
+from orchestrator.wording import count, level_text, setting, shown, span, text
 
 LISTED = 20
 TOGETHER = True
@@ -33,11 +33,13 @@ CLOSE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class TableEntry:
-    """One row of the table against the rows it means: the word, and what was found of it."""
+    """One row of the table against the rows it means: the word, what was found of it, and why."""
 
     word: str
     said: dict[str, Any]
     reason: str = ""
+    open: Mapping[str, Any] = field(default_factory=dict)
+    """Its interval against what the table allows, where that leaves it open."""
 
 
 def judge(case: Case) -> list[Finding]:
@@ -64,6 +66,8 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
         "offenders": [jsonable(offender) for offender in broken[:LISTED]],
         "entries": [jsonable(entry.said) for entry in entries],
     }
+    open_entries = [(_keys(entry.said), entry.open) for entry in entries if entry.open]
+    numbers |= {f"entry {keys}": ends for keys, ends in open_entries[:SHOWN]}
     sentence = _sentence(model, entries, level)
     reasons = tuple(dict.fromkeys(entry.reason for entry in entries if entry.reason))
     return Finding(verdict=word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
@@ -76,7 +80,7 @@ def _cell(value: Any) -> Any:
 def _entry(case: Case, model: Equals, row: Mapping[str, Any], rows: pl.DataFrame, level: float, steady: bool) -> TableEntry:
     keys = {name: value for name, value in row.items() if name != model.y}
     meant = _meant(case, keys, rows)
-    where = ", ".join(f"{name} = {text(value)}" for name, value in keys.items()) or "all rows"
+    where = ", ".join(f"{name} = {setting(value)}" for name, value in keys.items()) or "all rows"
     expected = row[model.y]
     ok = meant.filter(settled(meant) & meant[model.y].is_not_null())
     entry: dict[str, Any] = {**keys, "expected": expected}
@@ -130,7 +134,8 @@ def _number(
         return TableEntry(word="undecided", said={**entry, **ends}, reason=f"{NO_NUMBER}: a value at it is not finite")
     word, doubt = trusted(region.place(combined.low, combined.high), combined, region)
     reason = "; ".join(text for text in (reason, doubt, _pooled(ok, unit, how)) if text)
-    return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason=reason)
+    placed = reported(Placed(word=word, interval=combined, windows=()), region) if word == "undecided" else {}
+    return TableEntry(word=_less(word, lost), said={**entry, **ends}, reason=reason, open=placed)
 
 
 def _steady(case: Case, model: Equals, ok: pl.DataFrame) -> bool:
@@ -188,10 +193,13 @@ def _sentence(model: Equals, entries: list[TableEntry], level: float) -> str:
     return text
 
 
+def _keys(entry: Mapping[str, Any]) -> str:
+    """Which rows an entry means."""
+    names = [name for name in entry if name not in ("expected", "found", "low", "high")]
+    return ", ".join(f"{name} = {text(entry[name])}" for name in names) or "all rows"
+
+
 def _row(entry: Mapping[str, Any], level: float) -> str:
-    keys = ", ".join(
-        f"{name} = {text(value)}" for name, value in entry.items() if name not in ("expected", "found", "low", "high")
-    )
     ends = f" {span(entry['low'], entry['high'])} at {level_text(level)}" if "low" in entry else ""
     value_text = shown(entry["found"], 8) if isinstance(entry["found"], float) else str(entry["found"])
-    return f"{keys or 'all rows'}: {value_text}{ends}, expected {text(entry['expected'])}"
+    return f"{_keys(entry)}: {value_text}{ends}, expected {text(entry['expected'])}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from orchestrator.errors import SpecError
 from orchestrator.fitting.intervals import Array
 from orchestrator.results import conditions, frames
 from orchestrator.results.derived_columns import only, with_column
+from orchestrator.results.described import aggregate
 from orchestrator.spec.claim_kinds.holds import KIND
 from orchestrator.wording import count, level_text, plural, shown, text
 
@@ -102,7 +104,18 @@ def _exact(case: Case, rows: pl.DataFrame, outcome: RowTruths, group: dict[str, 
         reasons = (*_missing(rows, outcome), *_random(case, rows))
         return Finding(verdict="refuted", sentence=sentence, group=group, numbers=numbers, reasons=reasons)
     sentence = f"{KIND.of(claim)} is true of all {outcome.judged} rows with a result (relative tolerance {claim.tolerance:g})"
-    return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=_missing(rows, outcome))
+    reasons = (*_missing(rows, outcome), *_best(case, rows))
+    return Finding(verdict=outcome.word, sentence=sentence, group=group, numbers=numbers, reasons=reasons)
+
+
+def _best(case: Case, rows: pl.DataFrame) -> Iterator[str]:
+    """A caveat for each column of the condition that is the best of several units: each row is but one of them."""
+    unit = case.claim.unit or "seed"
+    params = [name for name, described in case.fields.items() if described.role == "param" and name in rows.columns]
+    for name in sorted(set(spoken(KIND.of(case.claim))) & {*case.fields} & {*rows.columns} - {*params}):
+        if case.best_of(rows, name, "arm", *params):
+            how = aggregate(case.fields, name)
+            yield f"{name} is called the {how} over {unit}s, and each row has that of one {unit}, which is random"
 
 
 def _by_chance(case: Case, rows: pl.DataFrame, outcome: RowTruths, group: dict[str, Any]) -> Finding:

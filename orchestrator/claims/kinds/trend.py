@@ -8,6 +8,7 @@ each counts as it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,7 @@ from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND as MODEL
 from orchestrator.spec.claim_kinds.trend import KIND
 from orchestrator.spec.claim_model import Claim
-from orchestrator.wording import level_text, shown, span, text
+from orchestrator.wording import level_text, setting, shown, span
 
 FEWEST = 3
 """Places that a trend must have."""
@@ -80,6 +81,8 @@ class Slope:
     against: tuple[int, ...]
     open: tuple[int, ...]
     reason: str = ""
+    step: Mapping[str, Any] | None = None
+    """The step that is least sure to go the way, as numbers of an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +137,15 @@ def _group(case: Case, group: dict[str, Any], rows: pl.DataFrame) -> Finding:
         word, reason = "undecided", best
     reasons += [reason] if reason else []
     numbers |= {
-        "trend": {
-            "estimate": slope.value, "low": slope.value - slope.half, "high": slope.value + slope.half,
-            "expected_low": 0.0 if way.sign > 0 else -float("inf"), "expected_high": float("inf") if way.sign > 0 else 0.0,
-        },
+        "trend": _against_zero(paths[0], way, slope.value, slope.half),
         "at": paths[0].at.tolist(),
         "values": paths[0].values.tolist(),
         "steps": len(paths[0].at) - 1,
         "against": len(slope.against),
         "open": len(slope.open),
     }  # fmt: skip
+    if slope.step is not None:
+        numbers["step"] = slope.step
     return Finding(
         verdict=word, sentence=_sentence(case, paths[0], slope), group=group, numbers=numbers, reasons=tuple(reasons)
     )
@@ -182,7 +184,8 @@ def _slope(path: Path, way: Way, level: float) -> Slope:
     fallen = risen < -max(path.contrast(weights, 1 - (1 - level) / k)[1], room)
     flat = way.slack == 0 and risen <= room  # no step falls, and none rises either
     word = "refuted" if against or fallen else "undecided" if unsure or flat else "supported"
-    return Slope(word=word, value=value, half=half, against=against, open=unsure, reason=_unsure(path, way, level, unsure))
+    reason, step = _unsure(path, way, level, unsure)
+    return Slope(word=word, value=value, half=half, against=against, open=unsure, reason=reason, step=step)
 
 
 def _steps(path: Path, way: Way, level: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -200,16 +203,32 @@ def _steps(path: Path, way: Way, level: float) -> tuple[tuple[int, ...], tuple[i
     return tuple(against), tuple(unsure)
 
 
-def _unsure(path: Path, way: Way, level: float, steps: tuple[int, ...]) -> str:
-    """A sentence on the step that is least sure to go the way; empty where all are."""
+def _unsure(path: Path, way: Way, level: float, steps: tuple[int, ...]) -> tuple[str, dict[str, Any] | None]:
+    """A sentence on the step that is least sure to go the way, and its interval; empty and None where all are."""
     if not steps:
-        return ""
+        return "", None
     k = len(path.at)
     ends = {i: path.contrast(_unit(k, i + 1) - _unit(k, i), level) for i in steps}
     i = min(ends, key=lambda i: way.sign * ends[i][0] - ends[i][1])
     step, half = ends[i]
+    room = way.room(path.values[i : i + 2])
+    if way.sign * step + half < -room:  # against the way by itself, not among all steps
+        half = path.contrast(_unit(k, i + 1) - _unit(k, i), 1 - (1 - level) / k)[1]
     where = f"from {shown(float(path.at[i]))} to {shown(float(path.at[i + 1]))}"
-    return f"the step {where} is {shown(step)} {span(step - half, step + half)}, which leaves its way open"
+    reason = f"the step {where} is {shown(step)} {span(step - half, step + half)}, which leaves its way open"
+    return reason, _against_zero(path, way, step, half, room)
+
+
+def _against_zero(path: Path, way: Way, value: float, half: float, room: float = 0.0) -> dict[str, Any]:
+    """An interval that must lie on the way's side of zero, as numbers; `room` is how far beyond it may lie."""
+    return {
+        "estimate": value,
+        "low": value - half,
+        "high": value + half,
+        "expected_low": -room if way.sign > 0 else -float("inf"),
+        "expected_high": float("inf") if way.sign > 0 else room,
+        "units": path.units if path.replicas is not None else 0,
+    }
 
 
 def _unit(k: int, i: int) -> Array:
@@ -235,8 +254,8 @@ def _parameters(case: Case, model: Claim, rows: pl.DataFrame) -> tuple[list[Path
     at, short, reasons = [], [], []
     for key, part in rows.drop_nulls([along]).sort(along).group_by([along], maintain_order=True):
         curve = case.series(part, model_fit.x, model_fit.y, law)
-        short += [f"at {along} = {text(key[0])} {lack}" for lack in lacking(case.claim, curve.series, (law,), least(law))]
-        reasons += [f"at {along} = {text(key[0])}: {item}" for item in said(curve)]
+        short += [f"at {along} = {setting(key[0])} {lack}" for lack in lacking(case.claim, curve.series, (law,), least(law))]
+        reasons += [f"at {along} = {setting(key[0])}: {item}" for item in said(curve)]
         series.append(curve)
         at.append(float(key[0]))
     if len(at) < FEWEST:

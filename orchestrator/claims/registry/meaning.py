@@ -46,7 +46,7 @@ def record(claim: Claim) -> dict[str, Any]:
 def meaning(claim: Claim, spec: Spec) -> Meaning:
     """What a claim means in that spec, at its size."""
     content = record(claim)
-    arms = [grid for grid in spec.grids() if grid.arm in _arms(claim, spec)]
+    arms = [grid for grid in spec.grids() if grid.arm in arms_of(claim, spec)]
     if claim.from_.startswith("sweep:"):
         arms = []  # its rows are another sweep's, whose own claims tell of them
     formulas = {grid.arm: _formulas(json.dumps(content), grid) for grid in arms}
@@ -68,7 +68,7 @@ def _scope(grid: Grid) -> Mapping[str, Any]:
     return {"fixed": written(dict(grid.fixed)), "axes": axes, "searched": list(grid.searched)}
 
 
-def _arms(claim: Claim, spec: Spec) -> frozenset[str]:
+def arms_of(claim: Claim, spec: Spec) -> frozenset[str]:
     """The arms that a claim speaks of: those that its condition or its kind names, else all."""
     labels = frozenset(grid.arm for grid in spec.grids())
     named_arms = {text for _, text, columns in claim.labels() if columns == ("arm",)}

@@ -32,21 +32,31 @@ class Decision:
         return any(f.verdict in words for j, f in enumerate(self.findings) if j not in self.refuted)
 
 
+def support(counts: Sequence[int], error: float) -> float:
+    """The level of an interval that supports."""
+    return 1 - error / max(sum(n > 0 for n in counts), 1)
+
+
+def refutation(counts: Sequence[int], error: float, refuted: int) -> float:
+    """The level of an interval that refutes, once so many are refuted."""
+    return 1 - error / max(sum(counts) - refuted, 1)
+
+
 def decide(counts: Sequence[int], judge: Judged, error: float, together: Sequence[bool]) -> list[Decision]:
     """The decisions on all claims; `counts` says how many intervals decide each, 0 where it takes no share.
 
     `together` says which judges have several intervals a finding. Each printed interval is at the level that decided it: a
     claim that is refuted at the level for support alone is undecided, by the wider interval.
     """
-    support, intervals = 1 - error / max(sum(n > 0 for n in counts), 1), max(sum(counts), 1)
-    decisions = [Decision(findings=list(judge(i, support, False)), level=support, shared=n > 0) for i, n in enumerate(counts)]
+    loose = support(counts, error)
+    decisions = [Decision(findings=list(judge(i, loose, False)), level=loose, shared=n > 0) for i, n in enumerate(counts)]
     shared = [i for i, n in enumerate(counts) if n > 0]
     confirmed, before = 0, -1
     while confirmed != before:
-        before, level = confirmed, 1 - error / max(intervals - confirmed, 1)
+        before, level = confirmed, refutation(counts, error, confirmed)
         for i in shared:
-            if decisions[i].open(loose=level < support):
-                same = level == support and not together[i]
+            if decisions[i].open(loose=level < loose):
+                same = level == loose and not together[i]
                 _confirm(decisions[i], decisions[i].findings if same else judge(i, level, True), level)
         confirmed = sum(len(decisions[i].refuted) for i in shared)
     for i in shared:

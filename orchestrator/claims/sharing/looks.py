@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+FEW = 3
+"""Looks that are all told."""
 Look = Mapping[str, Any]
 
 
@@ -38,9 +40,17 @@ def look_text(looks: Sequence[Look], look: int, whole: float) -> str:
     """A sentence on a look after the first; nothing for that."""
     if look == 1:
         return ""
-    before = ", then ".join(_sample(each) for each in looks[: look - 1])
+    before = _before(looks[: look - 1])
     share = f"{100 * error(look, whole):.3g} % of error, not {100 * whole:.3g} %"
     return f"this is look {look} at these claims, after {before}: it spends {share}"
+
+
+def _before(looks: Sequence[Look]) -> str:
+    """What was looked at before: the first and the last of many."""
+    first, last = looks[0], looks[-1]
+    if len(looks) <= FEW:
+        return ", then ".join(_sample(each) for each in looks)
+    return f"{_sample(first)}, {len(looks) - 2} others, then {_sample(last)}"
 
 
 def _sample(look: Look) -> str:

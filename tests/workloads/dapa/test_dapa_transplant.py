@@ -174,7 +174,7 @@ def test_no_dose_changes_nothing_and_places_name_their_units() -> None:
     assert (none.gain, none.perplexity_ratio, none.param_fraction) == (0, 1, 0)
     pair = tiny()
     units = {
-        place: dose._units(pair, dose.Params(place=place, count=1, **arguments), Context(0))  # type: ignore[arg-type]
+        place: dose._units(pair, dose.Params(location=place, count=1, **arguments), Context(0))
         for place in ("early", "middle", "late", "random", "ddmin")
     }
     assert [units[place] for place in ("early", "middle", "late")] == [{0}, {1}, {2}]

@@ -133,7 +133,7 @@ def test_random_codes_reach_what_poisson_predicts() -> None:
 
 def test_a_random_code_is_the_longest_start_that_meets_the_condition() -> None:
     (row,) = measure(Params(6, "random", beta=9.0), seeds=[4])
-    m, code = int(row["capacity"]), best.random(6, 200, Context(seed=4).generator("memories"))
+    m, code = int(row["capacity"]), separation.random_unit(6, 200, Context(seed=4).generator("memories"))
     deltas = [float(separation.delta(code[:n])) for n in (m, m + 1)]
     assert m <= storage.memories_allowed(deltas[0], 9.0)
     assert m + 1 > storage.memories_allowed(deltas[1], 9.0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from workloads.khm.maths import best, onset, simulate, storage
-from workloads.shared.hopfield import known_codes, retrieval, separation
+from workloads.shared.hopfield import known_codes, retrieval, separation, symmetric_codes
 
 # code, d: printed beta, onset and its length (arXiv:2410.23126; scalar equations solved apart from this code).
 TABLE = {
@@ -26,9 +26,9 @@ TABLE = {
 }
 
 
-def law(code: str, d: int) -> onset.Distribution:
+def law(code: str, d: int) -> symmetric_codes.Distribution:
     """The distance distribution of a code that has one."""
-    found = onset.distribution(code, d)
+    found = symmetric_codes.distribution(code, d)
     assert found is not None
     return found
 
@@ -158,5 +158,5 @@ def test_lambert_refuses_the_other_branch() -> None:
 
 def test_a_closed_error_ends_on_the_fixed_point() -> None:
     code = law("simplex", 7)
-    along = 1 - onset.closed_error(5.0, code, updates=500)
-    assert onset.response(5.0 * along, code) == pytest.approx(along, rel=1e-12)
+    along = 1 - symmetric_codes.closed_error(5.0, code, updates=500)
+    assert symmetric_codes.response(5.0 * along, code) == pytest.approx(along, rel=1e-12)

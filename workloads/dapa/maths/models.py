@@ -56,13 +56,13 @@ def pair(recipes: Recipes, scope: Scope, ctx: Context) -> tuple[Stack, Stack]:
 
 def bases(recipes: Recipes, ctx: Context) -> dict[str, Tensor]:
     """The bases and targets (BLOCK, P) of the block of the point's seed."""
-    return ctx.shared(_key("base", recipes, ctx), lambda: _bases(recipes, ctx))  # type: ignore[no-any-return]
+    return ctx.shared(_key("base", recipes, ctx), lambda: _bases(recipes, ctx))
 
 
 def donors(recipes: Recipes, scope: Scope, ctx: Context) -> Tensor:
     """The donors (BLOCK, P) of the block of the point's seed, aligned in a scope."""
     key = _key("donor", recipes, ctx) | {"scope": scope, "align_steps": recipes.align_steps}
-    return ctx.shared(key, lambda: _donors(recipes, scope, ctx))  # type: ignore[no-any-return]
+    return ctx.shared(key, lambda: _donors(recipes, scope, ctx))
 
 
 def _key(model: str, recipes: Recipes, ctx: Context) -> dict[str, Any]:

@@ -42,11 +42,11 @@ def initial(layers: int, width: int, generator: torch.Generator) -> Stack:
     return model | {"embedding": torch.randn(shapes["embedding"], generator=generator) / math.sqrt(width)}
 
 
-def logits(target: Stack, tokens: Tensor, donor: Stack | None = None, chosen: Chosen | None = None) -> Tensor:
+def logits(target: Stack, tokens: Tensor, donor: Stack | None = None, from_donor: Chosen | None = None) -> Tensor:
     """The logits (M, R, T, TOKENS) of rows (M, R, T).
 
-    With a donor, the projections that `chosen` names are the donor's in the rows and layers where it is true: many subsets in
-    one pass, no weight copied. A projection that is chosen nowhere is worked out once.
+    With a donor, the projections that `from_donor` names are the donor's in the rows and layers where it is true: many subsets
+    in one pass, no weight copied. A projection that is the donor's nowhere is worked out once.
     """
     rows, layers = tokens.shape, sum(name.endswith(".gate") for name in target)
     models = torch.arange(rows[0], device=tokens.device)[:, None, None]
@@ -55,9 +55,9 @@ def logits(target: Stack, tokens: Tensor, donor: Stack | None = None, chosen: Ch
     for layer in range(layers):
 
         def projected(name: str, x: Tensor, layer: int = layer) -> Tensor:
-            """The projection of x (M, R T, ·), row by row of the model that is chosen."""
+            """The projection of x (M, R T, ·), row by row of the model that is from_donor."""
             own = torch.bmm(x, target[f"{layer}.{name}"])
-            where = None if chosen is None else chosen.get(name)
+            where = None if from_donor is None else from_donor.get(name)
             if donor is None or where is None:
                 return own
             other = torch.bmm(x, donor[f"{layer}.{name}"])

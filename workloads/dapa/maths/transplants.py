@@ -104,8 +104,8 @@ class Transplants:
         """The logits (subsets, P, 9, TOKENS) of sentences (P, 10) under each subset, in one pass."""
         rows = sentences[:, :-1].repeat(len(subsets), 1)[None]
         with torch.no_grad():
-            both = network.logits(self.target, rows, self.donor, self._chosen(subsets, len(sentences)))
-        return both.view(len(subsets), len(sentences), *both.shape[2:])
+            logits = network.logits(self.target, rows, self.donor, self._from_donor(subsets, len(sentences)))
+        return logits.view(len(subsets), len(sentences), *logits.shape[2:])
 
     def behaviour(self, model: Stack) -> Behaviour:
         """How a stack of one model behaves on restricted and on benign prompts."""
@@ -124,15 +124,15 @@ class Transplants:
     def _refused(self, subsets: Sequence[Units]) -> Tensor:
         return says(self.logits(subsets, self.restricted), self.restricted).mean(-1)
 
-    def _chosen(self, subsets: Sequence[Units], rows: int) -> dict[str, Tensor]:
+    def _from_donor(self, subsets: Sequence[Units], rows: int) -> dict[str, Tensor]:
         """Which projections are the donor's, (subsets · rows, L) each."""
-        chosen = {part: torch.zeros(len(subsets), self.layers, dtype=torch.bool) for part in network.MLP}
+        from_donor = {part: torch.zeros(len(subsets), self.layers, dtype=torch.bool) for part in network.MLP}
         for index, subset in enumerate(subsets):
             for name in self.names(subset):
                 layer, _, part = name.partition(".")
-                chosen[part][index, int(layer)] = True
+                from_donor[part][index, int(layer)] = True
         device = self.restricted.device
-        return {part: where.to(device).repeat_interleave(rows, 0) for part, where in chosen.items() if where.any()}
+        return {part: where.to(device).repeat_interleave(rows, 0) for part, where in from_donor.items() if where.any()}
 
 
 def says(logits: Tensor, sentences: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ import functools
 import math
 from difflib import get_close_matches
 
-import torch
 from torch import Tensor
 
 from workloads.shared.hopfield import bounds, known_codes
@@ -128,13 +127,3 @@ def _optimal(d: int, m: int) -> Tensor:
             f"it has {listed}."
         )
     return code
-
-
-def random(d: int, m: int, generator: torch.Generator) -> Tensor:
-    """m independent memories (m, d), uniform on the unit sphere; the first ones stay the same when m grows.
-
-    Drawn in blocks of 64: one draw of another length would give other numbers.
-    """
-    blocks = [torch.randn(64, d, dtype=torch.float64, generator=generator) for _ in range(-(-m // 64))]
-    x = torch.cat(blocks)[:m]
-    return x / x.norm(dim=-1, keepdim=True)

@@ -101,20 +101,20 @@ def factored(queries: Tensor, keys: Tensor, kernel: Kernel, weights: Tensor) -> 
     return Attention(apply, transpose, weights.shape[-1])
 
 
+def positive(rows: Tensor, scale: float, directions: Tensor) -> Tensor:
+    """Positive random features exp(ω.x - |x|²/2) (..., features, n) of x = √scale rows, for directions ω (features, d)."""
+    x = math.sqrt(scale) * rows
+    return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
+
+
 def performer(queries: Tensor, keys: Tensor, scale: float, directions: Tensor) -> Attention:
-    """Positive random features exp(ω.x - |x|²/2) of x = √scale q, k, for standard normal directions ω (features, d).
+    """Attention by positive random features of queries and keys, for standard normal directions ω (features, d).
 
-    Choromanski et al. 2021, arXiv:2009.14794, lemma 1: their mean over ω is exp(scale q.k).
+    Choromanski et al. 2021, arXiv:2009.14794, lemma 1: the mean of their products over ω is exp(scale q.k).
     """
-    root = math.sqrt(scale)
-
-    def features(rows: Tensor) -> Tensor:
-        """Positive random features of rows."""
-        x = root * rows
-        return torch.exp(directions @ x.mT - x.square().sum(-1)[..., None, :] / 2)
-
     count = directions.shape[0]
-    return factored(queries, keys, blockwise(features, count), directions.new_full((count,), 1 / count))
+    kernel = blockwise(lambda rows: positive(rows, scale, directions), count)
+    return factored(queries, keys, kernel, directions.new_full((count,), 1 / count))
 
 
 def nystroem(queries: Tensor, keys: Tensor, scale: float, landmarks: int) -> Attention:

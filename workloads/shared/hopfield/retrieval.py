@@ -134,16 +134,25 @@ def _state(x: Tensor, memories: Tensor, beta: Tensor, alpha: float) -> _State:
 
 
 def errors(weights: Tensor, memories: Tensor, first: int = 0) -> Tensor:
-    """‖Σ_k p_k ξ_k - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i.
+    """‖Σ_k p_k ξ_k - ξ_μ‖ (p, q) where query i belongs to memory μ = first + i, to relative precision."""
+    return deviations(weights, memories, first).norm(dim=-1)
 
-    Written as ‖Σ_{k≠μ} p_k(ξ_k - ξ_μ)‖, which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16).
+
+def deviations(weights: Tensor, memories: Tensor, first: int = 0, missing: Tensor | None = None) -> Tensor:
+    """Σ_k p_k ξ_k - ξ_μ (p, q, d) where query i belongs to memory μ = first + i.
+
+    Written as Σ_{k≠μ} p_k(ξ_k - ξ_μ), which keeps relative precision where p_μ rounds to 1 (errors far below 1e-16). Weights
+    that do not sum to 1 say in `missing` (p, q) what their own memory lacks beside them, 1 - Σ p.
     """
     q = weights.shape[-2]
     rows = torch.arange(q, device=weights.device)
     without_own = weights.clone()
     without_own[..., rows, rows + first] = 0.0
     own = memories[..., first : first + q, :]
-    return (read(without_own, memories) - without_own.sum(-1, keepdim=True) * own).norm(dim=-1)
+    lacking = without_own.sum(-1, keepdim=True)
+    if missing is not None:
+        lacking = lacking + missing[..., None]
+    return read(without_own, memories) - lacking * own
 
 
 def _column(beta: Tensor | float) -> Tensor | float:

@@ -17,6 +17,16 @@ def normalise(x: Tensor) -> Tensor:
     return x / x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
 
 
+def random_unit(d: int, m: int, generator: torch.Generator) -> Tensor:
+    """m independent memories (m, d), uniform on the unit sphere; the first ones stay the same when m grows.
+
+    Drawn in blocks of 64: one draw of another length would give other numbers.
+    """
+    blocks = [torch.randn(64, d, dtype=torch.float64, generator=generator) for _ in range(-(-m // 64))]
+    x = torch.cat(blocks)[:m]
+    return x / x.norm(dim=-1, keepdim=True)
+
+
 def even(x: Tensor, axis: int = -1) -> Tensor:
     """The tensor with a zero appended where that axis is odd.
 

@@ -1,0 +1,1 @@
+"""Mathematics of the efficient retrieval maps: masks, forms, kernels, bounds, counted operations and small trainings."""

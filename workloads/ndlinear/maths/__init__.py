@@ -1,0 +1,1 @@
+"""The mathematics of layers that work mode by mode: counts, products, Kronecker floors, regressions, small networks."""
