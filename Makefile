@@ -28,7 +28,7 @@ help:  ## List what can be made
 setup: $(VENV)/.dev  ## Install the project and its tools into .venv
 
 run: $(VENV)/.run  ## Measure one small sweep, judge its claims, write its report
-	$(BIN)/lawsweep run sweeps/khm_capacity.yaml --size smoke
+	$(BIN)/lawsweep run sweeps/khm_recall.yaml --size smoke
 
 test: $(VENV)/.dev browser  ## All that CI runs: formats, lints, types, import contracts, every test, coverage
 	$(BIN)/coverage erase

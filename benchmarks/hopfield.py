@@ -69,7 +69,7 @@ def held(size: int = LARGE) -> dict[str, int]:
     """
     shapes = (Shape("dense", size, size, 16), Shape("random", size, size, 16, keep=32), Shape("top_k", size, size, 16, keep=8))
     numbers = {
-        shape.variant: memory.peak_bytes(calls.forward(shape, calls.drawn(shape, Context(0), torch.float32))) // 4
+        shape.variant: memory.peak_bytes(calls.forward(shape, calls.inputs_of(shape, Context(0), torch.float32))) // 4
         for shape in shapes
     }
     whole = retrieval.Params(d=4, m=size, beta=4.0)

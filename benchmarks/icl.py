@@ -42,8 +42,8 @@ def seconds(call: Callable[[], object], rounds: int = 3) -> float:
 
 
 def tokens() -> Iterator[Target]:
-    """Literal against collapsed tokens."""
-    task = construction.start(LITERAL, [Context(0), Context(1)])
+    """Literal against collapsed tokens, of eight problems."""
+    task = construction.start(LITERAL, [Context(seed) for seed in range(8)])
     ways = [dataclasses.replace(LITERAL, tokens=kind) for kind in ("collapsed", "literal")]
     built = construction.build(LITERAL, task.x)
     cheap, dear = (seconds(lambda p=p: construction.applied(p, built, task, task.query)) for p in ways)  # type: ignore[misc]
@@ -84,11 +84,11 @@ def trainings() -> Iterator[Target]:
     stack, alone = (min(times) for times in zip(*pairs, strict=True))
     yield Target(says=f"{MODELS} trainings in a stack : one at a time, a model", value=stack / alone, limit=1 / 2.5)
     print(f"a step of a model takes {1e3 * stack:.2f} ms of a stack, {1e3 * alone:.2f} ms alone", flush=True)
-    for precision, limit in (("float32", 1e-5), ("float64", 1e-10)):
-        p = dataclasses.replace(TRAINED, precision=precision, steps=50)
+    short = dataclasses.replace(TRAINED, steps=50)
+    for p, limit in ((short, 1e-5), (dataclasses.replace(short, precision="float64"), 1e-10)):
         together, single = (_weights(p, seeds) for seeds in (range(MODELS), [0]))
         away = float((together[0] - single[0]).norm() / single[0].norm())
-        yield Target(says=f"alone and stacked after 50 steps, {precision}", value=away, limit=limit, unit="")
+        yield Target(says=f"alone and stacked after 50 steps, {p.precision}", value=away, limit=limit, unit="")
 
 
 def _weights(p: trained.Params, seeds: Sequence[int]) -> torch.Tensor:

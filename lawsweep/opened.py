@@ -63,6 +63,11 @@ class Opened:
         found_curves = self._sweep(sweep, size).boundaries
         return pl.DataFrame() if found_curves is None else found_curves
 
+    def fronts(self, sweep: str, size: str | None = None) -> pl.DataFrame:
+        """The fronts of a sweep that searched towards several goals: a row a point that no other beats, with its goals."""
+        points = self._sweep(sweep, size).fronts
+        return pl.DataFrame() if points is None else points
+
     def figures(self, sweep: str, size: str | None = None) -> pl.DataFrame:
         """The figures of a sweep: name, title, caption, and the chart as Vega-Lite."""
         from orchestrator.figures.of_sweep import drawings

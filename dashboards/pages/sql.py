@@ -62,7 +62,8 @@ def _tables(cache: Cache) -> list[View]:
         tables.append({"name": identifier, "kind": "workload", "columns": _described(cache, name)})
     sweeps = [str(record["sweep"]) for record in cache.store.plans()]
     tables += [{"name": i, "kind": "sweep", "columns": []} for i in sql_views.identifiers(set(sweeps)).values()]
-    return tables + [{"name": n, "kind": "store", "columns": []} for n in ("points", "plans", "claims", "runs", "boundaries")]
+    own = ("points", "plans", "claims", "runs", "boundaries", "fronts")
+    return tables + [{"name": name, "kind": "store", "columns": []} for name in own]
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ from orchestrator.fitting.fits import FittedLaw
 from orchestrator.fitting.intervals import Array, interval
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
+from orchestrator.wording import shown
 
 ENDS = ("y", "low", "high")
 
@@ -62,6 +63,14 @@ def summary(fitted: FittedLaw) -> dict[str, Any]:
         "lack_of_fit": fitted.lack,
         "noisy": fitted.series.noisy,
     }
+
+
+def reach(fitted: FittedLaw) -> str:
+    """How far x goes, and whether the law is rejected over it: what an exponent is worth."""
+    near = fitted.series.near
+    length = f"{near.decades:.2g} decades of x" if near.x[0] > 0 else f"x from {shown(float(near.x[0]))}"
+    missed = f"; the law is rejected: it misses by more than the noise (p = {fitted.lack:.2g})" if fitted.rejected else ""
+    return f"over {length}{missed}"
 
 
 def drawable(fitted: FittedLaw, case: Case, rows: pl.DataFrame) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def condition(spec: Spec, claim: Claim, rows: pl.DataFrame | None) -> str:
         return conditions.tolerant(text, claim.tolerance, rows)
     nulls, status = conditions.asks_for_nulls(text, moved), "status" in conditions.columns(text)
     whole = conditions.tolerant(text, claim.tolerance, rows, frozenset() if status else moved)
-    name = spec.search.names[0] if spec.search is not None and len(spec.search.names) == 1 else ""
+    positions = spec.search.model.finds if spec.search is not None else ()
+    name = positions[0] if len(positions) == 1 else ""
     needed = {
         f"{name}_lower",
         f"{name}_upper",
@@ -148,12 +149,14 @@ def searched(spec: Spec, claim: Claim) -> frozenset[str]:
     if claim.from_ != "boundary" or spec.search is None:
         return frozenset()
     derived = {name: formula for grid in spec.grids() for name, formula in grid.derive.items()}
-    moved: frozenset[str] = frozenset(spec.search.names)
+    moved: frozenset[str] = frozenset(spec.search.model.finds)
     while more := {name for name, formula in derived.items() if name not in moved and formula.names & moved}:
         moved |= more
     return moved
 
 
+INCOMPLETE = "incomplete"
+"""How a search for a front ends whose volume depends on points that failed."""
 FARTHER = (1e-6, 0.5, 9.0, 1e6)
 """How far beyond an edge, in parts of it, a condition is conditions_there."""
 
@@ -167,10 +170,24 @@ def _with_edges(spec: Spec, name: str, whole: str, moved: frozenset[str], rows: 
     cases = []
     for status, edge in (("above", f"{name}_lower"), ("below", f"{name}_upper")):
         places = [_beyond(edge, step, whole_number, up=status == "above") for step in FARTHER]
-        conditions_there = [replaced(spelt, [name], partial(_at, at)) for at in places]
-        each = f"CASE WHEN {' AND '.join(conditions_there)} THEN TRUE WHEN NOT ({' OR '.join(conditions_there)}) THEN FALSE END"
-        cases.append(f"WHEN status = '{status}' THEN ({each})")
-    return f"(CASE WHEN {name} IS NOT NULL THEN {whole} {' '.join(cases)} ELSE {whole} END)"
+        cases.append(_everywhere(status, spelt, name, places))
+    return f"(CASE {_between_ends(spelt, name, rows)}WHEN {name} IS NOT NULL THEN {whole} {' '.join(cases)} ELSE {whole} END)"
+
+
+def _everywhere(status: str, condition: str, name: str, places: Sequence[str]) -> str:
+    """The case of rows of a status: what a condition is at all of these places, null where it differs among them."""
+    conditions_there = [replaced(condition, [name], partial(_at, at)) for at in places]
+    each = f"CASE WHEN {' AND '.join(conditions_there)} THEN TRUE WHEN NOT ({' OR '.join(conditions_there)}) THEN FALSE END"
+    return f"WHEN status = '{status}' THEN ({each})"
+
+
+def _between_ends(condition: str, name: str, rows: pl.DataFrame) -> str:
+    """The case of a volume that failed points leave open: it lies anywhere between its ends, of which one may be infinite."""
+    if not (rows["status"].cast(pl.String) == INCOMPLETE).any():
+        return ""
+    low, high = f"{name}_lower", f"{name}_upper"
+    places = [low, *(f"least({high}, {_beyond(low, step, whole=False, up=True)})" for step in FARTHER)]
+    return f"{_everywhere(INCOMPLETE, condition, name, places)} "
 
 
 def _at(text: str, name: str) -> str:

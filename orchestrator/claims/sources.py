@@ -96,21 +96,21 @@ def boundaries(sweep: StoredSweep) -> Source:
 def boundary(spec: Spec, rows: pl.DataFrame, fields: Columns) -> Source:
     """A table of boundaries as rows of claims: one a point without noise, settled where there is a position."""
     assert spec.search is not None
-    along = spec.search.names
+    along = spec.search.model.finds
     params = {name: field for name, field in fields.items() if field.role == "param" and name in rows.columns}
     described = {name: field for name, field in params.items() if name not in along}
     for name in along:
-        about = params.get(name, Described(name=name, role="param", says=name))
+        about = params.get(name)
         described[name] = Described(
             name=name,
             role="result",
-            says=f"{about.says}, as the search found it",
-            unit=about.unit,
+            says=f"{about.says}, as the search found it" if about else "what the front dominates, up to its reference",
+            unit=about.unit if about else "",
             seedless="true",  # its bracket, not other seeds, says how well it is known
         )
     described["evaluations"] = Described(name="evaluations", role="result", says="assignments that the search measured")
     brackets = {end(name): f"{name}_{word}" for name in along for end, word in ((lower, "lower"), (upper, "upper"))}
-    for name in {*spec.search.model.place_columns} - {*brackets.values()}:
+    for name in {*spec.search.model.place_columns} - {*brackets.values(), *along}:
         described[name] = Described(name=name, role="result", says="beside the position that the search found", seedless="true")
     settled = rows.with_columns(
         *(pl.lit(value).alias(name) for name, value in {"seed": 0, "step": 0, "final": True}.items()),

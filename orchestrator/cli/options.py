@@ -32,11 +32,11 @@ def size_names(context: click.Context, param: click.Parameter, incomplete: str) 
     from orchestrator.spec.parsing import sizes
 
     # Click leaves what stands before an unfinished option in `args`, whether or not a parameter would take it.
-    given = [context.params.get(name) or () for name in ("specs", "spec", "sweep")]
-    named = [word for words in (*given, context.args) for word in ([words] if isinstance(words, str) else words)]
+    parsed_words = [context.params.get(name) or () for name in ("specs", "spec", "sweep")]
+    references = [word for words in (*parsed_words, context.args) for word in ([words] if isinstance(words, str) else words)]
     names: list[str] = []
     store = _store_of(context)
-    for reference in named:
+    for reference in references:
         with suppress(SweepError):
             names += sizes(reference)
         names += [str(plan["size"]) for plan in store.plans(Path(reference).stem)] if store is not None else []

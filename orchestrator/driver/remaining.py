@@ -29,17 +29,17 @@ def missing(plan: Plan, store: Store, retry: bool = False) -> list[int]:
 def refuse_near(spec: Spec, plan: Plan, store: Store) -> None:
     """Raise SpecError where a point would be taken for one of the store whose values differ by more than rounding."""
     floats = [field.name for field in plan.workload.params if field.kind is float]
-    held = store.settings(plan.workload.name, plan.workload.version, floats)
-    for name in floats if held.num_rows else ():
-        if name not in held.column_names:
+    stored_points = store.settings(plan.workload.name, plan.workload.version, floats)
+    for name in floats if stored_points.num_rows else ():
+        if name not in stored_points.column_names:
             continue
-        planned = pa.table({"point": point_ids.numbers(plan.ids), "here": pa.array(plan.params[name], pa.float64())})
-        pairs = planned.join(held.select(["point", name]), "point", join_type="inner")
-        here, there = (pairs[side].to_numpy() for side in ("here", name))
-        near = np.flatnonzero(np.abs(here - there) > ROUNDING * np.spacing(np.abs(here)))
+        planned = pa.table({"point": point_ids.numbers(plan.ids), "planned_value": pa.array(plan.params[name], pa.float64())})
+        pairs = planned.join(stored_points.select(["point", name]), "point", join_type="inner")
+        planned_values, stored_values = (pairs[side].to_numpy() for side in ("planned_value", name))
+        near = np.flatnonzero(np.abs(planned_values - stored_values) > ROUNDING * np.spacing(np.abs(planned_values)))
         if len(near):
             key_line = next((grid.places[name] for grid in spec.grids() if name in grid.places), spec.where())
-            values = f"{float(here[near[0]])!r}, and the store has rows of {float(there[near[0]])!r}"
+            values = f"{float(planned_values[near[0]])!r}, and the store has rows of {float(stored_values[near[0]])!r}"
             raise SpecError(
                 f"{key_line}: values of '{name}' must differ from those in store {store.path} within their first "
                 f"{SETTING_DIGITS} digits, or not at all, but got {values}, which would be one point; write that one, choose "

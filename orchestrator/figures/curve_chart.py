@@ -84,7 +84,7 @@ def _panel(figure: Figure, data: CurveData, x: alt.X) -> Any:
 
 
 def _axis(channel: Any, axis: str, figure: Figure, column: str, data: CurveData, fields: Columns) -> Any:
-    title = axis_title(column, fields)
+    title = axis_title(figure, axis, column, fields)
     logarithmic = axis in figure.log
     if axis == "y" and logarithmic:
         powers = _powers(data)
@@ -237,9 +237,9 @@ def _lines(figure: Figure, data: CurveData, x: alt.X, y: alt.Y, traced: bool) ->
     if data.laws:
         base = _chart(figure, data.laws, "laws")
         ink = color if figure.color is not None and any(p["color"] for p in data.laws) else alt.value(INK)
-        told = {"strokeDash": _dashes(data)} if laws_share(data) else {}
+        dash_encoding = {"strokeDash": _dashes(data)} if laws_share(data) else {}
         law = base.mark_line(strokeWidth=1.8, opacity=0.85)
-        layers.append(law.encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"], **told))
+        layers.append(law.encode(x=x, y=y, color=ink, detail=["curve:N", "label:N"], **dash_encoding))
     if traced and data.traces:
         trace = _chart(figure, data.traces, "traces").mark_line(strokeWidth=1, opacity=0.6)
         layers.append(trace.encode(x=x, y=y, color=color, detail=["curve:N"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.results.described import Columns
+from orchestrator.spec.figure_model import Figure
 
 # Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -50,7 +51,10 @@ def styled(whole: Any) -> Any:
     )  # fmt: skip
 
 
-def axis_title(column: str, fields: Columns) -> str:
-    """The column, with its unit where it has one."""
+def axis_title(figure: Figure, axis: str, column: str, fields: Columns) -> str:
+    """What the figure's file writes at the axis, else the column, with its unit where it has one."""
+    said: str = getattr(figure.labels, axis)
+    if said:
+        return said
     unit = fields[column].unit if column in fields else ""
     return f"{column} ({unit})" if unit else column

@@ -6,6 +6,7 @@ The form and the loss are those of Hoffmann et al. 2022 (approach 3): L = E + A 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Configurations:
     second: Array
     loss: Array
 
-    def at(self, index: Array) -> Configurations:
+    def at(self, index: Any) -> Configurations:
         """Some of the configurations, or one of them several times."""
         return Configurations(first=self.first[index], second=self.second[index], loss=self.loss[index])
 
@@ -78,14 +79,15 @@ def quantity(thetas: Array, name: str) -> Array:
     floor, first, first_decay, second, second_decay = thetas.T
     total = first_decay + second_decay
     share = second_decay / np.where(np.abs(total) < 1e-12, np.nan, total)
-    return {
+    numbers: dict[str, Array] = {
         "floor": floor,
         "first_prefactor": first,
         "first_decay": first_decay,
         "second_prefactor": second,
         "second_decay": second_decay,
         "compute_exponent": share,
-    }[name]
+    }
+    return numbers[name]
 
 
 def outer(value: float, name: str) -> float:

@@ -21,6 +21,8 @@ CLOSE = 1e-3
 TURNS = 30
 HALVINGS = 24
 HUGE = 1e150
+COLLAPSED = 0.2
+"""Part of the half-width that an end must be away: nearer the search was stuck on a ridge, and that side is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def ends(misses: Callable[[Array], Array], theta: Array, index: int, half: float
     """
     profile = Profile(misses=misses, theta=theta, index=index, half=half)
     low, high = (_end(profile, sign, half / error) for sign in (-1.0, 1.0))
-    return low, high
+    value = profile.at(0.0)
+    return low if value - low >= COLLAPSED * half else -float("inf"), high if high - value >= COLLAPSED * half else float("inf")
 
 
 def _end(profile: Profile, sign: float, room: float) -> float:

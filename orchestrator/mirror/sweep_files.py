@@ -21,6 +21,7 @@ ROWS, PLAN, ABOUT = "results.parquet", "plan.parquet", "sweep.json"
 TABLES = (ROWS, PLAN)
 FILES = (*TABLES, ABOUT)
 BOUNDARIES = "boundaries.parquet"
+FRONTS = "fronts.parquet"
 CURVES = "curves.json"
 SAID = ("claims", "verdicts")
 PIECE = 65_536  # rows written at once
@@ -48,8 +49,8 @@ def told(sweep: StoredSweep, folder: Path) -> dict[str, Path]:
         "verdicts": list(sweep.verdicts) or None,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, default=str))
-    boundaries = store.boundaries_path(name, sweep.size)
-    files = {ABOUT: folder / ABOUT, **({BOUNDARIES: boundaries} if boundaries.exists() else {})}
+    of_searches = {BOUNDARIES: store.boundaries_path(name, sweep.size), FRONTS: store.fronts_path(name, sweep.size)}
+    files = {ABOUT: folder / ABOUT, **{file: path for file, path in of_searches.items() if path.exists()}}
     own = store.path / "reports" / f"{name}.{sweep.size}"
     report = own if own.exists() else store.path / "reports" / name
     # A report that was not kept by its size is that of the size which was judged last.

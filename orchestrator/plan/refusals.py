@@ -19,9 +19,9 @@ def refuse(spec: Spec, plan: Plan, needs: bool = False) -> None:
         return
     points = dict.fromkeys(zip(*plan.params.values(), strict=True))
     for values in points:
-        named = dict(zip(plan.params, values, strict=True))
+        params = dict(zip(plan.params, values, strict=True))
         try:
-            refuses(workload.module.Params(**workload.inside(named)))
+            refuses(workload.module.Params(**workload.inside(params)))
         except ImportError as error:
             if needs:
                 raise SpecError(f"{spec.where()}: {error}") from error

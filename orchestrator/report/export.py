@@ -67,9 +67,10 @@ def write(
 
 
 def _tables(sweep: StoredSweep, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, bytes]]:
-    """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries) as LaTeX too."""
+    """All rows as CSV and Parquet; what a paper prints (summary, verdicts, boundaries, fronts) as LaTeX too."""
     yield from _files("results", frames.shown(sweep.measured))
-    tables = {"summary": summary(sweep.rows, sweep.fields), "verdicts": judged(verdicts), "boundaries": sweep.boundaries}
+    of_searches = {"boundaries": sweep.boundaries, "fronts": sweep.fronts}
+    tables = {"summary": summary(sweep.rows, sweep.fields), "verdicts": judged(verdicts), **of_searches}
     for name, table in tables.items():
         if table is not None and table.width:
             yield from _files(name, table)

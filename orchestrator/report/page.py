@@ -111,7 +111,7 @@ def page(sweep: StoredSweep, verdicts: Sequence[Verdict], figures: Sequence[tupl
         "question": spec.question,
         "source": spec.source,
         "workload": spec.workload,
-        "verdicts": [_verdict(v) for v in verdicts],
+        "verdicts": [_verdict(v) for v in sorted(verdicts, key=lambda v: v.basis != "quoted")],
         "tally": tally_text(tallies((v.basis, v.verdict) for v in verdicts)) or "no claim",
         "checks": sweep.checks,
         "guarded": check_tally(sweep.checks),

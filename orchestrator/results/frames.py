@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
@@ -133,7 +134,15 @@ def _measured(store: Store, workload: str) -> pl.LazyFrame:
 
 def boundaries(store: Store, record: Mapping[str, Any]) -> pl.DataFrame | None:
     """What the search of a planned sweep found, a row a curve; None where it has found nothing yet."""
-    path = store.boundaries_path(record["sweep"], record["size"])
+    return _table_at(store.boundaries_path(record["sweep"], record["size"]))
+
+
+def fronts(store: Store, record: Mapping[str, Any]) -> pl.DataFrame | None:
+    """The fronts that the search of a planned sweep found, a row a point that no other beats; None where it found none."""
+    return _table_at(store.fronts_path(record["sweep"], record["size"]))
+
+
+def _table_at(path: Path) -> pl.DataFrame | None:
     return pl.read_parquet(path, hive_partitioning=False, glob=False) if path.exists() else None
 
 

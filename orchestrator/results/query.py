@@ -21,7 +21,7 @@ from orchestrator.results import frames, sql_engine, sql_views
 from orchestrator.store import Store, open_store, parts, row_format
 
 SECONDS = 60.0
-SCHEMAS = ("workloads", "sweeps", "boundaries")
+SCHEMAS = ("workloads", "sweeps", "boundaries", "fronts")
 SEARCHED = "main,sweeps,workloads"
 LISTING = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
 MISSING_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
@@ -63,8 +63,8 @@ def results(path: str | os.PathLike[str]) -> Results:
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection that sees the store's tables as they are now, and no file, network, setting or extension.
 
-    Tables: `points, plans, boundaries, claims, runs`, each workload in schema `workloads`, each sweep in schema `sweeps`, what
-    each search found in schema `boundaries`; a plain name is looked for in that order: tables, sweeps, workloads.
+    Tables: `points, plans, boundaries, fronts, claims, runs`, each workload in schema `workloads`, each sweep in `sweeps`, what
+    each search found in `boundaries` and `fronts`; a plain name is looked for in that order: tables, sweeps, workloads.
     """
     connection = sql_engine.connection()
     sources, views = sql_views.views(store)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +45,7 @@ BOUNDARIES = {
     "upper": F,
 }
 BOUNDARIES |= {"evaluations": N, "status": S}
+FRONTS = {name: BOUNDARIES[name] for name in ("sweep", "size", "arm", "curve")}
 Sources = dict[str, pa.Table | ds.Dataset]
 
 
@@ -57,7 +59,7 @@ def views(store: Store) -> tuple[Sources, list[str]]:
     for name, identifier in workloads.items():
         statements.extend(_workload_view(seen_views[name], identifier, sources))
     statements += _sweep_views(store, workloads, {name: view.schema for name, view in seen_views.items()}, sources)
-    statements += _boundary_views(store, sources)
+    statements += [*_boundary_views(store, sources), *_front_views(store, sources)]
     statements.append(_points_view(workloads.values()))
     return sources, statements
 
@@ -180,20 +182,40 @@ def _plan(store: Store, record: Mapping[str, Any]) -> tuple[ds.Dataset, str]:
 
 def _boundary_views(store: Store, sources: Sources) -> list[str]:
     """A view in schema `boundaries` for each sweep that searched, with all it has, and one table of what they share."""
-    records = [record for record in store.plans() if store.boundaries_path(record["sweep"], record["size"]).exists()]
+
+    def shared(names: Sequence[str]) -> str:
+        return f'arm, curve, "along", "of", level, {_bracket(names)}, evaluations, status'
+
+    return _views_of_searches("boundaries", BOUNDARIES, store, Store.boundaries_path, shared, sources)
+
+
+def _front_views(store: Store, sources: Sources) -> list[str]:
+    """The same for fronts, in schema `fronts`: a row a point that no other beats."""
+    return _views_of_searches("fronts", FRONTS, store, Store.fronts_path, lambda _: "arm, curve", sources)
+
+
+def _views_of_searches(
+    schema: str,
+    columns: Mapping[str, pa.DataType],
+    store: Store,
+    path: Callable[[Store, str, str | None], Path],
+    shared: Callable[[Sequence[str]], str],
+    sources: Sources,
+) -> list[str]:
+    """A view for each sweep with such a file, of its latest size, and one of `columns`, which `shared` selects, over all."""
+    records = [record for record in store.plans() if path(store, record["sweep"], record["size"]).exists()]
     latest = {record["sweep"]: record for record in records}
-    names, statements, selects = identifiers(latest), [], ["select * from _boundaries"]
-    sources["_boundaries"] = _empty(BOUNDARIES)
+    names, statements, selects = identifiers(latest), [], [f"select * from _{schema}"]
+    sources[f"_{schema}"] = _empty(columns)
     for number, record in enumerate(records):
-        key = f"_boundaries_{number}"
-        boundaries = ds.dataset(str(store.boundaries_path(record["sweep"], record["size"])), format="parquet")
-        sources[key] = boundaries
+        key = f"_{schema}_{number}"
+        table = ds.dataset(str(path(store, record["sweep"], record["size"])), format="parquet")
+        sources[key] = table
         labels = f"{_literal(record['sweep'])} as sweep, {_literal(record['size'])} as size"
-        bracket = [f'"along", "of", level, {at}, evaluations, status' for at in (_bracket(boundaries.schema.names),)]
-        selects.append(f"select {labels}, arm, curve, {', '.join(bracket)} from {key}")
+        selects.append(f"select {labels}, {shared(table.schema.names)} from {key}")
         if latest[record["sweep"]] is record:
-            statements.append(f"create view boundaries.{_quoted(names[record['sweep']])} as select {labels}, * from {key}")
-    return [*statements, f"create view boundaries as {' union all '.join(selects)}"]
+            statements.append(f"create view {schema}.{_quoted(names[record['sweep']])} as select {labels}, * from {key}")
+    return [*statements, f"create view {schema} as {' union all '.join(selects)}"]
 
 
 def _bracket(names: Sequence[str]) -> str:

@@ -93,6 +93,11 @@ class StoredSweep:
         return frames.boundaries(self.store, self.record)
 
     @cached_property
+    def fronts(self) -> pl.DataFrame | None:
+        """The fronts that its search found, a row a point that no other beats; None where it found none."""
+        return frames.fronts(self.store, self.record)
+
+    @cached_property
     def audit(self) -> dict[str, Any] | None:
         """What came of measuring a sample once more; None where that was not done at this size."""
         saved = self.store.load("audits", self.name)

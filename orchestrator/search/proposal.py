@@ -40,6 +40,7 @@ class SearchResult:
     """What a study came to: a position with its bracket, or the points of a curve; `status` says how far to trust it.
 
     Positions are None where the measure never crosses the level in the searched interval; `evaluations` counts assignments.
+    Of a search with several goals the position is the volume of its front, and `points` are the front's, with their goals.
     `brackets` has, for each point of a curve, the ends of each param between which the curve lies there.
     """
 
@@ -61,8 +62,8 @@ class Place:
 
     along: str  # the searched params, as a reader of the table sees them
     of: str
-    level: float | None  # None where it is no number of the file, but comes of what was measured
-    columns: Mapping[str, Value | None]  # values of the searched params, and their model's `place_columns`
+    level: float | None  # None where it is no number of the file: nothing is crossed, or it comes of what was measured
+    columns: Mapping[str, Value | None]  # values of what was searched for, and their model's `place_columns`
     point: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -84,7 +85,7 @@ class Proposer(Protocol):
         """The next round, a function of the rounds alone; empty where the study is finished."""
 
     def conclude(self, rounds: Rounds) -> SearchResult | None:
-        """What the study came to by these rounds; None where it looks for best points, which the rows tell."""
+        """What the study came to by these rounds; None where it looks for one best point, which the rows tell."""
 
     def places(self, finding: SearchResult) -> Iterator[Place]:
         """The rows of the table of boundaries that tell what the study came to."""
@@ -101,6 +102,8 @@ class SearchCurve:
     """The value of a number or expression of the spec on this curve."""
     aggregates: Mapping[str, str] = field(default_factory=dict)
     """How seeds combine, by result of the workload."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """What the columns that it looks at can be at all, as far as the workload says."""
     kinds: Mapping[str, type] = field(default_factory=dict)
     """The type of each param of the workload."""
     axes: Mapping[str, Sequence[Value]] = field(default_factory=dict)

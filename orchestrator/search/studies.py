@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator import kinds
 from orchestrator.errors import SpecError
 from orchestrator.plan.points import Cast
+from orchestrator.results.described import fields, possible
 from orchestrator.search.proposal import Proposer, SearchCurve
 from orchestrator.spec import Spec
 from orchestrator.spec.axes import AxisGroup
@@ -17,6 +18,7 @@ from orchestrator.spec.columns_used import OF_A_CURVE
 from orchestrator.spec.expressions import Expression, Value
 from orchestrator.spec.grids import Grid
 from orchestrator.spec.search_model import Search
+from orchestrator.store.row_format import describe, row_schema
 from orchestrator.workload.describe import Workload
 
 OWN = tuple(sorted(("arm", *OF_A_CURVE)))  # columns of the table of boundaries
@@ -60,12 +62,14 @@ def studies(spec: Spec, workload: Workload) -> tuple[Study, ...]:
     """
     if spec.search is None:
         return ()
-    reserved = [field.name for field in workload.params if field.name in OWN]
+    about = spec.search.model
+    own = sorted({*OWN, *about.finds, *about.place_columns} - {*spec.search.names})
+    reserved = [field.name for field in workload.params if field.name in own]
     if reserved:
         raise SpecError(
             f"{spec.where('search')}: what a search finds has columns of its own, so a param must not be called "
             f"'{reserved[0]}'; "
-            f"rename it in workload '{workload.name}'. (They are {', '.join(OWN)}.)"
+            f"rename it in workload '{workload.name}'. (They are {', '.join(own)}.)"
         )
     return tuple(study for grid in spec.grids() for study in _of_arm(spec.search, spec, grid, workload))
 
@@ -105,7 +109,9 @@ def _proposer(search: Search, workload: Workload, values: Mapping[str, Value], s
 
     axes: dict[str, list[Any]] = {n: [row[at] for row in axis.rows] for axis in searched for at, n in enumerate(axis.names)}
     aggregates = {field.name: field.aggregate for field in workload.results}
+    described = fields(describe(row_schema(workload)))
+    ranges = {column: possible(described, column) for _, column in search.model.looks_at()}
     types = {field.name: field.kind for field in workload.params}
-    curve = SearchCurve(value=value, aggregates=aggregates, kinds=types, axes=axes)
+    curve = SearchCurve(value=value, aggregates=aggregates, ranges=ranges, kinds=types, axes=axes)
     proposer: Proposer = kinds.module_of(PROPOSERS, search.kind).proposer(search.model, curve)
     return proposer

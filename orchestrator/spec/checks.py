@@ -26,9 +26,10 @@ def check_claims(spec: Spec) -> None:
         if entry.id in ids:
             raise Misplaced((section, index, "id"), f"ids must differ, but {ids[entry.id]} is '{entry.id}' too; rename one.")
         ids[entry.id] = f"{section}[{index}]"
-        if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.FINDS):
+        if entry.from_ == "boundary" and (spec.search is None or not spec.search.model.finds):
             has = "has none" if spec.search is None else f"searches by {spec.search.kind}, which finds none"
-            text = f"'from: boundary' must have a 'search' for a boundary, level set or subset, but the sweep {has}; add one."
+            must = "must have a 'search' for a boundary, level set or subset, or for several goals with their 'reference'"
+            text = f"'from: boundary' {must}, but the sweep {has}; add one."
             raise Misplaced((section, index, "from"), text)
     for index, claim in enumerate(spec.claims):
         at: Keys = ("claims", index)

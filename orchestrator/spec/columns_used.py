@@ -26,19 +26,23 @@ def columns_used(spec: Spec) -> tuple[tuple[Keys, str], ...]:
 def boundary_columns(spec: Spec) -> tuple[str, ...]:
     """Columns that a table of boundaries has beside the params and derived names of its curves."""
     model = spec.search.model if spec.search is not None else None
-    return (*(model.place_columns if model is not None and model.FINDS else ()), *OF_A_CURVE)
+    return (*(model.place_columns if model is not None and model.finds else ()), *OF_A_CURVE)
 
 
 def _texts(spec: Spec) -> Named:
     for index, claim in enumerate(spec.claims):
         if not claim.from_.startswith("sweep:"):
-            of_boundary = boundary_columns(spec) if claim.from_ == "boundary" else ()
-            yield from ((("claims", index, *keys), text) for keys, text in _of_claim(claim) if text not in of_boundary)
+            yield from _of_rows(("claims", index), _of_claim(claim), spec, claim.from_)
     for index, figure in enumerate(spec.figures):
-        of_boundary = boundary_columns(spec) if figure.about.source == "boundary" else ()
-        yield from ((("figures", index, *keys), text) for keys, text in _of_figure(figure) if text not in of_boundary)
+        yield from _of_rows(("figures", index), _of_figure(figure), spec, figure.about.source)
     yield from _of_search(spec)
     yield from dict.fromkeys(_of_derived(spec))
+
+
+def _of_rows(keys: Keys, texts: Named, spec: Spec, source: str) -> Named:
+    """The names that these texts are made of, but for those that stand in the table of boundaries alone where that is read."""
+    of_boundary = {*boundary_columns(spec)} if source == "boundary" else set()
+    yield from (((*keys, *inner), name) for inner, text in texts for name in sorted({*Expression(text).names} - of_boundary))
 
 
 def _of_derived(spec: Spec) -> Named:

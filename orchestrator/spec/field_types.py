@@ -357,6 +357,11 @@ def read_conditions(raw: Any) -> dict[str, dict[str, tuple[Cell, ...]]]:
     return conditions
 
 
+def read_reference(raw: Any) -> dict[str, float]:
+    """A number by column."""
+    return _each(read_mapping(raw, "reference", "numbers"), lambda each: float(plain_number(each)))
+
+
 INTERVAL_SCHEMA: dict[str, Any] = {
     "anyOf": [
         SPAN_SCHEMA,
@@ -371,6 +376,11 @@ Region = Annotated[
     PlainValidator(explained(read_region)),
     PlainSerializer(write_region),
     WithJsonSchema({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1}),
+]
+Reference = Annotated[
+    dict[str, float],
+    PlainValidator(explained(read_reference)),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 2, "maxProperties": 3}),
 ]
 Conditions = Annotated[
     dict[str, dict[str, tuple[Cell, ...]]],

@@ -42,6 +42,13 @@ class Line(Section):
     label: str = Field(default="", description="what stands beside the line")
 
 
+class Labels(Section):
+    """What stands at the axes of a figure, in words."""
+
+    x: str = Field(default="", description="below the x axis, instead of the column")
+    y: str = Field(default="", description="beside the y axis, instead of the column")
+
+
 class Figure(Section):
     """One figure of the report.
 
@@ -62,6 +69,7 @@ class Figure(Section):
     residuals: bool = Field(default=False, description="whether a panel shows what the fitted law leaves")
     best: tuple[Better, Better] = Field(default=("low", "low"), description="which end of x and of y a pareto front seeks")
     title: str = Field(default="", description="stands above the figure")
+    labels: Labels = Field(default=Labels(), description="words at the axes, for a reader who does not know the columns")
 
     @property
     def about(self) -> FigureKind:
@@ -74,6 +82,8 @@ class Figure(Section):
             if not getattr(self, axis):
                 usual = f"a figure of kind '{self.kind}' must have '{axis}', but has none; name a column."
                 raise wrong(self.about.complaints.get(axis, usual), axis)
+        if self.about.shows_claims and self.labels != Labels():
+            raise wrong(f"a figure of kind '{self.kind}' must have no labels, as its axes are its claims'; remove them.", "labels")
         if self.residuals and self.facet is not None:
             raise wrong("'residuals' must stand without 'facet', but both are there; remove one.", "residuals")
         return self

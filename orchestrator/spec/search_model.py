@@ -18,8 +18,9 @@ STOPS = "orchestrator.spec.stop_kinds"
 class SearchModel(Protocol):
     """What the engine asks of every kind of search; a module in search_kinds has one as its MODEL."""
 
-    FINDS: ClassVar[bool]
-    """Whether it comes to a table of boundaries, on which claims can rest."""
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """Columns of the table of boundaries that say what it found, each with its bracket; none where claims cannot rest."""
 
     @property
     def names(self) -> tuple[str, ...]:

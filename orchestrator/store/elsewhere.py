@@ -11,7 +11,7 @@ from orchestrator.errors import StoreError
 from orchestrator.store import durable, renumbering
 from orchestrator.store.store import MARK, Store, open_store
 
-LINKED = ("rows", "boundaries", "sources", "specs", "logs")
+LINKED = ("rows", "boundaries", "fronts", "sources", "specs", "logs")
 SAID = ("claims", "verdicts", "checks", "audits", "same_code")
 
 

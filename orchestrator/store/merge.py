@@ -140,9 +140,10 @@ def _merge_plans(store: Store, other: Store, numbers: Numbers) -> None:
         if is_later:
             number = numbers.run(record["generation"]) if record.get("generation") else record.get("generation")
             store.save_plan(other.plan(sweep, size), {**renumbering.moved(record, store, other), "generation": number})
-        theirs, mine = other.boundaries_path(sweep, size), store.boundaries_path(sweep, size)
-        if theirs.exists() and (is_later or not mine.exists()):
-            _copy(theirs, mine)
+        for path in (Store.boundaries_path, Store.fronts_path):
+            theirs, mine = path(other, sweep, size), path(store, sweep, size)
+            if theirs.exists() and (is_later or not mine.exists()):
+                _copy(theirs, mine)
 
 
 def _merge_logs(store: Store, other: Store, numbers: Numbers) -> None:

@@ -200,6 +200,14 @@ class Store:
         """Keep what a search has found, one row a boundary."""
         durable.write(self.boundaries_path(sweep, size), part_bytes(table))
 
+    def save_fronts(self, sweep: str, size: str | None, table: pa.Table) -> None:
+        """Keep the fronts of a search with several goals, one row a point that no other beats."""
+        durable.write(self.fronts_path(sweep, size), part_bytes(table))
+
+    def fronts_path(self, sweep: str, size: str | None) -> Path:
+        """Where the fronts of a sweep at one size lie, if any were searched."""
+        return self.path / "fronts" / _name(sweep, "a sweep") / f"{_name(size or BASE, 'a size')}.parquet"
+
     def boundaries_path(self, sweep: str, size: str | None) -> Path:
         """Where the boundaries of a sweep at one size lie, if any were searched."""
         return self.path / "boundaries" / _name(sweep, "a sweep") / f"{_name(size or BASE, 'a size')}.parquet"

@@ -88,6 +88,16 @@ def test_a_theory_line_without_a_group_is_in_every_facet() -> None:
     assert {r["facet"] for r in drawn(table, facet="arm").theory} == {"left", "right"}
 
 
+def test_words_at_the_axes_take_the_place_of_columns() -> None:
+    svg = render(drawing(rows(), labels={"x": "dimension d", "y": "memories"}))[1]
+    assert "dimension d" in svg and "memories" in svg and ">y<" not in svg
+
+
+def test_axes_of_claims_have_no_words_of_their_own() -> None:
+    with pytest.raises(SpecError, match="a figure of kind 'slopes' must have no labels"):
+        spec_of(CLAIM, figures=[{"kind": "slopes", "labels": {"x": "rate"}}])
+
+
 def test_facets_are_rendered() -> None:
     table = pl.concat([rows(arm=pl.lit(a)) for a in ("left", "right")])
     _, svg = render(drawing(table, facet="arm"))

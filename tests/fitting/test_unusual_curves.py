@@ -89,7 +89,7 @@ def test_a_share_is_not_supported_by_luck(share: float, claimed: float, seeds: i
 
 def test_shares_of_trials_are_recognised_by_their_fractions() -> None:
     assert shares.trials(np.array([[0.98, 1.0, np.nan]]), "proportion") == 50
-    assert shares.trials(np.array([[0.0, 1.0]]), "mean") == 1 and shares.trials(np.array([[1.0, 1.0]]), "mean") == 0
+    assert shares.trials(np.array([[0.0, 1.0]]), "mean") == 1 and shares.trials(np.array([[1.0, 1.0]]), "mean") == 1
     assert shares.trials(np.array([[1 / np.pi, 0.5]]), "proportion") == 0 and shares.trials(np.array([[2.0, 3.0]]), "mean") == 0
 
 

@@ -8,7 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,26 @@ def _tenfold(right: Function) -> Function:
 def _never_good(right: Function) -> Function:
     """A remainder that no degree brings down."""
     return lambda x, degree: right(x, degree) + np.minimum(1.0, 100 * np.abs(np.asarray(x, dtype=float)))
+
+
+def _turned_weight(right: Function) -> Function:
+    """The weight of one energy on the other."""
+    return lambda known, weights, *args: right(known, 1 - weights, *args)
+
+
+def _turned_temperature(right: Function) -> Function:
+    """Hot for cold, and a normaliser that is far too large."""
+
+    def wrong(known: Any, weights: Any, beta: float = 0.0) -> Any:
+        best = right(known, weights, 1 / beta if beta else 0.0)
+        return best if best.log_z is None else replace(best, log_z=best.log_z + 100)
+
+    return wrong
+
+
+def _changed(**given: Any) -> Callable[[Function], Function]:
+    """Other params in place of those that the first argument has."""
+    return lambda right: lambda p, *args: right(replace(p, **given), *args)
 
 
 def _flat(maps: Any) -> Any:
@@ -198,6 +218,8 @@ def _changed_deviation(change: Callable[[Any, Any], Any]) -> Callable[[Function]
     return planted
 
 
+WORLD, TRADE_OFFS, PREFERENCE = (f"workloads.alignab.maths.{name}" for name in ("world", "trade_offs", "preference"))
+TILT = "workloads.alignab.tilt"
 DEGREE, BOUNDS = "workloads.shared.attention.degree", "workloads.shared.hopfield.bounds"
 NDLINEAR = "workloads.ndlinear.maths"
 HOPFIELD = "workloads.hopfield.maths"
@@ -221,6 +243,18 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
         Planted("a formula ten times too large", f"{DEGREE}.printed_degree", _tenfold),
     ),
     "lora_boundary": (*REMAINDERS, Planted("all data reach the bound", "workloads.lora.maths.data.extremes", _at_the_bound)),
+    "alignab_front": (
+        Planted("the other energy's weight", f"{WORLD}.best", _turned_weight),
+        Planted("hot for cold", f"{WORLD}.best", _turned_temperature),
+        Planted("one clash for all", f"{WORLD}.build", lambda right: lambda name, n, k, clash: right(name, n, k, 1.0)),
+        Planted("half of all sums", f"{TRADE_OFFS}.of_sums", lambda right: lambda att, rep: right(0.5 * att, rep)),
+    ),
+    "alignab_tilt": (
+        Planted("a margin without its weight", f"{PREFERENCE}.margin", lambda right: lambda z, other, w=1.0: right(z, other)),
+        Planted("soft labels throughout", f"{TILT}._labels", lambda right: lambda reward, kind: right(reward, "soft")),
+        Planted("both energies throughout", f"{TILT}._objective", _changed(method="weighted_sum")),
+        Planted("one weight throughout", f"{TILT}._objective", _changed(weight=0.5)),
+    ),
     "prompt_corner": REMAINDERS,
     "prompt_boundary": (Planted("a remainder that no degree brings down", f"{DEGREE}.taylor_error", _never_good),),
     "prompt_gate": (Planted("weights of the root", "workloads.prompt.maths.attention.attend", shrunk_input(0.5)),),
@@ -257,7 +291,7 @@ PLANTED: Mapping[str, tuple[Planted, ...]] = {
     ),
     "hopfield_ceiling": (
         Planted("scores normalised over one head", f"{HOPFIELD}.forms.weigh", _head_normalised),
-        Planted("one memory for many", f"{HOPFIELD}.masks.drawn", _one_repeated),
+        Planted("one memory for many", f"{HOPFIELD}.masks.subsets", _one_repeated),
         Planted("every result is its target", f"{HOPFIELD}.retrieving._close", _always_close),
     ),
     "hopfield_features": (
@@ -296,6 +330,7 @@ CUTS: Mapping[str, Mapping[str, Any]] = {
             "random": {"fixed": {"rows": 16}, "axes": {"seq_len": [64, 128, 256]}},
         }
     },
+    "alignab_front": {"arms": {"clash": {"fixed": {"angles": 36, "weights": 199}}}},
     "prompt_corner": {"fixed": {"rows": 8}},
     "ndlinear_floor": {"seeds": 3},
     "ndlinear_risk": {"seeds": 8, "search": {"boundary": {"tolerance": 0.002}}},

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import cell_packed, devices, ensembles
+from benchmarks import cell_packed, devices, ensembles, ndlinear
 from benchmarks.grid import BETAS, CELLS, SIZES_D, SIZES_M, Point, grid
 from benchmarks.peers import _tensors, error_of
 from orchestrator.check import contract
@@ -21,6 +21,7 @@ from orchestrator.worker.pace import Pace
 from orchestrator.workload import describe
 from orchestrator.workload.context import Context
 from workloads.dit_latent.maths import problem, training_groups
+from workloads.ndlinear import accuracy, floor
 
 FOLDER = Path(cell_packed.__file__).parent
 
@@ -101,3 +102,21 @@ def test_the_cut_of_the_gpu_size_says_what_training_and_evaluation_take() -> Non
 def test_two_devices_that_are_one_do_not_differ() -> None:
     line = devices.compared("lora.needle", ("cpu", "cpu"))
     assert "12 points" in line and line.endswith("status differs 0  largest difference none")
+
+
+def test_the_benchmark_of_ndlinear_says_what_a_pack_saves_and_holds() -> None:
+    training = replace(ndlinear.TRAINING, steps=3, batch=8, n_train=32)
+    for module, params in ((accuracy, training), (floor, replace(ndlinear.FLOOR, sweeps=2))):
+        saving = ndlinear.packed("three", module, params, 3, 1, 1e-9)
+        assert saving.ratio > 0 and saving.peak_bytes > 0 and "pass" in str(saving)
+
+
+def test_the_benchmark_of_ndlinear_compares_with_the_wheel() -> None:
+    pytest.importorskip("ndlinear", reason="the wheel is a second implementation, where it is installed")
+    assert ndlinear.beside_the_wheel((4, 3), (2, 5)).ratio > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timed
+def test_a_training_of_a_stack_costs_a_quarter_of_one_alone(one_thread: None) -> None:
+    assert ndlinear.packed("32", accuracy, replace(ndlinear.TRAINING, steps=60), 32, 2, 4.0).ratio >= 3.5  # 4.6 at 300 steps

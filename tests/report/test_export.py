@@ -105,6 +105,11 @@ def test_every_entry_is_whole() -> None:
     assert [e for e in entries if e.count("{") != e.count("}")] == []
 
 
+def test_no_entry_has_a_field_twice() -> None:
+    fields = [re.findall(r"^ +(\w+) *=", entry, re.M) for entry in bibliography.ENTRY.findall(bibliography.bibliography())]
+    assert [own for own in fields if len(set(own)) < len(own)] == [] and all(fields)
+
+
 def test_signs_that_latex_reads_are_written_out() -> None:
     assert latex.escaped("50 % of a_b & √x ≤\n$1 {y} \\z") == r"50 \% of a\_b \& $\surd$x $\leq$ \$1 \{y\} \textbackslash{}z"
 

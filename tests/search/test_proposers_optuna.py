@@ -81,6 +81,21 @@ def test_a_sampler_that_learns_is_better_than_chance() -> None:
     assert sum(late["tpe"]) < 0.6 * sum(late["random"])
 
 
+def test_generations_evolve() -> None:
+    """Each generation descends from the best before it: late designs are better in both goals than those of chance."""
+    late = {}
+    for sampler in ("nsgaii", "random"):
+        over = {f"x{i}": Span(low=-2.0, high=4.0) for i in range(4)}
+        given = task(sampler=sampler, over=over, conditions={}, round=20, trials=240, minimize=("near", "far"))
+        rounds: list[list[Seen]] = []
+        while proposal := given.propose(rounds):
+            near, far = ([sum((float(v) - at) ** 2 for v in values.values()) for values in proposal] for at in (0, 2))
+            each = zip(proposal, near, far, strict=True)
+            rounds.append([Seen(values=values, results={"near": (a,), "far": (b,)}) for values, a, b in each])
+        late[sampler] = sum(one.results[goal][0] or 0.0 for r in rounds[-3:] for one in r for goal in ("near", "far"))
+    assert late["nsgaii"] < 0.6 * late["random"]
+
+
 def test_another_seed_gives_another_search() -> None:
     assert task(seed=1).propose([]) != task(seed=2).propose([])
 

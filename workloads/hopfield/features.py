@@ -61,8 +61,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     for (shape, ctx), indices in packs.groups(every, lambda e: (dataclasses.replace(e[0], beta=0.0, cosine=1.0), e[1])):
         estimates = [torch.empty(0, dtype=torch.float64)] * len(indices)
         for omega in _directions(shape, ctx):
-            for place, i in enumerate(indices):
-                estimates[place] = torch.cat([estimates[place], estimated(params[i], omega).cpu()])
+            for position, i in enumerate(indices):
+                estimates[position] = torch.cat([estimates[position], estimated(params[i], omega).cpu()])
         rows = [_row(params[i], values) for i, values in zip(indices, estimates, strict=True)]
         yield {"index": indices, "step": [0] * len(indices)} | {name: [row[name] for row in rows] for name in rows[0]}
 

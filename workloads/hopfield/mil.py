@@ -108,8 +108,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     controls = {}
     bare = [_bare(p) for p in params]
     for name in ("mean", "max"):
-        wanted = list(dict.fromkeys(zip(bare, ctxs, strict=True)))
-        controls[name] = _trained([p for p, _ in wanted], [ctx for _, ctx in wanted], name)
+        pairs = list(dict.fromkeys(zip(bare, ctxs, strict=True)))
+        controls[name] = _trained([p for p, _ in pairs], [ctx for _, ctx in pairs], name)
     own = _trained(params, ctxs)
     for i, (p, ctx) in enumerate(zip(params, ctxs, strict=True)):
         result = own[p, ctx.seed]
@@ -142,16 +142,16 @@ def _trained(
     params: Sequence[Params], ctxs: Sequence[Context], control: str | None = None
 ) -> dict[tuple[Params, int], tuple[float, float, float]]:
     """(AUC, accuracy, loss) of each point, trained with the layer of its params or as a control."""
-    results = {}
+    results: dict[tuple[Params, int], tuple[float, float, float]] = {}
     size = MOST["cpu" if ctxs[0].device == "cpu" else "cuda"]
     for key, indices in packs.groups(params, lambda p: dataclasses.replace(p, learning_rate=1.0)):
-        chosen = Layer(
+        pooling_layer = Layer(
             control or key.variant, key.form or "renormalised", 1.0 if key.keep is None else key.keep, key.beta, key.normalise
         )
         for part in packs.chunks(indices, size):
             members = [ctxs[i] for i in part]
             data = [bags.split(key.data, key.bag, key.bags, key.fold, ctx.generator("bags")) for ctx in members]
-            worth = pooling.trained(_model(key), chosen, data, [params[i].learning_rate for i in part], members)
+            worth = pooling.trained(_model(key), pooling_layer, data, [params[i].learning_rate for i in part], members)
             results |= {(params[i], ctxs[i].seed): row for i, row in zip(part, _rows(worth), strict=True)}
     return results
 

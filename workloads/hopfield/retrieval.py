@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from torch import Tensor
 
 from workloads.hopfield.maths import closed, kernels, masks, memories, retrieving
-from workloads.hopfield.maths.retrieving import Asked, Kind, Network
+from workloads.hopfield.maths.retrieving import Kind, Network, Point
 from workloads.shared import packs
 from workloads.shared.hopfield import symmetric_codes
 
@@ -144,8 +144,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     size = ELEMENTS["cpu" if ctxs[0].device == "cpu" else "cuda"]
     for key, indices in packs.groups(params, lambda p: (_kind(p), p.data, p.d, p.m, p.corruption, p.normalise)):
         for part in packs.chunks(indices, size // (params[indices[0]].m * retrieving.rows(params[indices[0]].m))):
-            asked = [_asked(key[0], params[i], ctxs[i], networks) for i in part]
-            yield {"index": part, "step": [0] * len(part), **_measure(key[0], asked, [params[i] for i in part])}
+            points = [_point(key[0], params[i], ctxs[i], networks) for i in part]
+            yield {"index": part, "step": [0] * len(part), **_measure(key[0], points, [params[i] for i in part])}
 
 
 def _kind(p: Params) -> Kind:
@@ -154,33 +154,33 @@ def _kind(p: Params) -> Kind:
     return Kind(p.variant, form, p.keep or p.m, p.features or FEATURES, kernel, p.updates)
 
 
-def _asked(kind: Kind, p: Params, ctx: Context, networks: dict[tuple[Any, ...], Network]) -> Asked:
+def _point(kind: Kind, p: Params, ctx: Context, networks: dict[tuple[Any, ...], Network]) -> Point:
     """The point's network, which is made once a pack, with the mask or the directions that its seed gives the map."""
     key = (p.data, p.d, p.m, p.corruption, p.strength, p.normalise, p.updates, ctx.seed)
     if key not in networks:
         networks[key] = Network(memories.scene(p.data, p.d, p.m, p.corruption, p.strength, ctx), p.normalise)
     network = networks[key]
     if kind.variant == "random":
-        return Asked(network, places=masks.places(kind.variant, p.m, p.m, kind.keep, ctx.generator("mask")))
+        return Point(network, places=masks.places(kind.variant, p.m, p.m, kind.keep, ctx.generator("mask")))
     if kind.variant in masks.KNOWN:
-        return Asked(network, places=masks.ordered(kind.variant, p.m, p.m, kind.keep))
+        return Point(network, places=masks.ordered(kind.variant, p.m, p.m, kind.keep))
     if kind.variant == "prf":
         width = network.keys.shape[1]
-        drawn = kernels.directions("orthogonal", kind.features, width, ctx.generator("directions"))
-        return Asked(network, omega=drawn[0].to(ctx.device))
-    return Asked(network)
+        omega = kernels.directions("orthogonal", kind.features, width, ctx.generator("directions"))
+        return Point(network, omega=omega[0].to(ctx.device))
+    return Point(network)
 
 
-def _measure(kind: Kind, asked: list[Asked], params: list[Params]) -> dict[str, list[Any]]:
+def _measure(kind: Kind, points: list[Point], params: list[Params]) -> dict[str, list[Any]]:
     betas = [p.beta for p in params]
-    outcome = retrieving.measured(kind, asked, betas)
-    dense = retrieving.dense_errors(asked, betas, kind.updates)
+    outcome = retrieving.measured(kind, points, betas)
+    dense = retrieving.dense_errors(points, betas, kind.updates)
     shares = {
         "worse_than_dense": retrieving.above(outcome.error, dense),
         "accuracy": outcome.close,
         "target_kept": outcome.target_kept,
     }
-    described = {name: [point.network.described[name] for point in asked] for name in asked[0].network.described}
+    described = {name: [point.network.described[name] for point in points] for name in points[0].network.described}
     return (
         {
             "error_mean": outcome.error.mean(1).tolist(),
@@ -197,9 +197,9 @@ def _measure(kind: Kind, asked: list[Asked], params: list[Params]) -> dict[str, 
     )
 
 
-def _among(flags: Tensor, chosen: Tensor) -> list[float | None]:
+def _among(flags: Tensor, selection: Tensor) -> list[float | None]:
     """The share of true flags (p, q) among the chosen queries of each point."""
-    shares = (flags & chosen).sum(1).double() / chosen.sum(1)
+    shares = (flags & selection).sum(1).double() / selection.sum(1)
     return [None if share != share else share for share in shares.tolist()]
 
 

@@ -89,7 +89,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
 def _timed(params: list[Params], ctx: Context) -> list[dict[str, Any]]:
     p, dtype = params[0], DTYPES[params[0].dtype]
     shapes = [Shape("dense", p.m, p.queries or p.m, p.d), *map(shape_of, params)]
-    retrievals = [calls.forward(shape, calls.drawn(shape, ctx, dtype)) for shape in shapes]
+    retrievals = [calls.forward(shape, calls.inputs_of(shape, ctx, dtype)) for shape in shapes]
     multiply, operations = timing.product(p.d, dtype, ctx.device)
     with torch.inference_mode():
         product, dense, *seconds = timing.quickest([multiply, *retrievals], p.repeats, timing.clock(ctx.device), least=0.0)

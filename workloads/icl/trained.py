@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from workloads.icl.maths import prompts, scores, teachers, transformer
-from workloads.icl.maths.prompts import Task
+from workloads.icl.maths.prompts import Task, Training
 from workloads.shared.training import ensemble, groups
 from workloads.shared.training.ensemble import Ensemble, Feed, Layout, Recipe, Stack
 
@@ -170,11 +170,11 @@ def model_bytes(p: Params) -> float:
     return prompts.PRECISIONS[p.precision].itemsize * (activations + drawn + probes + 6 * layout(p).count)
 
 
-def _tokens(p: Params) -> int:
+def _tokens(p: Training) -> int:
     return 2 * prompts.longest(p) + 1
 
 
-def _batch_numbers(p: Params) -> int:
+def _batch_numbers(p: Training) -> int:
     """Numbers that are drawn for a step of one model."""
     return p.batch * ((p.context + 1) * p.dim + teachers.count(teachers.sizes(p.dim, p.hidden, p.depth)))
 

@@ -22,7 +22,7 @@ from workloads.shared.hopfield import separation
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 # What is found is one code, so the largest may be larger.
 FOUND = {"bound": "lower"}
@@ -36,12 +36,11 @@ class Params:
     code: Annotated[
         str, "optimal | random | simplex | orthoplex | polygon | icosahedron | cell24 | cell600 | e8 | leech", {"shape": True}
     ] = "optimal"
-    criterion: Annotated[str, "when a memory counts as stored: printed | rigorous | simulated", {"shape": True}] = "printed"
+    criterion: Annotated[str, "when a memory counts as stored: printed | rigorous", {"shape": True}] = "printed"
     angle_deg: Annotated[float | None, "least angle of the code; give it or beta, not both", {"unit": "degrees"}] = None
     beta: Annotated[float | None, "inverse temperature; give it or angle_deg, not both"] = None
     rho: Annotated[float, "share of the radius R that the rigorous condition's balls have, in (0, 1)"] = 0.5
-    limit: Annotated[int, "most memories that a random or a simulated code may have", {"shape": True}] = 2048
-    updates: Annotated[int, "updates of the simulated criterion, from each memory", {"shape": True}] = simulate.UPDATES
+    limit: Annotated[int, "most memories that a random code may have", {"shape": True}] = 2048
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Result:
     ln_capacity: Annotated[float, "natural logarithm of capacity", FOUND]
     capacity_lower: Annotated[float, "memories that some code is known to store (Gilbert-Varshamov, simplex, orthoplex)", FOUND]
     capacity_upper: Annotated[
-        float | None, "memories that no code can exceed (Hamming, Rankin); null where nothing is known", {"bound": "upper"}
+        float, "memories that no code meeting the criterion can exceed (Hamming, Rankin)", {"bound": "upper"}
     ]
     ceiling: Annotated[
         float | None,
@@ -60,7 +59,7 @@ class Result:
         {"formula": "storage.ceiling"},
     ]
     separation: Annotated[float, "1 - cos of the least angle of the code that gives capacity; NaN for one memory"]
-    beta_needed: Annotated[float | None, "smallest beta at which capacity meets the condition; null where simulated"]
+    beta_needed: Annotated[float, "smallest beta at which capacity meets the condition"]
     cut: Annotated[bool, "whether the search ended at limit, so that more might be stored"]
 
 
@@ -89,10 +88,10 @@ def _check(p: Params) -> None:
         raise ValueError(f"beta must be positive and finite, but got {p.beta}; it is the inverse temperature.")
     if p.criterion not in storage.CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(storage.CRITERIA)}, but got '{p.criterion}'; write one of them.")
-    if p.d < 2 or p.limit < 2 or p.updates < 1 or not 0 < p.rho < 1:
+    if p.d < 2 or p.limit < 2 or not 0 < p.rho < 1:
         raise ValueError(
-            f"d and limit must be at least 2, updates at least 1 and rho in (0, 1), but got d = {p.d}, limit = {p.limit}, "
-            f"updates = {p.updates}, rho = {p.rho}; the sphere of one dimension holds two memories."
+            f"d and limit must be at least 2 and rho in (0, 1), but got d = {p.d}, limit = {p.limit}, rho = {p.rho}; "
+            "the sphere of one dimension holds two memories."
         )
     if p.code in best.MADE:
         raise ValueError(f"code must be a known or a random one, but got '{p.code}'; measure its separation with khm.codes.")
@@ -108,27 +107,16 @@ def _measure(params: list[Params], ctxs: list[Context]) -> list[dict[str, Any]]:
     proved = _proved(params)
     if params[0].code == "random":
         codes = [_random(p, ctx) for p, ctx in zip(params, ctxs, strict=True)]
-    elif _simulated(params[0]):
-        beta = torch.tensor([p.beta for p in params], dtype=torch.float64, device=ctxs[0].device)
-        p = params[0]
-        codes = simulate.largest(p.code, p.d, beta, p.limit, p.updates)
     elif params[0].code == "optimal":
-        codes = [(c.constructed, c.delta, False) for c in proved if c is not None]
+        codes = [(c.constructed, c.delta, False) for c in proved]
     else:
         codes = [_named(p) for p in params]
     return [_row(p, f, c) for p, f, c in zip(params, codes, proved, strict=True)]
 
 
-def _simulated(p: Params) -> bool:
-    """Whether networks are run: at a fixed angle the criterion says only which beta is needed, not how many there are."""
-    return p.criterion == "simulated" and p.beta is not None
-
-
-def _proved(params: list[Params]) -> list[growth.Capacity | None]:
-    """What is proved of the optimal code at each point of a group; None under the simulated criterion."""
+def _proved(params: list[Params]) -> list[growth.Capacity]:
+    """What is proved of the optimal code at each point of a group."""
     p = params[0]
-    if _simulated(p):
-        return [None] * len(params)
     if p.beta is None:
         return [growth.at_angle(p.d, math.radians(q.angle_deg or 0.0)) for q in params]
     return list(growth.at_beta(p.d, np.array([q.beta for q in params], dtype=np.float64), p.criterion, p.rho))
@@ -139,8 +127,6 @@ def _random(p: Params, ctx: Context) -> tuple[float, float, bool]:
         """n memories of the point's kind."""
         return separation.random_unit(p.d, n, ctx.generator("memories"))
 
-    if _simulated(p):
-        return simulate.grow(lambda n: code(n).to(ctx.device), p.beta or 0.0, p.limit, p.updates)
     if p.angle_deg is not None:
         least = 1 - math.cos(math.radians(p.angle_deg))
         return simulate.prefix(code, lambda m, delta: delta >= least, p.limit)
@@ -163,17 +149,15 @@ def _named(p: Params) -> tuple[float, float, bool]:
     return m, delta, p.code == "polygon" and m >= p.limit
 
 
-def _row(p: Params, code: tuple[float, float, bool], proved: growth.Capacity | None) -> dict[str, Any]:
+def _row(p: Params, code: tuple[float, float, bool], proved: growth.Capacity) -> dict[str, Any]:
     capacity, delta, cut = code
-    needs = p.criterion != "simulated"
-    lower = proved.lower if proved is not None and p.code == "optimal" else capacity
     return {
         "capacity": capacity,
         "ln_capacity": math.log(capacity),
-        "capacity_lower": lower,
-        "capacity_upper": None if proved is None else proved.upper,
-        "ceiling": storage.ceiling(p.beta, p.criterion, p.rho) if needs and p.beta is not None else None,
+        "capacity_lower": proved.lower if p.code == "optimal" else capacity,
+        "capacity_upper": proved.upper,
+        "ceiling": None if p.beta is None else storage.ceiling(p.beta, p.criterion, p.rho),
         "separation": delta,
-        "beta_needed": storage.beta_needed(delta, capacity, p.criterion, p.rho) if needs else None,
+        "beta_needed": storage.beta_needed(delta, capacity, p.criterion, p.rho),
         "cut": cut,
     }

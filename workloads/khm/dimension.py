@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from workloads.khm.maths import making
+from workloads.khm.maths import best, making
 from workloads.shared.hopfield import bounds, known_codes
 from workloads.shared.packs import groups
 
 if TYPE_CHECKING:
     from orchestrator.workload.context import Context
 
-VERSION = 1
+VERSION = 2
 MEASURES = "value"
 METHODS = ("linear", "affine", "free", "bounds")
 
@@ -56,13 +56,13 @@ class Result:
     reached: Annotated[bool | None, "whether delta reached the target within 1e-3 of it; absent for bounds"]
     demand: Annotated[
         int | None,
-        "smallest D for which memories with the target are known to exist; absent where there are none",
-        {"bound": "upper", "formula": "bounds.dimension_sufficient"},
+        "smallest D for which memories with the target are known, by a table or a proof; absent where there are none",
+        {"bound": "upper"},
     ]
     demand_lower: Annotated[
         int | None,
-        "smallest D that no known bound forbids; absent where all do",
-        {"bound": "lower", "formula": "bounds.dimension_necessary"},
+        "smallest D that no proved bound forbids (Hamming, Rankin, Fejes Toth, caps); absent where all do",
+        {"bound": "lower"},
     ]
 
 
@@ -108,7 +108,7 @@ def _result(params: Params, delta: float | None, typical: float | None, theory: 
         delta=delta,
         delta_typical=typical,
         reached=None if delta is None else delta >= target * (1.0 - 1e-3),
-        demand=bounds.dimension_sufficient(params.m, target),
+        demand=best.smallest_dimension(params.m, target),
         demand_lower=bounds.dimension_necessary(params.m, target),
         **theory,
     )

@@ -114,7 +114,7 @@ def built(p: Params) -> Network:
 def examples(p: Params, ctx: Context) -> Examples:
     """What a point's network learns from; of one seed all layers have the same."""
     if p.data == "dial":
-        x, y = dial.drawn(p.alpha, dial.TEST + p.n_train, ctx.generator("functions"), ctx.generator("points"))
+        x, y = dial.sample(p.alpha, dial.TEST + p.n_train, ctx.generator("functions"), ctx.generator("points"))
         rows = torch.arange(len(x))
         whole = Examples(x, y, rows[dial.TEST :], rows[: dial.TEST])
     else:

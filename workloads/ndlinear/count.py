@@ -74,7 +74,7 @@ def run(params: Params, ctx: Context) -> Result:
     """The one row of a point; ValueError where the shapes do not go together."""
     inner, outer = layer.pair(params.shape_in, params.shape_out)
     order = layer.modes(params.mode_order, inner, outer)
-    squares, gap = _tried(params, inner, outer, ctx)
+    squares, gap = _outputs(params, inner, outer, ctx)
     return Result(
         modes=len(inner),
         n_params=layer.n_params(inner, outer, params.bias),
@@ -88,7 +88,7 @@ def run(params: Params, ctx: Context) -> Result:
     )
 
 
-def _tried(p: Params, inner: Sizes, outer: Sizes, ctx: Context) -> tuple[Tensor, float]:
+def _outputs(p: Params, inner: Sizes, outer: Sizes, ctx: Context) -> tuple[Tensor, float]:
     """Mean squared output (draws,) of each drawn layer for a normal input of its own, and the largest gap."""
     order, draw = layer.modes(p.mode_order, inner, outer), ctx.generator("layers")
     squares, gaps = [], []

@@ -108,10 +108,10 @@ class _Moments:
         """Those of a point's data."""
         key = (p.d, p.n, ctx)
         if key not in self._made:
-            self._made[key] = self._drawn(p, ctx)
+            self._made[key] = self._sums(p, ctx)
         return self._made[key]
 
-    def _drawn(self, p: Params, ctx: Context) -> tuple[Tensor, Tensor]:
+    def _sums(self, p: Params, ctx: Context) -> tuple[Tensor, Tensor]:
         size, draws = p.d**2, (ctx.generator("inputs"), ctx.generator("noise"))
         inputs, noise = (torch.zeros(size, size, dtype=torch.float64) for _ in range(2))
         for start, stop in groups.parts(p.n, ROWS):

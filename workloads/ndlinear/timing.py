@@ -79,7 +79,7 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
 
 def _measured(p: Params, ctx: Context, layers: Sequence[str]) -> dict[str, list[Any]]:
     inner, outer = layer.pair(p.shape_in, p.shape_out)
-    calls = made(p, ctx)
+    calls = layer_calls(p, ctx)
     with torch.inference_mode():
         dense, *seconds = timing.quickest(
             [calls["dense"], *(calls[name] for name in layers)], p.repeats, timing.clock(ctx.device)
@@ -104,7 +104,7 @@ def _macs(name: str, inner: layer.Sizes, outer: layer.Sizes) -> int:
     return layer.macs(inner, outer, layer.modes("best" if name == "nd_best" else "given", inner, outer))
 
 
-def made(p: Params, ctx: Context) -> dict[str, Call]:
+def layer_calls(p: Params, ctx: Context) -> dict[str, Call]:
     """A call of each layer on one batch of normal inputs, float32, with first weights as `torch.nn.Linear` has them."""
     inner, outer = layer.pair(p.shape_in, p.shape_out)
     draw = ctx.generator("layers")

@@ -10,7 +10,7 @@ import polars as pl
 
 from orchestrator.claims import matched_sides, paired_arms
 from orchestrator.claims.case import Case, Region, said
-from orchestrator.claims.judged_law import drawable
+from orchestrator.claims.judged_law import drawable, reach
 from orchestrator.claims.outlook.remedies import BRACKETS
 from orchestrator.claims.placing import FLOOR, WINDOWS, Placed, least, reported, rounded, settle, stuck, weighed
 from orchestrator.claims.series_of_rows import Measured, lacking
@@ -100,12 +100,14 @@ def _fitted(case: Case, model: Compare, law: Law, side: Sides) -> Finding:
     less = [case.without_floor(curve, rows, x, y) for curve, rows in zip(pair, (side.left, side.right), strict=True)]
     beneath = [placed_difference(a, b, law, model.of, region, case.level).word for a, b in zip(*less, strict=False)]
     word, reason = settle(word, reason, beneath, why=FLOOR)
+    fits = fit(law, pair[0].series), fit(law, pair[1].series)
     numbers = {
         "difference": reported(placed, region),
-        model.left: drawable(fit(law, pair[0].series), case, side.left),
-        model.right: drawable(fit(law, pair[1].series), case, side.right),
+        model.left: drawable(fits[0], case, side.left),
+        model.right: drawable(fits[1], case, side.right),
     }
-    sentence = f"{model.of} of {y} in {x} ({law.formula}), {_sentence(model, placed, region, case.level)}"
+    ranges = "; ".join(f"{label} {reach(fitted)}" for label, fitted in zip((model.left, model.right), fits, strict=True))
+    sentence = f"{model.of} of {y} in {x} ({law.formula}), {_sentence(model, placed, region, case.level)}; {ranges}"
     reasons = tuple(text for text in (*said(pair[0]), *said(pair[1]), reason) if text)
     return Finding(verdict=word, sentence=sentence, group=side.group, numbers=numbers, reasons=reasons)
 

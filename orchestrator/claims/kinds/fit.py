@@ -8,12 +8,12 @@ import polars as pl
 
 from orchestrator.claims import verdict
 from orchestrator.claims.case import Case, Region, guarded, said
-from orchestrator.claims.judged_law import drawable
+from orchestrator.claims.judged_law import drawable, reach
 from orchestrator.claims.placing import FLOOR, Placed, at_extremes, least, manski, place, reported, settle
 from orchestrator.claims.series_of_rows import Measured, lacking
 from orchestrator.claims.verdict import Finding
 from orchestrator.fitting import laws
-from orchestrator.fitting.fits import FittedLaw, fit
+from orchestrator.fitting.fits import fit
 from orchestrator.fitting.laws import Law
 from orchestrator.fitting.series import Series
 from orchestrator.spec.claim_kinds.fit import KIND
@@ -59,7 +59,7 @@ def _group(case: Case, law: Law, group: dict[str, Any], rows: pl.DataFrame) -> F
         reasons += [reason] if reason else []
         sentences.append(_sentence(name, placed, region, case.level, curve, ends))
         numbers[name] = reported(placed, region, ends)
-    sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}; {_range(fitted)}"
+    sentence = f"{y} as {law.name} in {x} ({law.formula}): {'; '.join(sentences)}; {reach(fitted)}"
     return Finding(verdict=verdict.combine(words), sentence=sentence, group=group, numbers=numbers, reasons=tuple(reasons))
 
 
@@ -72,11 +72,3 @@ def _sentence(name: str, placed: Placed, region: Region, level: float, curve: Me
         f"{lost_text}, expected {region}; "
         f"without the smallest one and two x: {' and '.join(shown(value) for value in placed.windows)}{drifting}"
     )
-
-
-def _range(fitted: FittedLaw) -> str:
-    """How far x goes, and whether the law is rejected over it: what an exponent is worth."""
-    near = fitted.series.near
-    length = f"{near.decades:.2g} decades of x" if near.x[0] > 0 else f"x from {shown(float(near.x[0]))}"
-    missed = f"; the law is rejected: it misses by more than the noise (p = {fitted.lack:.2g})" if fitted.rejected else ""
-    return f"over {length}{missed}"

@@ -258,7 +258,9 @@ class Noise:
 
         tail = (1 - level) / 2
         normal = np.isinf(self.freedom) | ~(self.freedom > 0)
-        return np.asarray(-np.where(normal, ndtri(tail), stdtrit(np.where(normal, 1.0, self.freedom), tail)) * self.errors)
+        quantiles = np.full(len(self.errors), ndtri(tail))
+        quantiles[~normal] = stdtrit(self.freedom[~normal], tail)  # a normal quantile costs nothing beside a Student's
+        return np.asarray(-quantiles * self.errors)
 
 
 def _floats(column: pl.Series) -> Array:

@@ -43,9 +43,10 @@ def _group(case: Case, model: Joint, group: dict[str, Any], rows: pl.DataFrame) 
     if short:
         return Finding(verdict="unmet", sentence=f"too little data: {'; '.join(short)}", group=group, reasons=tuple(short))
     data = Configurations(first=table["first"].to_numpy(), second=table["second"].to_numpy(), loss=table["y"].to_numpy())
-    fitted, lack = joint_law.fit(data, model.huber), None
+    fitted = joint_law.fit(data, model.huber)
     lack = _lack(fitted, table)
-    words, sentences, numbers = [], [], {"configurations": len(table), "lack_of_fit": lack, "lost": lost}
+    numbers: dict[str, Any] = {"configurations": len(table), "lack_of_fit": lack, "lost": lost}
+    words, sentences = [], []
     reasons = [count(lost, "point") + " no result"] if lost else []
     for name, expected in (case.claim.expect or {}).items():
         region = case.region(expected, rows)

@@ -88,9 +88,10 @@ class Resampling:
         picked = pl.DataFrame({self.unit: names.gather(rng.integers(0, len(names), n)), "_drawn": np.arange(n)})
         drawn = rows.join(picked, on=self.unit, how="inner", maintain_order="left")
         number = pl.col("_drawn").cast(rows.schema[self.unit])
-        points = pl.struct("point", "_drawn").rank("dense").cast(rows.schema["point"]) if "point" in rows.columns else []
-        again = drawn.with_columns(number.alias(self.unit)).with_columns(points).drop("_drawn")
-        return replace(self._source, rows=again)
+        again = drawn.with_columns(number.alias(self.unit))
+        if "point" in rows.columns:
+            again = again.with_columns(pl.struct("point", "_drawn").rank("dense").cast(rows.schema["point"]).alias("point"))
+        return replace(self._source, rows=again.drop("_drawn"))
 
     def _decides(self, source: Source) -> bool:
         """Whether a sample supports at the level for that, or refutes at the other."""

@@ -145,7 +145,7 @@ def _is_grid(records: list[Record]) -> bool:
 
 def _channel(figure: Figure, axis: str, column: str, fields: Columns, of: str = "") -> Any:
     scale = alt.Scale(type="log" if axis in figure.log else "linear", zero=False, nice=False, padding=12)
-    return {"x": alt.X, "y": alt.Y}[axis](f"{of or axis}:Q", scale=scale, title=axis_title(column, fields))
+    return {"x": alt.X, "y": alt.Y}[axis](f"{of or axis}:Q", scale=scale, title=axis_title(figure, axis, column, fields))
 
 
 def _ordinal(axis: str, column: str) -> Any:

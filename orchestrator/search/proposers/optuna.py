@@ -1,4 +1,4 @@
-"""Turns completed rounds into the next one that Optuna proposes; which assignments are best is read from the rows.
+"""Turns completed rounds into the next one that Optuna proposes, and those with several goals into their front.
 
 The study is made anew for every round from what was measured, with a seed of its own, so nothing of it needs to be kept:
 a search that was killed goes on from the rows. Where a sampler keeps more than its trials (generations), rounds are replayed.
@@ -18,6 +18,7 @@ import numpy as np
 from orchestrator.fitting.aggregates import combine
 from orchestrator.search.proposal import Place, Proposal, Rounds, SearchCurve, SearchResult, Seen, Value
 from orchestrator.search.proposers.line import Span, settled, spans
+from orchestrator.search.proposers.pareto_front import Goals
 from orchestrator.search.proposers.rounds import key, measured, room
 from orchestrator.spec.axes import Cell
 from orchestrator.spec.expressions import Expression
@@ -61,6 +62,19 @@ class OptunaSearch:
     conditions: Conditions = field(default_factory=dict)
     seed: int = 0
     aggregates: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reference: Mapping[str, float] | None = None
+
+    @property
+    def goals(self) -> Goals:
+        """What it seeks, as a front has it."""
+        return Goals(
+            minimize=self.minimize,
+            maximize=self.maximize,
+            aggregates=self.aggregates,
+            ranges=self.ranges,
+            reference=self.reference,
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,12 +97,18 @@ class OptunaSearch:
                     break
         return tuple(proposed.values())
 
-    def conclude(self, rounds: Rounds) -> None:
-        """Nothing: which assignments are best is read from the rows."""
+    def conclude(self, rounds: Rounds) -> SearchResult | None:
+        """The front of several goals; None of one goal, whose best assignment is read from the rows."""
+        if len(self.columns) < 2:
+            return None
+        assignments = measured(rounds)
+        return self.goals.conclude(
+            assignments, len(assignments) >= self.forecast()[1] or any(len(each) < self.round for each in rounds)
+        )
 
     def places(self, finding: SearchResult) -> Iterator[Place]:
-        """None: there is no boundary."""
-        return iter(())
+        """The row of its front."""
+        return self.goals.places(finding)
 
     def forecast(self) -> tuple[int, int]:
         """How many assignments a study usually takes, and at most."""
@@ -113,6 +133,8 @@ def proposer(model: Optuna, curve: SearchCurve) -> OptunaSearch:
             for name, needs in model.when.items()
         },
         seed=model.seed,
+        ranges=curve.ranges,
+        reference=model.reference,
         aggregates={name: how for name, how in curve.aggregates.items() if name in (*model.minimize, *model.maximize)},
     )
 
@@ -184,8 +206,7 @@ def _sampler(search: OptunaSearch, assignments: int) -> optuna.samplers.BaseSamp
     if search.sampler == "gp":
         return samplers.GPSampler(seed=seed)
     if search.sampler == "nsgaii":
-        # A round is a generation; its random numbers go on from round to round.
-        return samplers.NSGAIISampler(population_size=max(search.round, 2), seed=search.seed)
+        return samplers.NSGAIISampler(population_size=max(search.round, 2), seed=seed)  # a round is a generation
     return samplers.RandomSampler(seed=seed)
 
 
@@ -258,12 +279,19 @@ def _trial(search: OptunaSearch, assignment: Seen, spaces: Spaces) -> optuna.tri
 
 
 def _replay(search: OptunaSearch, study: optuna.Study, each: Sequence[Seen]) -> None:
-    """Go through a round again: the sampler is asked, but told what was measured."""
+    """Go through a round again: the sampler is asked, but told what was measured.
+
+    A trial whose params are all given passes a sampler over, so it is made to note the generation, as if it had been asked.
+    """
     import optuna
 
     for assignment in each:
         study.enqueue_trial(_params(search, assignment))
     trials = [study.ask() for _ in each]
+    if isinstance(study.sampler, optuna.samplers.NSGAIISampler):
+        frozen = study.get_trials(deepcopy=False)
+        for trial in trials:
+            study.sampler.get_trial_generation(study, frozen[trial.number])
     for trial, assignment in zip(trials, each, strict=True):
         _ask(search, trial)
         scores = _scores(search, assignment)

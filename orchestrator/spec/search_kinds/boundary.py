@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,8 +29,6 @@ class Boundary(Section):
     `tolerance` is the width of the last bracket, relative on a geom scale.
     """
 
-    FINDS: ClassVar[bool] = True
-
     along: Label = Field(description="the param that is searched")
     of: Column = Field(description="the column that crosses the level")
     level: Number = Field(description="the value that is crossed")
@@ -46,6 +44,11 @@ class Boundary(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets."""
         return (self.along,)
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What it finds: positions on the params that it sets."""
+        return self.names
 
     @property
     def place_columns(self) -> tuple[str, ...]:

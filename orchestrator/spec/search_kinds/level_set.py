@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,8 +16,6 @@ class LevelSet(Section):
 
     It ends early where the share of the region whose side is in doubt falls to `tolerance`.
     """
-
-    FINDS: ClassVar[bool] = True
 
     over: Region = Field(description="the params that are searched, each with its interval")
     of: Column = Field(description="the column that has the level on the curve")
@@ -32,6 +30,11 @@ class LevelSet(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets, sorted."""
         return tuple(sorted(self.over))
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What it finds: positions on the params that it sets."""
+        return self.names
 
     @property
     def place_columns(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,6 @@ class Subset(Section):
 
     `along` is a text param of `size` letters, 1 for a unit that is in the set and 0 for one that is not.
     """
-
-    FINDS: ClassVar[bool] = True
 
     along: Label = Field(description="the text param that is searched, a letter 0 or 1 for each unit")
     size: Number = Field(description="how many units there are")
@@ -34,6 +32,11 @@ class Subset(Section):
     def names(self) -> tuple[str, ...]:
         """Params that it sets."""
         return (self.along,)
+
+    @property
+    def finds(self) -> tuple[str, ...]:
+        """What it finds: a set, on the param that it sets."""
+        return self.names
 
     @property
     def place_columns(self) -> tuple[str, ...]:

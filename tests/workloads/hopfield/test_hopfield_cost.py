@@ -82,7 +82,7 @@ def test_no_call_holds_the_numbers_of_all_pairs() -> None:
 @pytest.mark.parametrize("variant", masks.MASKED)
 def test_a_fast_call_gives_what_a_mask_over_all_scores_gives(variant: str) -> None:
     shape = Shape(variant, 30, 30, 5, keep=4)
-    inputs = calls.drawn(shape, Context(0), torch.float64)
+    inputs = calls.inputs_of(shape, Context(0), torch.float64)
     scores = 2.0 * inputs.queries @ inputs.memories.mT
     mask = masks.top(scores, 4) if inputs.places is None else masks.as_mask(inputs.places, 30)
     expected = torch.softmax(scores.masked_fill(~mask, -torch.inf), -1) @ inputs.memories

@@ -86,7 +86,7 @@ def test_the_area_counts_pairs_and_ties_by_half() -> None:
 
 def test_a_bag_is_positive_where_it_holds_a_signal() -> None:
     signals = torch.tensor([3, 77, 130, 255])
-    drawn = bags.made("bits", 12, 200, signals, torch.Generator().manual_seed(1))
+    drawn = bags.synthetic("bits", 12, 200, signals, torch.Generator().manual_seed(1))
     codes = ((drawn.instances > 0).long() * 2 ** torch.arange(bags.BITS)).sum(-1)
     assert torch.equal(torch.isin(codes, signals).sum(1).float(), drawn.labels)
     assert float(drawn.labels.mean()) == 0.5

@@ -161,7 +161,7 @@ def test_a_cyclic_mask_holds_its_own_memory_and_the_next() -> None:
 @pytest.mark.parametrize("m", [6, 40])
 def test_random_masks_are_even_among_all_subsets(m: int) -> None:
     draws = 40 * math.comb(m, 2)
-    chosen = masks.drawn(draws, m, 2, torch.Generator().manual_seed(6)).sort(-1).values
+    chosen = masks.subsets(draws, m, 2, torch.Generator().manual_seed(6)).sort(-1).values
     counts = torch.bincount(chosen[:, 0] * m + chosen[:, 1], minlength=m * m)
     counts = counts[counts > 0].double()
     assert len(counts) == math.comb(m, 2)

@@ -14,7 +14,7 @@ from torch import Tensor
 from orchestrator.workload.context import Context
 from workloads.icl import construction
 from workloads.icl.construction import Params
-from workloads.icl.maths import activations, construct, descent, problems
+from workloads.icl.maths import activations, construct, descent, layers, problems
 from workloads.icl.maths.activations import ACTIVATIONS
 from workloads.icl.maths.layers import Attention, Products, Tokens
 from workloads.icl.maths.problems import Problem
@@ -116,9 +116,9 @@ def test_every_literal_token_ends_with_the_same_weights() -> None:
     tokens = built.tokens(task.weights, task.x, task.y, task.query, literal=True)
     built.step(tokens)
     for slots in built.slots.weights:
-        held = tokens.read(slots)
+        held = tokens.read(layers.entries(slots))
         assert torch.allclose(held, held[:, :1].expand_as(held), rtol=0, atol=1e-15)
-    assert not bool(tokens.read(built.slots.scratch).any())
+    assert not bool(tokens.read(layers.entries(built.slots.scratch)).any())
 
 
 def dense(layer: Attention, h: Tensor, examples: int) -> Tensor:
@@ -130,9 +130,9 @@ def dense(layer: Attention, h: Tensor, examples: int) -> Tensor:
             for unit in range(len(part.key)):
                 q, k, v = (torch.zeros(size, size, dtype=h.dtype) for _ in range(3))
                 for r in range(len(part.query)):
-                    q[r, part.query[r]], k[r, part.key[unit, r]] = 1.0, scale
+                    q[r, part.query.index[r]], k[r, part.key.index[unit, r]] = 1.0, scale
                 q[size - 1, constant], k[size - 1, constant] = 1.0, bias
-                v[part.out[unit], part.value] = weight * part.factor
+                v[part.out.index[unit], part.value.index] = weight * part.factor
                 added += torch.relu((h @ q.mT) @ (h @ k.mT).mT) @ (h @ v.mT) / examples
     return added
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 from orchestrator.claims import judge_rows
 from orchestrator.plan import expand
@@ -19,7 +18,7 @@ from orchestrator.workload.context import Context
 from orchestrator.workload.describe import load
 from workloads.khm import capacity as workload
 from workloads.khm.capacity import Params, Result
-from workloads.khm.maths import best, growth, simulate, storage
+from workloads.khm.maths import best, growth, storage
 from workloads.shared.hopfield import bounds, known_codes, separation
 
 # beta: d -> bracket of ln(capacity) under the printed condition (derived apart from this code, on a grid of separations).
@@ -37,9 +36,6 @@ MIXED = [
     Params(5, beta=11.0, criterion="rigorous"),
     Params(6, "random", angle_deg=50.0),
     Params(6, "random", beta=9.0),
-    Params(4, "random", "simulated", beta=6.0, limit=24),
-    Params(4, "optimal", "simulated", beta=6.0, limit=24),
-    Params(4, "optimal", "simulated", beta=3.0, limit=24),
     Params(8, "E8", beta=15.0),
 ]
 
@@ -144,17 +140,6 @@ def test_a_random_code_that_reaches_its_limit_says_so() -> None:
     assert (row["capacity"], row["cut"]) == (8.0, True)
 
 
-def test_a_simplex_is_kept_up_to_its_onset() -> None:
-    rows = measure(*(Params(12, "simplex", "simulated", beta=b) for b in (2.5, 3.7, 3.75, 9.0)))
-    assert [r["capacity"] for r in rows] == [4.0, 7.0, 8.0, 13.0]
-
-
-def test_simulation_keeps_the_code_that_it_names() -> None:
-    (row,) = measure(Params(4, "optimal", "simulated", beta=6.0, limit=24))
-    assert (row["capacity"], row["capacity_upper"], row["beta_needed"]) == (24.0, None, None)
-    assert bool(simulate.retained(known_codes.cell24()[None], torch.tensor([6.0], dtype=torch.float64)))
-
-
 def test_a_named_code_counts_its_part() -> None:
     rows = measure(Params(8, "E8", beta=12.0), Params(8, "e8", beta=14.0), Params(8, "e8", angle_deg=61.0))
     assert [r["capacity"] for r in rows] == [math.floor(storage.memories_allowed(0.5, 12.0)), 240.0, 2.0]
@@ -179,8 +164,8 @@ def test_run_gives_the_row_of_the_pack() -> None:
         (Params(4, angle_deg=60.0, beta=8.0), "exactly one .* but got angle_deg = 60.0, beta = 8.0"),
         (Params(4, angle_deg=0.0), "angle_deg must lie in \\(0, 180\\], but got 0.0"),
         (Params(4, beta=-1.0), "beta must be positive and finite, but got -1.0"),
-        (Params(4, criterion="lucky", beta=8.0), "criterion must be one of printed, rigorous, simulated, but got 'lucky'"),
-        (Params(1, beta=8.0), "d and limit must be at least 2, .* got d = 1"),
+        (Params(4, criterion="lucky", beta=8.0), "criterion must be one of printed, rigorous, but got 'lucky'"),
+        (Params(1, beta=8.0), "d and limit must be at least 2 .* got d = 1"),
         (Params(4, "e8", beta=8.0), "code 'e8' has d = 8 and m = 240, but got d = 4"),
         (Params(4, "simplx", beta=8.0), "but got 'simplx'; did you mean 'simplex'\\?"),
         (Params(4, "annealed", beta=8.0), "code must be a known or a random one, but got 'annealed'"),

@@ -11,6 +11,7 @@ from orchestrator.workload.context import Context
 from orchestrator.workload.describe import load
 from workloads.khm import dimension
 from workloads.khm.dimension import Params, Result
+from workloads.shared.hopfield import bounds
 
 
 def measure(params: Params, seeds: int = 1) -> list[Result]:
@@ -51,11 +52,16 @@ def test_an_affine_map_gains_one_dimension() -> None:
 @pytest.mark.parametrize(("m", "d"), [(12, 3), (24, 4), (56, 7), (240, 8), (196560, 24)])
 def test_demand_brackets_the_dimension_of_known_codes(m: int, d: int) -> None:
     (result,) = measure(Params(m, method="bounds", angle_deg=60.0))
-    assert result.demand_lower is not None and result.demand is not None and result.demand_lower <= d <= result.demand
+    assert result.demand_lower is not None and result.demand is not None and result.demand_lower <= result.demand <= d
 
 
-def test_demand_grows_like_the_logarithm_of_m() -> None:
-    steps = [measure(Params(10**k, method="bounds"))[0].demand or 0 for k in (3, 4, 5, 6)]
+def test_demand_knows_the_codes_of_the_tables() -> None:
+    results = [measure(Params(m, method="bounds", angle_deg=60.0))[0].demand for m in (6, 24, 25, 240, 241, 196560)]
+    assert results == [2, 4, 5, 8, 9, 24] and bounds.dimension_sufficient(24, 0.5) == 12
+
+
+def test_the_dimension_that_is_proved_grows_like_the_logarithm_of_m() -> None:
+    steps = [bounds.dimension_sufficient(10**k, 0.5) or 0 for k in (3, 4, 5, 6)]
     gaps = [b - a for a, b in pairwise(steps)]
     assert max(gaps) - min(gaps) <= 2
 

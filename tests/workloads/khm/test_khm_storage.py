@@ -102,7 +102,8 @@ def test_the_printed_condition_does_not_keep_a_simplex() -> None:
     points = known_codes.simplex(8)
     beta = torch.tensor([2.6, 3.2, 3.7, 3.75], dtype=torch.float64)
     assert all(storage.beta_needed(8 / 7, 8) < b for b in beta.tolist())
-    assert simulate.retained(points.expand(4, -1, -1), beta).tolist() == [False, False, False, True]
+    kept = [simulate.returned(points, b, torch.zeros_like(points)) for b in beta.tolist()]
+    assert kept == [False, False, False, True]
 
 
 def test_the_rigorous_condition_keeps_its_balls() -> None:

@@ -130,7 +130,7 @@ def test_a_permutation_moves_places_and_changes_no_value() -> None:
 
 def test_targets_of_the_dial_have_the_variance_that_they_are_said_to_have() -> None:
     for alpha in (0.0, 1.0):
-        x, y = dial.drawn(alpha, 100_000, Context(0).generator("functions"), Context(0).generator("points"))
+        x, y = dial.sample(alpha, 100_000, Context(0).generator("functions"), Context(0).generator("points"))
         assert float(y.mean()) == pytest.approx(0, abs=0.02) and float(y.var()) == pytest.approx(1, abs=0.05)
         assert x.shape == (100_000, 64)
 

@@ -23,7 +23,7 @@ def measured(*params: Params) -> list[dict[str, Any]]:
 
 
 def test_calls_are_those_of_the_layer_in_both_orders() -> None:
-    calls = timing.made(Params("2x4x6", "4x5x3", batch=7), Context(1))
+    calls = timing.layer_calls(Params("2x4x6", "4x5x3", batch=7), Context(1))
     given, best, dense = (calls[name]() for name in ("nd", "nd_best", "dense"))
     assert isinstance(given, torch.Tensor) and isinstance(best, torch.Tensor) and isinstance(dense, torch.Tensor)
     assert given.shape == best.shape == (1, 7, 4, 5, 3) and dense.shape == (7, 60)

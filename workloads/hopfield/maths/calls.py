@@ -65,7 +65,7 @@ def check(shape: Shape) -> None:
         )
 
 
-def drawn(shape: Shape, ctx: Context, dtype: torch.dtype) -> Inputs:
+def inputs_of(shape: Shape, ctx: Context, dtype: torch.dtype) -> Inputs:
     """Normal queries and memories of a seed, with its mask or directions, on its device."""
     sizes = {"queries": shape.queries, "memories": shape.m}
     rows = {
@@ -74,8 +74,8 @@ def drawn(shape: Shape, ctx: Context, dtype: torch.dtype) -> Inputs:
     }
     places = omega = None
     if shape.variant in masks.KNOWN:
-        chosen = masks.places(shape.variant, shape.queries, shape.m, shape.keep, ctx.generator("mask"))
-        places = chosen.to(ctx.device)
+        selection = masks.places(shape.variant, shape.queries, shape.m, shape.keep, ctx.generator("mask"))
+        places = selection.to(ctx.device)
     if shape.variant == "prf":
         omega = torch.randn(shape.features, shape.d, generator=ctx.generator("directions")).to(ctx.device, dtype)
     return Inputs(rows["queries"], rows["memories"], rows["memories"], places, omega)
@@ -110,11 +110,11 @@ def _gathered(inputs: Inputs, beta: float) -> Tensor:
     assert inputs.places is not None
     keep, outputs = inputs.places.shape[1], []
     for part in operators.blocks(len(inputs.queries), keep * inputs.memories.shape[1], inputs.queries):
-        chosen = inputs.places[part]
-        held = chosen.clamp_min(0)
-        scores = (inputs.memories[held] @ inputs.queries[part, :, None])[..., 0]
-        weights = torch.softmax((beta * scores).masked_fill(chosen < 0, -torch.inf), -1)
-        outputs.append((weights[:, None] @ inputs.values[held])[:, 0])
+        selection = inputs.places[part]
+        gathered = selection.clamp_min(0)
+        scores = (inputs.memories[gathered] @ inputs.queries[part, :, None])[..., 0]
+        weights = torch.softmax((beta * scores).masked_fill(selection < 0, -torch.inf), -1)
+        outputs.append((weights[:, None] @ inputs.values[gathered])[:, 0])
     return torch.cat(outputs)
 
 
@@ -122,8 +122,8 @@ def _top(inputs: Inputs, beta: float, keep: int) -> Tensor:
     """Retrieval from the k memories of the largest scores, all of which are made."""
     outputs = []
     for part in operators.blocks(len(inputs.queries), len(inputs.memories), inputs.queries):
-        scores, held = (inputs.queries[part] @ inputs.memories.mT).topk(keep, -1)
-        outputs.append((torch.softmax(beta * scores, -1)[:, None] @ inputs.values[held])[:, 0])
+        scores, gathered = (inputs.queries[part] @ inputs.memories.mT).topk(keep, -1)
+        outputs.append((torch.softmax(beta * scores, -1)[:, None] @ inputs.values[gathered])[:, 0])
     return torch.cat(outputs)
 
 

@@ -24,9 +24,9 @@ def factor(form: str | None, m: int, keep: int) -> int:
 def query_separation(scores: Tensor, first: int = 0) -> Tensor:
     """Δ_x (..., q) of scores ⟨x, ξ⟩ (..., q, m), where query i belongs to memory first + i."""
     rows = torch.arange(scores.shape[-2], device=scores.device)
-    others = scores.clone()
-    others[..., rows, rows + first] = -torch.inf
-    return scores[..., rows, rows + first] - others.amax(-1)
+    rivals = scores.clone()
+    rivals[..., rows, rows + first] = -torch.inf
+    return scores[..., rows, rows + first] - rivals.amax(-1)
 
 
 def simplex_error(m: int, keep: int, beta: float, form: str) -> float:
@@ -35,13 +35,13 @@ def simplex_error(m: int, keep: int, beta: float, form: str) -> float:
     The result less the memory is a ξ_μ + c A, A the sum of the other kept ones: ⟨A, ξ_μ⟩ = -(k-1)/(m-1), and |A|² =
     (k-1)(1 - (k-2)/(m-1)). Under zero_fill the masked ones, -ξ_μ - A together, have weight r each.
     """
-    rest, near, far = keep - 1, math.exp(-beta * m / (m - 1)), math.exp(-beta)  # over e^β, the target's own
+    partners, near, far = keep - 1, math.exp(-beta * m / (m - 1)), math.exp(-beta)  # over e^β, the target's own
     if form == "zero_fill":
-        own = 1 / (1 + rest * near + (m - keep) * far)
-        along, across = -(rest * near + (m - keep + 1) * far) * own, (near - far) * own
+        own = 1 / (1 + partners * near + (m - keep) * far)
+        along, across = -(partners * near + (m - keep + 1) * far) * own, (near - far) * own
     else:
-        others = m - 1 if form == "unnormalised" else rest
-        own = 1 / (1 + others * near)
-        along, across = -others * near * own, near * own
-    square = along**2 - 2 * along * across * rest / (m - 1) + across**2 * rest * (1 - (rest - 1) / (m - 1))
+        rivals = m - 1 if form == "unnormalised" else partners
+        own = 1 / (1 + rivals * near)
+        along, across = -rivals * near * own, near * own
+    square = along**2 - 2 * along * across * partners / (m - 1) + across**2 * partners * (1 - (partners - 1) / (m - 1))
     return math.sqrt(max(square, 0.0))

@@ -69,8 +69,8 @@ class Forecaster:
 def series(data: str, generator: torch.Generator) -> Tensor:
     """A made series of two seasons and noise with a memory, or the last column of a .csv; mean 0 and spread 1 where trained."""
     values = _seasonal(generator) if data == "seasonal" else read(data)
-    seen = values[: int(TRAINED * len(values))]
-    return (values - seen.mean()) / seen.std().clamp_min(1e-6)
+    training = values[: int(TRAINED * len(values))]
+    return (values - training.mean()) / training.std().clamp_min(1e-6)
 
 
 def _seasonal(generator: torch.Generator) -> Tensor:
@@ -116,8 +116,8 @@ def trained(
     models = ensemble.begin(model.layout, [model.begin(ctx.generator("weights")) for ctx in ctxs], device)
     omega = None
     if layer.variant == "prf":
-        drawn = [kernels.directions("orthogonal", FEATURES, model.width, ctx.generator("directions"))[0] for ctx in ctxs]
-        omega = torch.stack(drawn).float().to(device)
+        directions = [kernels.directions("orthogonal", FEATURES, model.width, ctx.generator("directions"))[0] for ctx in ctxs]
+        omega = torch.stack(directions).float().to(device)
     count, rows = train.past.shape[1], torch.arange(len(ctxs), device=device)[:, None]
 
     def draw(_: int, generator: torch.Generator, steps: int) -> Mapping[str, Tensor]:
@@ -147,11 +147,11 @@ def forecast(model: Forecaster, layer: Layer, parameters: Stack, past: Tensor, n
     """What is forecast (s, b, q) from past values (s, b, n)."""
     s, b, n = past.shape
     last = past[..., -1:]
-    shown = (past - last)[..., None]
+    changes = (past - last)[..., None]
 
     def heads(name: str) -> Tensor:
         """Tokens by heads (s, b, h, n, w)."""
-        flat = shown * parameters[name][:, None, None] + parameters[f"{name}_place"][:, None]
+        flat = changes * parameters[name][:, None, None] + parameters[f"{name}_place"][:, None]
         return flat.view(s, b, n, HEADS, model.width).transpose(2, 3)
 
     present = torch.ones(s, b, n, dtype=torch.bool, device=past.device)
@@ -173,11 +173,13 @@ def judged(own: Tensor, train: Windows, test: Windows) -> list[dict[str, float]]
     return [{name: float(column[k]) for name, column in columns.items()} for k in range(len(own))]
 
 
-def _least_squares(past: Tensor, ahead: Tensor, asked: Tensor) -> Tensor:
+def _least_squares(past: Tensor, ahead: Tensor, new: Tensor) -> Tensor:
     """What least squares with a constant forecasts, one model after the other in double precision, by normal equations."""
     forecasts = []
-    for x, y, new in zip(past.double(), ahead.double(), asked.double(), strict=True):
-        known, wanted = (separation.even(torch.cat([part, torch.ones_like(part[:, :1])], 1)) for part in (x, new))
-        gram = known.mT @ known + RIDGE * torch.eye(known.shape[1], dtype=known.dtype, device=known.device)
-        forecasts.append(wanted @ torch.cholesky_solve(known.mT @ y, torch.linalg.cholesky(gram)))
+    for x, y, queries in zip(past.double(), ahead.double(), new.double(), strict=True):
+        solved_for, design = (separation.even(torch.cat([part, torch.ones_like(part[:, :1])], 1)) for part in (x, queries))
+        gram = solved_for.mT @ solved_for + RIDGE * torch.eye(
+            solved_for.shape[1], dtype=solved_for.dtype, device=solved_for.device
+        )
+        forecasts.append(design @ torch.cholesky_solve(solved_for.mT @ y, torch.linalg.cholesky(gram)))
     return torch.stack(forecasts)

@@ -48,37 +48,37 @@ class Tokens:
 def pooled(layer: Layer, queries: Tensor, tokens: Tokens) -> Tensor:
     """What each query (s, h, q, w) reads from the tokens of every batch member: (s, b, h, q, w); controls have one query."""
     if layer.variant == "max":
-        there = tokens.present[:, :, None, :, None]
-        return tokens.values.masked_fill(~there, -math.inf).amax(-2, keepdim=True)
+        present = tokens.present[:, :, None, :, None]
+        return tokens.values.masked_fill(~present, -math.inf).amax(-2, keepdim=True)
     return weights(layer, queries, tokens) @ tokens.values
 
 
 def weights(layer: Layer, queries: Tensor, tokens: Tokens) -> Tensor:
     """Weights (s, b, h, q, n) on the tokens, 0 on padding."""
-    there = tokens.present[:, :, None, None, :]
+    present = tokens.present[:, :, None, None, :]
     if layer.variant == "mean":
-        even = there.to(tokens.values.dtype)
+        even = present.to(tokens.values.dtype)
         return even / even.sum(-1, keepdim=True)
     keys = separation.normalise(tokens.keys) if layer.normalise else tokens.keys
-    asked = queries[:, None]
+    heads_asking = queries[:, None]
     if layer.variant in ("linear", "prf"):
-        kernel = features(layer, asked, tokens.omega) @ features(layer, keys, tokens.omega).mT
-        kernel = kernel.masked_fill(~there, 0.0)
+        kernel = features(layer, heads_asking, tokens.omega) @ features(layer, keys, tokens.omega).mT
+        kernel = kernel.masked_fill(~present, 0.0)
         return kernel / kernel.sum(-1, keepdim=True).clamp_min(torch.finfo(kernel.dtype).tiny)
-    scores = layer.beta * (asked @ keys.mT)
+    scores = layer.beta * (heads_asking @ keys.mT)
     if layer.variant == "dense":
-        return torch.softmax(scores.masked_fill(~there, -math.inf), -1)
-    kept = chosen(layer, scores, tokens)
+        return torch.softmax(scores.masked_fill(~present, -math.inf), -1)
+    mask = selection(layer, scores, tokens)
     # Padding has no score at all: in no form may it count among the memories.
-    return forms.weigh(scores.masked_fill(~there, -math.inf), kept | ~there, layer.form).read.masked_fill(~there, 0.0)
+    return forms.weigh(scores.masked_fill(~present, -math.inf), mask | ~present, layer.form).read.masked_fill(~present, 0.0)
 
 
-def chosen(layer: Layer, scores: Tensor, tokens: Tokens) -> Tensor:
+def selection(layer: Layer, scores: Tensor, tokens: Tokens) -> Tensor:
     """Which tokens (s, b, h, q, n) the mask keeps: that share of those that are there, rounded up, by score or by chance."""
-    there = tokens.present[:, :, None, None, :]
+    present = tokens.present[:, :, None, None, :]
     rank_by = scores if layer.variant == "top_k" else _of(tokens.noise)[:, :, None, None, :].expand_as(scores)
-    order = rank_by.detach().masked_fill(~there, -math.inf).argsort(-1, descending=True).argsort(-1)
-    return (order < torch.ceil(layer.keep * there.sum(-1, keepdim=True) - 1e-9)) & there
+    order = rank_by.detach().masked_fill(~present, -math.inf).argsort(-1, descending=True).argsort(-1)
+    return (order < torch.ceil(layer.keep * present.sum(-1, keepdim=True) - 1e-9)) & present
 
 
 def features(layer: Layer, x: Tensor, omega: Tensor | None) -> Tensor:
@@ -93,8 +93,8 @@ def features(layer: Layer, x: Tensor, omega: Tensor | None) -> Tensor:
     return torch.exp(exponent - exponent.detach().amax((-1, -2), keepdim=True))
 
 
-def _of(drawn: Tensor | None) -> Tensor:
+def _of(draws: Tensor | None) -> Tensor:
     """What a random map needs; ValueError where it was not drawn."""
-    if drawn is None:
+    if draws is None:
         raise ValueError("a random map must be given its draws, but got none; draw noise for random, omega for prf.")
-    return drawn
+    return draws

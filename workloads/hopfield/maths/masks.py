@@ -35,11 +35,11 @@ def places(variant: str, queries: int, m: int, keep: int, generator: torch.Gener
         band = own - (keep - 1) // 2 + torch.arange(keep)
         return torch.where((band >= 0) & (band < m), band, -1)
     if variant == "random" and generator is not None:
-        return drawn(queries, m, keep, generator)
+        return subsets(queries, m, keep, generator)
     raise ValueError(f"a mask that is known before the scores must be masked, random or window, but got '{variant}'.")
 
 
-def drawn(queries: int, m: int, keep: int, generator: torch.Generator) -> Tensor:
+def subsets(queries: int, m: int, keep: int, generator: torch.Generator) -> Tensor:
     """Uniform k-subsets of m memories, (q, k): orders of all where k is no small part of m, else steps of a shuffle.
 
     Step i of k swaps places i and j, j uniform in i..m-1; what earlier steps moved is looked up among themselves, so no more
@@ -49,25 +49,25 @@ def drawn(queries: int, m: int, keep: int, generator: torch.Generator) -> Tensor
         return torch.rand(queries, m, dtype=torch.float64, generator=generator).argsort(-1)[:, :keep]
     ends = torch.arange(keep)
     picks = ends + (torch.rand(queries, keep, dtype=torch.float64, generator=generator) * (m - ends)).long()
-    chosen, moved = picks.clone(), picks.clone()  # moved: what stands at place picks_i once step i has swapped
+    selection, moved = picks.clone(), picks.clone()  # moved: what stands at place picks_i once step i has swapped
     for i in range(keep):
         here = torch.full((queries,), i)
-        chosen[:, i], moved[:, i] = _at(picks[:, i], picks, moved, i), _at(here, picks, moved, i)
-    return chosen
+        selection[:, i], moved[:, i] = _at(picks[:, i], picks, moved, i), _at(here, picks, moved, i)
+    return selection
 
 
-def _at(place: Tensor, picks: Tensor, moved: Tensor, steps: int) -> Tensor:
+def _at(position: Tensor, picks: Tensor, moved: Tensor, steps: int) -> Tensor:
     """What stands at a place (q,) after the first steps: what the last swap with it left there, or the place's own number."""
-    value = place.clone()
+    value = position.clone()
     for i in range(steps):
-        value = torch.where(picks[:, i] == place, moved[:, i], value)
+        value = torch.where(picks[:, i] == position, moved[:, i], value)
     return value
 
 
-def as_mask(chosen: Tensor, m: int) -> Tensor:
+def as_mask(selection: Tensor, m: int) -> Tensor:
     """Booleans (..., q, m) of places (..., q, k), -1 for none."""
-    spare = torch.where(chosen < 0, m, chosen)
-    mask = torch.zeros(*chosen.shape[:-1], m + 1, dtype=torch.bool, device=chosen.device)
+    spare = torch.where(selection < 0, m, selection)
+    mask = torch.zeros(*selection.shape[:-1], m + 1, dtype=torch.bool, device=selection.device)
     return mask.scatter(-1, spare, True)[..., :m]
 
 

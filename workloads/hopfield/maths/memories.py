@@ -33,7 +33,7 @@ class Scene:
 
     memories: Tensor
     queries: Tensor
-    seen: Tensor
+    visible: Tensor
 
 
 def check(data: str, d: int, m: int) -> None:
@@ -104,13 +104,13 @@ def scene(data: str, d: int, m: int, corruption: str, strength: float, ctx: Cont
     """Memories and queries of a point: noise of that standard deviation, or that share of the coordinates (the first) at 0."""
     stored = memories(data, d, m, ctx)
     width = stored.shape[1]
-    seen, queries = torch.ones(width, dtype=torch.bool), stored.clone()
+    visible, queries = torch.ones(width, dtype=torch.bool), stored.clone()
     if corruption == "noise":
         queries += strength * torch.randn(m, width, dtype=torch.float64, generator=ctx.generator("noise"))
     if corruption == "half":
-        seen[: math.floor(strength * width)] = False
-        queries[:, ~seen] = 0.0
-    return Scene(*(part.to(ctx.device) for part in (stored, queries, seen)))
+        visible[: math.floor(strength * width)] = False
+        queries[:, ~visible] = 0.0
+    return Scene(*(part.to(ctx.device) for part in (stored, queries, visible)))
 
 
 def controls(view: Scene, rows: int) -> dict[str, float]:
@@ -119,10 +119,10 @@ def controls(view: Scene, rows: int) -> dict[str, float]:
     By the memory nearest on what is seen, by the largest dot product, and by the mean of all memories.
     """
     own = torch.arange(len(view.memories), device=view.memories.device)
-    seen, stored = view.queries[:, view.seen], view.memories[:, view.seen]
+    visible, stored = view.queries[:, view.visible], view.memories[:, view.visible]
     nearest, largest = [], []
     for part in own.split(rows):
-        nearest.append(torch.cdist(seen[part], stored, compute_mode="donot_use_mm_for_euclid_dist").argmin(1) == part)
+        nearest.append(torch.cdist(visible[part], stored, compute_mode="donot_use_mm_for_euclid_dist").argmin(1) == part)
         largest.append((view.queries[part] @ view.memories.mT).argmax(1) == part)
     close = (view.memories.mean(0) - view.memories).abs().mean(1) <= CLOSE
     shares = {"accuracy_nearest": torch.cat(nearest), "accuracy_dot": torch.cat(largest), "accuracy_mean_item": close}

@@ -70,8 +70,10 @@ def trained(
     models = ensemble.begin(layout, [model.begin(inputs, ctx.generator("weights")) for ctx in ctxs], device)
     omega = None
     if layer.variant == "prf":
-        drawn = [kernels.directions("orthogonal", model.features, model.width, ctx.generator("directions"))[0] for ctx in ctxs]
-        omega = torch.stack(drawn).float().to(device)
+        directions = [
+            kernels.directions("orthogonal", model.features, model.width, ctx.generator("directions"))[0] for ctx in ctxs
+        ]
+        omega = torch.stack(directions).float().to(device)
     bags, longest = train.present.shape[1:]
 
     def draw(_: int, generator: torch.Generator, steps: int) -> Mapping[str, Tensor]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -82,7 +83,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Point:
     """A point: a network, and the mask (q, k) or the directions (features, d) that its seed gives the map."""
 
     network: Network
@@ -107,41 +108,41 @@ class Outcome:
     increases: Tensor | None
 
 
-def ended(kind: Kind, asked: list[Asked], betas: list[float], first: int, stop: int) -> Outcome:
+def ended(kind: Kind, points: list[Point], betas: list[float], first: int, stop: int) -> Outcome:
     """The outcome of queries first..stop of every point."""
     if kind.variant in kernels.DEFAULT:
-        return _by_features(kind, asked, betas, first, stop)
-    beta = torch.tensor(betas, dtype=torch.float64, device=asked[0].network.view.memories.device)[:, None, None]
-    run = _Run(kind, asked, beta, first, stop)
+        return _by_features(kind, points, betas, first, stop)
+    beta = torch.tensor(betas, dtype=torch.float64, device=points[0].network.view.memories.device)[:, None, None]
+    run = _Run(kind, points, beta, first, stop)
     return run.outcome()
 
 
 class _Run:
     """The updates of one run of queries, under masks."""
 
-    def __init__(self, kind: Kind, asked: list[Asked], beta: Tensor, first: int, stop: int) -> None:
-        self.kind, self.asked, self.beta, self.first, self.stop = kind, asked, beta, first, stop
-        self.memories = torch.stack([a.network.view.memories for a in asked])
-        self.keys = torch.stack([a.network.keys for a in asked])
-        self.known = self._known()
+    def __init__(self, kind: Kind, points: list[Point], beta: Tensor, first: int, stop: int) -> None:
+        self.kind, self.points, self.beta, self.first, self.stop = kind, points, beta, first, stop
+        self.memories = torch.stack([a.network.view.memories for a in points])
+        self.keys = torch.stack([a.network.keys for a in points])
+        self.fixed_mask = self._fixed_mask()
 
-    def _known(self) -> Tensor | None:
+    def _fixed_mask(self) -> Tensor | None:
         """The mask that is known before the scores (p, q, m); None where there is none, or none yet."""
         if self.kind.variant not in masks.KNOWN:
             return None
-        every = [a.places for a in self.asked if a.places is not None]
+        every = [a.places for a in self.points if a.places is not None]
         alike = every[:1] if all(places is every[0] for places in every) else every  # a mask of the order alone is one for all
-        chosen = torch.stack([places[self.first : self.stop] for places in alike])
-        return masks.as_mask(chosen.to(self.memories.device), self.memories.shape[1])
+        selection = torch.stack([places[self.first : self.stop] for places in alike])
+        return masks.as_mask(selection.to(self.memories.device), self.memories.shape[1])
 
     def mask(self, scores: Tensor) -> Tensor | None:
         """The mask of this update."""
-        return masks.top(scores, self.kind.keep) if self.kind.variant == "top_k" else self.known
+        return masks.top(scores, self.kind.keep) if self.kind.variant == "top_k" else self.fixed_mask
 
     def outcome(self) -> Outcome:
         """All updates, and what is looked at after the last."""
-        x = torch.stack([a.network.view.queries[self.first : self.stop] for a in self.asked])
-        scores = torch.stack([a.network.scores(self.first, self.stop) for a in self.asked])
+        x = torch.stack([a.network.view.queries[self.first : self.stop] for a in self.points])
+        scores = torch.stack([a.network.scores(self.first, self.stop) for a in self.points])
         increases = None
         for update in range(self.kind.updates):
             scaled, mask = self.beta * scores, self.mask(scores)
@@ -165,16 +166,16 @@ class _Run:
     @property
     def descends(self) -> bool:
         """Whether updates of this map descend an energy, and that is asked for."""
-        return self.kind.energy and self.kind.form in (None, "renormalised") and not self.asked[0].network.normalise
+        return self.kind.energy and self.kind.form in (None, "renormalised") and not self.points[0].network.normalise
 
     def scores(self, x: Tensor) -> Tensor:
         """Products of queries on their way with the memories (p, q, m)."""
-        return retrieval.overlaps(self.asked[0].network.compared(x), self.keys)
+        return retrieval.overlaps(self.points[0].network.compared(x), self.keys)
 
     def _energy(self, x: Tensor, scaled: Tensor, weights: forms.Weights) -> Tensor:
         """β times the energy (p, q) before an update, whose weights tell the partition: log Σ exp(s) = s_k - log p_k."""
-        largest, place = weights.read.max(-1, keepdim=True)
-        partition = scaled.gather(-1, place) - largest.log()
+        largest, position = weights.read.max(-1, keepdim=True)
+        partition = scaled.gather(-1, position) - largest.log()
         return 0.5 * self.beta[..., 0] * (x * x).sum(-1) - partition[..., 0]
 
     def _off(self, weights: forms.Weights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -192,7 +193,7 @@ class _Run:
         m = self.memories.shape[1]
         lengths = self.memories.norm(dim=-1).amax(-1)[:, None]
         if self.kind.updates == 1:
-            gap = torch.stack([a.network.gaps(self.first, self.stop) for a in self.asked])
+            gap = torch.stack([a.network.gaps(self.first, self.stop) for a in self.points])
         else:
             gap = closed.query_separation(scores, self.first)
         bound = closed.factor(self.kind.form, m, self.kind.keep) * lengths * torch.exp(-self.beta[..., 0] * gap)
@@ -203,10 +204,10 @@ def _close(off: Tensor) -> Tensor:
     return off.abs().mean(-1) <= CLOSE
 
 
-def _by_features(kind: Kind, asked: list[Asked], betas: list[float], first: int, stop: int) -> Outcome:
+def _by_features(kind: Kind, points: list[Point], betas: list[float], first: int, stop: int) -> Outcome:
     """Queries of points that have no scores, one point after the other."""
     errors, close = [], []
-    for point, beta in zip(asked, betas, strict=True):
+    for point, beta in zip(points, betas, strict=True):
         network = point.network
         x, targets = network.view.queries[first:stop], network.view.memories[first:stop]
         for _ in range(kind.updates):
@@ -214,28 +215,29 @@ def _by_features(kind: Kind, asked: list[Asked], betas: list[float], first: int,
             x = operator.apply(network.view.memories)
         errors.append((x - targets).norm(dim=-1))
         close.append(_close(x - targets))
-    kept = torch.ones(len(asked), stop - first, dtype=torch.bool, device=errors[0].device)
-    return Outcome(torch.stack(errors), torch.stack(close), None, None, kept, None)
+    every_query = torch.ones(len(points), stop - first, dtype=torch.bool, device=errors[0].device)
+    return Outcome(torch.stack(errors), torch.stack(close), None, None, every_query, None)
 
 
-def measured(kind: Kind, asked: list[Asked], betas: list[float]) -> Outcome:
+def measured(kind: Kind, points: list[Point], betas: list[float]) -> Outcome:
     """The outcome of all queries of every point."""
-    m = len(asked[0].network.keys)
-    parts = [ended(kind, asked, betas, first, min(first + rows(m), m)) for first in range(0, m, rows(m))]
+    m = len(points[0].network.keys)
+    parts = [ended(kind, points, betas, first, min(first + rows(m), m)) for first in range(0, m, rows(m))]
     if len(parts) == 1:
         return parts[0]
     columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
-    return Outcome(**{name: None if values[0] is None else torch.cat(values, 1) for name, values in columns.items()})
+    joined: dict[str, Any] = {name: None if values[0] is None else torch.cat(values, 1) for name, values in columns.items()}
+    return Outcome(**joined)
 
 
-def dense_errors(asked: list[Asked], betas: list[float], updates: int) -> Tensor:
+def dense_errors(points: list[Point], betas: list[float], updates: int) -> Tensor:
     """Errors (p, m) of the dense network at the same scenes and temperatures, each worked out once."""
-    m = len(asked[0].network.keys)
+    m = len(points[0].network.keys)
     kind = Kind("dense", None, m, 0, "", updates, energy=False)
-    pairs = [(point.network, beta) for point, beta in zip(asked, betas, strict=True)]
+    pairs = [(point.network, beta) for point, beta in zip(points, betas, strict=True)]
     missing = {(id(network), beta): (network, beta) for network, beta in pairs if beta not in network.dense}
     if missing:
-        outcome = measured(kind, [Asked(network) for network, _ in missing.values()], [beta for _, beta in missing.values()])
+        outcome = measured(kind, [Point(network) for network, _ in missing.values()], [beta for _, beta in missing.values()])
         for (network, beta), error in zip(missing.values(), outcome.error, strict=True):
             network.dense[beta] = error
     return torch.stack([network.dense[beta] for network, beta in pairs])

@@ -7,7 +7,7 @@ Symbols: M = pieces · k = slope of the ramp · t = pre-activation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 REACH = 8.0
 """Sums of ReLUs approximate smooth activations on [-REACH, REACH]: constant below it, on the last line above it."""
+FEW = 2
+"""Terms up to which a sum is taken one by one, without an axis of its own."""
 ROOT_2PI = math.sqrt(2.0 * math.pi)
 
 
@@ -47,19 +49,31 @@ class ReluSum:
     scale: Tensor
     bias: Tensor
     weight: Tensor
+    terms: Sequence[tuple[float, float, float]]  # the same as numbers
 
     def __call__(self, t: Tensor) -> Tensor:
         """Its values at t, of any shape."""
-        if not len(self.weight):
-            return torch.zeros_like(t)
         # The bias comes last, so that two heads whose scores differ by a whole number differ by just that.
-        return torch.relu(t.unsqueeze(-1) * self.scale + self.bias) @ self.weight
+        if len(self.terms) > FEW:
+            return torch.relu(t.unsqueeze(-1) * self.scale + self.bias) @ self.weight
+        parts = [times(torch.relu(plus(times(t, scale), bias)), weight) for scale, bias, weight in self.terms]
+        return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
+
+
+def times(t: Tensor, factor: float) -> Tensor:
+    """The product, and t itself where the factor is 1."""
+    return t if factor == 1.0 else t * factor
+
+
+def plus(t: Tensor, bias: float) -> Tensor:
+    """The sum, and t itself where the bias is 0."""
+    return t if bias == 0.0 else t + bias
 
 
 def relu_sum(terms: list[tuple[float, float, float]], like: Tensor) -> ReluSum:
     """The sum with terms (scale, bias, weight), of the type and on the device of `like`."""
-    columns = torch.tensor(terms, dtype=like.dtype, device=like.device).mT.contiguous()
-    return ReluSum(*columns.unbind(0))
+    scale, bias, weight = torch.tensor(terms, dtype=like.dtype, device=like.device).mT.contiguous().unbind(0)
+    return ReluSum(scale, bias, weight, terms)
 
 
 def ramp(slope: float, form: str, like: Tensor) -> ReluSum:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from workloads.icl.maths.activations import ReluSum, relu_sum
-from workloads.icl.maths.layers import Attention, Heads, Layer, Mlp, Products, Tokens, Units
+from workloads.icl.maths.layers import Attention, Heads, Layer, Mlp, Products, Tokens, Units, entries
 
 
 @dataclass
@@ -64,19 +64,21 @@ def layers_of_a_step(slots: Slots, value: ReluSum, slope: ReluSum, rate: float, 
 
 def _unit_heads(slots: Slots, layer: int, function: ReluSum, out: Tensor) -> Heads:
     """A function of the pre-activations of a layer: queries are its inputs, keys its weights, values the mask."""
-    return Heads(slots.after[layer], slots.weights[layer], function, slots.mask, out[:, None])
+    inputs, weights = entries(slots.after[layer]), entries(slots.weights[layer])
+    return Heads(inputs, weights, function, entries(slots.mask), entries(out[:, None]))
 
 
 def _update_heads(slots: Slots, layer: int, rate: float, like: ReluSum) -> Heads:
     """Weights less rate times the mean of s(j) p(j-1)': s = relu(s) - relu(-s) through the key, p through the value."""
     signed = relu_sum([(1.0, 0.0, 1.0), (-1.0, 0.0, -1.0)], like.weight)
-    return Heads(slots.constant, slots.signals[layer][:, None], signed, slots.seen[layer], slots.weights[layer], -rate)
+    constant, signals = entries(slots.constant), entries(slots.signals[layer][:, None])
+    return Heads(constant, signals, signed, entries(slots.seen[layer]), entries(slots.weights[layer]), -rate)
 
 
 def _difference(slots: Slots) -> Mlp:
     """p(N) - y, the derivative of the squared loss."""
-    inputs = torch.stack([slots.after[-1], slots.y])
-    return Mlp([Units(inputs, (sign, -sign), slots.difference, weight=sign) for sign in (1.0, -1.0)])
+    inputs, out = [entries(slots.after[-1]), entries(slots.y)], entries(slots.difference)
+    return Mlp([Units(inputs, (sign, -sign), out, weight=sign) for sign in (1.0, -1.0)])
 
 
 def _first_products(slots: Slots) -> Products:
@@ -85,21 +87,21 @@ def _first_products(slots: Slots) -> Products:
     factors += [(slots.mask.expand(len(seen)), p, seen) for p, seen in zip(slots.after[:-1], slots.seen, strict=True)]
     for slope, weight, gated in zip(slots.slopes[:-1], slots.weights[1:], slots.gated, strict=True):
         factors.append((slope[:, None].expand_as(gated).flatten(), weight.mT.flatten(), gated.flatten()))
-    return Products(factors)
+    return Products([(entries(left), entries(right), entries(out)) for left, right, out in factors])
 
 
 def _signal_products(slots: Slots, layer: int) -> Products:
     """s(j) out of s(j+1): entries [k, m] of r'(j) V_{j+1}' times s(j+1)[m], added up over m."""
     gated = slots.gated[layer]
     right, out = slots.signals[layer + 1].expand_as(gated), slots.signals[layer][:, None].expand_as(gated)
-    return Products([(gated.flatten(), right.flatten(), out.flatten())])
+    return Products([(entries(gated.flatten()), entries(right.flatten()), entries(out.flatten()))])
 
 
 def _projection(slots: Slots, box: float) -> Mlp:
     """The box by w - relu(w - b) + relu(-w - b), and an empty scratch, h - relu(h) + relu(-h); both without rounding inside."""
-    weights, scratch = torch.cat([weight.flatten() for weight in slots.weights]), slots.scratch
-    box_units = [Units(weights[None], (sign,), weights, -box, -sign) for sign in (1.0, -1.0)]
-    return Mlp([*box_units, *(Units(scratch[None], (sign,), scratch, 0.0, -sign) for sign in (1.0, -1.0))])
+    weights, scratch = entries(torch.cat([weight.flatten() for weight in slots.weights])), entries(slots.scratch)
+    box_units = [Units([weights], (sign,), weights, -box, -sign) for sign in (1.0, -1.0)]
+    return Mlp([*box_units, *(Units([scratch], (sign,), scratch, 0.0, -sign) for sign in (1.0, -1.0))])
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Construction:
 
     def weights(self, tokens: Tokens) -> list[Tensor]:
         """The weights (B, units, inputs) that the last token, the query's, holds."""
-        return [tokens.read(slots)[:, -1].clone() for slots in self.slots.weights]
+        return [tokens.read(entries(slots))[:, -1].clone() for slots in self.slots.weights]
 
 
 def layers_expected(depth: int, steps: int) -> int:

@@ -14,7 +14,25 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from workloads.icl.maths.activations import ReluSum
+from workloads.icl.maths.activations import ReluSum, plus, times
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Places in a token, of any shape; `first` is where they begin if they are neighbours in order."""
+
+    index: Tensor
+    first: int
+    neighbours: bool
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def entries(index: Tensor) -> Entries:
+    """The places of an index."""
+    flat = index.flatten()
+    return Entries(index, int(flat[0]), bool((flat.diff() == 1).all()))
 
 
 @dataclass
@@ -28,20 +46,25 @@ class Tokens:
     own: Tensor  # (B, T, D - C)
     examples: int
 
-    def read(self, slots: Tensor) -> Tensor:
+    def read(self, slots: Entries) -> Tensor:
         """The entries (B, T, *slots), or (B, 1, *slots) where they stand once; all of one part."""
-        part, inside = self._home(slots)
-        return part[:, :, inside]
+        part, offset = self._home(slots)
+        if slots.neighbours:
+            return part.narrow(2, slots.first - offset, slots.index.numel()).unflatten(2, slots.index.shape)
+        return part[:, :, slots.index - offset]
 
-    def add(self, slots: Tensor, values: Tensor) -> None:
+    def add(self, slots: Entries, values: Tensor) -> None:
         """Add values (B, T, *slots) to entries; one that is named twice gets both."""
-        part, inside = self._home(slots)
-        flat = values.expand(-1, part.shape[1], *values.shape[2:]).flatten(2)
-        part.index_add_(2, inside.flatten(), flat)
+        part, offset = self._home(slots)
+        flat = values.flatten(2)
+        if slots.neighbours:
+            part.narrow(2, slots.first - offset, slots.index.numel()).add_(flat)
+        else:
+            part.index_add_(2, slots.index.flatten() - offset, flat.expand(-1, part.shape[1], -1))
 
-    def _home(self, slots: Tensor) -> tuple[Tensor, Tensor]:
-        first = self.common.shape[2]
-        return (self.common, slots) if int(slots.flatten()[0]) < first else (self.own, slots - first)
+    def _home(self, slots: Entries) -> tuple[Tensor, int]:
+        common = self.common.shape[2]
+        return (self.common, 0) if slots.first < common else (self.own, common)
 
 
 class Layer(Protocol):
@@ -63,17 +86,17 @@ class Heads:
     `factor` too. Scale, bias and weight stand in the matrices of queries, keys and values.
     """
 
-    query: Tensor  # (R,) entries of the token that looks
-    key: Tensor  # (U, R) entries of those that are looked at
+    query: Entries  # (R,) entries of the token that looks
+    key: Entries  # (U, R) entries of those that are looked at
     combine: ReluSum
-    value: Tensor  # (S,) entries of those that are looked at
-    out: Tensor  # (U, S) entries of the token that looks, to which the mean over examples is added
+    value: Entries  # (S,) entries of those that are looked at
+    out: Entries  # (U, S) entries of the token that looks, to which the mean over examples is added
     factor: float = 1.0
 
     @property
     def count(self) -> int:
         """Heads."""
-        return len(self.key) * len(self.combine.weight)
+        return len(self.key) * len(self.combine.terms)
 
     def mean(self, tokens: Tokens) -> Tensor:
         """What is added to `out`: (B, T, U, S)."""
@@ -109,16 +132,17 @@ class Attention:
 class Units:
     """Hidden units of an MLP: weight relu(sum over r of factors[r] h[inputs[r]] + bias) is added to h[out]."""
 
-    inputs: Tensor  # (R, U)
+    inputs: Sequence[Entries]  # R times (U,)
     factors: Sequence[float]
-    out: Tensor  # (U,)
+    out: Entries  # (U,)
     bias: float = 0.0
     weight: float = 1.0
 
     def value(self, tokens: Tokens) -> Tensor:
         """What is added, (B, T, U)."""
-        terms = [factor * tokens.read(slots) for factor, slots in zip(self.factors, self.inputs, strict=True)]
-        return self.weight * torch.relu(sum(terms[1:], terms[0]) + self.bias)
+        terms = [times(tokens.read(slots), factor) for factor, slots in zip(self.factors, self.inputs, strict=True)]
+        before = terms[0] if len(terms) == 1 else sum(terms[1:], terms[0])
+        return times(torch.relu(plus(before, self.bias)), self.weight)
 
 
 @dataclass(frozen=True)
@@ -138,7 +162,7 @@ class Mlp:
 class Products:
     """A layer of element-wise products: h + P (A h * B h), with matrices that pick entries and add them up."""
 
-    factors: Sequence[tuple[Tensor, Tensor, Tensor]]  # entries that are multiplied, (L,) each, and where products are added
+    factors: Sequence[tuple[Entries, Entries, Entries]]  # entries that are multiplied, (L,) each, and where products are added
     heads: int = 0
 
     def __call__(self, tokens: Tokens) -> None:

@@ -104,10 +104,15 @@ def _grid(rows: int, columns: int, down: float, across: float) -> Tensor:
 
 def dyadic() -> Problem:
     """Two layers on four examples, all numbers sums of a few powers of 2."""
-    kind = {"dtype": torch.float64}
-    weights = [torch.tensor([[[0.5, -0.25], [0.25, 0.5]]], **kind), torch.tensor([[[1.0, 0.5]]], **kind)]
-    x = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 2.0]]], **kind)
-    return Problem(weights, x, torch.tensor([[[1.0], [0.5], [1.5], [0.25]]], **kind), torch.tensor([[0.5, 0.5]], **kind))
+    numbers = (
+        [[[0.5, -0.25], [0.25, 0.5]]],
+        [[[1.0, 0.5]]],
+        [[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 2.0]]],
+        [[[1.0], [0.5], [1.5], [0.25]]],
+        [[0.5, 0.5]],
+    )
+    first, second, x, y, query = (torch.tensor(part, dtype=torch.float64) for part in numbers)
+    return Problem([first, second], x, y, query)
 
 
 def build(kind: str, p: Sizes, outputs: int, activation: str, ctxs: Sequence[Context]) -> Problem:

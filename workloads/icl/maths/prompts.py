@@ -50,6 +50,10 @@ class Training(Shape, Protocol):
         """Every entry of the inputs' mean."""
 
     @property
+    def steps(self) -> int:
+        """Steps of training."""
+
+    @property
     def batch(self) -> int:
         """Prompts of a training step."""
 

@@ -1,7 +1,8 @@
 """Turns a dimension into the codes known there: numbers of memories with their separation, and constructions by name.
 
-Sources: kissing numbers, Nebe and Sloane's table (lower bounds from d = 9 on, the classical ones); Cohn and Kumar 2007 (sharp
-codes); Nordstrom-Robinson, Kerdock and Golay codes as points (±1)/√d, cosine 1 - 2w/d at distance w (Conway and Sloane, SPLAG).
+Sources: kissing numbers, Nebe and Sloane's table, with d = 10, 11 and 14 of Ganzhinov 2022 (arXiv:2207.08266) and d = 17 to 21 of
+Cohn and Li 2024 (arXiv:2411.04916), lower bounds from d = 9 on; Cohn and Kumar 2007 (sharp codes); Nordstrom-Robinson, Kerdock and
+Golay codes as points (±1)/√d, cosine 1 - 2w/d at distance w (Conway and Sloane, SPLAG).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from torch import Tensor
 from workloads.shared.hopfield import bounds, known_codes
 
 KISSING = {
-    2: 6, 3: 12, 4: 24, 5: 40, 6: 72, 7: 126, 8: 240, 9: 306, 10: 500, 11: 582, 12: 840, 13: 1154, 14: 1606, 15: 2564, 16: 4320,
-    17: 5346, 18: 7398, 19: 10668, 20: 17400, 21: 27720, 22: 49896, 23: 93150, 24: 196560,
+    2: 6, 3: 12, 4: 24, 5: 40, 6: 72, 7: 126, 8: 240, 9: 306, 10: 510, 11: 592, 12: 840, 13: 1154, 14: 1932, 15: 2564, 16: 4320,
+    17: 5730, 18: 7654, 19: 11692, 20: 19448, 21: 29768, 22: 49896, 23: 93150, 24: 196560,
 }  # fmt: skip
 # d, number of memories, largest cosine: Kerdock codes (real mutually unbiased bases) and a sharp code not listed elsewhere.
 LINES = ((16, 288, 1 / 4), (64, 4224, 1 / 8), (21, 112, 1 / 9))
@@ -29,14 +30,27 @@ SIZES = {"icosahedron": (3, 12), "cell24": (4, 24), "cell600": (4, 120), "e8": (
 
 
 @functools.cache
-def sizes(d: int) -> tuple[tuple[int, float], ...]:
-    """(memories, separation) of every code known here in R^d or a subspace of it, more than 2d memories, no polygons."""
+def listed() -> tuple[tuple[int, int, float], ...]:
+    """(dimension, memories, separation) of every code known here by its numbers, no simplexes, orthoplexes or polygons."""
     rows = [(dim, m, 0.5) for dim, m in KISSING.items()]
     rows += [(dim, m, 1 - cosine) for (dim, m), cosine in known_codes.COSINES.items()]
     rows += [(3, m, bounds.delta_of(math.radians(angle))) for m, angle in known_codes.SLOANE.items()]
     rows += [(dim, m, 1 - cosine) for dim, m, cosine in LINES]
-    rows += [(dim, m, 2 * w / dim) for dim, m, w in _binary()]
-    return tuple(sorted({(m, delta) for dim, m, delta in rows if dim <= d and m > 2 * d}))
+    return (*rows, *((dim, m, 2 * w / dim) for dim, m, w in _binary()))
+
+
+@functools.cache
+def sizes(d: int) -> tuple[tuple[int, float], ...]:
+    """(memories, separation) of every code listed in R^d or a subspace of it, more than 2d memories."""
+    return tuple(sorted({(m, delta) for dim, m, delta in listed() if dim <= d and m > 2 * d}))
+
+
+@functools.lru_cache(maxsize=4096)
+def smallest_dimension(m: int, delta: float) -> int | None:
+    """The smallest d of 2 or more in which m memories of that separation are listed or shown to exist; None for none."""
+    shown = bounds.dimension_sufficient(m, delta)
+    dims = [dim for dim, size, own in listed() if size >= m and own >= delta * (1 - 1e-12)]
+    return min([*dims, *([] if shown is None else [shown])], default=None)
 
 
 def _binary() -> list[tuple[int, int, int]]:

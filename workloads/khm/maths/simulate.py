@@ -1,87 +1,135 @@
-"""Turns a code and temperatures into whether the network, run from each memory, keeps all of them; no bound involved."""
+"""Turns codes and a temperature into how many memories the network gives back when it is asked; no bound is involved."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from workloads.khm.maths import best
+from workloads.khm.maths import making
 from workloads.shared.hopfield import known_codes, retrieval, separation
+
+if TYPE_CHECKING:
+    from orchestrator.workload.context import Context
 
 # Updates after which a memory that has not left its ball counts as kept; near the onset the way out takes about 1/sqrt(gap).
 UPDATES = 512
+# Sizes in a row that are not given back before a search ends: a code of one size may be unlucky.
+PATIENCE = 2
+# A searched code counts as one of the angle asked for within this share of 1 - cos, as it comes near but not there.
+NEAR = 1e-3
+# Starts of a search, and of learning a map: one code for each size and seed, as sizes are many.
+RESTARTS = 1
+# Codes whose memories are placed freely, so that those of a smaller space are among them; of the others the data are given.
+PLACED = ("optimal", "annealed", "orthoplex")
+CODES = (*PLACED, "learnt", "uhop_plus", "random")
+# Two memories that run into one point may both be R from it, and neither is given back; rounding must not decide that.
+INSIDE = 1 - 1e-9
 Holds = Callable[[Tensor, Tensor], Tensor]
-# Weights (p, q, m) held at once, in numbers: 32 MB of float64.
-ELEMENTS = 1 << 22
 
 
-def retained(codes: Tensor, beta: Tensor, updates: int = UPDATES, queries: int | None = None) -> Tensor:
-    """Whether the memories of each code (p, m, d), iterated from themselves at β (p,), end within R of where they began; (p,).
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: the largest code of a kind in R^d that the network gives back at β.
 
-    All memories are asked, or the first `queries`.
+    `least` is the 1 - cos that every pair must have (0: any), `start` the share of R at which a query begins, `steps` those of
+    a search or of learning, `limit` the most memories that are tried.
     """
-    points, m, _ = codes.shape
-    answers = torch.ones(points, dtype=torch.bool, device=codes.device)
-    checked = queries or m
-    rows = min(checked, max(1, ELEMENTS // m))
-    step = max(1, ELEMENTS // (rows * m))
-    for start in range(0, points, step):
-        code, b = codes[start : start + step], beta[start : start + step, None, None]
-        reach = separation.radius(code)[:, None]
-        for first in range(0, checked, rows):
-            trace = retrieval.iterate(code[:, first : min(first + rows, checked)], code, b, 1.0, updates)
-            answers[start : start + step] &= (retrieval.errors(trace.weights, code, first) < reach).all(-1)
-    return answers
+
+    code: str
+    d: int
+    beta: float
+    least: float
+    start: float
+    updates: int
+    steps: int
+    limit: int
 
 
-def largest(code: str, d: int, beta: Tensor, limit: int, updates: int) -> list[tuple[float, float, bool]]:
-    """(memories, separation, cut) of the largest code of a kind in R^d that the network keeps at each β (p,); 1 where none."""
-    largest_codes: dict[int, tuple[float, float, bool]] = {}
-    for m, make in sorted(candidates(code, d, limit).items(), reverse=True):
-        open_betas = [i for i in range(len(beta)) if i not in largest_codes]
-        if not open_betas:
+@dataclass(frozen=True)
+class Recalled:
+    """The largest code given back: `memories`, its 1 - cos (NaN for one memory), and the smallest size beyond that was not."""
+
+    memories: int = 1
+    separation: float = math.nan
+    lost_at: int | None = None
+
+
+def returned(code: Tensor, beta: float, away: Tensor, updates: int = UPDATES) -> bool:
+    """Whether every query ξ + `away` (m, d) ends within the radius R of its memory ξ of the code (m, d), after `updates`."""
+    trace = retrieval.iterate((code + away)[None], code[None], code.new_full((1, 1, 1), beta), 1.0, updates)
+    return bool((retrieval.errors(trace.weights, code[None])[0] < INSIDE * separation.radius(code)).all())
+
+
+def largest(search: Search, ctx: Context) -> Recalled:
+    """The largest code of the kind that is given back whole; of freely placed ones the largest in R^d or a subspace of it."""
+    best = _known(search, ctx, below(search, ctx))
+    lost: list[int] = []
+    for m in _sizes(search):
+        if m <= best.memories:
+            continue
+        given_back = tried(search, ctx, made(search.code, search.d, m, search.steps, ctx))
+        lost = [] if given_back else [*lost, m]
+        best = given_back or best
+        if len(lost) == PATIENCE:
             break
-        points = make().to(beta.device)
-        delta = float(separation.delta(points))
-        # One memory that is lost settles it, at 1/m of the cost.
-        open_betas = [open_betas[i] for i in _retained(points, beta[open_betas], updates, 1)]
-        largest_codes |= {open_betas[i]: (float(m), delta, m == limit) for i in _retained(points, beta[open_betas], updates, m)}
-    return [largest_codes.get(i, (1.0, math.nan, False)) for i in range(len(beta))]
+    return replace(best, lost_at=lost[0] if lost else None)
 
 
-def _retained(code: Tensor, beta: Tensor, updates: int, queries: int) -> list[int]:
-    """Which of the temperatures (p,) keep the first memories of one code (m, d)."""
-    return retained(code.expand(len(beta), -1, -1), beta, updates, queries).nonzero().flatten().tolist()
+@functools.lru_cache(maxsize=4096)
+def below(search: Search, ctx: Context) -> Recalled:
+    """What the next smaller space stores, which a larger one stores too; one memory at d = 2, and where the data are given."""
+    if search.code not in PLACED or search.d == 2:
+        return Recalled()
+    return largest(replace(search, d=search.d - 1), ctx)
 
 
-def candidates(code: str, d: int, limit: int) -> dict[int, Callable[[], Tensor]]:
-    """The codes of a kind in R^d that can be built with at most `limit` memories: makers by number of memories."""
-    family: dict[int, Callable[[], Tensor]] = {}
-    if code in ("orthoplex", "optimal"):
-        family |= {m: functools.partial(_part, d, m) for m in _steps(2 * d)}
-    if code in ("simplex", "optimal"):
-        family |= {m: functools.partial(known_codes.simplex, m) for m in _steps(d + 1)}
-    if code == "polygon" or (code == "optimal" and d == 2):
-        family |= {m: functools.partial(known_codes.polygon, m) for m in _steps(limit)}
-    if code == "optimal":
-        family |= {m: make for (dim, m), make in known_codes.CODES.items() if dim <= d and m > 2 * d}
-    if code in best.SIZES:
-        family[best.SIZES[code][1]] = functools.partial(best.build, code, *best.SIZES[code])
-    return {m: make for m, make in family.items() if 2 <= m <= limit}
+def _known(search: Search, ctx: Context, best: Recalled) -> Recalled:
+    """The best so far, or a code of known coordinates in R^d that is larger and given back."""
+    if search.code != "optimal":
+        return best
+    for (d, m), make in known_codes.CODES.items():
+        if d == search.d and best.memories < m <= search.limit:
+            best = tried(search, ctx, make()) or best
+    return best
 
 
-def _part(d: int, m: int) -> Tensor:
-    return known_codes.orthoplex(d)[:m]
+def tried(search: Search, ctx: Context, code: Tensor) -> Recalled | None:
+    """The code (m, d) where it has the angle and is given back whole, else None."""
+    delta = float(separation.delta(code))
+    if delta < search.least * (1 - NEAR):
+        return None
+    away = torch.randn(code.shape, dtype=code.dtype, generator=ctx.generator("queries"))
+    reach = search.start * separation.radius(code).cpu()
+    there = code.to(ctx.device)
+    whole = returned(there, search.beta, (reach * separation.normalise(away)).to(ctx.device), search.updates)
+    return Recalled(len(code), delta) if whole else None
 
 
-def _steps(most: int) -> list[int]:
-    """All numbers of memories from 2 to 32, then eight in an octave, and the last."""
-    coarse = {math.floor(2 ** (k / 8)) for k in range(40, 8 * most.bit_length())}
-    return sorted({m for m in {*range(2, 33), *coarse} if m < most} | {most})
+def _sizes(search: Search) -> list[int]:
+    """Numbers of memories that are tried: four in an octave up to the limit; of an orthoplex 2d alone."""
+    if search.code == "orthoplex":
+        return [2 * search.d] if 2 * search.d <= search.limit else []
+    return sorted({m for m in (round(2 ** (k / 4)) for k in range(4, 64)) if m <= search.limit})
+
+
+@functools.lru_cache(maxsize=2048)
+def made(code: str, d: int, m: int, steps: int, ctx: Context) -> Tensor:
+    """Coordinates (m, d) of a code of a kind, by the streams of the point's seed; the same at every temperature."""
+    if code == "orthoplex":
+        return known_codes.orthoplex(d)
+    known = known_codes.known_code(d, m) if code == "optimal" else None
+    if known is not None:
+        return known
+    method = {"optimal": "annealed", "learnt": "linear"}.get(code, code)
+    trained = method in ("annealed", "linear")
+    recipe = making.Recipe(method, d, m, restarts=RESTARTS, iterations=steps if trained else None)
+    return making.best_code(recipe, ctx.generator, ctx.device).cpu()
 
 
 def prefix(seed_code: Callable[[int], Tensor], holds: Holds, limit: int) -> tuple[float, float, bool]:
@@ -104,14 +152,3 @@ def _start(code: Tensor, holds: Holds) -> tuple[int, float]:
     good = holds(torch.arange(2, len(code) + 1, dtype=code.dtype), delta)
     size = int(good.long().cumprod(0).sum())
     return size + 1, float(delta[size - 1]) if size else math.nan
-
-
-def grow(seed_code: Callable[[int], Tensor], beta: float, limit: int, updates: int) -> tuple[float, float, bool]:
-    """(memories, separation, cut) of the last start of a random sequence, 4 to an octave, that the network keeps whole."""
-    largest_code: tuple[float, float, bool] = (1.0, math.nan, False)
-    for m in sorted({min(limit, math.floor(2 ** (k / 4))) for k in range(4, 4 * limit.bit_length() + 1)}):
-        code = seed_code(m)
-        if not bool(retained(code[None], torch.tensor([beta], dtype=code.dtype, device=code.device), updates)):
-            return largest_code
-        largest_code = (float(m), float(separation.delta(code)), m == limit)
-    return largest_code

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-CRITERIA = ("printed", "rigorous", "simulated")
+CRITERIA = ("printed", "rigorous")
 
 
 def beta_needed(delta: float, m: float, criterion: str = "printed", rho: float = 0.5) -> float:

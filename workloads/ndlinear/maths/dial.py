@@ -37,7 +37,7 @@ def ridges(directions: Tensor, coefficients: Tensor, x: Tensor) -> Tensor:
     return ((x @ directions.mT).abs() - math.sqrt(2 / math.pi)) @ coefficients / variance.sqrt()
 
 
-def drawn(alpha: float, count: int, functions: torch.Generator, points: torch.Generator) -> tuple[Tensor, Tensor]:
+def sample(alpha: float, count: int, functions: torch.Generator, points: torch.Generator) -> tuple[Tensor, Tensor]:
     """Inputs (count, 64) and targets (count, 1), float32."""
     rows, columns = (unit(UNITS, size, generator=functions) for size in SHAPE)
     separable = torch.einsum("ai,bj->abij", rows, columns).reshape(UNITS**2, -1)

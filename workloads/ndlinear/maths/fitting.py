@@ -27,17 +27,17 @@ def room(d: int, terms: int, restarts: int) -> int:
 
 
 def alternating(maps: Tensor, starts: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
-    """Factors (points, S, r, d, d) of both sides after alternating least squares from right factors (points, S, r, m).
+    """Factors (points, S, r, d, d) of both sides after alternating least squares from factors of the second (points, S, r, m).
 
     The side that is fixed is made orthonormal first, so the other one is a plain product, and a map of fewer products than
     the sum makes no equation singular.
     """
-    target, right = kronecker.rearranged(maps), starts
-    left = right
+    target, second = kronecker.rearranged(maps), starts
+    first = second
     for _ in range(sweeps):
-        left = _times(target, _orthonormal(right))
-        right = _times(target.mT, _orthonormal(left))
-    return _factors(_orthonormal(left), maps), _factors(right, maps)
+        first = _times(target, _orthonormal(second))
+        second = _times(target.mT, _orthonormal(first))
+    return _factors(_orthonormal(first), maps), _factors(second, maps)
 
 
 def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
@@ -63,29 +63,29 @@ def descended(maps: Tensor, starts: Tensor, steps: int) -> tuple[Tensor, Tensor]
     target = kronecker.rearranged(maps)
     target = target / torch.linalg.matrix_norm(target)[:, None, None]
     layout = Layout({"left": (terms, m), "right": (terms, m)})
-    first = torch.nn.functional.normalize(starts, dim=-1) / math.sqrt(terms)
-    models = [{"left": start, "right": start.flip(-1)} for start in first.flatten(0, 1)]
+    unit_starts = torch.nn.functional.normalize(starts, dim=-1) / math.sqrt(terms)
+    models = [{"left": start, "right": start.flip(-1)} for start in unit_starts.flatten(0, 1)]
 
     def loss(parameters: Stack, step: int) -> Tensor:
         """The relative squared errors (points S,), by products of small matrices alone."""
-        left, right = parameters["left"], parameters["right"]
-        moved = _times(target, right.view(points, restarts, terms, m)).view_as(left)
-        return 1 - 2 * (moved * left).sum((1, 2)) + ((left @ left.mT) * (right @ right.mT)).sum((1, 2))
+        first, second = parameters["left"], parameters["right"]
+        moved = _times(target, second.view(points, restarts, terms, m)).view_as(first)
+        return 1 - 2 * (moved * first).sum((1, 2)) + ((first @ first.mT) * (second @ second.mT)).sum((1, 2))
 
     trained = ensemble.begin(layout, models, str(maps.device))
     recipe = Recipe(rate=trained.flat.new_full((points * restarts,), RATE), steps=steps)
     ensemble.advance(trained, loss, recipe, steps)
     sides = (trained.parameters[name].reshape(points, restarts, terms, m) for name in ("left", "right"))
-    left, right = (_factors(side, maps) for side in sides)
-    return left * torch.linalg.vector_norm(maps.flatten(1), dim=1).view(-1, 1, 1, 1, 1), right
+    first, second = (_factors(side, maps) for side in sides)
+    return first * torch.linalg.vector_norm(maps.flatten(1), dim=1).view(-1, 1, 1, 1, 1), second
 
 
-def errors(maps: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def errors(maps: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Relative squared errors (points, S) of the sums of products, multiplied out."""
-    points, restarts = left.shape[:2]
+    points, restarts = first.shape[:2]
     step = max(1, ELEMENTS // max(1, points * maps[0].numel()))
     squares = [
-        (kronecker.products(left[:, start:stop], right[:, start:stop]) - maps[:, None]).flatten(2).square().sum(-1)
+        (kronecker.products(first[:, start:stop], second[:, start:stop]) - maps[:, None]).flatten(2).square().sum(-1)
         for start, stop in groups.parts(restarts, step)
     ]
     return kronecker.settled(torch.cat(squares, 1) / maps.flatten(1).square().sum(1, keepdim=True))

@@ -18,9 +18,9 @@ Teacher = Literal["dial", "laplacian", "swap", "lowrank", "random"]
 ROUNDING = 1e-13
 
 
-def products(left: Tensor, right: Tensor) -> Tensor:
+def products(first: Tensor, second: Tensor) -> Tensor:
     """The sum (..., d, d, d, d) over r of Kronecker products of (..., r, d, d) with (..., r, d, d)."""
-    return torch.einsum("...rhi,...rgj->...hgij", left, right)
+    return torch.einsum("...rhi,...rgj->...hgij", first, second)
 
 
 def rearranged(maps: Tensor) -> Tensor:
@@ -48,10 +48,10 @@ def settled(errors: Tensor) -> Tensor:
 
 def dial(d: int, alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """A map (d, d, d, d) of norm 1 of `count` orthonormal products, s = (sqrt(1 - alpha + alpha/q), sqrt(alpha/q), ...)."""
-    left, right = (_orthonormal(d, count, generator) for _ in range(2))
+    first, second = (_orthonormal(d, count, generator) for _ in range(2))
     squares = torch.full((count,), alpha / count, dtype=torch.float64)
     squares[0] += 1 - alpha
-    return products(squares.sqrt()[:, None, None] * left, right)
+    return products(squares.sqrt()[:, None, None] * first, second)
 
 
 def _orthonormal(d: int, count: int, generator: torch.Generator) -> Tensor:
@@ -66,17 +66,17 @@ def teacher(kind: Teacher, d: int, alpha: float, count: int, rank: int, generato
     dial: see there. laplacian: L (x) I + I (x) L, L the second difference on a path with free ends. swap: Y is X transposed.
     lowrank: U V' with normal U, V (d^2, rank). random: normal entries.
     """
-    one = torch.eye(d, dtype=torch.float64)
+    identity = torch.eye(d, dtype=torch.float64)
     if kind == "dial":
         return dial(d, alpha, count, generator)
     if kind == "laplacian":
         path = _second_difference(d)
-        return products(torch.stack([path, one]), torch.stack([one, path]))
+        return products(torch.stack([path, identity]), torch.stack([identity, path]))
     if kind == "swap":
-        return torch.einsum("hj,gi->hgij", one, one)
+        return torch.einsum("hj,gi->hgij", identity, identity)
     if kind == "lowrank":
-        left, right = (torch.randn(d * d, rank, dtype=torch.float64, generator=generator) for _ in range(2))
-        return (left @ right.mT).view(d, d, d, d)
+        first, second = (torch.randn(d * d, rank, dtype=torch.float64, generator=generator) for _ in range(2))
+        return (first @ second.mT).view(d, d, d, d)
     return torch.randn(d, d, d, d, dtype=torch.float64, generator=generator)
 
 

@@ -71,8 +71,8 @@ def modes(order: ModeOrder, inner: Sizes, outer: Sizes) -> tuple[int, ...]:
     1/D_i - 1/H_i < 1/D_j - 1/H_j: the best order ascends by that number, and the worst descends.
     """
     ascending = tuple(sorted(range(len(inner)), key=lambda k: 1 / inner[k] - 1 / outer[k]))
-    given = tuple(range(len(inner)))  # as the shapes are written
-    return {"given": given, "reversed": given[::-1], "best": ascending, "worst": ascending[::-1]}[order]
+    plain = tuple(range(len(inner)))  # as the shapes are written
+    return {"given": plain, "reversed": plain[::-1], "best": ascending, "worst": ascending[::-1]}[order]
 
 
 def uniform(shape: Sequence[int], fan_in: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Tensor:

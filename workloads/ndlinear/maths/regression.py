@@ -31,13 +31,13 @@ def dense_excess(d: int, n: int, noise: float) -> float:
     return noise**2 * d**4 / (n - d**2 - 1)
 
 
-def product_excess(d: int, n: int, noise: float, left: float) -> float:
-    """Expected squared error of the fitted product above its floor `left`, to first order in 1/n: (noise^2 p + 2 left)/n.
+def product_excess(d: int, n: int, noise: float, residue: float) -> float:
+    """Expected squared error of the fitted product above its floor `residue`, to first order in 1/n: (noise^2 p + 2 residue)/n.
 
     What the product cannot hold acts as noise that depends on the input; along the 2 d^2 directions in which a product can
-    move, it adds 2 left/n for random factors.
+    move, it adds 2 residue/n for random factors.
     """
-    return (noise**2 * freedom("nd", d) + 2 * left) / n
+    return (noise**2 * freedom("nd", d) + 2 * residue) / n
 
 
 def break_even(d: int, n: int, noise: float, count: int) -> float | None:
@@ -68,12 +68,12 @@ def product(inputs: Tensor, crossed: Tensor, n: Tensor, d: int) -> Tensor:
     """
     moments = kronecker.rearranged(inputs.unflatten(2, (d, d)).unflatten(1, (d, d)))  # rows (i, i'), columns (j, j')
     targets = kronecker.rearranged(crossed.unflatten(2, (d, d)).unflatten(1, (d, d)))  # rows (i, h), columns (j, g)
-    right = torch.linalg.svd(targets / n[:, None, None]).Vh[:, 0].view(-1, d, d)
-    left = right
+    second = torch.linalg.svd(targets / n[:, None, None]).Vh[:, 0].view(-1, d, d)
+    first = second
     for _ in range(SWEEPS):
-        left = _side(moments, targets, right)
-        right = _side(moments.mT, targets.mT, left)
-    return kronecker.flattened(kronecker.products(left.mT[:, None], right.mT[:, None]))
+        first = _side(moments, targets, second)
+        second = _side(moments.mT, targets.mT, first)
+    return kronecker.flattened(kronecker.products(first.mT[:, None], second.mT[:, None]))
 
 
 def _side(moments: Tensor, targets: Tensor, fixed: Tensor) -> Tensor:

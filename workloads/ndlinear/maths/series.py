@@ -70,7 +70,7 @@ def windows(series: Tensor, horizon: int) -> Windows:
     deviation, mean = torch.std_mean(series[:border], dim=0, correction=0)
     scaled = (series - mean) / deviation
     parts = [_cut(part, horizon) for part in (scaled[:border], scaled[border:])]
-    inputs, targets = (torch.cat(both).float() for both in zip(*parts, strict=True))
+    inputs, targets = (torch.cat(pair).float() for pair in zip(*parts, strict=True))
     return Windows(inputs, targets, len(parts[0][0]))
 
 

@@ -19,7 +19,7 @@ def read(path: Path) -> dict[str, list[str]]:
     if wrong or not lines:
         came = f"line {wrong[0]} has another number" if wrong else "there is no line below the header"
         raise ValueError(f"{path}: every line must have {len(header)} cells as the header has, but {came}; mend the file.")
-    return {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    return {name: [line[index] for line in lines] for index, name in enumerate(header)}
 
 
 def numbers(cells: dict[str, list[str]], names: Sequence[str], path: Path) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaincinv, gammaln, hyp2f1
+from scipy.special import betainc, betaincinv, betaln, gammaln, hyp2f1
 
 Array = NDArray[np.float64]
 HALF_PI = 0.5 * math.pi
@@ -68,6 +68,12 @@ def hamming_count(d: int, angle: ArrayLike) -> Array:
 
 def rankin_count(d: int, angle: ArrayLike) -> Array:
     """No code of that least angle has more memories (Rankin 1955); infinite from 90 degrees on, where it says nothing."""
+    with np.errstate(over="ignore"):
+        return np.exp(ln_rankin_count(d, angle))
+
+
+def ln_rankin_count(d: int, angle: ArrayLike) -> Array:
+    """The natural logarithm of Rankin's number, for dimensions at which the number leaves double precision."""
     angle = np.asarray(angle, dtype=np.float64)
     sine = np.minimum(math.sqrt(2.0) * np.sin(0.5 * angle), 1.0)
     alpha = np.arcsin(sine)
@@ -75,8 +81,16 @@ def rankin_count(d: int, angle: ArrayLike) -> Array:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         series = hyp2f1(0.5 * d, 1.0, 0.5 * (d + 3), sine**2)
         logs = 0.5 * math.log(math.pi) + gammaln(0.5 * (d - 1)) - gammaln(0.5 * d) + math.log(0.5 * (d * d - 1.0))
-        count = np.exp(logs + np.log(np.tan(alpha)) - d * np.log(sine) - np.log(series))
+        count = logs + np.log(np.tan(alpha)) - d * np.log(sine) - np.log(series)
     return np.where((angle < HALF_PI) & (sine < 1.0), count, np.inf)
+
+
+def ln_greedy_count(d: int, angle: ArrayLike) -> Array:
+    """The natural logarithm of Gilbert-Varshamov's number, -ln cap(angle), for angles in (0, 90) degrees and any d."""
+    x, a = np.sin(np.asarray(angle, dtype=np.float64)) ** 2, 0.5 * (d - 1)
+    # cap is half of the regularised I_x(a, 1/2) = x^a (1 - x)^(1/2) F / (a B(a, 1/2)).
+    series = np.log(hyp2f1(a + 0.5, 1.0, a + 1.0, x))
+    return math.log(2.0 * a) + betaln(a, 0.5) - a * np.log(x) - 0.5 * np.log1p(-x) - series
 
 
 def converse_count(d: int, angle: ArrayLike) -> Array:
