@@ -83,7 +83,9 @@ class Figure(Section):
                 usual = f"a figure of kind '{self.kind}' must have '{axis}', but has none; name a column."
                 raise wrong(self.about.complaints.get(axis, usual), axis)
         if self.about.shows_claims and self.labels != Labels():
-            raise wrong(f"a figure of kind '{self.kind}' must have no labels, as its axes are its claims'; remove them.", "labels")
+            raise wrong(
+                f"a figure of kind '{self.kind}' must have no labels, as its axes are its claims'; remove them.", "labels"
+            )
         if self.residuals and self.facet is not None:
             raise wrong("'residuals' must stand without 'facet', but both are there; remove one.", "residuals")
         return self

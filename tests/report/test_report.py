@@ -102,6 +102,14 @@ def test_what_users_write_is_text_in_a_page(written: Report) -> None:
     assert "&lt;exponentially&gt;" in page and "&lt;too&gt; large" in page
 
 
+def test_a_claim_that_quotes_a_paper_leads_the_report(tmp_path: Path) -> None:
+    quoted = {"id": "last", "says": "y is small", "basis": {"kind": "quoted", "source": "abstract"}, "holds": "y < 1e9"}
+    spec = spec_of({"id": "first", "says": "y is positive", "holds": "y > 0"}, quoted)
+    sweep = in_store(spec, stored(tmp_path, spec, lambda d, seed: float(KISSING[int(d)])))
+    text = write(sweep, judging.judge(sweep)).markdown.read_text()
+    assert 0 < text.index("| y is small |") < text.index("| y is positive |")
+
+
 @pytest.mark.parametrize("name", ["page", "markdown"])
 def test_a_report_says_its_limits(written: Report, name: str) -> None:
     text = getattr(written, name).read_text()

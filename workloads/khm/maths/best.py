@@ -1,8 +1,8 @@
 """Turns a dimension into the codes known there: numbers of memories with their separation, and constructions by name.
 
-Sources: kissing numbers, Nebe and Sloane's table, with d = 10, 11 and 14 of Ganzhinov 2022 (arXiv:2207.08266) and d = 17 to 21 of
-Cohn and Li 2024 (arXiv:2411.04916), lower bounds from d = 9 on; Cohn and Kumar 2007 (sharp codes); Nordstrom-Robinson, Kerdock and
-Golay codes as points (±1)/√d, cosine 1 - 2w/d at distance w (Conway and Sloane, SPLAG).
+Sources: kissing numbers, Nebe and Sloane's table, with d = 10, 11 and 14 of Ganzhinov 2022 (arXiv:2207.08266) and d = 17 to
+21 of Cohn and Li 2024 (arXiv:2411.04916), lower bounds from d = 9 on; Cohn and Kumar 2007 (sharp codes); Nordstrom-Robinson,
+Kerdock and Golay codes as points (±1)/√d, cosine 1 - 2w/d at distance w (Conway and Sloane, SPLAG).
 """
 
 from __future__ import annotations
