@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from orchestrator.errors import SpecError, nearest
 from orchestrator.spec.yaml_tree import Node, shown
-from orchestrator.workload.commands.definition import KEYS
+from orchestrator.workload.commands.keys import KEYS
 
 KEPT = ("question", "source", "workload", "sizes", *KEYS)
 

@@ -34,7 +34,7 @@ from orchestrator.spec.grids import Grid
 from orchestrator.spec.programs.program_model import Called
 from orchestrator.spec.search_model import Search, Stop
 from orchestrator.spec.yaml_tree import Node
-from orchestrator.workload.commands.definition import KEYS
+from orchestrator.workload.commands.keys import KEYS
 
 IDENTITY = frozenset({*KEYS, "workload", "fixed", "derive", "axes", "arms", "seeds", "search", "stop"})
 """Fields that decide which points are measured, and how far."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.spec.field_types import Real, Section, Text, wrong
-from orchestrator.workload.commands.definition import KEYS, Misstated, definition
+from orchestrator.workload.commands.keys import KEYS
 
 Plain = bool | int | float | str
 
@@ -75,6 +75,9 @@ class Called(Section):
                     stated_keys[0],
                 )
             return self
+        # Columns need NumPy, which the reading of a spec without a command does not wait for.
+        from orchestrator.workload.commands.definition import Misstated, definition
+
         try:
             definition(self.described())
         except Misstated as fault:

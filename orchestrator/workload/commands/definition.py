@@ -15,8 +15,6 @@ from orchestrator.errors import WorkloadError, nearest
 from orchestrator.workload import fields
 from orchestrator.workload.fields import Field
 
-KEYS = ("command", "params", "results", "env", "cwd", "stdin", "code", "version", "measures")
-"""Keys of a sweep file that say what a program is called with and gives."""
 BUILT_IN = ("seed", "device")
 """Placeholders that every command may use beside its params."""
 PARAMS_FILE = "params.json"

@@ -20,7 +20,8 @@ from orchestrator.workload import functions
 from orchestrator.workload.code_hash import code_hash
 from orchestrator.workload.commands import process
 from orchestrator.workload.commands.answers import Answers
-from orchestrator.workload.commands.definition import KEYS, Definition, Misstated, definition
+from orchestrator.workload.commands.definition import Definition, Misstated, definition
+from orchestrator.workload.commands.keys import KEYS
 from orchestrator.workload.context import Context
 
 SUFFIXES = (".yaml", ".yml")
