@@ -68,12 +68,12 @@ def returned(code: Tensor, beta: float, away: Tensor, updates: int = UPDATES) ->
 
 def largest(search: Search, ctx: Context) -> Recalled:
     """The largest code of the kind that is given back whole; of freely placed ones the largest in R^d or a subspace of it."""
-    best = _known(search, ctx, below(search, ctx))
+    best = _by_coordinates(search, ctx, below(search, ctx))
     lost: list[int] = []
     for m in _sizes(search):
         if m <= best.memories:
             continue
-        given_back = tried(search, ctx, made(search.code, search.d, m, search.steps, ctx))
+        given_back = recall_whole(search, ctx, build_code(search.code, search.d, m, search.steps, ctx))
         lost = [] if given_back else [*lost, m]
         best = given_back or best
         if len(lost) == PATIENCE:
@@ -89,25 +89,25 @@ def below(search: Search, ctx: Context) -> Recalled:
     return largest(replace(search, d=search.d - 1), ctx)
 
 
-def _known(search: Search, ctx: Context, best: Recalled) -> Recalled:
+def _by_coordinates(search: Search, ctx: Context, best: Recalled) -> Recalled:
     """The best so far, or a code of known coordinates in R^d that is larger and given back."""
     if search.code != "optimal":
         return best
     for (d, m), make in known_codes.CODES.items():
         if d == search.d and best.memories < m <= search.limit:
-            best = tried(search, ctx, make()) or best
+            best = recall_whole(search, ctx, make()) or best
     return best
 
 
-def tried(search: Search, ctx: Context, code: Tensor) -> Recalled | None:
+def recall_whole(search: Search, ctx: Context, code: Tensor) -> Recalled | None:
     """The code (m, d) where it has the angle and is given back whole, else None."""
     delta = float(separation.delta(code))
     if delta < search.least * (1 - NEAR):
         return None
     away = torch.randn(code.shape, dtype=code.dtype, generator=ctx.generator("queries"))
     reach = search.start * separation.radius(code).cpu()
-    there = code.to(ctx.device)
-    whole = returned(there, search.beta, (reach * separation.normalise(away)).to(ctx.device), search.updates)
+    on_device = code.to(ctx.device)
+    whole = returned(on_device, search.beta, (reach * separation.normalise(away)).to(ctx.device), search.updates)
     return Recalled(len(code), delta) if whole else None
 
 
@@ -119,13 +119,13 @@ def _sizes(search: Search) -> list[int]:
 
 
 @functools.lru_cache(maxsize=2048)
-def made(code: str, d: int, m: int, steps: int, ctx: Context) -> Tensor:
+def build_code(code: str, d: int, m: int, steps: int, ctx: Context) -> Tensor:
     """Coordinates (m, d) of a code of a kind, by the streams of the point's seed; the same at every temperature."""
     if code == "orthoplex":
         return known_codes.orthoplex(d)
-    known = known_codes.known_code(d, m) if code == "optimal" else None
-    if known is not None:
-        return known
+    coordinates = known_codes.known_code(d, m) if code == "optimal" else None
+    if coordinates is not None:
+        return coordinates
     method = {"optimal": "annealed", "learnt": "linear"}.get(code, code)
     trained = method in ("annealed", "linear")
     recipe = making.Recipe(method, d, m, restarts=RESTARTS, iterations=steps if trained else None)
