@@ -42,16 +42,16 @@ class Bookkeeping:
 
     book: Mapping[str, Any]
     size: str
-    drawn: ledger.Sample
+    sample: ledger.Sample
 
     @property
     def look(self) -> int:
         """Which look at the claims this is."""
-        return looks.number(looks.all_looks(self.book), self.size, self.drawn.hash)
+        return looks.number(looks.all_looks(self.book), self.size, self.sample.hash)
 
     def notes(self, claim: Claim, spec: Spec) -> tuple[str, str]:
         """What changed of a claim after data were seen, and which look at it this is."""
-        text = ledger.changed(self.book, claim, self.size, self.drawn, spec)
+        text = ledger.changed(self.book, claim, self.size, self.sample, spec)
         return text, looks.look_text(looks.all_looks(self.book), self.look, 1 - LEVEL)
 
 
@@ -78,7 +78,7 @@ def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
     spec, books = sweep.spec, bookkeeping(sweep)
     verdicts = judge_all(spec, sources(sweep), books)
     has_rows, words = not sweep.measured.is_empty(), {verdict.id: verdict.verdict for verdict in verdicts}
-    entered = ledger.enter(books.book, spec, sweep.size, books.drawn, has_rows=has_rows, words=words)
+    entered = ledger.enter(books.book, spec, sweep.size, books.sample, has_rows=has_rows, words=words)
     sweep.store.save("claims", spec.name, entered)
     sweep.save_verdicts(verdict.record() for verdict in verdicts)
     return verdicts
@@ -86,9 +86,9 @@ def judge(sweep: StoredSweep) -> tuple[Verdict, ...]:
 
 def bookkeeping(sweep: StoredSweep) -> Bookkeeping:
     """What the store's record says of the claims on the rows that are there; nothing is written."""
-    drawn, book = ledger.sample(sweep.plan), _with_words(sweep.store.load("claims", sweep.name), sweep)
-    entered = ledger.enter(book, sweep.spec, sweep.size, drawn, has_rows=False, before=_before(book, sweep))
-    return Bookkeeping(book=entered, size=sweep.size, drawn=drawn)
+    sample, book = ledger.sample(sweep.plan), _with_words(sweep.store.load("claims", sweep.name), sweep)
+    entered = ledger.enter(book, sweep.spec, sweep.size, sample, has_rows=False, before=_before(book, sweep))
+    return Bookkeeping(book=entered, size=sweep.size, sample=sample)
 
 
 def register(sweep: StoredSweep) -> None:

@@ -53,8 +53,8 @@ def styled(whole: Any) -> Any:
 
 def axis_title(figure: Figure, axis: str, column: str, fields: Columns) -> str:
     """What the figure's file writes at the axis, else the column, with its unit where it has one."""
-    label: str = getattr(figure.labels, axis)
-    if label:
-        return label
+    label_text: str = getattr(figure.labels, axis)
+    if label_text:
+        return label_text
     unit = fields[column].unit if column in fields else ""
     return f"{column} ({unit})" if unit else column

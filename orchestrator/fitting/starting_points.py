@@ -71,8 +71,8 @@ def corrected(x: Array, y: Array) -> Array:
     bent = z - np.log1p(sizes[:, None] * (x / x[0]) ** -decays[:, None])  # (m, k)
     off = u - u.mean()
     slopes = bent @ off / (off @ off)
-    rest = ((bent - bent.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) - slopes**2 * (off @ off)
-    best = int(np.argmin(rest))
+    remaining = ((bent - bent.mean(axis=1, keepdims=True)) ** 2).sum(axis=1) - slopes**2 * (off @ off)
+    best = int(np.argmin(remaining))
     factor = bent[best].mean() - slopes[best] * u.mean()
     return np.array([factor, slopes[best], sizes[best] * x[0] ** decays[best], np.log(decays[best])])
 
@@ -81,10 +81,10 @@ def broken(x: Array, y: Array) -> Array:
     """Start of a power law that turns into another: the best knot and width of a grid, both exponents then linear."""
     u, z = np.log(x), np.log(np.maximum(y, 1e-300))
     places = [(knot, np.log(width)) for knot in np.linspace(u[1], u[-2], 17) for width in (0.1, 0.3, 1.0)]
-    shapes = [np.column_stack([np.ones_like(u), u, elbow(x, *place)]) for place in places]
+    shapes = [np.column_stack([np.ones_like(u), u, elbow(x, *position)]) for position in places]
     fits = [np.linalg.lstsq(shape, z, rcond=None)[0] for shape in shapes]
-    rest = [float(((shape @ line - z) ** 2).sum()) for shape, line in zip(shapes, fits, strict=True)]
-    best = int(np.argmin(rest))
+    remaining = [float(((shape @ line - z) ** 2).sum()) for shape, line in zip(shapes, fits, strict=True)]
+    best = int(np.argmin(remaining))
     factor, before, turn = fits[best]
     return np.array([factor, before, before + turn, *places[best]])
 

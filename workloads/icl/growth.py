@@ -91,7 +91,7 @@ def gradient_of(p: Params, ctxs: Sequence[Context]) -> tuple[Tensor, Gradient]:
     Where it is given (k B, P) weights it gives as many gradients, of all networks k times over.
     """
     activation = ACTIVATIONS[p.activation]
-    task = problems.drawn(p, 1, activation, ctxs).to(torch.empty(0, dtype=torch.float64, device=ctxs[0].device))
+    task = problems.random_problem(p, 1, activation, ctxs).to(torch.empty(0, dtype=torch.float64, device=ctxs[0].device))
     shapes = [weight.shape[1:] for weight in task.weights]
 
     def gradient(flat: Tensor) -> Tensor:
@@ -112,18 +112,18 @@ def smoothness_of(gradient: Gradient, path: Sequence[Tensor], start: Tensor) -> 
 def _measure(p: Params, ctxs: Sequence[Context]) -> dict[str, Tensor]:
     start, gradient = gradient_of(p, ctxs)
     draws = [torch.randn(p.steps + 1, start.shape[1], generator=c.generator("errors"), dtype=start.dtype) for c in ctxs]
-    drawn = torch.stack(draws, 1).to(start)
+    errors = torch.stack(draws, 1).to(start)
     path = [start]
     for _ in range(p.steps):
         path.append(path[-1] - p.rate * gradient(path[-1]))
-    smoothness = smoothness_of(gradient, path[:-1], curvature.unit(drawn[p.steps]))
-    away = curvature.unit(drawn[0])
+    smoothness = smoothness_of(gradient, path[:-1], curvature.unit(errors[p.steps]))
+    away = curvature.unit(errors[0])
     if p.direction == "worst":
         away = curvature.lowest_direction(gradient, start, away, smoothness, ROUNDS)
     moved, distances = start, []
     for step in range(p.steps):
         moved = moved - p.rate * gradient(moved) + p.rate * p.injected * away
-        away = curvature.unit(drawn[step + 1] if p.direction == "random" else moved - path[step + 1])
+        away = curvature.unit(errors[step + 1] if p.direction == "random" else moved - path[step + 1])
         distances.append((moved - path[step + 1]).norm(dim=1))
     most, half = bound(p.rate, smoothness, p.steps, p.injected), p.steps // 2
     return {

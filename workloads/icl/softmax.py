@@ -52,11 +52,11 @@ EXAMPLES = (Params(), Params(dim=2, examples=5, delta=0.5), Params(precision="fl
 def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict[str, list[Any]]]:
     """Columns for every point."""
     for p, indices in packs.groups(params, lambda p: p):
-        deviations = [deviation(p, *drawn(p, ctxs[i])) for i in indices]
+        deviations = [deviation(p, *normal_inputs(p, ctxs[i])) for i in indices]
         yield {"index": indices, "step": [0] * len(indices), "deviation": deviations}
 
 
-def drawn(p: Params, ctx: Context) -> tuple[Tensor, Tensor]:
+def normal_inputs(p: Params, ctx: Context) -> tuple[Tensor, Tensor]:
     """Scores (n, n) over the root of the dimension, and values (n, d), of standard normal queries, keys and values; float64."""
     names = ("queries", "keys", "values")
     queries, keys, values = (

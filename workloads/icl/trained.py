@@ -112,8 +112,8 @@ def run_pack(params: Sequence[Params], ctxs: Sequence[Context]) -> Iterator[dict
     for indices in groups.groups(params, states, FREE, lambda p: groups.room(model_bytes(p), ctxs[0].device)):
         task = Task([params[i] for i in indices], [ctxs[i] for i in indices])
         p = params[indices[0]]
-        own = [states[i] for i in indices]
-        for trained, losses in train(task, None if own[0] is None else own, marks(p.steps)):
+        group_states = [states[i] for i in indices]
+        for trained, losses in train(task, None if group_states[0] is None else group_states, marks(p.steps)):
             values: dict[str, Tensor] = {"loss": losses, "n_params": torch.full((len(indices),), trained.layout.count)}
             if trained.step == p.steps:
                 values |= scores.measured(task, trained.parameters, p)
@@ -162,12 +162,12 @@ def train(task: Task, states: Sequence[Any] | None, rows: Sequence[int]) -> Iter
 
 
 def model_bytes(p: Params) -> float:
-    """Bytes that one model takes while it is trained: activations of a step, batches drawn ahead, parameters."""
+    """Bytes that one model takes while it is trained: activations of a step, batches batch_numbers ahead, parameters."""
     tokens = 2 * p.context + 1
     activations = p.batch * tokens * (p.blocks * (16 * p.width + 4 * p.heads * tokens) + 4 * p.width)
-    drawn = 2 * ensemble.ahead("cuda", _batch_numbers(p)) * _batch_numbers(p)
+    batch_numbers = 2 * ensemble.ahead("cuda", _batch_numbers(p)) * _batch_numbers(p)
     probes = p.batch * teachers.PROBES * p.hidden * p.depth
-    return prompts.PRECISIONS[p.precision].itemsize * (activations + drawn + probes + 6 * layout(p).count)
+    return prompts.PRECISIONS[p.precision].itemsize * (activations + batch_numbers + probes + 6 * layout(p).count)
 
 
 def _tokens(p: Training) -> int:
@@ -175,7 +175,7 @@ def _tokens(p: Training) -> int:
 
 
 def _batch_numbers(p: Training) -> int:
-    """Numbers that are drawn for a step of one model."""
+    """Numbers that are batch_numbers for a step of one model."""
     return p.batch * ((p.context + 1) * p.dim + teachers.count(teachers.sizes(p.dim, p.hidden, p.depth)))
 
 

@@ -103,9 +103,9 @@ def _lack(fitted: JointFit, table: pl.DataFrame) -> float | None:
     if not len(noisy) or freedom < 1:
         return None
     pooled = float(((noisy["units"] - 1) * noisy["variance"]).sum()) / freedom
-    left = len(table) - SIZE
-    excess = float((table["units"].to_numpy() * fitted.residuals**2).sum()) / left
-    return float(fdtrc(left, freedom, excess / pooled)) if pooled > 0 else None
+    residual = len(table) - SIZE
+    excess = float((table["units"].to_numpy() * fitted.residuals**2).sum()) / residual
+    return float(fdtrc(residual, freedom, excess / pooled)) if pooled > 0 else None
 
 
 def _placed(fitted: JointFit, model: Joint, name: str, region: Region, level: float) -> Placed:

@@ -68,7 +68,7 @@ def _of(
         return Decidable(claim=claim.id, word=judged.verdict)
     way = _way(judged, levels[0])
     if way.by == SEEDS and way.units is None:
-        way = _asked(Resampling(spec=spec, claim=claim, by_source=by_source, levels=levels), judged.reasons, most)
+        way = _by_resampling(Resampling(spec=spec, claim=claim, by_source=by_source, levels=levels), judged.reasons, most)
     seeds = way.units if way.by == SEEDS else None
     return Decidable(claim=claim.id, word=judged.verdict, by=way.by, says=way.says, seeds=seeds, unit=claim.unit or "seed")
 
@@ -89,7 +89,7 @@ def _short_of_seeds(reasons: Sequence[str]) -> bool:
     return any("seed" in reason and "needs" in reason for reason in reasons)
 
 
-def _asked(samples: Resampling, reasons: Sequence[str], most: int) -> Remedy:
+def _by_resampling(samples: Resampling, reasons: Sequence[str], most: int) -> Remedy:
     """The judge's own answer."""
     why = "; ".join(reasons)
     if not samples.possible:

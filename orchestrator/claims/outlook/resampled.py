@@ -68,7 +68,7 @@ class Resampling:
         """Whether n units decide the claim in POWER of DRAWS samples; drawing ends as soon as that is certain."""
         rng, needed, left_open = np.random.default_rng(n), math.ceil(POWER * DRAWS), 0
         for before in range(DRAWS):
-            left_open += not self._decides(self._drawn(n, rng))
+            left_open += not self._decides(self._resampled(n, rng))
             if left_open > DRAWS - needed or before + 1 - left_open >= needed:
                 break
         return left_open <= DRAWS - needed
@@ -82,13 +82,13 @@ class Resampling:
         model = self.claim.model_among(self.spec.claims)
         return (self.claim,) if model is None else (self.claim, model)
 
-    def _drawn(self, n: int, rng: np.random.Generator) -> Source:
+    def _resampled(self, n: int, rng: np.random.Generator) -> Source:
         rows = self._source.rows
         names = rows[self.unit].drop_nulls().unique().sort()
         picked = pl.DataFrame({self.unit: names.gather(rng.integers(0, len(names), n)), "_drawn": np.arange(n)})
-        drawn = rows.join(picked, on=self.unit, how="inner", maintain_order="left")
+        resample = rows.join(picked, on=self.unit, how="inner", maintain_order="left")
         number = pl.col("_drawn").cast(rows.schema[self.unit])
-        again = drawn.with_columns(number.alias(self.unit))
+        again = resample.with_columns(number.alias(self.unit))
         if "point" in rows.columns:
             again = again.with_columns(pl.struct("point", "_drawn").rank("dense").cast(rows.schema["point"]).alias("point"))
         return replace(self._source, rows=again.drop("_drawn"))

@@ -93,7 +93,9 @@ def test_one_layer_within_the_active_half_follows_the_closed_form() -> None:
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_gradient_is_that_of_autograd(activation: str, depth: int) -> None:
-    task = problems.drawn(Params(depth=depth, width=5, dim=3, examples=7), 2, ACTIVATIONS[activation], [Context(0), Context(1)])
+    task = problems.random_problem(
+        Params(depth=depth, width=5, dim=3, examples=7), 2, ACTIVATIONS[activation], [Context(0), Context(1)]
+    )
     weights = [weight.clone().requires_grad_() for weight in task.weights]
     ours, _ = descent.gradient(task.weights, task.x, task.y, ACTIVATIONS[activation])
     theirs = torch.autograd.grad(descent.loss(weights, task.x, task.y, ACTIVATIONS[activation]).sum(), weights)

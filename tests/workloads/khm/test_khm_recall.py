@@ -75,10 +75,10 @@ def test_what_the_ball_condition_proves_is_given_back() -> None:
 
 def test_the_largest_code_is_kept_and_the_next_size_is_not() -> None:
     result, ctx = measured(Params("random", 8, 8.0), 3), Context(seed=3)
-    kept, lost = (simulate.build_code("random", 8, m, 300, ctx) for m in (result.capacity, result.lost_at or 0))
+    kept, lost = (simulate.code_of("random", 8, m, 300, ctx) for m in (result.capacity, result.lost_at or 0))
     assert float(separation.delta(kept)) == result.separation
     search = simulate.Search("random", 8, 8.0, 0.0, 0.5, 200, 300, 1024)
-    assert simulate.recall_whole(search, ctx, kept) is not None and simulate.recall_whole(search, ctx, lost) is None
+    assert simulate.recalled(search, ctx, kept) is not None and simulate.recalled(search, ctx, lost) is None
 
 
 def test_orthoplexes_are_the_only_code_of_their_kind() -> None:

@@ -78,6 +78,6 @@ def descend(
     return Path(first, weights, reach, least, inside / count)
 
 
-def largest_difference(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
+def largest_difference(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """The largest difference of any weight, (B,)."""
-    return torch.stack([(a - b).abs().amax((1, 2)) for a, b in zip(left, right, strict=True)]).amax(0)
+    return torch.stack([(a - b).abs().amax((1, 2)) for a, b in zip(first, second, strict=True)]).amax(0)

@@ -65,7 +65,7 @@ def layer_sizes(p: Sizes, outputs: int) -> list[int]:
     return [p.dim, *[p.width] * (p.depth - 1), outputs]
 
 
-def drawn(p: Sizes, outputs: int, activation: Activation, ctxs: Sequence[Context]) -> Problem:
+def random_problem(p: Sizes, outputs: int, activation: Activation, ctxs: Sequence[Context]) -> Problem:
     """Weights of variance 2 over inputs, standard normal inputs, and the targets of another such network; float64."""
     sizes, singles = layer_sizes(p, outputs), []
     for ctx in ctxs:
@@ -118,7 +118,7 @@ def dyadic() -> Problem:
 def build(kind: str, p: Sizes, outputs: int, activation: str, ctxs: Sequence[Context]) -> Problem:
     """The problem of that kind: random for each context, else one and the same for all."""
     if kind == "random":
-        return drawn(p, outputs, ACTIVATIONS[activation], ctxs)
+        return random_problem(p, outputs, ACTIVATIONS[activation], ctxs)
     single = sines(p, outputs) if kind == "sines" else dyadic()
     copies = (len(ctxs), *[-1] * 2)
     return Problem(

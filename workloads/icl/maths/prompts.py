@@ -125,15 +125,15 @@ def batches(p: Training, like: Tensor, generator: torch.Generator, steps: int) -
 
 def tests(task: Task, *, far: float = 0.0, shift: float = 0.0) -> Tests:
     """Test prompts; of each model the same normal numbers whatever is shifted, a share `far` of inputs and all weights."""
-    p, drawn = task.first, []
+    p, draws = task.first, []
     points = longest(p) + QUERIES
     for ctx in task.ctxs:
         generator = ensemble.generator(ctx, "tests")
         kind = {"generator": generator, "dtype": torch.float64, "device": task.like.device}
         x = torch.randn(p.prompts, points, p.dim, **kind)  # type: ignore[call-overload]
         weights = torch.randn(p.prompts, teachers.count(task.layer_sizes), **kind)  # type: ignore[call-overload]
-        drawn.append((x, weights, torch.rand(p.prompts, points, **kind)))  # type: ignore[call-overload]
-    normal, weights, chance = (torch.stack(parts).to(task.like) for parts in zip(*drawn, strict=True))
+        draws.append((x, weights, torch.rand(p.prompts, points, **kind)))  # type: ignore[call-overload]
+    normal, weights, chance = (torch.stack(parts).to(task.like) for parts in zip(*draws, strict=True))
     x = normal + task.column("mean")[:, None, None, None] * torch.where(chance < far, -1.0, 1.0).unsqueeze(-1)
     y = teachers.targets(weights + shift, task.layer_sizes, x, task.probes())
     cut = longest(p)
@@ -150,11 +150,11 @@ def table() -> tuple[Tensor, Tensor]:
 def diabetes(task: Task) -> Tests:
     """Contexts and queries that are patients of the table, without one twice in a prompt; inputs get the trained mean."""
     p, (x, y) = task.first, table()
-    drawn = []
+    draws = []
     for ctx in task.ctxs:
         chance = torch.rand(p.prompts, len(y), generator=ctx.generator("diabetes"), dtype=torch.float64)
-        drawn.append(chance.argsort(1)[:, : p.context + QUERIES])
-    places = torch.stack(drawn)
+        draws.append(chance.argsort(1)[:, : p.context + QUERIES])
+    places = torch.stack(draws)
     inputs = x[places].to(task.like) + task.column("mean")[:, None, None, None]
     values = y[places].to(task.like)
     return Tests(inputs[:, :, : p.context], values[:, :, : p.context], inputs[:, :, p.context :], values[:, :, p.context :])

@@ -56,11 +56,11 @@ def kernel(x: Tensor, y: Tensor, queries: Tensor, depth: int) -> Tensor:
     return amplitude[:, None] * (across @ torch.linalg.solve(noisy, y.unsqueeze(-1))).squeeze(-1)
 
 
-def wide_kernel(left: Tensor, right: Tensor, depth: int) -> Tensor:
+def wide_kernel(rows: Tensor, columns: Tensor, depth: int) -> Tensor:
     """Covariance (B, l, r) of the outputs of such networks at two sets of inputs, weights of variance 2 over inputs."""
-    products = left @ right.mT / left.shape[-1]
-    sizes = left.square().mean(-1).sqrt().unsqueeze(-1) * right.square().mean(-1).sqrt().unsqueeze(-2)
-    cosine = products / sizes.clamp_min(torch.finfo(left.dtype).tiny ** 0.5)
+    products = rows @ columns.mT / rows.shape[-1]
+    sizes = rows.square().mean(-1).sqrt().unsqueeze(-1) * columns.square().mean(-1).sqrt().unsqueeze(-2)
+    cosine = products / sizes.clamp_min(torch.finfo(rows.dtype).tiny ** 0.5)
     for _ in range(depth - 1):
         angle = torch.arccos(cosine.clamp(-1.0, 1.0))
         cosine = (torch.sin(angle) + (math.pi - angle) * torch.cos(angle)) / math.pi
@@ -87,10 +87,10 @@ class Examples:
 
 def examples_of(x: Tensor, y: Tensor, size: int, *, hold: bool) -> Examples:
     """The first `size` examples of contexts; with `hold` every fourth of them, or the last, is held out."""
-    place = torch.arange(x.shape[1], device=x.device)
-    within, apart = place < size, (place % HELD_OUT == HELD_OUT - 1) | (place == size - 1) & (1 < size < HELD_OUT)
-    held = within & apart if hold else torch.zeros_like(within)
-    trained, held_out = ((mask.to(y)).expand_as(y) for mask in (within & ~held, held))
+    position = torch.arange(x.shape[1], device=x.device)
+    within, apart = position < size, (position % HELD_OUT == HELD_OUT - 1) | (position == size - 1) & (1 < size < HELD_OUT)
+    apart_now = within & apart if hold else torch.zeros_like(within)
+    trained, held_out = ((mask.to(y)).expand_as(y) for mask in (within & ~apart_now, apart_now))
     return Examples(x, y, trained, held_out)
 
 
@@ -118,15 +118,15 @@ def direct(contexts: Examples, queries: Tensor, layer_sizes: Sequence[int], step
         errors = (_said(parameters, contexts.x) - contexts.y).square() * contexts.trained
         return errors.sum(1) / contexts.trained.sum(1)
 
-    said, held = [], []
+    outputs_by_epoch, errors_by_epoch = [], []
     for step in range(steps + 1):
         if step:
             ensemble.advance(stack, loss, recipe, step)
         with torch.no_grad():
             everything = _said(stack.parameters, torch.cat([contexts.x, queries], 1))
-        held.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.held).sum(1))
-        said.append(everything[:, contexts.y.shape[1] :])
-    epochs, errors = torch.stack(said), torch.stack(held)
+        errors_by_epoch.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.held).sum(1))
+        outputs_by_epoch.append(everything[:, contexts.y.shape[1] :])
+    epochs, errors = torch.stack(outputs_by_epoch), torch.stack(errors_by_epoch)
     # The last epoch where nothing is held out.
     best = torch.where(contexts.held.any(1), errors.argmin(0), steps)
     return Direct(epochs[best, torch.arange(len(queries), device=best.device)], epochs)

@@ -39,9 +39,9 @@ def sizes(p: Training) -> dict[str, int]:
     return {"quarter": p.context // 4, "half": p.context // 2, "full": p.context, "beyond": prompts.longest(p)}
 
 
-def r2(said: Tensor, answers: Tensor) -> Tensor:
+def r2(predictions: Tensor, answers: Tensor) -> Tensor:
     """The pooled R^2 (models,) of predictions and answers (models, …)."""
-    flat, truth = said.flatten(1).double(), answers.flatten(1).double()
+    flat, truth = predictions.flatten(1).double(), answers.flatten(1).double()
     return 1.0 - (flat - truth).square().sum(1) / (truth - truth.mean(1, keepdim=True)).square().sum(1)
 
 
@@ -73,8 +73,8 @@ def measured(task: Task, parameters: Stack, p: Tested) -> Values:
     values["gap_ridge_full"] = values["r2_full"] - values["ridge_full"]
     shifted = {name: prompts.tests(task, far=share) for name, share in FAR.items()}
     shifted |= {name: prompts.tests(task, shift=shift) for name, shift in SHIFTS.items()}
-    for name, others in shifted.items():
-        values[name] = r2(in_context(parameters, others, p.context, p), others.answers)
+    for name, shifted_tests in shifted.items():
+        values[name] = r2(in_context(parameters, shifted_tests, p.context, p), shifted_tests.answers)
     return values | (table_scores(task, parameters, p) if p.dim == prompts.DIABETES_DIM else {})
 
 
@@ -83,13 +83,13 @@ def rival_scores(tests: Tests, p: Training) -> Values:
     x, y, queries = (
         part.flatten(0, 1).double() for part in (tests.x[:, :, : p.context], tests.y[:, :, : p.context], tests.queries)
     )
-    said = {
+    predictions = {
         "ridge_full": rivals.ridge(x, y, queries),
         "nearest_full": rivals.nearest(x, y, queries),
         "kernel_full": rivals.kernel(x, y, queries, p.depth),
         "constant_full": rivals.constant(x, y, queries),
     }
-    return {name: r2(values.view_as(tests.answers), tests.answers) for name, values in said.items()}
+    return {name: r2(values.view_as(tests.answers), tests.answers) for name, values in predictions.items()}
 
 
 def direct_scores(tests: Tests, p: Tested) -> Values:
@@ -104,8 +104,8 @@ def direct_scores(tests: Tests, p: Tested) -> Values:
     layer_sizes, values = teachers.sizes(p.dim, p.direct_width, p.depth), {}
     trained = rivals.direct(all_courses, flat[2].repeat(len(courses), 1, 1), layer_sizes, p.direct_steps)
     stopped = trained.stopped.view(len(courses), models, count, -1)
-    for place, name in enumerate(courses):
-        values[f"direct_{name}"] = r2(stopped[place], tests.answers)
+    for position, name in enumerate(courses):
+        values[f"direct_{name}"] = r2(stopped[position], tests.answers)
     epochs = trained.epochs.view(len(trained.epochs), len(courses), models, count, -1)[:, -1]
     values["direct_best_full"] = torch.stack([r2(epoch, tests.answers) for epoch in epochs]).amax(0)
     return values

@@ -90,7 +90,7 @@ def _attention(projected: Tensor, p: Shape) -> Tensor:
     if p.kind == "softmax":
         weights = torch.softmax(scores.masked_fill(hidden, -math.inf), -1)
     else:
-        seen = torch.arange(1, length + 1, dtype=scores.dtype, device=scores.device)[:, None]
-        weights = torch.relu(scores.masked_fill(hidden, 0.0)) / seen
+        token_counts = torch.arange(1, length + 1, dtype=scores.dtype, device=scores.device)[:, None]
+        weights = torch.relu(scores.masked_fill(hidden, 0.0)) / token_counts
     gathered = (weights @ value).view(models, prompts, p.heads, length, -1)
     return gathered.transpose(2, 3).flatten(3)

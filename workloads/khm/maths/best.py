@@ -30,7 +30,7 @@ SIZES = {"icosahedron": (3, 12), "cell24": (4, 24), "cell600": (4, 120), "e8": (
 
 
 @functools.cache
-def code_table() -> tuple[tuple[int, int, float], ...]:
+def table_codes() -> tuple[tuple[int, int, float], ...]:
     """(dimension, memories, separation) of every code known here by its numbers, no simplexes, orthoplexes or polygons."""
     rows = [(dim, m, 0.5) for dim, m in KISSING.items()]
     rows += [(dim, m, 1 - cosine) for (dim, m), cosine in known_codes.COSINES.items()]
@@ -42,15 +42,15 @@ def code_table() -> tuple[tuple[int, int, float], ...]:
 @functools.cache
 def sizes(d: int) -> tuple[tuple[int, float], ...]:
     """(memories, separation) of every code listed in R^d or a subspace of it, more than 2d memories."""
-    return tuple(sorted({(m, delta) for dim, m, delta in code_table() if dim <= d and m > 2 * d}))
+    return tuple(sorted({(m, delta) for dim, m, delta in table_codes() if dim <= d and m > 2 * d}))
 
 
 @functools.lru_cache(maxsize=4096)
 def smallest_dimension(m: int, delta: float) -> int | None:
     """The smallest d of 2 or more in which m memories of that separation are listed or shown to exist; None for none."""
-    proved = bounds.dimension_sufficient(m, delta)
-    dims = [dim for dim, size, own in code_table() if size >= m and own >= delta * (1 - 1e-12)]
-    return min([*dims, *([] if proved is None else [proved])], default=None)
+    sufficient = bounds.dimension_sufficient(m, delta)
+    dims = [dim for dim, size, own in table_codes() if size >= m and own >= delta * (1 - 1e-12)]
+    return min([*dims, *([] if sufficient is None else [sufficient])], default=None)
 
 
 def _binary() -> list[tuple[int, int, int]]:
@@ -135,9 +135,9 @@ def build(code: str, d: int, m: int) -> Tensor:
 def _optimal(d: int, m: int) -> Tensor:
     code = known_codes.known_code(d, m)
     if code is None:
-        listed = ", ".join(f"({a}, {b})" for a, b in sorted(known_codes.CODES))
+        table_codes = ", ".join(f"({a}, {b})" for a, b in sorted(known_codes.CODES))
         raise ValueError(
             f"code 'optimal' must have coordinates of m = {m} in d = {d}, but has none; beside m <= 2d and d = 2 "
-            f"it has {listed}."
+            f"it has {table_codes}."
         )
     return code

@@ -68,12 +68,12 @@ def returned(code: Tensor, beta: float, away: Tensor, updates: int = UPDATES) ->
 
 def largest(search: Search, ctx: Context) -> Recalled:
     """The largest code of the kind that is given back whole; of freely placed ones the largest in R^d or a subspace of it."""
-    best = _by_coordinates(search, ctx, below(search, ctx))
+    best = _with_known_codes(search, ctx, below(search, ctx))
     lost: list[int] = []
     for m in _sizes(search):
         if m <= best.memories:
             continue
-        given_back = recall_whole(search, ctx, build_code(search.code, search.d, m, search.steps, ctx))
+        given_back = recalled(search, ctx, code_of(search.code, search.d, m, search.steps, ctx))
         lost = [] if given_back else [*lost, m]
         best = given_back or best
         if len(lost) == PATIENCE:
@@ -89,17 +89,17 @@ def below(search: Search, ctx: Context) -> Recalled:
     return largest(replace(search, d=search.d - 1), ctx)
 
 
-def _by_coordinates(search: Search, ctx: Context, best: Recalled) -> Recalled:
+def _with_known_codes(search: Search, ctx: Context, best: Recalled) -> Recalled:
     """The best so far, or a code of known coordinates in R^d that is larger and given back."""
     if search.code != "optimal":
         return best
     for (d, m), make in known_codes.CODES.items():
         if d == search.d and best.memories < m <= search.limit:
-            best = recall_whole(search, ctx, make()) or best
+            best = recalled(search, ctx, make()) or best
     return best
 
 
-def recall_whole(search: Search, ctx: Context, code: Tensor) -> Recalled | None:
+def recalled(search: Search, ctx: Context, code: Tensor) -> Recalled | None:
     """The code (m, d) where it has the angle and is given back whole, else None."""
     delta = float(separation.delta(code))
     if delta < search.least * (1 - NEAR):
@@ -119,7 +119,7 @@ def _sizes(search: Search) -> list[int]:
 
 
 @functools.lru_cache(maxsize=2048)
-def build_code(code: str, d: int, m: int, steps: int, ctx: Context) -> Tensor:
+def code_of(code: str, d: int, m: int, steps: int, ctx: Context) -> Tensor:
     """Coordinates (m, d) of a code of a kind, by the streams of the point's seed; the same at every temperature."""
     if code == "orthoplex":
         return known_codes.orthoplex(d)
