@@ -285,7 +285,7 @@ def pinned() -> dict[str, Any]:
 
 
 FIRST = {int: (8, 1, 64), float: (0.7, 2.0, 0.01), str: ("x",), bool: (True,)}
-OTHERS = {int: (3, 5, 64, 1), float: (0.1 + 0.2, 2.5, 0.01), str: ("y",), bool: (True, False)}
+OTHERS = {int: (3, 5, 64, 1, 16), float: (0.1 + 0.2, 2.5, 0.01), str: ("y",), bool: (True, False)}
 
 
 def first(field: Field) -> Any:

@@ -22,7 +22,7 @@ chosen listed noted written gone rest both those these thing stuff
 """
 VAGUE = frozenset(WORDS.split())
 """Names that say nothing of what they hold: write `rows`, `verdicts`, `claim`, `record` instead."""
-STILL = {"orchestrator": 94, "dashboards": 0, "workloads": 56}
+STILL = {"orchestrator": 93, "dashboards": 0, "workloads": 56}
 """Vague names that each tree still binds. These numbers may only fall."""
 
 

@@ -94,10 +94,10 @@ def engine_search(point: search.Params, seed: int, size_of_round: int) -> tuple[
     proposer = SubsetSearch(
         along="subset", size=point.units, of="passes", level=0.5, chunks=point.variant == "both", round=size_of_round
     )
-    common = {name: value for name, value in dataclasses.asdict(point).items() if name != "variant"}
+    common: dict[str, Any] = {name: value for name, value in dataclasses.asdict(point).items() if name != "variant"}
     rounds: list[list[Seen]] = []
     while proposal := proposer.propose(rounds):
-        results = [next(oracle.run(oracle.Params(**values, **common), Context(seed)))[1] for values in proposal]
+        results = [next(oracle.run(oracle.Params(str(values["subset"]), **common), Context(seed)))[1] for values in proposal]
         rounds.append([Seen(values=v, results={"passes": (float(r.passes),)}) for v, r in zip(proposal, results, strict=True)])
     finding = proposer.conclude(rounds)
     assert finding.status == "found"

@@ -162,7 +162,7 @@ def test_r2_is_pooled_over_prompts() -> None:
 @pytest.mark.parametrize(("size", "held"), [(16, [3, 7, 11, 15]), (8, [3, 7]), (4, [3]), (3, [2]), (2, [1]), (1, [])])
 def test_one_example_in_four_is_held_out(size: int, held: list[int]) -> None:
     made = rivals.examples_of(drawn(2, 16, 3), drawn(2, 16), size, hold=True)
-    assert made.held[0].nonzero().flatten().tolist() == held
+    assert made.validation[0].nonzero().flatten().tolist() == held
     assert made.trained[0].nonzero().flatten().tolist() == [i for i in range(size) if i not in held]
 
 

@@ -38,7 +38,7 @@ class Slots:
         self.slopes = [self._next(size) for size in self.sizes[1:]]
         self.difference = self._next(self.sizes[-1])
         self.signals = [self._next(size) for size in self.sizes[1:]]
-        self.seen = [self._next(size) for size in self.sizes[:-1]]  # t p(j-1)
+        self.scaled_inputs = [self._next(size) for size in self.sizes[:-1]]  # t p(j-1)
         self.gated = [self._next(*pair[::-1]) for pair in pairs[1:]]  # r'(j)[k] V_{j+1}[m, k] at [k, m]
 
     @property
@@ -72,7 +72,7 @@ def _update_heads(slots: Slots, layer: int, rate: float, like: ReluSum) -> Heads
     """Weights less rate times the mean of s(j) p(j-1)': s = relu(s) - relu(-s) through the key, p through the value."""
     signed = relu_sum([(1.0, 0.0, 1.0), (-1.0, 0.0, -1.0)], like.weight)
     constant, signals = entries(slots.constant), entries(slots.signals[layer][:, None])
-    return Heads(constant, signals, signed, entries(slots.seen[layer]), entries(slots.weights[layer]), -rate)
+    return Heads(constant, signals, signed, entries(slots.scaled_inputs[layer]), entries(slots.weights[layer]), -rate)
 
 
 def _difference(slots: Slots) -> Mlp:
@@ -84,10 +84,12 @@ def _difference(slots: Slots) -> Mlp:
 def _first_products(slots: Slots) -> Products:
     """s(N), and what the further product layers need so that each of them is bilinear."""
     factors = [(slots.difference, slots.slopes[-1], slots.signals[-1])]
-    factors += [(slots.mask.expand(len(seen)), p, seen) for p, seen in zip(slots.after[:-1], slots.seen, strict=True)]
+    factors += [
+        (slots.mask.expand(len(inputs)), p, inputs) for p, inputs in zip(slots.after[:-1], slots.scaled_inputs, strict=True)
+    ]
     for slope, weight, gated in zip(slots.slopes[:-1], slots.weights[1:], slots.gated, strict=True):
         factors.append((slope[:, None].expand_as(gated).flatten(), weight.mT.flatten(), gated.flatten()))
-    return Products([(entries(left), entries(right), entries(out)) for left, right, out in factors])
+    return Products([(entries(first), entries(second), entries(out)) for first, second, out in factors])
 
 
 def _signal_products(slots: Slots, layer: int) -> Products:

@@ -167,6 +167,6 @@ class Products:
 
     def __call__(self, tokens: Tokens) -> None:
         """Add to each token the products of its own entries."""
-        products = [(out, tokens.read(left) * tokens.read(right)) for left, right, out in self.factors]
+        products = [(out, tokens.read(first) * tokens.read(second)) for first, second, out in self.factors]
         for out, product in products:
             tokens.add(out, product)

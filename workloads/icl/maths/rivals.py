@@ -82,7 +82,7 @@ class Examples:
     x: Tensor
     y: Tensor
     trained: Tensor
-    held: Tensor
+    validation: Tensor
 
 
 def examples_of(x: Tensor, y: Tensor, size: int, *, hold: bool) -> Examples:
@@ -96,7 +96,7 @@ def examples_of(x: Tensor, y: Tensor, size: int, *, hold: bool) -> Examples:
 
 def joined(stacks: Sequence[Examples]) -> Examples:
     """Stacks one behind the other."""
-    parts = [(stack.x, stack.y, stack.trained, stack.held) for stack in stacks]
+    parts = [(stack.x, stack.y, stack.trained, stack.validation) for stack in stacks]
     return Examples(*(torch.cat(same) for same in zip(*parts, strict=True)))
 
 
@@ -124,11 +124,11 @@ def direct(contexts: Examples, queries: Tensor, layer_sizes: Sequence[int], step
             ensemble.advance(stack, loss, recipe, step)
         with torch.no_grad():
             everything = _said(stack.parameters, torch.cat([contexts.x, queries], 1))
-        errors_by_epoch.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.held).sum(1))
+        errors_by_epoch.append(((everything[:, : contexts.y.shape[1]] - contexts.y).square() * contexts.validation).sum(1))
         outputs_by_epoch.append(everything[:, contexts.y.shape[1] :])
     epochs, errors = torch.stack(outputs_by_epoch), torch.stack(errors_by_epoch)
     # The last epoch where nothing is held out.
-    best = torch.where(contexts.held.any(1), errors.argmin(0), steps)
+    best = torch.where(contexts.validation.any(1), errors.argmin(0), steps)
     return Direct(epochs[best, torch.arange(len(queries), device=best.device)], epochs)
 
 
