@@ -169,7 +169,7 @@ def test_whoever_draws_from_a_store_takes_its_verdicts(sweep: tuple[Spec, Store]
 @pytest.mark.parametrize("name", laws.LAWS)
 def test_reported_parameters_give_the_law_back(name: str) -> None:
     law = laws.law(name)
-    theta: Array = np.array([0.3, -0.7, 1.2, 0.4])[: law.size]
+    theta: Array = np.array([0.3, -0.7, 1.2, 0.4, 0.9])[: law.size]
     reported = {p.name: p.outer(float(theta[p.index])) for p in law.parameters}
     assert law.internal(json.loads(json.dumps(reported))) == pytest.approx(theta, abs=1e-12)
 
