@@ -192,6 +192,9 @@ def planned(spec: Spec) -> tuple[pl.DataFrame, dict[str, Described]]:
     noise = pl.Series(np.exp(0.01 * np.random.default_rng(0).normal(size=len(table))))
     value = pl.fold(pl.lit(1.0), lambda product, one: product * one, numbers) ** -0.5 * noise
     results = {f.name: value.cast(VALUES.get(f.kind, pl.Float64)) for f in work.results}
+    # A result that says where a parameter is expected is the same in every row of a group.
+    ends = {name for claim in spec.claims for bound in (claim.expect or {}).values() for name in bound.names}
+    results |= {name: pl.lit(1.0) for name in ends & results.keys()}
     blank = {"status": pl.lit("ok"), "final": pl.lit(True), "step": pl.lit(0), "seconds": pl.lit(1.0)}
     table = table.with_columns(**results, **blank)
     fields = {f.name: Described(name=f.name, role="param") for f in work.params}
