@@ -171,7 +171,7 @@ def measured(
     empty = rows.filter(ok & rows[x].is_not_null() & rows[y].is_null() & rows[unit].is_not_null())
     partly = np.isin(_floats(empty[x]), np.unique(xs[finite])) if len(empty) else np.zeros(0, dtype=bool)
     failures = rows.filter(~ok & rows[x].is_not_null() & rows[unit].is_not_null())
-    places = failures.select(pl.col(x).cast(pl.Float64), unit).rows()
+    places = _places(failures, x, unit)
     broken = zip(xs[~finite].tolist(), units[~finite].tolist(), strict=True)
     halves = _halves(present, y, finite)
     curve = replace(series(xs[finite], ys[finite], units[finite], aggregate, halves), seedless=seedless)
@@ -179,20 +179,17 @@ def measured(
     anchored = floor is not None and len(floor.x) and len(curve.x)
     return Measured(
         series=curve.above(floor) if floor is not None and anchored else curve,
-        lost=tuple(
-            sorted(
-                {
-                    *places,
-                    *broken,
-                    *empty.filter(pl.Series(partly, dtype=pl.Boolean)).select(pl.col(x).cast(pl.Float64), unit).rows(),
-                }
-            )
-        ),
+        lost=tuple(sorted({*places, *broken, *_places(empty.filter(pl.Series(partly, dtype=pl.Boolean)), x, unit)})),
         hollow=int(ok.sum()) - len(present) - int(partly.sum()),
         edges=_edges(failures, places, y),
         possible=possible,
         floor=floor if anchored else None,
     )
+
+
+def _places(rows: pl.DataFrame, x: str, unit: str) -> list[Place]:
+    """The x and the unit of each row; they may be one column."""
+    return list(zip(_floats(rows[x]).tolist(), rows[unit].to_list(), strict=True))
 
 
 def _step(curve: Series, y: Array) -> float:

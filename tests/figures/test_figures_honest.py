@@ -134,3 +134,13 @@ def test_what_a_search_probed_is_never_averaged(tmp_path: Path) -> None:
     places = {p["x"]: p["y"] for p in found.data if p["shows"] == "point"}
     assert all(math.isclose(b, n / 7, abs_tol=0.02) for n, b in places.items()) and len(places) == 3
     assert "each stands for 1 row" in found.caption.lower()
+
+
+@pytest.mark.parametrize("status", ["ok", "error"])
+def test_the_seed_may_be_the_x_of_a_figure(status: str) -> None:
+    table = rows_of(lambda d: 1 / d, NS, noise=0.01)
+    table = table.with_columns(
+        status=pl.when((pl.col("d") == 4) & (pl.col("seed") == 2)).then(pl.lit(status)).otherwise("status")
+    )
+    made = draw(spec_of(figures=[{**CURVE, "x": "seed", "color": "d"}]), 0, table, FIELDS)
+    assert made.chart["layer"]
