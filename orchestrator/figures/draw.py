@@ -10,6 +10,7 @@ import polars as pl
 
 from orchestrator import kinds
 from orchestrator.figures.drawing import NOTHING, Drawing, Material, Request
+from orchestrator.figures.theme import title_lines
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
 
@@ -56,7 +57,7 @@ def _honest(drawing: Drawing, rows: pl.DataFrame) -> Drawing:
     notes = substitutes(rows)
     if not notes:
         return drawing
-    title = {"text": drawing.title, "subtitle": notes[0]}
+    title = {"text": title_lines(drawing.title), "subtitle": notes[0]}
     return replace(drawing, caption=f"{drawing.caption} {notes[0]}", chart={**drawing.chart, "title": title})
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from orchestrator.claims import Verdict
 from orchestrator.figures.data import Record
 from orchestrator.figures.law_lines import judged_now
-from orchestrator.figures.theme import styled
+from orchestrator.figures.theme import styled, title_lines
 from orchestrator.results.described import Columns
 from orchestrator.spec import Spec
 from orchestrator.spec.figure_model import Figure
@@ -47,7 +47,7 @@ class Request:
 
     def answer(self, chart: Any, title: str, caption: str, data: list[Record]) -> Drawing:
         """The drawing of an Altair chart, in the dress of all figures; `title` is used where the spec has none."""
-        whole: dict[str, Any] = styled(chart.properties(title=self.figure.title)).to_dict()
+        whole: dict[str, Any] = styled(chart.properties(title=title_lines(self.figure.title))).to_dict()
         return Drawing(name=self.name, title=self.figure.title or title, caption=caption, chart=whole, data=data)
 
 

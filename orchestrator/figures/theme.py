@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from orchestrator.results.described import Columns
@@ -9,6 +10,8 @@ from orchestrator.spec.figure_model import Figure
 
 # Okabe and Ito (2008): told apart with any colour vision; marks differ in shape too, for print without colour.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+TITLE_LETTERS = 62
+"""Letters of a title that are as wide as a figure of one panel."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-left", "triangle-right")
 INK = "#222222"
 GREY = "#666666"
@@ -49,6 +52,12 @@ def styled(whole: Any) -> Any:
         )
         .configure_title(fontSize=14, fontWeight="normal", anchor="start", color=INK)
     )  # fmt: skip
+
+
+def title_lines(title: str) -> str | list[str]:
+    """A title as Vega draws it: in lines, where one would run out of the figure."""
+    lines = textwrap.wrap(title, TITLE_LETTERS)
+    return lines if len(lines) > 1 else title
 
 
 def axis_title(figure: Figure, axis: str, column: str, fields: Columns) -> str:
