@@ -49,7 +49,7 @@ def ask(results: Results, sql: str, rows: int = PAGE_ROWS, seconds: float = SECO
     if not AT_ONCE.acquire(timeout=seconds):
         raise QueryError("query: at most two may run at once, but two do; wait until one has ended.")
     try:
-        table = query.run(results.store, f"select * from (\n{text}\n) limit {rows + 1}", seconds)
+        table = query.visible(query.run(results.store, f"select * from (\n{text}\n) limit {rows + 1}", seconds), text)
     finally:
         AT_ONCE.release()
     if table.nbytes > BYTES:

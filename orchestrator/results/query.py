@@ -99,10 +99,10 @@ def _once(store: Store, sql: str, seconds: float) -> pa.Table:
             # What a SELECT may change (a variable, a table in memory) goes with the transaction.
             connection.begin()
         with _limit(connection, seconds), _complaining(connection, sql, seconds):
-            return _visible(connection.sql(sql).to_arrow_table(), sql)
+            return visible(connection.sql(sql).to_arrow_table(), sql)
 
 
-def _visible(table: pa.Table, sql: str) -> pa.Table:
+def visible(table: pa.Table, sql: str) -> pa.Table:
     """What a query gives; of the list of tables, those that a query may name: what begins with '_' only makes up others."""
     if not LISTING.fullmatch(sql) or "name" not in table.column_names:
         return table

@@ -18,7 +18,7 @@ GOOD = {
     "from sweeps.toy_capacity": 18,
     "with a as (select distinct d from toy_capacity) select * from a": 3,
     "describe workloads.toy_capacity": 23,
-    "show tables": 16,
+    "show tables": 8,
     "values (1), (2)": 2,
     "select unnest([1, 2, 3])": 3,
     "pivot toy_capacity on beta in (1.0, 2.0) using avg(capacity) group by d": 3,

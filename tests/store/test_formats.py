@@ -77,8 +77,8 @@ def test_verdicts_are_what_they_were(old: Store) -> None:
 
 
 def verdict_of(verdict: dict[str, Any]) -> dict[str, Any]:
-    """What a verdict says, without the SQL that is printed for it."""
-    return {key: verdict[key] for key in ("id", "verdict", "sentence", "claim_hash", "changed", "numbers")}
+    """What a verdict says, without the SQL and the words, which newer versions may change."""
+    return {key: verdict[key] for key in ("id", "verdict", "claim_hash", "changed", "numbers")}
 
 
 def test_a_run_extends_it(old: Store) -> None:
