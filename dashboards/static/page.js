@@ -42,7 +42,9 @@
   const narrowed = (spec, room) => {
     if (room > 460) return spec;
     const below = {...spec.config?.legend, orient: "bottom", columns: 3, labelLimit: 110};
-    const title = typeof spec.title === "object" && spec.title ? {...spec.title, text: lines(spec.title.text, room), subtitle: lines(spec.title.subtitle, room)} : spec.title && lines(spec.title, room);
+    const whole = (text) => Array.isArray(text) ? text.join(" ") : text;
+    const said = Array.isArray(spec.title) || typeof spec.title !== "object" ? {text: whole(spec.title)} : spec.title;
+    const title = said && said.text && {...said, text: lines(whole(said.text), room), subtitle: lines(said.subtitle, room)};
     return {...spec, ...(title ? {title} : {}), config: {...spec.config, legend: below}};
   };
   const fitted = (spec, figure, plot) => {
