@@ -41,7 +41,7 @@
   }, []);
   const narrowed = (spec, room) => {
     if (room > 460) return spec;
-    const below = {...spec.config?.legend, orient: "bottom", columns: 3, labelLimit: 110};
+    const below = {...spec.config?.legend, orient: "bottom", columns: 2, labelLimit: 110, layout: {bottom: {direction: "vertical"}}};
     const whole = (text) => Array.isArray(text) ? text.join(" ") : text;
     const said = Array.isArray(spec.title) || typeof spec.title !== "object" ? {text: whole(spec.title)} : spec.title;
     const title = said && said.text && {...said, text: lines(whole(said.text), room), subtitle: lines(said.subtitle, room)};

@@ -76,7 +76,7 @@ def test_a_sweep_shows_verdicts_with_their_intervals_and_its_figures(browser: Br
     with opened(browser) as page:
         page.goto(f"{url}/sweep/khm_capacity")
         expect(page.locator("article.card.supported")).to_have_count(4)
-        expect(page.get_by_role("img", name="expected at least 0.55")).to_be_visible()
+        expect(page.get_by_role("img", name="expected at least 0.1438")).to_be_visible()
         assert drawn(page) == 3
         shoot(page, "sweep")
 
