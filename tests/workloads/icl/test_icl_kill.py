@@ -22,7 +22,10 @@ axes: {kind: [softmax]}
 seeds: 2
 pack: {points: 2}
 """
-RUN = [sys.executable, "-m", "orchestrator.cli", "run", "training.yaml", "--inline", "--json", "--no-mlflow", "--store"]
+WORDS = ["run", "training.yaml", "--inline", "--json", "--no-mlflow", "--store"]
+RUN = [sys.executable, "-m", "orchestrator.cli", *WORDS]
+# Checkpoints five times a second: a quick machine has trained before the first of every five seconds.
+OFTEN = "from orchestrator.worker import states; states.EVERY = 0.2; from orchestrator.cli import main; main()"
 
 
 KEYS = ("point", "step", "final", "status")
@@ -38,7 +41,11 @@ def rows(folder: Path, store: str) -> list[tuple[object, ...]]:
 def test_a_killed_training_ends_with_the_rows_of_one_that_was_not(tmp_path: Path) -> None:
     (tmp_path / "training.yaml").write_text(SWEEP.replace("STEPS", "600"))
     run = subprocess.Popen(
-        [*RUN, "killed"], cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-c", OFTEN, *WORDS, "killed"],
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     while not list((tmp_path / "killed").rglob("checkpoints/**/*.pt")):
         assert run.poll() is None, run.communicate()[1]
