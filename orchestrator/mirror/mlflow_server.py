@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 from orchestrator.errors import SweepError
 from orchestrator.mirror import compare_page, notes, sweep_files
 from orchestrator.mirror.entries import DrawnCurves, Entries, Entry, entries
+from orchestrator.mirror.quiet import DEAF, QUIET
 from orchestrator.results.stored_sweep import StoredSweep
 from orchestrator.store import Store, open_store
 from orchestrator.wording import Tell, untold
@@ -38,19 +39,6 @@ PREFIX = "lawsweep."
 DONE = ("FINISHED", "FAILED")  # a run of any other status was left half written
 NOTE, NAME, KIND = "mlflow.note.content", "mlflow.runName", "mlflow.experimentKind"
 SCHEME = "mlflow-artifacts:/"
-# The defaults wait for minutes before they say that a server is missing, and print two lines a run.
-QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-}
-# MLflow's server imports a module of Starlette that warns of its end; nobody who runs a sweep can do anything about it.
-DEAF = "ignore:starlette.middleware.wsgi is deprecated"
 
 
 class TrackError(SweepError):
