@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -45,11 +46,21 @@ def _flat(table: pa.Table) -> pa.Table:
 
 def _grid(table: pa.Table) -> str:
     """Columns under their names, numbers to the right, and the number of rows at the end."""
-    rows = list(zip(*([_cell(value) for value in column.to_pylist()] for column in table.columns), strict=True))
+    rows = list(zip(*(_cells(column.to_pylist()) for column in table.columns), strict=True))
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     right = [field.name for field in table.schema if any(kind(field.type) for kind in kinds)]
     lines = text_table.lines(table.column_names, rows, right=right, rule=True)
     return "\n".join([*lines, f"({table.num_rows:,} row{'' if table.num_rows == 1 else 's'})"])
+
+
+def _cells(values: Sequence[Any]) -> list[str]:
+    """A column as the terminal shows it; numbers that differ where six digits end have all of theirs."""
+    texts = [_cell(value) for value in values]
+    meant: dict[str, set[str]] = {}
+    for value, cell in zip(values, texts, strict=True):
+        if isinstance(value, float):
+            meant.setdefault(cell, set()).add(repr(value))
+    return [repr(v) if len(meant.get(t, ())) > 1 else t for v, t in zip(values, texts, strict=True)]
 
 
 def _cell(value: Any) -> str:

@@ -255,6 +255,13 @@ def test_a_table_is_aligned_and_counted() -> None:
     assert render(ANSWER) == "n         x  who\n-  --------  ----\n1  0.333333  a b\n2       nan  null\n(2 rows)"
 
 
+def test_numbers_that_differ_are_never_shown_alike() -> None:
+    table = pa.table({"x": [0.3, 0.1 + 0.2, 1 / 3, 0.0, -0.0]})
+    assert render(table).splitlines()[2:7] == [
+        "                0.3", "0.30000000000000004", "           0.333333", "                  0", "                 -0",
+    ]  # fmt: skip
+
+
 def test_json_tells_nan_from_null() -> None:
     made = json.loads(str(render(ANSWER, "json")))
     assert made == [{"n": 1, "x": 1 / 3, "who": "a\tb"}, {"n": 2, "x": "NaN", "who": None}]
