@@ -44,16 +44,21 @@ def halfway(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A run that has recorded its first points; ended, with all its processes, afterwards."""
     process = subprocess.Popen(RUN, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    members: list[psutil.Process] = []
     try:
         while not json.loads(process.stdout.readline()).get("done"):
             pass
+        members += family(process)
         yield process
         process.stdout.read()
         process.wait(timeout=120)
     finally:
-        for one in family(process):
+        # Those that outlive their driver or raylet for a moment may still write rows, which the next run would measure again.
+        members += family(process)
+        for one in members:
             with suppress(psutil.Error):
                 one.kill()
+        psutil.wait_procs(members, timeout=20)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
