@@ -150,4 +150,4 @@ def test_the_readmes_commands_work_as_typed_with_a_token_and_a_relative_store(gu
         done = typed(command, folder, guarded)
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
     assert "with the token of" in done.stderr and "350 measured" in done.stdout
-    assert frames.rows(open_store(real), "khm.capacity").collect().height == 69
+    assert frames.rows(open_store(real), "khm.recall").collect().height == 350
