@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -33,12 +33,13 @@ class OwnFiles:
     file: str
     paths: Mapping[str, Path]
     ours: str = ""
-    texts: Mapping[str, bytes] = field(default_factory=dict)  # of files of which a part counts alone: that part
+    program: loading.Program | None = None  # where the file describes one: of the file only that counts
 
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """What stands in each of the files."""
-        return {spot: self.texts.get(spot) or path.read_bytes() for spot, path in self.paths.items()}
+        texts = self.program.texts if self.program is not None else {}
+        return {spot: texts.get(spot) or path.read_bytes() for spot, path in self.paths.items()}
 
     @cached_property
     def code(self) -> str:
@@ -48,8 +49,8 @@ class OwnFiles:
     @property
     def version(self) -> int | None:
         """The VERSION that the workload's file states, where it is written out."""
-        if self.texts:
-            return loading.version(self.paths[self.file])
+        if self.program is not None:
+            return self.program.version
         value = _stated(self.paths[self.file], "VERSION")
         return value.value if isinstance(value, ast.Constant) and type(value.value) is int else None
 
@@ -63,8 +64,8 @@ def own_files(reference: Reference, folder: Path | None = None) -> OwnFiles | No
     if path is None:
         return None
     if path.suffix in loading.SUFFIXES:
-        texts = loading.texts(path)
-        return OwnFiles(root=path.parent, file=path.name, paths={path.name: path, **loading.files(path)}, texts=texts)
+        program = loading.program(path)
+        return OwnFiles(root=path.parent, file=path.name, paths={path.name: path, **program.files}, program=program)
     root = _root(path)
     paths = {path, *_packages(path.parent, root)}
     waiting = list(paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import moocore
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,7 +50,6 @@ def test_a_volume_is_the_number_of_cells_below_the_reference_that_some_point_dom
 
 
 def test_another_library_agrees_in_three_dimensions() -> None:
-    moocore = pytest.importorskip("moocore")
     points = np.random.default_rng(0).random((60, 3))
     assert hypervolume(points, np.ones(3)) == pytest.approx(moocore.hypervolume(points, ref=np.ones(3)), rel=1e-12)
     assert non_dominated(points).tolist() == moocore.is_nondominated(points).tolist()

@@ -112,7 +112,6 @@ def test_the_benchmark_of_ndlinear_says_what_a_pack_saves_and_holds() -> None:
 
 
 def test_the_benchmark_of_ndlinear_compares_with_the_wheel() -> None:
-    pytest.importorskip("ndlinear", reason="the wheel is a second implementation, where it is installed")
     assert ndlinear.beside_the_wheel((4, 3), (2, 5)).ratio > 0
 
 

@@ -214,6 +214,11 @@ def test_a_program_that_is_not_there_is_told_before_anything_runs(tmp_path: Path
         prepare(home(tmp_path, SWEEP.replace("[python,", "[pyhton,")))
 
 
+def test_a_folder_to_run_in_that_is_not_there_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadError, match="'cwd' must be a folder"):
+        prepare(home(tmp_path, f"{SWEEP}cwd: nowhere\n"))
+
+
 def test_a_param_out_of_its_bounds_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(SweepError, match="width must be at least 1, but got 0"):
         prepare(home(tmp_path, SWEEP.replace("[1, 2, 4]", "[0, 2]")))

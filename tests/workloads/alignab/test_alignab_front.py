@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import moocore
 import numpy as np
 import pytest
 import torch
@@ -87,7 +88,6 @@ def test_a_front_of_sums_is_that_of_all_sums() -> None:
 
 
 def test_an_area_is_that_of_the_other_library() -> None:
-    moocore = pytest.importorskip("moocore")
     points = torch.randn(3, 200, 2, generator=torch.Generator().manual_seed(0)).double()
     areas = trade_offs.hypervolume(points[..., 0], points[..., 1], (0.5, 1.0))
     assert areas.tolist() == pytest.approx([moocore.hypervolume(one.numpy(), ref=[0.5, 1.0]) for one in points], rel=1e-12)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from aaindex import aaindex1, aaindex3
 
 from orchestrator.workload.context import Context
 from workloads.alignab import sequence
@@ -42,8 +43,7 @@ def test_contacts_are_those_that_were_published() -> None:
 
 
 def test_tables_are_those_of_the_index() -> None:
-    index = pytest.importorskip("aaindex")
-    energies, volumes = index.aaindex3["MIYS960101"]["matrix"], index.aaindex1["KRIW790103"]["values"]
+    energies, volumes = aaindex3["MIYS960101"]["matrix"], aaindex1["KRIW790103"]["values"]
     assert [volumes[letter] for letter in contacts.RESIDUES] == [*contacts.VOLUMES]
     assert [[-energies[a][b] for b in contacts.RESIDUES] for a in contacts.RESIDUES] == contacts.contacts().tolist()
 
