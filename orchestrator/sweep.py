@@ -237,7 +237,7 @@ def _decided(result: Result, spec: Spec, store: Store, progress: str, measured: 
 
 def _prepared(spec: Spec, workload: Reference | None, light: bool) -> tuple[Workload, Plan]:
     """The workload and the plan of a sweep that may begin."""
-    described, plan = measure.prepare(spec, workload)
+    described, plan = measure.prepare(spec, workload, needs=True)
     if not light:
         _check_conditions(spec, described)
     return described, plan

@@ -127,7 +127,8 @@ def plan_command(spec: str, size: str | None, store: str, pilot: bool, resolved:
     if resolved:
         answers.say(answers.json_text(sweep.resolved(), indent=2))
         return
-    outlook, claims = forecast.forecast(sweep, store, pilot), prospects.prospects(sweep, prepare(sweep)[1])
+    _, plan = prepare(sweep)
+    outlook, claims = forecast.forecast(sweep, store, pilot, plan), prospects.prospects(sweep, plan)
     measured = look.outlook(sweep, store, pilot)
     if as_json:
         by_rows = {"by_rows": measured.as_json()} if measured.rows else {}

@@ -50,9 +50,9 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
-    """What `run` would do with this store; a store that is not there counts as empty."""
-    workload, plan = prepare(spec)
+def forecast(spec: Spec, store: str | Path, pilot: bool = False, plan: Plan | None = None) -> Forecast:
+    """What `run` would do with this store, which counts as empty where it is not there; `plan` is the sweep's, where it is at hand."""
+    plan = plan or prepare(spec)[1]
     path = Path(store)
     opened = open_store(path) if path.exists() else None
     growth = growing(spec, plan, opened or Store(path), False, machine_of(spec))
@@ -75,7 +75,7 @@ def forecast(spec: Spec, store: str | Path, pilot: bool = False) -> Forecast:
     return Forecast(
         sweep=spec.name,
         size=spec.size or "",
-        workload=workload.name,
+        workload=plan.workload.name,
         points=len(plan),
         arms={arm: len(members) for arm, members in plan.arms},
         done=len(plan) - len(todo),

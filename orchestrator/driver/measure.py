@@ -97,8 +97,11 @@ class Summary:
         return 130 if self.why == INTERRUPTED else 3 if self.failures or self.held_failed or self.missing else 0
 
 
-def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Plan]:
-    """The workload and the plan of a spec, with everything refused that can be refused before the first trial."""
+def prepare(spec: Spec, workload: Reference | None = None, needs: bool = False) -> tuple[Workload, Plan]:
+    """The workload and the plan of a spec, with everything refused that can be refused before the first trial.
+
+    What points need and this machine has not is refused with `needs` alone: a plan may be looked at without it.
+    """
     workload_described = load(workload if workload is not None else spec.workload, folder_of(spec), _trial(spec))
     spec = speaking(spec, workload_described.claimed)
     missing = unsupported(spec)
@@ -113,7 +116,7 @@ def prepare(spec: Spec, workload: Reference | None = None) -> tuple[Workload, Pl
 
         studies(spec, workload_described)  # every curve's interval must have a value
     plan = expand(spec, workload_described, machine_of(spec))
-    refusals.refuse(spec, plan)
+    refusals.refuse(spec, plan, needs)
     return workload_described, plan
 
 
@@ -153,8 +156,7 @@ def run(
 
     Raises SpecError, WorkloadError or StoreError before the first trial, and StoreError where rows can no longer be kept.
     """
-    prepared = prepared or prepare(spec, workload)
-    refusals.refuse(spec, prepared[1], needs=True)
+    prepared = prepared or prepare(spec, workload, needs=True)
     if executor is not None:
         return _run(spec, store, where, workload, retry, prepared, executor)
     with where.new_executor() as own:

@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator.worker.batch import Batch
 from orchestrator.worker.descriptors import Descriptors
+from orchestrator.worker.watchdog import look_now_and_then
 
 LIMIT = 64 * 1024
 """Letters that are kept of a pack: the last ones."""
@@ -50,7 +51,7 @@ class Output:
         with suppress(OSError):  # a descriptor is closed, or no file can be made: streams alone are listened to
             self._descriptors = Descriptors()
             out, err = (self._descriptors.stream(stream, number) for stream, number in ((out, 1), (err, 2)))
-            threading.Thread(target=_look_in, args=(weakref.ref(self), self._closed), daemon=True).start()
+            look_now_and_then(self, Output.listen, EVERY, self._closed)  # while a long point is measured too
         self._ours = _Stream(self, out, err if self._aside else out, 1), _Stream(self, err, err, 2)
         sys.stdout, sys.stderr = self._ours
         _OPEN.add(self)
@@ -135,16 +136,6 @@ class Output:
             else:
                 entries.append({"points": points, "text": text})
         return [{**entry, "text": _storable(entry["text"])} for entry in entries]
-
-
-def _look_in(output: weakref.ref[Output], closed: threading.Event) -> None:
-    """Until the output is closed or gone: let what is written be seen while a long point is measured."""
-    while not closed.wait(EVERY):
-        listener = output()
-        if listener is None:
-            return
-        listener.listen()
-        del listener
 
 
 _OPEN: weakref.WeakSet[Output] = weakref.WeakSet()

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Self, TypeVar
 
+T = TypeVar("T")
 MARK = struct.Struct("<qq")
 NOTHING = (-1, -1)
 MARK_FILE, TRACE_FILE = "mark", "trace"
@@ -94,7 +95,7 @@ class Watchdog:
         if self._main:
             signal.signal(signal.SIGALRM, self._raise)
         if limit and not self._trace:
-            threading.Thread(target=_look_after, args=(weakref.ref(self), self._closed, limit), daemon=True).start()
+            look_now_and_then(self, Watchdog.overdue, min(GRACE / 4, limit), self._closed)
         _DOGS.add(self)
 
     def watching(self) -> Self:
@@ -227,14 +228,19 @@ class Watchdog:
         signal.setitimer(signal.ITIMER_REAL, remaining)
 
 
-def _look_after(watchdog: weakref.ref[Watchdog], closed: threading.Event, limit: float) -> None:
-    """Until the watchdog is closed or gone: see whether a point has outlived its limit."""
-    while not closed.wait(min(GRACE / 4, limit)):
-        dog = watchdog()
-        if dog is None:
-            return
-        dog.overdue()
-        del dog
+def look_now_and_then(owner: T, look: Callable[[T], None], seconds: float, closed: threading.Event) -> None:
+    """Begin a thread that calls `look` on the owner every so many seconds, until it is closed or nobody else holds it."""
+    watched = weakref.ref(owner)
+
+    def looking() -> None:
+        while not closed.wait(seconds):
+            present = watched()
+            if present is None:
+                return
+            look(present)
+            del present
+
+    threading.Thread(target=looking, daemon=True).start()
 
 
 _DOGS: weakref.WeakSet[Watchdog] = weakref.WeakSet()
