@@ -51,7 +51,7 @@ class Forecast:
 
 
 def forecast(spec: Spec, store: str | Path, pilot: bool = False, plan: Plan | None = None) -> Forecast:
-    """What `run` would do with this store, which counts as empty where it is not there; `plan` is the sweep's, where it is at hand."""
+    """What `run` would do with this store, empty where it is not there; `plan` is the sweep's, where it was made already."""
     plan = plan or prepare(spec)[1]
     path = Path(store)
     opened = open_store(path) if path.exists() else None
